@@ -1,0 +1,18 @@
+//! One pooled HTTP client: endpoints, authentication, timeouts, retries, body bounds.
+//!
+//! Owns how a request is sent and what became of it ([`Answer`] or [`Failure`]). It follows no
+//! redirect, retries only what the caller declares repeatable, and never reads past a bound. It does
+//! not know what the bodies mean.
+
+mod client;
+mod endpoint;
+mod fault;
+
+pub use client::{Answer, Body, Call, HttpClient, HttpOptions, HttpSetupError, TlsFiles};
+pub use endpoint::{Endpoint, EndpointError};
+pub use fault::{Failure, Fault, Stage};
+
+/// The most that an answer to a query may hold: 64 MiB.
+pub const QUERY_BODY_LIMIT: usize = 64 * 1024 * 1024;
+/// The most that a short answer (health, one lease) may hold: 1 MiB.
+pub const SHORT_BODY_LIMIT: usize = 1024 * 1024;

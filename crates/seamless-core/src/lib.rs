@@ -1,0 +1,9 @@
+//! What the seamless-ops programs share: the metric schema, exposition, lease keys, the clients of the
+//! coordinator, Prometheus and Alertmanager, and configuration.
+//!
+//! It parses no arguments, prints nothing, never ends the process, and takes the time from its
+//! callers.
+
+pub mod duration;
+pub mod http;
+pub mod schema;
