@@ -4,6 +4,8 @@
 //! It parses no arguments, prints nothing, never ends the process, and takes the time from its
 //! callers.
 
+pub mod coordinator;
 pub mod duration;
 pub mod http;
+pub mod lease;
 pub mod schema;
