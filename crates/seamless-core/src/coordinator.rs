@@ -540,28 +540,8 @@ fn status_problem(answer: &Answer) -> Problem {
     Problem::Status {
         status: answer.status,
         described: answer.described(),
-        detail: detail(&answer.body),
+        detail: answer.detail(),
     }
-}
-
-/// The server's own words in an error body, in one line of bounded length.
-pub(crate) fn detail(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Detail {
-        #[serde(alias = "detail", alias = "message", alias = "reason")]
-        error: serde_json::Value,
-    }
-    let detail: Detail = serde_json::from_slice(body).ok()?;
-    let text = match detail.error {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
-    };
-    let line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(200)
-        .collect();
-    (!line.trim().is_empty()).then(|| line.trim().to_owned())
 }
 
 struct Page {
@@ -801,16 +781,5 @@ mod tests {
                 "{body}"
             );
         }
-    }
-
-    #[test]
-    fn a_servers_words_are_kept_to_one_line() {
-        let body = format!(r#"{{"detail":"no\n\u001b[31m{}"}}"#, "x".repeat(500));
-        let detail = detail(body.as_bytes()).unwrap();
-        assert!(
-            detail.chars().count() <= 200 && !detail.contains(char::is_control),
-            "{detail}"
-        );
-        assert_eq!(super::detail(b"<html>"), None);
     }
 }

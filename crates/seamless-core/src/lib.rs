@@ -4,8 +4,11 @@
 //! It parses no arguments, prints nothing, never ends the process, and takes the time from its
 //! callers.
 
+pub mod alertmanager;
+pub mod config;
 pub mod coordinator;
 pub mod duration;
 pub mod http;
 pub mod lease;
+pub mod prometheus;
 pub mod schema;

@@ -202,6 +202,27 @@ impl Answer {
         out
     }
 
+    /// The server's own words in a JSON error body, in one line of bounded length.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Detail {
+            #[serde(alias = "detail", alias = "message", alias = "reason")]
+            error: serde_json::Value,
+        }
+        let detail: Detail = serde_json::from_slice(&self.body).ok()?;
+        let text = match detail.error {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let line: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(200)
+            .collect();
+        (!line.trim().is_empty()).then(|| line.trim().to_owned())
+    }
+
     /// Whether the body is a web page.
     #[must_use]
     pub fn looks_like_html(&self) -> bool {
@@ -570,5 +591,58 @@ impl reqwest::dns::Resolve for Resolver {
                 .collect();
             Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_words_are_kept_to_one_line() {
+        let answer = |body: String| Answer {
+            status: 500,
+            content_type: None,
+            location: None,
+            body: body.into_bytes(),
+            attempts: 1,
+            earlier_attempt_lost: false,
+            retry_after: None,
+        };
+        let detail = answer(format!(
+            r#"{{"detail":"no\n\u001b[31m{}"}}"#,
+            "x".repeat(500)
+        ))
+        .detail()
+        .unwrap();
+        assert!(
+            detail.chars().count() <= 200 && !detail.contains(char::is_control),
+            "{detail}"
+        );
+        assert_eq!(answer("<html>".to_owned()).detail(), None);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_against_the_servers_clock() {
+        let headers = |retry: &str, date: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, retry.parse().unwrap());
+            headers.insert(DATE, date.parse().unwrap());
+            headers
+        };
+        let now = "Wed, 21 Oct 2015 07:28:00 GMT";
+        assert_eq!(
+            retry_after(&headers("7", now)),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            retry_after(&headers("Wed, 21 Oct 2015 07:28:09 GMT", now)),
+            Some(Duration::from_secs(9))
+        );
+        assert_eq!(
+            retry_after(&headers("Wed, 21 Oct 2015 07:27:00 GMT", now)),
+            None
+        );
+        assert_eq!(retry_after(&headers("soon", now)), None);
     }
 }

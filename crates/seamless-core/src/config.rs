@@ -1,0 +1,348 @@
+//! Where endpoints come from: flag, then environment, then the configuration file.
+//!
+//! Owns the precedence, and the few keys that are read from a file. It reads files that it is told to
+//! read and takes the environment from its caller.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::http::{Endpoint, EndpointError};
+
+/// The files looked for in the working folder when none is named.
+pub const DEFAULT_FILES: [&str; 2] = ["qmtl.yml", "qmtl.yaml"];
+
+/// A service that a URL is configured for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// The backfill coordinator.
+    Coordinator,
+    /// Prometheus.
+    Prometheus,
+    /// Alertmanager.
+    Alertmanager,
+}
+
+impl Service {
+    /// What it is called in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Coordinator => "coordinator",
+            Self::Prometheus => "Prometheus",
+            Self::Alertmanager => "Alertmanager",
+        }
+    }
+
+    /// The flag that gives its URL.
+    #[must_use]
+    pub const fn flag(self) -> &'static str {
+        match self {
+            Self::Coordinator => "--coordinator-url",
+            Self::Prometheus => "--prometheus-url",
+            Self::Alertmanager => "--alertmanager-url",
+        }
+    }
+
+    /// The environment variable that gives its URL.
+    #[must_use]
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::Coordinator => "QMTL_SEAMLESS_COORDINATOR_URL",
+            Self::Prometheus => "QMTL_PROMETHEUS_URL",
+            Self::Alertmanager => "QMTL_ALERTMANAGER_URL",
+        }
+    }
+
+    /// The environment variable that names the file with its bearer token.
+    #[must_use]
+    pub const fn token_file_variable(self) -> Option<&'static str> {
+        match self {
+            Self::Coordinator => Some("QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE"),
+            Self::Prometheus => Some("QMTL_PROMETHEUS_TOKEN_FILE"),
+            Self::Alertmanager => None,
+        }
+    }
+
+    /// The key of the configuration file that gives its URL.
+    #[must_use]
+    pub const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Coordinator => Some("seamless.coordinator_url"),
+            Self::Prometheus => Some("telemetry.prometheus_url"),
+            Self::Alertmanager => None,
+        }
+    }
+}
+
+/// Why the configuration cannot be used. Nothing has been contacted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {what} {}: {source}", path.display())]
+    Unreadable {
+        /// What the file is for.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration file is no YAML, or a key has the wrong type.
+    #[error("{} is not a usable configuration: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// A token file that holds no token.
+    #[error("{} holds no token; it must hold one line", path.display())]
+    EmptyToken {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A URL or header that cannot be used.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// No source names the URL.
+    #[error("no URL for the {}: give {}, or set {}{}", service.name(), service.flag(), service.variable(),
+        service.key().map(|key| format!(", or {key} in qmtl.yml")).unwrap_or_default())]
+    Missing {
+        /// Which service it is.
+        service: Service,
+    },
+}
+
+/// What is read of a configuration file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigFile {
+    path: PathBuf,
+    coordinator_url: Option<String>,
+    prometheus_url: Option<String>,
+}
+
+impl ConfigFile {
+    /// Reads the file named by `--config`, or the first default file in the working folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a named file is missing, or any file is unreadable or malformed.
+    pub fn load(named: Option<&Path>) -> Result<Option<Self>, ConfigError> {
+        let candidates = match named {
+            Some(path) => vec![path.to_owned()],
+            None => DEFAULT_FILES.iter().map(PathBuf::from).collect(),
+        };
+        for path in candidates {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => return Self::parse(&path, &text).map(Some),
+                Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => {
+                    return Err(ConfigError::Unreadable {
+                        what: "the configuration",
+                        path,
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the text of the file `path`: `seamless.coordinator_url` and `telemetry.prometheus_url`;
+    /// every other key is ignored.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        #[derive(Default, Deserialize)]
+        struct File {
+            #[serde(default)]
+            seamless: Option<Seamless>,
+            #[serde(default)]
+            telemetry: Option<Telemetry>,
+        }
+        #[derive(Default, Deserialize)]
+        struct Seamless {
+            #[serde(default)]
+            coordinator_url: Option<String>,
+        }
+        #[derive(Default, Deserialize)]
+        struct Telemetry {
+            #[serde(default)]
+            prometheus_url: Option<String>,
+        }
+        let file: Option<File> =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::Malformed {
+                path: path.to_owned(),
+                message: error
+                    .location()
+                    .map(|at| format!("line {}, column {}", at.line(), at.column()))
+                    .map_or_else(
+                        || "not YAML".to_owned(),
+                        |at| format!("{at}: {}", first_line(&error.to_string())),
+                    ),
+            })?;
+        let file = file.unwrap_or_default();
+        Ok(Self {
+            path: path.to_owned(),
+            coordinator_url: file
+                .seamless
+                .and_then(|s| s.coordinator_url)
+                .filter(|url| !url.is_empty()),
+            prometheus_url: file
+                .telemetry
+                .and_then(|t| t.prometheus_url)
+                .filter(|url| !url.is_empty()),
+        })
+    }
+
+    fn url(&self, service: Service) -> Option<&str> {
+        match service {
+            Service::Coordinator => self.coordinator_url.as_deref(),
+            Service::Prometheus => self.prometheus_url.as_deref(),
+            Service::Alertmanager => None,
+        }
+    }
+
+    /// The file that was read.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// Finds the endpoint of `service`: the flag's value, then the environment's, then the file's. An empty
+/// value counts as none.
+///
+/// # Errors
+/// [`ConfigError::Endpoint`] for a URL that cannot be used, naming where it came from.
+pub fn endpoint(
+    service: Service,
+    flag: Option<&str>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    file: Option<&ConfigFile>,
+) -> Result<Option<Endpoint>, ConfigError> {
+    let from_environment = environment(service.variable()).filter(|value| !value.trim().is_empty());
+    let found = if let Some(text) = flag {
+        Some((text.to_owned(), service.flag().to_owned()))
+    } else if let Some(text) = from_environment {
+        Some((text, service.variable().to_owned()))
+    } else {
+        file.and_then(|file| {
+            let text = file.url(service)?.to_owned();
+            let key = service.key().unwrap_or_default();
+            Some((text, format!("{key} in {}", file.path.display())))
+        })
+    };
+    let Some((text, origin)) = found else {
+        return Ok(None);
+    };
+    Ok(Some(Endpoint::parse(service.name(), &text, &origin)?))
+}
+
+/// Reads a bearer token from the first line of a file.
+///
+/// # Errors
+/// [`ConfigError`] if the file cannot be read or holds no token.
+pub fn bearer_token(path: &Path) -> Result<secrecy::SecretString, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        what: "the token file",
+        path: path.to_owned(),
+        source,
+    })?;
+    let token = text.lines().next().unwrap_or_default().trim();
+    if token.is_empty() {
+        return Err(ConfigError::EmptyToken {
+            path: path.to_owned(),
+        });
+    }
+    Ok(secrecy::SecretString::from(token.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Result<ConfigFile, ConfigError> {
+        ConfigFile::parse(Path::new("qmtl.yml"), text)
+    }
+
+    #[test]
+    fn flag_beats_environment_beats_file() {
+        let file = file("telemetry:\n  prometheus_url: http://file:1\n").unwrap();
+        let set = |name: &str| (name == "QMTL_PROMETHEUS_URL").then(|| "http://env:2".to_owned());
+        let unset = |_: &str| Some(String::new());
+        let url = |flag, environment: &dyn Fn(&str) -> Option<String>, file| {
+            let found = endpoint(Service::Prometheus, flag, environment, file).unwrap();
+            found.map(|e| (e.to_string(), e.configured_by().to_owned()))
+        };
+        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+        assert_eq!(
+            url(Some("http://flag:3"), &set, Some(&file)),
+            pair("http://flag:3", "--prometheus-url")
+        );
+        assert_eq!(
+            url(None, &set, Some(&file)),
+            pair("http://env:2", "QMTL_PROMETHEUS_URL")
+        );
+        assert_eq!(
+            url(None, &unset, Some(&file)),
+            pair("http://file:1", "telemetry.prometheus_url in qmtl.yml")
+        );
+        assert_eq!(url(None, &unset, None), None);
+    }
+
+    #[test]
+    fn other_keys_are_ignored_and_an_empty_file_is_empty() {
+        let read =
+            file("seamless:\n  coordinator_url: http://c\n  workers: 3\nother: [1, {a: b}]\n")
+                .unwrap();
+        assert_eq!(read.coordinator_url.as_deref(), Some("http://c"));
+        assert_eq!(file("").unwrap().coordinator_url, None);
+        assert_eq!(file("seamless:\n").unwrap().coordinator_url, None);
+    }
+
+    #[test]
+    fn a_malformed_file_says_where() {
+        for text in [
+            "seamless: [\n",
+            "seamless:\n  coordinator_url: {a: b}\n",
+            "a: 1\na: 2\nseamless: x\n",
+            "\t- x",
+        ] {
+            let error = file(text).unwrap_err().to_string();
+            assert!(
+                error.starts_with("qmtl.yml is not a usable configuration: line "),
+                "{text:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_an_error() {
+        let error = ConfigFile::load(Some(Path::new("/nonexistent/qmtl.yml"))).unwrap_err();
+        assert!(
+            error.to_string().contains("/nonexistent/qmtl.yml"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_missing_url_names_every_way_to_give_it() {
+        let text = ConfigError::Missing {
+            service: Service::Prometheus,
+        }
+        .to_string();
+        for way in [
+            "--prometheus-url",
+            "QMTL_PROMETHEUS_URL",
+            "telemetry.prometheus_url",
+        ] {
+            assert!(text.contains(way), "{text}");
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! The shapes of Prometheus's answers. Fields that some servers leave out are optional.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize};
+
+/// The labels of a series, its name under `__name__`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Labels(pub BTreeMap<String, String>);
+
+impl Labels {
+    /// The value of a label. An absent label is the empty one, as Prometheus has it.
+    #[must_use]
+    pub fn get(&self, label: &str) -> &str {
+        self.0.get(label).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The name of the series, empty if it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.get("__name__")
+    }
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        f.write_str("{")?;
+        let labels = self.0.iter().filter(|(label, _)| *label != "__name__");
+        for (index, (label, value)) in labels.enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{label}={}", super::quote(value))?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// A value at a time: seconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Seconds since the epoch.
+    pub time: f64,
+    /// The value; NaN and infinities are values too.
+    pub value: f64,
+}
+
+impl<'de> Deserialize<'de> for Sample {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (time, text) = <(f64, std::borrow::Cow<'de, str>)>::deserialize(deserializer)?;
+        let value = text
+            .parse()
+            .map_err(|_| D::Error::custom(format_args!("{text:?} is no sample value")))?;
+        Ok(Self { time, value })
+    }
+}
+
+/// A native histogram at a time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramSample {
+    /// Seconds since the epoch.
+    pub time: f64,
+    /// How many observations it holds.
+    pub count: f64,
+    /// Their sum.
+    pub sum: f64,
+}
+
+impl<'de> Deserialize<'de> for HistogramSample {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Histogram {
+            count: String,
+            sum: String,
+        }
+        let (time, histogram) = <(f64, Histogram)>::deserialize(deserializer)?;
+        let number = |text: &str| {
+            text.parse()
+                .map_err(|_| D::Error::custom(format_args!("{text:?} is no number")))
+        };
+        Ok(Self {
+            time,
+            count: number(&histogram.count)?,
+            sum: number(&histogram.sum)?,
+        })
+    }
+}
+
+/// A series in the answer to an instant query.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct InstantSeries {
+    /// Its labels.
+    #[serde(default)]
+    pub metric: Labels,
+    /// Its value, unless it is a native histogram.
+    #[serde(default)]
+    pub value: Option<Sample>,
+    /// Its value, if it is a native histogram.
+    #[serde(default)]
+    pub histogram: Option<HistogramSample>,
+}
+
+/// A series in the answer to a range query, or to an instant query for a range.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RangeSeries {
+    /// Its labels.
+    #[serde(default)]
+    pub metric: Labels,
+    /// Its values, oldest first.
+    #[serde(default)]
+    pub values: Vec<Sample>,
+    /// Its values that are native histograms, oldest first.
+    #[serde(default)]
+    pub histograms: Vec<HistogramSample>,
+}
+
+/// What a query came to.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+pub enum QueryValue {
+    /// One value per series.
+    Vector(Vec<InstantSeries>),
+    /// Many values per series.
+    Matrix(Vec<RangeSeries>),
+    /// One number.
+    Scalar(Sample),
+    /// One text, with its time.
+    String((f64, String)),
+}
+
+impl QueryValue {
+    /// The series of a vector; none for anything else.
+    #[must_use]
+    pub fn vector(self) -> Vec<InstantSeries> {
+        match self {
+            Self::Vector(series) => series,
+            Self::Matrix(_) | Self::Scalar(_) | Self::String(_) => Vec::new(),
+        }
+    }
+
+    /// The series of a matrix; none for anything else.
+    #[must_use]
+    pub fn matrix(self) -> Vec<RangeSeries> {
+        match self {
+            Self::Matrix(series) => series,
+            Self::Vector(_) | Self::Scalar(_) | Self::String(_) => Vec::new(),
+        }
+    }
+}
+
+/// A group of rules, as loaded.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RuleGroup {
+    /// The group's name.
+    pub name: String,
+    /// The file it came from.
+    #[serde(default)]
+    pub file: String,
+    /// How often it is evaluated, in seconds.
+    #[serde(default)]
+    pub interval: f64,
+    /// Its rules, in order.
+    #[serde(default)]
+    pub rules: Vec<RuleStatus>,
+}
+
+/// Whether a rule alerts or records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleType {
+    /// It fires alerts.
+    Alerting,
+    /// It records a series.
+    Recording,
+}
+
+/// A rule, as loaded and last evaluated.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RuleStatus {
+    /// Whether it alerts or records.
+    #[serde(rename = "type")]
+    pub kind: RuleType,
+    /// The alert's or the recorded series' name.
+    pub name: String,
+    /// The expression, as the server prints it.
+    #[serde(default)]
+    pub query: String,
+    /// The alert's `for`, in seconds.
+    #[serde(default)]
+    pub duration: f64,
+    /// The labels that it adds.
+    #[serde(default)]
+    pub labels: Labels,
+    /// The alert's annotation templates.
+    #[serde(default)]
+    pub annotations: Labels,
+    /// Its alerts that are pending or firing.
+    #[serde(default)]
+    pub alerts: Vec<FiringAlert>,
+    /// `ok`, `err` or `unknown`.
+    #[serde(default)]
+    pub health: String,
+    /// Why the last evaluation failed.
+    #[serde(default, rename = "lastError")]
+    pub last_error: String,
+    /// When it was last evaluated, RFC 3339.
+    #[serde(default, rename = "lastEvaluation")]
+    pub last_evaluation: String,
+}
+
+/// An alert that is pending or firing.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct FiringAlert {
+    /// Its labels, `alertname` among them.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Its annotations, filled in.
+    #[serde(default)]
+    pub annotations: Labels,
+    /// `pending` or `firing`.
+    #[serde(default)]
+    pub state: String,
+    /// Since when, RFC 3339.
+    #[serde(default, rename = "activeAt")]
+    pub active_at: Option<String>,
+    /// The expression's value, as the server prints it.
+    #[serde(default)]
+    pub value: String,
+}
+
+/// A scrape target.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Target {
+    /// Its labels after relabelling.
+    #[serde(default)]
+    pub labels: Labels,
+    /// What is scraped.
+    #[serde(default, rename = "scrapeUrl")]
+    pub scrape_url: String,
+    /// `up`, `down` or `unknown`.
+    #[serde(default)]
+    pub health: String,
+    /// Why the last scrape failed.
+    #[serde(default, rename = "lastError")]
+    pub last_error: String,
+    /// When it was last scraped, RFC 3339.
+    #[serde(default, rename = "lastScrape")]
+    pub last_scrape: String,
+    /// How often it is scraped, as a Prometheus duration.
+    #[serde(default, rename = "scrapeInterval")]
+    pub scrape_interval: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Targets {
+    #[serde(default, rename = "activeTargets")]
+    pub(super) active: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RuleGroups {
+    #[serde(default)]
+    pub(super) groups: Vec<RuleGroup>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Alerts {
+    #[serde(default)]
+    pub(super) alerts: Vec<FiringAlert>,
+}
+
+/// What scraped expositions say of a family.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MetricMetadata {
+    /// The word of `# TYPE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The text of `# HELP`.
+    #[serde(default)]
+    pub help: String,
+}
+
+/// An Alertmanager that Prometheus knows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct AlertmanagerUrl {
+    /// Where alerts are sent.
+    pub url: String,
+}
+
+/// The Alertmanagers that Prometheus knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Alertmanagers {
+    /// In use.
+    #[serde(default, rename = "activeAlertmanagers")]
+    pub active: Vec<AlertmanagerUrl>,
+    /// Discovered and dropped by relabelling.
+    #[serde(default, rename = "droppedAlertmanagers")]
+    pub dropped: Vec<AlertmanagerUrl>,
+}
+
+/// Which server it is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct BuildInfo {
+    /// The version.
+    #[serde(default)]
+    pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_result_type_is_read() {
+        let vector: QueryValue = serde_json::from_str(
+            r#"{"resultType":"vector","result":[{"metric":{"__name__":"up"},"value":[1700000000.5,"NaN"]},{"metric":{},"histogram":[1,{"count":"3","sum":"1.5","buckets":[[0,"0","1","3"]]}]}]}"#,
+        )
+        .unwrap();
+        let series = vector.vector();
+        assert!(series[0].value.unwrap().value.is_nan());
+        assert_eq!(series[1].histogram.as_ref().unwrap().count, 3.0);
+        let scalar: QueryValue =
+            serde_json::from_str(r#"{"resultType":"scalar","result":[1,"+Inf"]}"#).unwrap();
+        assert_eq!(
+            scalar,
+            QueryValue::Scalar(Sample {
+                time: 1.0,
+                value: f64::INFINITY
+            })
+        );
+        let text: QueryValue =
+            serde_json::from_str(r#"{"resultType":"string","result":[1,"x"]}"#).unwrap();
+        assert_eq!(text, QueryValue::String((1.0, "x".to_owned())));
+        let matrix: QueryValue = serde_json::from_str(
+            r#"{"result":[{"metric":{},"values":[[1,"2"],[2,"3"]]}],"resultType":"matrix"}"#,
+        )
+        .unwrap();
+        assert_eq!(matrix.matrix()[0].values.len(), 2);
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_is_an_error() {
+        for text in [r#"[1,"x"]"#, r#"[1,2]"#, r#"[1]"#, r#"["1","2"]"#] {
+            assert!(serde_json::from_str::<Sample>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_show_as_a_selector() {
+        let labels: Labels = serde_json::from_str(r#"{"__name__":"up","job":"a\"b"}"#).unwrap();
+        assert_eq!(labels.to_string(), r#"up{job="a\"b"}"#);
+    }
+}
