@@ -1,1 +1,32 @@
-//! TODO
+//! The terminal layer that the seamless-ops programs share.
+//!
+//! Owns argument groups, connecting to the configured endpoints, output that survives a closed pipe,
+//! colour, tables, progress, confirmation, signals, atomic files and exit statuses. It knows nothing of
+//! what a program does.
+
+mod args;
+mod color;
+mod confirm;
+mod connect;
+mod exit;
+mod file;
+mod progress;
+mod run;
+mod signals;
+mod table;
+mod terminal;
+
+pub use args::{
+    AlertmanagerArgs, CoordinatorArgs, HttpArgs, PrometheusArgs, TerminalArgs, duration,
+    positive_duration,
+};
+pub use color::{ColorChoice, Palette};
+pub use confirm::{ConfirmError, confirm};
+pub use connect::{Connections, Wanted};
+pub use exit::{ExitStatus, UsageError};
+pub use file::{FileError, check_writable, write_atomically};
+pub use progress::Progress;
+pub use run::run;
+pub use signals::{Signal, Stop};
+pub use table::{clean, ratio_bar, table, truncated};
+pub use terminal::{OutputError, Terminal};
