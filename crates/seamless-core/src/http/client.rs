@@ -7,14 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Method, StatusCode};
+use reqwest::header::CONTENT_TYPE;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
-use url::Url;
 
 use super::endpoint::Endpoint;
 use super::fault::{self, Failure, Fault, ResolveError, Stage};
+use super::message::{Answer, Body, Call};
 
 /// A `Retry-After` beyond this is reported instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -77,158 +76,6 @@ pub enum HttpSetupError {
     /// The TLS library refused its configuration.
     #[error("cannot set up TLS; install the system's CA certificates or give --ca-cert")]
     Tls(#[source] reqwest::Error),
-}
-
-/// What a request carries.
-#[derive(Debug, Clone)]
-pub enum Body {
-    /// Nothing.
-    Empty,
-    /// A JSON document.
-    Json(Vec<u8>),
-    /// A form, for long queries.
-    Form(Vec<(String, String)>),
-    /// Anything else: content type, further headers, bytes.
-    Raw(
-        &'static str,
-        &'static [(&'static str, &'static str)],
-        Vec<u8>,
-    ),
-}
-
-/// One request.
-#[derive(Debug, Clone)]
-pub struct Call<'e> {
-    /// Whom it goes to, with the credentials.
-    pub endpoint: &'e Endpoint,
-    /// The method.
-    pub method: Method,
-    /// The whole URL, below the endpoint's base.
-    pub url: Url,
-    /// The body.
-    pub body: Body,
-    /// The `Accept` header.
-    pub accept: &'static str,
-    /// The most that the answer's body may hold, in bytes.
-    pub limit: usize,
-    /// Whether sending it twice does no harm.
-    pub repeatable: bool,
-}
-
-impl<'e> Call<'e> {
-    /// A GET, which is repeatable.
-    #[must_use]
-    pub const fn get(endpoint: &'e Endpoint, url: Url, limit: usize) -> Self {
-        Self {
-            endpoint,
-            method: Method::GET,
-            url,
-            body: Body::Empty,
-            accept: "application/json",
-            limit,
-            repeatable: true,
-        }
-    }
-
-    /// A POST; `repeatable` says whether sending it twice does no harm.
-    #[must_use]
-    pub const fn post(
-        endpoint: &'e Endpoint,
-        url: Url,
-        body: Body,
-        limit: usize,
-        repeatable: bool,
-    ) -> Self {
-        Self {
-            endpoint,
-            method: Method::POST,
-            url,
-            body,
-            accept: "application/json",
-            limit,
-            repeatable,
-        }
-    }
-}
-
-/// A whole answer, whatever its status.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The content type, lower case, without parameters.
-    pub content_type: Option<String>,
-    /// Where a redirect points, without userinfo and query.
-    pub location: Option<String>,
-    /// The body, decoded, within the call's limit.
-    pub body: Vec<u8>,
-    /// How many attempts were made.
-    pub attempts: u32,
-    /// Whether the server may have acted on an earlier attempt whose answer was lost.
-    pub earlier_attempt_lost: bool,
-    /// How long the server asked to wait, if it did.
-    pub retry_after: Option<Duration>,
-}
-
-impl Answer {
-    /// Whether the status is 2xx.
-    #[must_use]
-    pub const fn is_success(&self) -> bool {
-        matches!(self.status, 200..300)
-    }
-
-    /// Whether the status is 3xx.
-    #[must_use]
-    pub const fn is_redirect(&self) -> bool {
-        matches!(self.status, 300..400)
-    }
-
-    /// The status and what the body seems to be, for error texts: `HTTP 502 (HTML)`.
-    #[must_use]
-    pub fn described(&self) -> String {
-        let reason = StatusCode::from_u16(self.status)
-            .ok()
-            .and_then(|status| status.canonical_reason())
-            .map(|reason| format!(" {reason}"))
-            .unwrap_or_default();
-        let mut out = format!("HTTP {}{reason}", self.status);
-        if let Some(location) = &self.location {
-            out.push_str(&format!(
-                ", a redirect to {location}, which is not followed"
-            ));
-        } else if self.looks_like_html() {
-            out.push_str(" with an HTML page: a login page or a proxy?");
-        }
-        out
-    }
-
-    /// The server's own words in a JSON error body, in one line of bounded length.
-    #[must_use]
-    pub fn detail(&self) -> Option<String> {
-        #[derive(serde::Deserialize)]
-        struct Detail {
-            #[serde(alias = "detail", alias = "message", alias = "reason")]
-            error: serde_json::Value,
-        }
-        let detail: Detail = serde_json::from_slice(&self.body).ok()?;
-        let text = match detail.error {
-            serde_json::Value::String(text) => text,
-            other => other.to_string(),
-        };
-        let line: String = text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(200)
-            .collect();
-        (!line.trim().is_empty()).then(|| line.trim().to_owned())
-    }
-
-    /// Whether the body is a web page.
-    #[must_use]
-    pub fn looks_like_html(&self) -> bool {
-        self.content_type.as_deref() == Some("text/html")
-            || self.body.trim_ascii_start().starts_with(b"<")
-    }
 }
 
 /// One pooled client for a whole run. Cloning shares the pool.
@@ -449,17 +296,7 @@ impl HttpClient {
                 }
             }
         }
-        Ok(Answer {
-            status,
-            content_type: header(&headers, &CONTENT_TYPE)
-                .and_then(|value| value.split(';').next())
-                .map(|value| value.trim().to_ascii_lowercase()),
-            location: header(&headers, &LOCATION).map(without_secrets),
-            retry_after: retry_after(&headers),
-            body,
-            attempts: 1,
-            earlier_attempt_lost: false,
-        })
+        Ok(Answer::of(status, &headers, body))
     }
 }
 
@@ -534,43 +371,6 @@ fn request(client: &reqwest::Client, call: &Call<'_>) -> reqwest::RequestBuilder
     }
 }
 
-fn header<'h>(headers: &'h HeaderMap, name: &reqwest::header::HeaderName) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date taken against the answer's own
-/// `Date`, so that this machine's clock plays no part.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = header(headers, &RETRY_AFTER)?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = |text| {
-        jiff::fmt::rfc2822::parse(text)
-            .ok()
-            .map(|zoned| zoned.timestamp())
-    };
-    let wait = date(text)?.duration_since(date(header(headers, &DATE)?)?);
-    Duration::try_from(wait).ok()
-}
-
-fn without_secrets(location: &str) -> String {
-    match Url::parse(location) {
-        Ok(mut url) => {
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.set_query(None);
-            url.set_fragment(None);
-            url.to_string()
-        }
-        Err(_) => location
-            .split(['?', '#'])
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
-    }
-}
-
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, HttpSetupError> {
     std::fs::read(path).map_err(|source| HttpSetupError::Unreadable {
         what,
@@ -591,58 +391,5 @@ impl reqwest::dns::Resolve for Resolver {
                 .collect();
             Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_servers_words_are_kept_to_one_line() {
-        let answer = |body: String| Answer {
-            status: 500,
-            content_type: None,
-            location: None,
-            body: body.into_bytes(),
-            attempts: 1,
-            earlier_attempt_lost: false,
-            retry_after: None,
-        };
-        let detail = answer(format!(
-            r#"{{"detail":"no\n\u001b[31m{}"}}"#,
-            "x".repeat(500)
-        ))
-        .detail()
-        .unwrap();
-        assert!(
-            detail.chars().count() <= 200 && !detail.contains(char::is_control),
-            "{detail}"
-        );
-        assert_eq!(answer("<html>".to_owned()).detail(), None);
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date_against_the_servers_clock() {
-        let headers = |retry: &str, date: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, retry.parse().unwrap());
-            headers.insert(DATE, date.parse().unwrap());
-            headers
-        };
-        let now = "Wed, 21 Oct 2015 07:28:00 GMT";
-        assert_eq!(
-            retry_after(&headers("7", now)),
-            Some(Duration::from_secs(7))
-        );
-        assert_eq!(
-            retry_after(&headers("Wed, 21 Oct 2015 07:28:09 GMT", now)),
-            Some(Duration::from_secs(9))
-        );
-        assert_eq!(
-            retry_after(&headers("Wed, 21 Oct 2015 07:27:00 GMT", now)),
-            None
-        );
-        assert_eq!(retry_after(&headers("soon", now)), None);
     }
 }

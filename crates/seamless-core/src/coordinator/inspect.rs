@@ -1,0 +1,216 @@
+//! The inspect endpoint's pages, in each of their shapes.
+
+use serde::{Deserialize, Deserializer};
+
+use super::verdict::{Problem, not_the_coordinator, status_problem};
+use crate::http::Answer;
+use crate::lease::{LeaseKey, LeaseSpec, LeaseToken};
+
+/// A lease as the inspect endpoint shows it. Only the key is certain; a token is there for all but
+/// plain keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeaseRecord {
+    /// The key.
+    pub key: LeaseKey,
+    /// The token under which it is held.
+    pub token: Option<LeaseToken>,
+    /// When it expires, in milliseconds since the epoch.
+    pub lease_until_ms: Option<i64>,
+    /// When it was claimed, in milliseconds since the epoch.
+    pub claimed_at_ms: Option<i64>,
+    /// How much of it is done, 0 to 1.
+    pub completion_ratio: Option<f64>,
+    /// Who holds it.
+    pub worker: Option<String>,
+}
+
+impl From<LeaseSpec> for LeaseRecord {
+    fn from(spec: LeaseSpec) -> Self {
+        Self {
+            key: spec.key,
+            token: spec.token,
+            lease_until_ms: None,
+            claimed_at_ms: None,
+            completion_ratio: None,
+            worker: None,
+        }
+    }
+}
+
+pub(super) struct Page {
+    pub(super) leases: Vec<LeaseRecord>,
+    pub(super) next: Option<String>,
+}
+
+/// Reads a page in any of the three shapes: `{leases, next_cursor}`, a JSON array of `"KEY:TOKEN"` (or
+/// of lease objects), plain-text lines of them.
+pub(super) fn read_page(answer: &Answer) -> Result<Page, Problem> {
+    #[derive(Deserialize)]
+    struct Object {
+        leases: Vec<Entry>,
+        #[serde(default)]
+        next_cursor: Option<Cursor>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Cursor {
+        Text(String),
+        Number(serde_json::Number),
+    }
+    if !answer.is_success() {
+        return Err(status_problem(answer));
+    }
+    if answer.looks_like_html() {
+        return Err(not_the_coordinator(
+            answer,
+            "an HTML page: a login page or a proxy?",
+        ));
+    }
+    let unreadable = |error: serde_json::Error| {
+        let found = if error.is_eof() {
+            "JSON that was cut off"
+        } else {
+            "no list of leases"
+        };
+        not_the_coordinator(answer, found)
+    };
+    let body = answer.body.trim_ascii();
+    match body.first() {
+        Some(b'{') => {
+            let object: Object = serde_json::from_slice(body).map_err(unreadable)?;
+            let next = object.next_cursor.map(|cursor| match cursor {
+                Cursor::Text(text) => text,
+                Cursor::Number(number) => number.to_string(),
+            });
+            Ok(Page {
+                leases: object.leases.into_iter().map(|entry| entry.0).collect(),
+                next: next.filter(|cursor| !cursor.is_empty()),
+            })
+        }
+        Some(b'[') => {
+            let entries: Vec<Entry> = serde_json::from_slice(body).map_err(unreadable)?;
+            Ok(Page {
+                leases: entries.into_iter().map(|entry| entry.0).collect(),
+                next: None,
+            })
+        }
+        _ => {
+            let text =
+                std::str::from_utf8(body).map_err(|_| not_the_coordinator(answer, "not UTF-8"))?;
+            let leases: Result<Vec<LeaseRecord>, Problem> = text
+                .lines()
+                .filter(|line| !line.trim().is_empty())
+                .map(|line| {
+                    LeaseSpec::parse(line)
+                        .map(LeaseRecord::from)
+                        .map_err(|_| not_the_coordinator(answer, "no list of leases"))
+                })
+                .collect();
+            Ok(Page {
+                leases: leases?,
+                next: None,
+            })
+        }
+    }
+}
+
+/// One lease in an answer: an object, or `"KEY:TOKEN"`.
+struct Entry(LeaseRecord);
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Shape {
+            Text(String),
+            Object {
+                key: String,
+                #[serde(default)]
+                token: Option<String>,
+                #[serde(default)]
+                lease_until_ms: Option<f64>,
+                #[serde(default)]
+                claimed_at_ms: Option<f64>,
+                #[serde(default)]
+                completion_ratio: Option<f64>,
+                #[serde(default)]
+                worker: Option<String>,
+            },
+        }
+        match Shape::deserialize(deserializer)? {
+            Shape::Text(text) => LeaseSpec::parse(&text)
+                .map(|spec| Self(spec.into()))
+                .map_err(D::Error::custom),
+            Shape::Object {
+                key,
+                token,
+                lease_until_ms,
+                claimed_at_ms,
+                completion_ratio,
+                worker,
+            } => Ok(Self(LeaseRecord {
+                key: LeaseKey::new(key).ok_or_else(|| D::Error::custom("an empty key"))?,
+                token: token.and_then(LeaseToken::new),
+                lease_until_ms: lease_until_ms.map(|ms| ms as i64),
+                claimed_at_ms: claimed_at_ms.map(|ms| ms as i64),
+                completion_ratio: completion_ratio.filter(|ratio| ratio.is_finite()),
+                worker: worker.filter(|worker| !worker.is_empty()),
+            })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, content_type: &str, body: &str) -> Answer {
+        Answer {
+            status,
+            content_type: Some(content_type.to_owned()),
+            location: None,
+            body: body.as_bytes().to_vec(),
+            attempts: 1,
+            earlier_attempt_lost: false,
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn pages_are_read_in_all_three_shapes() {
+        let object = r#"{"leases":[{"key":"a:b","token":"t","lease_until_ms":1700000000000.0,"completion_ratio":0.4,"worker":"w"},{"key":"k","token":"u"}],"next_cursor":"n2"}"#;
+        let page = read_page(&answer(200, "application/json", object)).unwrap();
+        assert_eq!(page.next.as_deref(), Some("n2"));
+        assert_eq!(page.leases.len(), 2);
+        assert_eq!(page.leases[0].lease_until_ms, Some(1_700_000_000_000));
+        let array = read_page(&answer(200, "application/json", r#"["a:b:t","k:u"]"#)).unwrap();
+        let text = read_page(&answer(200, "text/plain", "a:b:t\n\nk:u\n")).unwrap();
+        assert_eq!(array.leases, text.leases);
+        assert_eq!(array.leases[0].key.as_str(), "a:b");
+        assert!(
+            read_page(&answer(200, "text/plain", ""))
+                .unwrap()
+                .leases
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_page_that_is_no_list_of_leases_is_an_error() {
+        for body in [
+            r#"{"leases":[{"key":"a""#,
+            r#"{"status":"ok"}"#,
+            "[1,2]",
+            "<html>",
+            "hello",
+            r#"[""]"#,
+        ] {
+            assert!(
+                read_page(&answer(200, "application/json", body)).is_err(),
+                "{body}"
+            );
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The client of the distributed backfill coordinator.
+//!
+//! Owns the protocol (`/v1/leases/{claim,renew,complete,fail,inspect}`, `/health`) and what an answer to it
+//! proves. It never takes an answer for success that the coordinator did not give, and changes a lease
+//! only with a [`Confirmation`].
+
+mod inspect;
+mod verdict;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::http::{Answer, Body, Call, Endpoint, HttpClient, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT};
+use crate::lease::{LeaseKey, LeaseToken};
+use inspect::read_page;
+use verdict::{check_success, no_answer, not_the_coordinator, verdict};
+
+pub use inspect::LeaseRecord;
+pub use verdict::{Problem, Release, Verdict};
+
+/// More pages than any coordinator has; a cursor that never ends is an error.
+const MAX_PAGES: usize = 10_000;
+
+/// What a lease is to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Given up: another worker may claim the window.
+    Fail {
+        /// Why, for the coordinator's log.
+        reason: String,
+    },
+    /// Done.
+    Complete,
+}
+
+impl Action {
+    /// The word for it, which is also the last segment of its path.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Fail { .. } => "fail",
+            Self::Complete => "complete",
+        }
+    }
+}
+
+/// Proof that somebody meant a change: nothing is changed without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The very leases were named on the command line or in a file.
+    NamedExplicitly,
+    /// A person saw the selection and answered yes.
+    AnsweredYes,
+    /// `--yes` was given.
+    YesFlag,
+    /// A worker acts on the lease that it holds itself.
+    OwnLease,
+}
+
+/// A call to the coordinator that gave nothing usable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{doing} at the coordinator {endpoint}: {problem}")]
+pub struct CoordinatorError {
+    /// What was being done.
+    pub doing: &'static str,
+    /// Where, without credentials.
+    pub endpoint: String,
+    /// What came back.
+    #[source]
+    pub problem: Problem,
+}
+
+/// A claimed lease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The token under which it is held.
+    pub token: LeaseToken,
+    /// When it expires, in milliseconds since the epoch.
+    pub lease_until_ms: i64,
+    /// How much of the window is done already, 0 to 1.
+    pub completion_ratio: f64,
+}
+
+/// What the health endpoint said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The path that answered.
+    pub path: String,
+    /// The `status` or `state` that the body reports, in lower case.
+    pub reported: Option<String>,
+}
+
+impl Health {
+    /// Whether nothing was reported, or one of ok, healthy, pass, up, ready.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.reported
+            .as_deref()
+            .is_none_or(|state| matches!(state, "ok" | "healthy" | "pass" | "up" | "ready"))
+    }
+}
+
+/// A client of one coordinator.
+#[derive(Debug, Clone)]
+pub struct Coordinator {
+    http: HttpClient,
+    endpoint: Endpoint,
+}
+
+impl Coordinator {
+    /// A client of the coordinator at `endpoint`, whose URL may end in `/v1`.
+    #[must_use]
+    pub fn new(http: HttpClient, endpoint: Endpoint) -> Self {
+        Self {
+            http,
+            endpoint: endpoint.without_last_segment("v1"),
+        }
+    }
+
+    /// Where it is, without credentials.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Asks for the coordinator's health, at `path` or at `/health` and, on 404, `/healthz`.
+    ///
+    /// # Errors
+    /// [`CoordinatorError`] unless the answer is 2xx with a JSON or an empty body.
+    pub async fn health(&self, path: Option<&str>) -> Result<Health, CoordinatorError> {
+        const DOING: &str = "asking for health";
+        let first = path.unwrap_or("/health");
+        let answer = self
+            .get(DOING, self.endpoint.url_of_path(first), SHORT_BODY_LIMIT)
+            .await?;
+        if answer.status == 404 && path.is_none() {
+            let second = "/healthz";
+            let answer = self
+                .get(DOING, self.endpoint.url_of_path(second), SHORT_BODY_LIMIT)
+                .await?;
+            return self.read_health(DOING, second, &answer);
+        }
+        self.read_health(DOING, first, &answer)
+    }
+
+    fn read_health(
+        &self,
+        doing: &'static str,
+        path: &str,
+        answer: &Answer,
+    ) -> Result<Health, CoordinatorError> {
+        #[derive(Deserialize)]
+        struct Reported {
+            #[serde(alias = "state")]
+            status: Option<serde_json::Value>,
+        }
+        check_success(answer).map_err(|problem| self.error(doing, problem))?;
+        let reported = serde_json::from_slice::<Reported>(&answer.body)
+            .ok()
+            .and_then(|body| body.status)
+            .map(|status| match status {
+                serde_json::Value::String(word) => word.trim().to_lowercase(),
+                other => other.to_string(),
+            });
+        Ok(Health {
+            path: path.to_owned(),
+            reported,
+        })
+    }
+
+    /// Reads every page of the inspect endpoint.
+    ///
+    /// # Errors
+    /// [`CoordinatorError`] if a page cannot be had; a 404 means that this coordinator has no such
+    /// endpoint.
+    pub async fn inspect(&self) -> Result<Vec<LeaseRecord>, CoordinatorError> {
+        const DOING: &str = "listing leases";
+        let mut leases = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let mut url = self.endpoint.url(&["v1", "leases", "inspect"]);
+            if let Some(cursor) = &cursor {
+                url.query_pairs_mut().append_pair("cursor", cursor);
+            }
+            let answer = self.get(DOING, url, QUERY_BODY_LIMIT).await?;
+            let page = read_page(&answer).map_err(|problem| self.error(DOING, problem))?;
+            leases.extend(page.leases);
+            match page.next {
+                None => return Ok(leases),
+                Some(next) if Some(&next) == cursor.as_ref() => break,
+                Some(next) => cursor = Some(next),
+            }
+        }
+        Err(self.error(DOING, Problem::EndlessPages))
+    }
+
+    /// Fails or completes the lease `key` held under `token`. Repeating it does no harm: the second
+    /// time the coordinator answers 404.
+    pub async fn release(
+        &self,
+        key: &LeaseKey,
+        token: &LeaseToken,
+        action: &Action,
+        _meant: Confirmation,
+    ) -> Release {
+        #[derive(Serialize)]
+        struct Request<'r> {
+            key: &'r str,
+            token: &'r str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            reason: Option<&'r str>,
+        }
+        let request = Request {
+            key: key.as_str(),
+            token: token.expose(),
+            reason: match action {
+                Action::Fail { reason } => Some(reason),
+                Action::Complete => None,
+            },
+        };
+        let url = self.endpoint.url(&["v1", "leases", action.word()]);
+        match self.http.send(&self.post(url, &request, true)).await {
+            Ok(answer) => Release {
+                verdict: verdict(&answer),
+                attempts: answer.attempts,
+                earlier_attempt_lost: answer.earlier_attempt_lost,
+            },
+            Err(failure) => Release {
+                attempts: failure.attempts,
+                earlier_attempt_lost: failure.may_have_been_processed && failure.attempts > 1,
+                verdict: no_answer(failure),
+            },
+        }
+    }
+
+    /// Claims the lease `key` for `lease_ms` milliseconds. `None` if another worker holds it.
+    ///
+    /// # Errors
+    /// [`CoordinatorError`] for any answer but a claim and 409.
+    pub async fn claim(
+        &self,
+        key: &LeaseKey,
+        lease_ms: u64,
+        worker: Option<&str>,
+    ) -> Result<Option<Claim>, CoordinatorError> {
+        #[derive(Serialize)]
+        struct Request<'r> {
+            key: &'r str,
+            lease_ms: u64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            worker: Option<&'r str>,
+        }
+        let request = Request {
+            key: key.as_str(),
+            lease_ms,
+            worker,
+        };
+        let url = self.endpoint.url(&["v1", "leases", "claim"]);
+        self.claimed("claiming a lease", self.post(url, &request, false))
+            .await
+    }
+
+    /// Extends the lease `key`, held under `token`, to `lease_ms` milliseconds from now, and reports
+    /// how much of it is done. `None` if it is no longer held under that token.
+    ///
+    /// # Errors
+    /// [`CoordinatorError`] for any answer but a claim, 404 and 409.
+    pub async fn renew(
+        &self,
+        key: &LeaseKey,
+        token: &LeaseToken,
+        lease_ms: u64,
+        completion_ratio: f64,
+    ) -> Result<Option<Claim>, CoordinatorError> {
+        #[derive(Serialize)]
+        struct Request<'r> {
+            key: &'r str,
+            token: &'r str,
+            lease_ms: u64,
+            completion_ratio: f64,
+        }
+        let request = Request {
+            key: key.as_str(),
+            token: token.expose(),
+            lease_ms,
+            completion_ratio,
+        };
+        let url = self.endpoint.url(&["v1", "leases", "renew"]);
+        self.claimed("renewing a lease", self.post(url, &request, true))
+            .await
+    }
+
+    async fn claimed(
+        &self,
+        doing: &'static str,
+        call: Call<'_>,
+    ) -> Result<Option<Claim>, CoordinatorError> {
+        #[derive(Deserialize)]
+        struct Lease {
+            token: String,
+            lease_until_ms: i64,
+        }
+        #[derive(Deserialize)]
+        struct Claimed {
+            lease: Lease,
+            #[serde(default)]
+            completion_ratio: f64,
+        }
+        let answer = self
+            .http
+            .send(&call)
+            .await
+            .map_err(|failure| self.error(doing, failure.into()))?;
+        if matches!(answer.status, 404 | 409) {
+            return Ok(None);
+        }
+        check_success(&answer).map_err(|problem| self.error(doing, problem))?;
+        let claimed: Option<Claimed> = serde_json::from_slice(&answer.body).ok();
+        let claim = claimed.and_then(|claimed| {
+            Some(Claim {
+                token: LeaseToken::new(claimed.lease.token)?,
+                lease_until_ms: claimed.lease.lease_until_ms,
+                completion_ratio: claimed.completion_ratio,
+            })
+        });
+        claim
+            .map(Some)
+            .ok_or_else(|| self.error(doing, not_the_coordinator(&answer, "no lease")))
+    }
+
+    fn post(&self, url: url::Url, request: &impl Serialize, repeatable: bool) -> Call<'_> {
+        // Plain structs of text and numbers always serialize.
+        let body = serde_json::to_vec(request).unwrap_or_default();
+        Call::post(
+            &self.endpoint,
+            url,
+            Body::Json(body),
+            SHORT_BODY_LIMIT,
+            repeatable,
+        )
+    }
+
+    async fn get(
+        &self,
+        doing: &'static str,
+        url: url::Url,
+        limit: usize,
+    ) -> Result<Answer, CoordinatorError> {
+        self.http
+            .send(&Call::get(&self.endpoint, url, limit))
+            .await
+            .map_err(|failure| self.error(doing, failure.into()))
+    }
+
+    fn error(&self, doing: &'static str, problem: Problem) -> CoordinatorError {
+        CoordinatorError {
+            doing,
+            endpoint: self.endpoint.to_string(),
+            problem,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}

@@ -1,0 +1,233 @@
+//! What an answer to a release proves.
+
+use serde::Deserialize;
+
+use crate::http::{Answer, Failure, Fault};
+
+/// What became of one request to fail or complete a lease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Release {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// An earlier attempt may have been acted on, and its answer was lost: an `AlreadyReleased` is then
+    /// most likely this run's own doing.
+    pub earlier_attempt_lost: bool,
+}
+
+/// What an answer proves.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The coordinator released it now.
+    Released {
+        /// The completion it reported, 0 to 1.
+        completion_ratio: Option<f64>,
+    },
+    /// 404: the coordinator holds no such lease.
+    AlreadyReleased,
+    /// 409: the token is stale, another worker holds the lease now.
+    Conflict,
+    /// Any other answer, or it could not be sent at all.
+    Failed(Problem),
+    /// It was sent, and no answer could be had.
+    Unknown(Problem),
+}
+
+/// What came back instead of a usable answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// No whole answer.
+    #[error(transparent)]
+    NoAnswer(#[from] Failure),
+    /// A status that the protocol does not give here.
+    #[error("{described}{}", detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default())]
+    Status {
+        /// The status.
+        status: u16,
+        /// The status in words.
+        described: String,
+        /// The coordinator's own words, if it gave any.
+        detail: Option<String>,
+    },
+    /// A success that the coordinator did not give.
+    #[error("{described}, but the body is {found}")]
+    NotTheCoordinator {
+        /// The status in words.
+        described: String,
+        /// What the body is instead.
+        found: &'static str,
+    },
+    /// The page cursor does not end.
+    #[error("the inspect endpoint's pages do not end")]
+    EndlessPages,
+}
+
+impl Problem {
+    /// What a person should do next.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::NoAnswer(failure) => failure.fault.hint(),
+            Self::Status {
+                status: 401 | 403, ..
+            } => "check --bearer-token-file or the URL's credentials",
+            Self::Status {
+                status: 300..=399, ..
+            }
+            | Self::NotTheCoordinator { .. } => {
+                "check that the coordinator URL leads to the coordinator itself"
+            }
+            Self::Status { status: 404, .. } => {
+                "this coordinator does not offer it, or the URL is wrong"
+            }
+            Self::Status { status: 429, .. } => "the coordinator is limiting requests; use --rate",
+            Self::Status { .. } => "look at the coordinator's log",
+            Self::EndlessPages => "report this to the coordinator's owners",
+        }
+    }
+}
+
+pub(super) fn verdict(answer: &Answer) -> Verdict {
+    #[derive(Deserialize)]
+    struct Done {
+        completion_ratio: Option<f64>,
+    }
+    match answer.status {
+        200..300 => match check_success(answer) {
+            Ok(()) => Verdict::Released {
+                completion_ratio: serde_json::from_slice::<Done>(&answer.body)
+                    .ok()
+                    .and_then(|done| done.completion_ratio),
+            },
+            Err(problem) => Verdict::Failed(problem),
+        },
+        // A web server's own error page says nothing about a lease.
+        404 | 409 if answer.looks_like_html() => Verdict::Failed(status_problem(answer)),
+        404 => Verdict::AlreadyReleased,
+        409 => Verdict::Conflict,
+        _ => Verdict::Failed(status_problem(answer)),
+    }
+}
+
+/// No answer: `Failed` if nothing can have been released, or if a status came and its body is unusable;
+/// `Unknown` if it may have been.
+pub(super) fn no_answer(failure: Failure) -> Verdict {
+    let answered = matches!(
+        failure.fault,
+        Fault::Truncated { .. } | Fault::TooLarge { .. } | Fault::NotHttp(_)
+    );
+    if failure.may_have_been_processed && !answered {
+        Verdict::Unknown(failure.into())
+    } else {
+        Verdict::Failed(failure.into())
+    }
+}
+
+/// Whether an answer is 2xx with a JSON or an empty body: the coordinator speaking.
+pub(super) fn check_success(answer: &Answer) -> Result<(), Problem> {
+    if !answer.is_success() {
+        return Err(status_problem(answer));
+    }
+    if answer.body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    if answer.looks_like_html() {
+        return Err(not_the_coordinator(
+            answer,
+            "an HTML page: a login page or a proxy?",
+        ));
+    }
+    match serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body) {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_eof() => Err(not_the_coordinator(answer, "JSON that was cut off")),
+        Err(_) => Err(not_the_coordinator(answer, "not JSON")),
+    }
+}
+
+pub(super) fn not_the_coordinator(answer: &Answer, found: &'static str) -> Problem {
+    Problem::NotTheCoordinator {
+        described: format!("HTTP {}", answer.status),
+        found,
+    }
+}
+
+pub(super) fn status_problem(answer: &Answer) -> Problem {
+    Problem::Status {
+        status: answer.status,
+        described: answer.described(),
+        detail: answer.detail(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, content_type: &str, body: &str) -> Answer {
+        Answer {
+            status,
+            content_type: Some(content_type.to_owned()),
+            location: None,
+            body: body.as_bytes().to_vec(),
+            attempts: 1,
+            earlier_attempt_lost: false,
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn only_the_coordinators_own_success_is_a_release() {
+        let json = "application/json";
+        for (status, content_type, body) in [
+            (200, json, r#"{"completion_ratio":0.25}"#),
+            (200, json, ""),
+            (204, "", ""),
+            (200, json, "null"),
+        ] {
+            assert!(matches!(
+                verdict(&answer(status, content_type, body)),
+                Verdict::Released { .. }
+            ));
+        }
+        for (status, content_type, body) in [
+            (200, "text/html", "<html>login</html>"),
+            (200, json, "<!doctype html>"),
+            (200, json, r#"{"completion_ratio":0.2"#),
+            (200, "text/plain", "ok"),
+            (302, json, ""),
+            (400, json, "{}"),
+            (404, "text/html", "<h1>nginx</h1>"),
+            (500, json, r#"{"error":"boom"}"#),
+        ] {
+            let verdict = verdict(&answer(status, content_type, body));
+            assert!(
+                matches!(verdict, Verdict::Failed(_)),
+                "{status} {body}: {verdict:?}"
+            );
+        }
+        assert_eq!(verdict(&answer(404, json, "{}")), Verdict::AlreadyReleased);
+        assert_eq!(verdict(&answer(409, json, "{}")), Verdict::Conflict);
+    }
+
+    #[test]
+    fn without_an_answer_it_is_unknown_only_if_it_may_have_been_released() {
+        let failure = |fault: Fault| Failure {
+            may_have_been_processed: fault.may_have_been_processed(),
+            fault,
+            attempts: 1,
+        };
+        assert!(matches!(
+            no_answer(failure(Fault::Refused)),
+            Verdict::Failed(_)
+        ));
+        assert!(matches!(
+            no_answer(failure(Fault::Interrupted)),
+            Verdict::Unknown(_)
+        ));
+        assert!(matches!(
+            no_answer(failure(Fault::Truncated { status: 200 })),
+            Verdict::Failed(_)
+        ));
+    }
+}
