@@ -1,0 +1,117 @@
+//! A real Alertmanager and its configuration.
+
+use std::fs;
+use std::ops::Deref;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::ALERTMANAGER;
+use super::launch::{Launch, Server};
+
+/// Drops every alert: enough for tests that only read its API.
+const NO_RECEIVER: &str = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
+
+/// A running Alertmanager.
+#[derive(Debug)]
+pub struct Alertmanager(Server);
+
+/// What an Alertmanager is to be like. A plain one drops every alert.
+#[derive(Debug, Clone, Default)]
+pub struct AlertmanagerBuilder {
+    config: Option<String>,
+    files: Vec<(String, String)>,
+    prefix: String,
+}
+
+impl Alertmanager {
+    /// Starts a plain one.
+    ///
+    /// # Errors
+    /// If it is not installed or does not become ready.
+    pub fn start() -> Result<Self> {
+        Self::builder().start()
+    }
+
+    /// One with a configuration.
+    #[must_use]
+    pub fn builder() -> AlertmanagerBuilder {
+        AlertmanagerBuilder::default()
+    }
+
+    /// The alerts it holds, as its API shows them.
+    ///
+    /// # Errors
+    /// If they cannot be had.
+    pub fn alerts(&self) -> Result<Vec<serde_json::Value>> {
+        let text = self.get("/api/v2/alerts", &[])?;
+        serde_json::from_str(&text).context("Alertmanager's alerts are no JSON array")
+    }
+}
+
+impl AlertmanagerBuilder {
+    /// The configuration, in YAML.
+    #[must_use]
+    pub fn config(mut self, yaml: impl Into<String>) -> Self {
+        self.config = Some(yaml.into());
+        self
+    }
+
+    /// A file beside the configuration, such as a secret or a template; relative paths in the
+    /// configuration start there.
+    #[must_use]
+    pub fn file(mut self, name: impl Into<String>, content: impl Into<String>) -> Self {
+        self.files.push((name.into(), content.into()));
+        self
+    }
+
+    /// Answers below a path such as `/alertmanager` instead of `/`.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it is not installed or does not become ready.
+    pub fn start(self) -> Result<Alertmanager> {
+        let dir = TempDir::with_prefix("seamless-lab-").context("no temporary folder")?;
+        let config = self.config.as_deref().unwrap_or(NO_RECEIVER);
+        fs::write(dir.path().join("alertmanager.yml"), config)
+            .context("cannot write Alertmanager's configuration")?;
+        for (name, content) in &self.files {
+            fs::write(dir.path().join(name), content)
+                .with_context(|| format!("cannot write {name}"))?;
+        }
+        let arguments = |port, dir: &Path| {
+            vec![
+                format!("--config.file={}", dir.join("alertmanager.yml").display()),
+                format!("--storage.path={}", dir.join("data").display()),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                format!("--web.external-url=http://127.0.0.1:{port}{}", self.prefix),
+                // Alone: no cluster, no second port.
+                "--cluster.listen-address=".to_owned(),
+            ]
+        };
+        Launch {
+            program: ALERTMANAGER,
+            dir,
+            arguments: &arguments,
+            prefix: &self.prefix,
+            credentials: None,
+            ready: "/-/ready",
+        }
+        .start()
+        .map(Alertmanager)
+    }
+}
+
+impl Deref for Alertmanager {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}

@@ -1,0 +1,186 @@
+//! Starting one server: a port, a folder, the wait until it is ready, the reason when it is not.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use seamless_core::http::{
+    Answer, Body, Call, Endpoint, HttpClient, HttpOptions, QUERY_BODY_LIMIT,
+};
+use tempfile::TempDir;
+
+use crate::background;
+use crate::process::{Process, Program};
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const PORT_ATTEMPTS: u32 = 5;
+
+/// How to start a server.
+pub(crate) struct Launch<'l> {
+    /// What to start.
+    pub(crate) program: Program,
+    /// Its folder, with the configuration written.
+    pub(crate) dir: TempDir,
+    /// Its arguments, from its port and folder.
+    pub(crate) arguments: &'l dyn Fn(u16, &Path) -> Vec<String>,
+    /// The path prefix under which it answers: empty, or `/prometheus`.
+    pub(crate) prefix: &'l str,
+    /// `user:password`, when it asks for them.
+    pub(crate) credentials: Option<&'l str>,
+    /// The path that answers 200 when it is ready.
+    pub(crate) ready: &'static str,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    // Killed before its folder is removed: fields are dropped in this order.
+    process: Process,
+    dir: TempDir,
+    port: u16,
+    prefix: String,
+    endpoint: Endpoint,
+}
+
+impl Launch<'_> {
+    /// Starts it and waits until it is ready.
+    pub(crate) fn start(self) -> Result<Server> {
+        let program = self.program.require()?;
+        let name = self.program.package;
+        let mut last_port = 0;
+        for _ in 0..PORT_ATTEMPTS {
+            let port = free_port()?;
+            last_port = port;
+            let arguments = (self.arguments)(port, self.dir.path());
+            let mut process = Process::start(&program, &arguments, self.dir.path())?;
+            let userinfo = self
+                .credentials
+                .map(|credentials| format!("{credentials}@"));
+            let url = format!(
+                "http://{}127.0.0.1:{port}{}",
+                userinfo.unwrap_or_default(),
+                self.prefix
+            );
+            let endpoint = Endpoint::parse(name, &url, "the lab")?;
+            if await_ready(&mut process, &endpoint, self.ready, name)? {
+                return Ok(Server {
+                    process,
+                    dir: self.dir,
+                    port,
+                    prefix: self.prefix.to_owned(),
+                    endpoint,
+                });
+            }
+        }
+        bail!(
+            "{name} found its port taken {PORT_ATTEMPTS} times in a row, last {last_port}; is something taking every port?"
+        )
+    }
+}
+
+/// Whether it became ready; `false` if somebody else took the port first.
+fn await_ready(
+    process: &mut Process,
+    endpoint: &Endpoint,
+    ready: &str,
+    name: &str,
+) -> Result<bool> {
+    let end = Instant::now() + READY_WITHIN;
+    loop {
+        if let Some(status) = process.exited() {
+            let log = process.log_tail();
+            if log.contains("address already in use") {
+                return Ok(false);
+            }
+            bail!("{name} did not start ({status}); the end of its log:\n{log}");
+        }
+        let answer = send(endpoint, &endpoint.url_of_path(ready), None);
+        // Asked again after the answer: another server may have given it.
+        if answer.is_ok_and(|answer| answer.is_success()) && process.exited().is_none() {
+            return Ok(true);
+        }
+        if Instant::now() >= end {
+            bail!(
+                "{name} was not ready after {READY_WITHIN:?}; the end of its log:\n{}",
+                process.log_tail()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// Sends one request on a client of its own: the connection belongs to the runtime of this call.
+fn send(endpoint: &Endpoint, url: &url::Url, body: Option<Body>) -> Result<Answer> {
+    background::run_here(async || {
+        let http = HttpClient::new(HttpOptions::default(), [endpoint])?;
+        let call = match body {
+            None => Call::get(endpoint, url.clone(), QUERY_BODY_LIMIT),
+            Some(body) => Call::post(endpoint, url.clone(), body, QUERY_BODY_LIMIT, false),
+        };
+        Ok(http.send(&call).await?)
+    })
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+    Ok(listener.local_addr().context("no local address")?.port())
+}
+
+impl Server {
+    /// `http://127.0.0.1:PORT`, with the path prefix, without credentials.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.address(), self.prefix)
+    }
+
+    /// `127.0.0.1:PORT`: what a scrape target is written as.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its temporary folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The child process: its id and log.
+    #[must_use]
+    pub const fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// GETs `path` below its URL, with a query.
+    ///
+    /// # Errors
+    /// If no whole answer came, or one that is not 2xx.
+    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<String> {
+        let mut url = self.endpoint.url_of_path(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.checked(path, send(&self.endpoint, &url, None)?)
+    }
+
+    /// POSTs JSON (or nothing) to `path` below its URL.
+    ///
+    /// # Errors
+    /// If no whole answer came, or one that is not 2xx.
+    pub fn post(&self, path: &str, json: Option<&serde_json::Value>) -> Result<String> {
+        let body = json.map_or(Body::Empty, |json| {
+            Body::Json(json.to_string().into_bytes())
+        });
+        let url = self.endpoint.url_of_path(path);
+        self.checked(path, send(&self.endpoint, &url, Some(body))?)
+    }
+
+    fn checked(&self, path: &str, answer: Answer) -> Result<String> {
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        if !answer.is_success() {
+            bail!("{} of {}: {}: {text}", path, self.url(), answer.described());
+        }
+        Ok(text)
+    }
+}

@@ -1,0 +1,107 @@
+//! The servers that need no configuration file.
+
+use std::ops::Deref;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::launch::{Launch, Server};
+use super::{NODE_EXPORTER, PUSHGATEWAY, VICTORIA_METRICS};
+use crate::process::Program;
+
+/// A running Pushgateway.
+#[derive(Debug)]
+pub struct Pushgateway(Server);
+
+/// A running single-node VictoriaMetrics, which takes remote write and answers Prometheus's query API.
+#[derive(Debug)]
+pub struct VictoriaMetrics(Server);
+
+/// A running node_exporter with nothing but the textfile collector.
+#[derive(Debug)]
+pub struct NodeExporter(Server);
+
+fn start(
+    program: Program,
+    ready: &'static str,
+    arguments: &dyn Fn(u16, &Path) -> Vec<String>,
+) -> Result<Server> {
+    Launch {
+        program,
+        dir: TempDir::with_prefix("seamless-lab-").context("no temporary folder")?,
+        arguments,
+        prefix: "",
+        credentials: None,
+        ready,
+    }
+    .start()
+}
+
+impl Pushgateway {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// If it is not installed or does not become ready.
+    pub fn start() -> Result<Self> {
+        let arguments = |port, _: &Path| vec![format!("--web.listen-address=127.0.0.1:{port}")];
+        start(PUSHGATEWAY, "/-/ready", &arguments).map(Self)
+    }
+}
+
+impl VictoriaMetrics {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// If it is not installed or does not become ready.
+    pub fn start() -> Result<Self> {
+        let arguments = |port, dir: &Path| {
+            vec![
+                format!("-httpListenAddr=127.0.0.1:{port}"),
+                format!("-storageDataPath={}", dir.join("data").display()),
+                // Queries see samples at once, not 30 seconds later.
+                "-search.latencyOffset=0s".to_owned(),
+            ]
+        };
+        start(VICTORIA_METRICS, "/health", &arguments).map(Self)
+    }
+}
+
+impl NodeExporter {
+    /// Starts one whose textfile collector reads `*.prom` in `textfiles`.
+    ///
+    /// # Errors
+    /// If it is not installed or does not become ready.
+    pub fn start(textfiles: &Path) -> Result<Self> {
+        let arguments = |port, _: &Path| {
+            vec![
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                "--collector.disable-defaults".to_owned(),
+                "--collector.textfile".to_owned(),
+                format!("--collector.textfile.directory={}", textfiles.display()),
+            ]
+        };
+        start(NODE_EXPORTER, "/metrics", &arguments).map(Self)
+    }
+}
+
+impl Deref for Pushgateway {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl Deref for VictoriaMetrics {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl Deref for NodeExporter {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
