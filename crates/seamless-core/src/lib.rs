@@ -8,4 +8,5 @@ pub mod coordinator;
 pub mod duration;
 pub mod http;
 pub mod lease;
+pub mod rules;
 pub mod schema;
