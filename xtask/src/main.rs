@@ -1,2 +1,26 @@
-//! TODO
-fn main() {}
+//! The project's own commands. This file only dispatches.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Commands for those who work on seamless-ops.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Render the alert rules and dashboards from their jsonnet sources.
+    Render(xtask::render::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Render(args) => xtask::render::run(&args),
+    };
+    xtask::exit_code(done)
+}

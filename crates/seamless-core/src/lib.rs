@@ -11,4 +11,5 @@ pub mod duration;
 pub mod http;
 pub mod lease;
 pub mod prometheus;
+pub mod rules;
 pub mod schema;

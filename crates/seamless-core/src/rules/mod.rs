@@ -1,0 +1,39 @@
+//! Prometheus rule files and what their expressions mean.
+//!
+//! Owns the typed form of a rule file ([`RuleFile`]), the rules this project ships ([`shipped`]), and
+//! the reading of a PromQL expression ([`Query`]): which series it selects over which range, which
+//! quantile of which histogram it compares with what, and whether two expressions mean the same. It
+//! asks no server, evaluates nothing, and renders nothing; `promtool` stays the judge of what a
+//! Prometheus accepts.
+//!
+//! ```
+//! use seamless_core::rules;
+//!
+//! let shipped = rules::shipped()?;
+//! let rule = shipped.alerts_named("SeamlessSla99thDegraded").next().ok_or("not shipped")?;
+//! // What it reads, through recording rules down to the series that a runtime exposes.
+//! let inputs = shipped.inputs(rule)?;
+//! assert!(inputs.families().iter().any(|f| f.name == "seamless_sla_deadline_seconds"));
+//! // Whether it can fire: its threshold against the top bucket.
+//! assert!(shipped.thresholds(rule)?.iter().all(|t| t.threshold < 600.0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod file;
+mod inputs;
+mod query;
+
+pub use file::{Rule, RuleFile, RuleFileError, RuleGroup, RuleKind};
+pub use inputs::Inputs;
+pub use query::{Comparison, QuantileThreshold, Query, QueryError, SeriesSelector, same_meaning};
+
+/// The text of the shipped `alert_rules.yml`.
+pub const SHIPPED: &str = include_str!("../../../../alert_rules.yml");
+
+/// The rules this project ships, parsed.
+///
+/// # Errors
+/// [`RuleFileError`] if the embedded file is not a rule file; a test holds that it is.
+pub fn shipped() -> Result<RuleFile, RuleFileError> {
+    RuleFile::parse(SHIPPED)
+}

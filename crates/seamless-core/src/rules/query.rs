@@ -1,0 +1,512 @@
+//! One PromQL expression, read into its syntax tree.
+//!
+//! Answers what can be told from the expression alone: it follows no recording rules, which is
+//! [`super::Inputs`]' part, and evaluates nothing but constants.
+
+use std::time::Duration;
+
+use promql_parser::label::{METRIC_NAME, MatchOp, Matcher, Matchers};
+use promql_parser::parser::token::{
+    T_ADD, T_DIV, T_EQLC, T_GTE, T_GTR, T_LAND, T_LOR, T_LSS, T_LTE, T_LUNLESS, T_MUL, T_NEQ, T_SUB,
+};
+use promql_parser::parser::{self, BinaryExpr, Call, Expr, LabelModifier, Offset, VectorSelector};
+use thiserror::Error;
+
+use crate::schema::{FAMILIES, Family};
+
+/// An expression that cannot be read.
+#[derive(Debug, Error)]
+#[error("`{expr}` is not PromQL: {reason}")]
+pub struct QueryError {
+    /// The expression.
+    pub expr: String,
+    /// What the parser says.
+    pub reason: String,
+}
+
+/// A PromQL expression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    tree: Expr,
+}
+
+/// Series that an expression selects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesSelector {
+    /// Every matcher, `__name__` included (as an equality where the name was written before `{`).
+    pub matchers: Vec<Matcher>,
+    /// The range in brackets (`[5m]`); none for an instant selector.
+    pub range: Option<Duration>,
+    /// How far back `offset` moves it; zero without.
+    pub offset: Duration,
+}
+
+/// A comparison operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+}
+
+/// `histogram_quantile(quantile, …histogram…) comparison threshold`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantileThreshold {
+    /// The quantile, such as 0.99.
+    pub quantile: f64,
+    /// The documented name of the histogram: the selected name without `_bucket`.
+    pub histogram: String,
+    /// Whether the expression reads the native form (no `_bucket`).
+    pub native: bool,
+    /// What is selected of the histogram.
+    pub selector: SeriesSelector,
+    /// How the quantile (on the left) is compared with the threshold (on the right).
+    pub comparison: Comparison,
+    /// The threshold, in the histogram's own unit.
+    pub threshold: f64,
+}
+
+/// Whether two expressions differ in formatting alone: blanks, redundant parentheses, the order of
+/// label matchers and of the labels in `by`/`without`, `60` or `60.0`, `1h` or `60m`.
+///
+/// # Errors
+/// [`QueryError`] for the one that cannot be read.
+pub fn same_meaning(a: &str, b: &str) -> Result<bool, QueryError> {
+    Ok(normal(&Query::parse(a)?.tree) == normal(&Query::parse(b)?.tree))
+}
+
+impl Query {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// [`QueryError`] when it is not PromQL.
+    pub fn parse(expr: &str) -> Result<Self, QueryError> {
+        match parser::parse(expr) {
+            Ok(tree) => Ok(Self { tree }),
+            Err(reason) => Err(QueryError {
+                expr: expr.to_owned(),
+                reason,
+            }),
+        }
+    }
+
+    /// The syntax tree, for checks that this module does not offer.
+    #[must_use]
+    pub const fn tree(&self) -> &Expr {
+        &self.tree
+    }
+
+    /// Every selector, from left to right. A selector with `or` between matchers counts once per
+    /// alternative.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<SeriesSelector> {
+        let mut found = Vec::new();
+        walk(&self.tree, &mut |expr| match expr {
+            Expr::VectorSelector(vs) => found.extend(SeriesSelector::from_tree(vs, None)),
+            Expr::MatrixSelector(ms) => {
+                found.extend(SeriesSelector::from_tree(&ms.vs, Some(ms.range)));
+            }
+            _ => {}
+        });
+        found
+    }
+
+    /// Every comparison of a quantile with a constant that is written out in this expression.
+    #[must_use]
+    pub fn thresholds(&self) -> Vec<QuantileThreshold> {
+        self.comparisons()
+            .into_iter()
+            .flat_map(|(value, comparison, threshold)| {
+                quantiles(value)
+                    .into_iter()
+                    .map(move |(call, factor)| (call, comparison, threshold / factor))
+            })
+            .filter_map(|(call, comparison, threshold)| {
+                let (quantile, selector) = quantile_call(call)?;
+                let name = selector.name()?;
+                let base = name.strip_suffix("_bucket");
+                Some(QuantileThreshold {
+                    quantile,
+                    histogram: base.unwrap_or(name).to_owned(),
+                    native: base.is_none(),
+                    selector: selector.clone(),
+                    comparison,
+                    threshold,
+                })
+            })
+            .collect()
+    }
+
+    /// What the expression compares with a constant: the compared part's own selectors of instant
+    /// vectors (where a recording rule may stand), the operator and the constant.
+    pub(super) fn compared_series(&self) -> Vec<(SeriesSelector, Comparison, f64)> {
+        let mut found = Vec::new();
+        for (value, comparison, threshold) in self.comparisons() {
+            values(value, 1.0, &mut |expr, factor| {
+                if let Expr::VectorSelector(vs) = expr {
+                    for selector in SeriesSelector::from_tree(vs, None) {
+                        found.push((selector, comparison, threshold / factor));
+                    }
+                }
+            });
+        }
+        found
+    }
+
+    /// The quantiles that the expression's value is made of, as calls.
+    pub(super) fn quantile_values(&self) -> Vec<(f64, SeriesSelector)> {
+        quantiles(&self.tree)
+            .into_iter()
+            .filter_map(|(call, _)| quantile_call(call))
+            .collect()
+    }
+
+    fn comparisons(&self) -> Vec<(&Expr, Comparison, f64)> {
+        let mut found = Vec::new();
+        walk(&self.tree, &mut |expr| {
+            let Expr::Binary(binary) = expr else { return };
+            let Some(comparison) = Comparison::from_token(binary.op.id()) else {
+                return;
+            };
+            match (constant(&binary.lhs), constant(&binary.rhs)) {
+                (None, Some(threshold)) => found.push((&*binary.lhs, comparison, threshold)),
+                (Some(threshold), None) => {
+                    found.push((&*binary.rhs, comparison.flipped(), threshold));
+                }
+                _ => {}
+            }
+        });
+        found
+    }
+}
+
+impl SeriesSelector {
+    /// The exact name it selects; none where the name is a pattern or not given.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.matchers
+            .iter()
+            .find(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal)
+            .map(|m| m.value.as_str())
+    }
+
+    /// Whether a series of this name can be selected.
+    #[must_use]
+    pub fn selects_name(&self, name: &str) -> bool {
+        self.matchers
+            .iter()
+            .filter(|m| m.name == METRIC_NAME)
+            .all(|m| m.is_match(name))
+    }
+
+    /// The schema's families of which it can select series, in any exposed form.
+    #[must_use]
+    pub fn families(&self) -> Vec<&'static Family> {
+        FAMILIES
+            .iter()
+            .filter(|f| f.exposed_names().iter().any(|name| self.selects_name(name)))
+            .collect()
+    }
+
+    /// The matchers on `label`.
+    pub fn matchers_of<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a Matcher> {
+        self.matchers.iter().filter(move |m| m.name == label)
+    }
+
+    fn from_tree(vs: &VectorSelector, range: Option<Duration>) -> Vec<Self> {
+        let name = vs.name.as_ref();
+        let name = name.map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
+        let offset = match vs.offset {
+            Some(Offset::Pos(by)) => by,
+            _ => Duration::ZERO,
+        };
+        let alternatives = match vs.matchers.or_matchers.as_slice() {
+            [] => std::slice::from_ref(&vs.matchers.matchers),
+            several => several,
+        };
+        alternatives
+            .iter()
+            .map(|matchers| Self {
+                matchers: name.iter().chain(matchers).cloned().collect(),
+                range,
+                offset,
+            })
+            .collect()
+    }
+}
+
+impl Comparison {
+    fn from_token(token: u16) -> Option<Self> {
+        Some(match token {
+            T_GTR => Self::Greater,
+            T_GTE => Self::GreaterOrEqual,
+            T_LSS => Self::Less,
+            T_LTE => Self::LessOrEqual,
+            T_EQLC => Self::Equal,
+            T_NEQ => Self::NotEqual,
+            _ => return None,
+        })
+    }
+
+    const fn flipped(self) -> Self {
+        match self {
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            same => same,
+        }
+    }
+}
+
+/// Calls `visit` on `expr` and on everything below it, parents first.
+fn walk<'e>(expr: &'e Expr, visit: &mut impl FnMut(&'e Expr)) {
+    visit(expr);
+    match expr {
+        Expr::Aggregate(e) => {
+            if let Some(param) = &e.param {
+                walk(param, visit);
+            }
+            walk(&e.expr, visit);
+        }
+        Expr::Unary(e) => walk(&e.expr, visit),
+        Expr::Binary(e) => {
+            walk(&e.lhs, visit);
+            walk(&e.rhs, visit);
+        }
+        Expr::Paren(e) => walk(&e.expr, visit),
+        Expr::Subquery(e) => walk(&e.expr, visit),
+        Expr::Call(e) => e.args.args.iter().for_each(|arg| walk(arg, visit)),
+        Expr::NumberLiteral(_)
+        | Expr::StringLiteral(_)
+        | Expr::VectorSelector(_)
+        | Expr::MatrixSelector(_)
+        | Expr::Extension(_) => {}
+    }
+}
+
+/// Calls `visit` on the sub-expressions that make up the value of `expr`, with the constant factor
+/// that each is multiplied by. The right side of `and` and `unless` only filters, so it is left out.
+fn values<'e>(expr: &'e Expr, factor: f64, visit: &mut impl FnMut(&'e Expr, f64)) {
+    visit(expr, factor);
+    match expr {
+        Expr::Aggregate(e) => values(&e.expr, factor, visit),
+        Expr::Paren(e) => values(&e.expr, factor, visit),
+        Expr::Subquery(e) => values(&e.expr, factor, visit),
+        Expr::Call(e) if e.func.name != "histogram_quantile" => {
+            for arg in &e.args.args {
+                values(arg, factor, visit);
+            }
+        }
+        Expr::Binary(e) => binary_values(e, factor, visit),
+        _ => {}
+    }
+}
+
+fn binary_values<'e>(binary: &'e BinaryExpr, factor: f64, visit: &mut impl FnMut(&'e Expr, f64)) {
+    match binary.op.id() {
+        T_LOR => {
+            values(&binary.lhs, factor, visit);
+            values(&binary.rhs, factor, visit);
+        }
+        T_LAND | T_LUNLESS => values(&binary.lhs, factor, visit),
+        T_MUL => match (constant(&binary.lhs), constant(&binary.rhs)) {
+            (Some(by), None) => values(&binary.rhs, factor * by, visit),
+            (None, Some(by)) => values(&binary.lhs, factor * by, visit),
+            _ => {}
+        },
+        T_DIV => {
+            if let Some(by) = constant(&binary.rhs) {
+                values(&binary.lhs, factor / by, visit);
+            }
+        }
+        other if Comparison::from_token(other).is_some() => {
+            for side in [&binary.lhs, &binary.rhs] {
+                if constant(side).is_none() {
+                    values(side, factor, visit);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn quantiles(expr: &Expr) -> Vec<(&Call, f64)> {
+    let mut found = Vec::new();
+    values(expr, 1.0, &mut |part, factor| match part {
+        Expr::Call(call) if call.func.name == "histogram_quantile" => found.push((call, factor)),
+        _ => {}
+    });
+    found
+}
+
+fn quantile_call(call: &Call) -> Option<(f64, SeriesSelector)> {
+    let [quantile, histogram] = call.args.args.as_slice() else {
+        return None;
+    };
+    let histogram = Query {
+        tree: (**histogram).clone(),
+    };
+    Some((
+        constant(quantile)?,
+        histogram.selectors().into_iter().next()?,
+    ))
+}
+
+/// The value of an expression made of numbers alone.
+fn constant(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::NumberLiteral(number) => Some(number.val),
+        Expr::Paren(paren) => constant(&paren.expr),
+        Expr::Unary(unary) => constant(&unary.expr).map(|value| -value),
+        Expr::Binary(binary) => {
+            let (lhs, rhs) = (constant(&binary.lhs)?, constant(&binary.rhs)?);
+            match binary.op.id() {
+                T_ADD => Some(lhs + rhs),
+                T_SUB => Some(lhs - rhs),
+                T_MUL => Some(lhs * rhs),
+                T_DIV => Some(lhs / rhs),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The tree without parentheses and with unordered lists in one order.
+fn normal(expr: &Expr) -> Expr {
+    let mut expr = match expr {
+        Expr::Paren(paren) => return normal(&paren.expr),
+        other => other.clone(),
+    };
+    match &mut expr {
+        Expr::Aggregate(e) => {
+            *e.expr = normal(&e.expr);
+            if let Some(param) = &mut e.param {
+                **param = normal(param);
+            }
+            if let Some(LabelModifier::Include(labels) | LabelModifier::Exclude(labels)) =
+                &mut e.modifier
+            {
+                labels.labels.sort();
+            }
+        }
+        Expr::Unary(e) => *e.expr = normal(&e.expr),
+        Expr::Binary(e) => {
+            *e.lhs = normal(&e.lhs);
+            *e.rhs = normal(&e.rhs);
+            if let Some(LabelModifier::Include(labels) | LabelModifier::Exclude(labels)) =
+                e.modifier.as_mut().and_then(|m| m.matching.as_mut())
+            {
+                labels.labels.sort();
+            }
+        }
+        Expr::Subquery(e) => *e.expr = normal(&e.expr),
+        Expr::Call(e) => e.args.args.iter_mut().for_each(|arg| **arg = normal(arg)),
+        Expr::VectorSelector(vs) => sort_matchers(&mut vs.matchers),
+        Expr::MatrixSelector(ms) => sort_matchers(&mut ms.vs.matchers),
+        _ => {}
+    }
+    expr
+}
+
+fn sort_matchers(matchers: &mut Matchers) {
+    for alternative in std::iter::once(&mut matchers.matchers).chain(&mut matchers.or_matchers) {
+        alternative.sort_by_cached_key(ToString::to_string);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_carry_name_range_offset_and_families() {
+        let query = Query::parse(
+            r#"sum by (phase) (rate(seamless_sla_deadline_seconds_bucket{le=~"60(\\.0)?"}[5m] offset 1h))
+               or max({__name__=~"artifact_bytes_written(_total)?"})"#,
+        )
+        .unwrap();
+        let [first, second] = &query.selectors()[..] else {
+            panic!("two selectors");
+        };
+        assert_eq!(first.name(), Some("seamless_sla_deadline_seconds_bucket"));
+        assert_eq!(first.range, Some(Duration::from_secs(300)));
+        assert_eq!(first.offset, Duration::from_secs(3600));
+        assert!(
+            first
+                .matchers_of("le")
+                .all(|m| m.is_match("60") && m.is_match("60.0"))
+        );
+        assert_eq!(first.families()[0].name, "seamless_sla_deadline_seconds");
+        assert_eq!(second.name(), None);
+        assert_eq!(second.families()[0].name, "artifact_bytes_written");
+        assert_eq!(second.families().len(), 1);
+    }
+
+    #[test]
+    fn thresholds_are_found_on_either_side_and_through_wrapping() {
+        for expr in [
+            r#"histogram_quantile(0.99, sum by (le) (rate(h_bucket[5m]))) > 60"#,
+            r#"60 < histogram_quantile(0.99, sum by (le) (rate(h_bucket[5m])))"#,
+            r#"max by (a) (histogram_quantile(0.99, rate(h_bucket[5m]))) > 0.8 * 75 unless x > 3"#,
+            r#"histogram_quantile(0.99, rate(h_bucket[5m])) / 1000 > 0.06"#,
+        ] {
+            let found = Query::parse(expr).unwrap().thresholds();
+            assert_eq!(found.len(), 1, "{expr}: {found:?}");
+            assert_eq!(found[0].histogram, "h");
+            assert!(!found[0].native);
+            assert_eq!(found[0].comparison, Comparison::Greater);
+            assert!((found[0].threshold - 60.0).abs() < 1e-9, "{expr}");
+            assert_eq!(found[0].selector.range, Some(Duration::from_secs(300)));
+        }
+    }
+
+    #[test]
+    fn both_forms_of_a_histogram_are_two_thresholds() {
+        let expr = "histogram_quantile(0.9, rate(h_bucket[5m])) > 2 or histogram_quantile(0.9, rate(h[5m])) > 2";
+        let found = Query::parse(expr).unwrap().thresholds();
+        let forms: Vec<bool> = found.iter().map(|t| t.native).collect();
+        assert_eq!(forms, [false, true]);
+    }
+
+    #[test]
+    fn what_only_filters_is_no_threshold() {
+        let expr = "up > 0 and histogram_quantile(0.9, rate(h_bucket[5m])) > 2";
+        // The comparison is written out, so it is found; its value is not the alert's.
+        assert_eq!(Query::parse(expr).unwrap().thresholds().len(), 1);
+        let expr = "(up and histogram_quantile(0.9, rate(h_bucket[5m]))) > 2";
+        assert_eq!(Query::parse(expr).unwrap().thresholds(), []);
+    }
+
+    #[test]
+    fn same_meaning_is_about_the_tree() {
+        for (a, b, same) in [
+            ("sum by (a, b) (x)", "sum  by(b,a)( (x) )", true),
+            (
+                r#"x{a="1", b="2"}[1h] offset 5m"#,
+                r#"x{b="2",a="1"}[60m] offset 300s"#,
+                true,
+            ),
+            ("x > 60", "x > 60.0", true),
+            ("x > 60", "x >= 60", false),
+            ("rate(x[5m])", "rate(x[10m])", false),
+            (r#"x{a="1"}"#, r#"x{a=~"1"}"#, false),
+            ("a - (b - c)", "a - b - c", false),
+            ("(a - b) - c", "a - b - c", true),
+            ("sum by (a) (x)", "sum without (a) (x)", false),
+        ] {
+            assert_eq!(same_meaning(a, b).unwrap(), same, "{a} / {b}");
+        }
+        assert!(same_meaning("sum(", "x").is_err());
+    }
+}

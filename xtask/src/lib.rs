@@ -1,0 +1,26 @@
+//! What the project's own commands do, one module per command.
+//!
+//! Nothing here is part of the shipped programs.
+
+pub mod render;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The folder of the workspace.
+#[must_use]
+pub fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// Maps what a command came to onto the exit code, and says on stderr why it failed.
+#[must_use]
+pub fn exit_code(done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        // Without a stderr there is nobody to tell; the exit code still does.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
