@@ -8,6 +8,7 @@ pub mod alertmanager;
 pub mod config;
 pub mod coordinator;
 pub mod duration;
+pub mod exposition;
 pub mod http;
 pub mod lease;
 pub mod prometheus;

@@ -1,0 +1,235 @@
+//! The Prometheus text format 0.0.4 and `OpenMetrics` 1.0: what a scrape answers with.
+//!
+//! Owns [`write`], which renders families and series, and [`read`], a strict reader that says where a
+//! document is wrong. It knows the formats and nothing of this project's own families; it fetches
+//! nothing and writes to no file.
+//!
+//! Specifications: <https://prometheus.io/docs/instrumenting/exposition_formats/> and
+//! <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
+
+pub mod read;
+pub mod write;
+
+/// Which of the two formats a document is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Prometheus text format 0.0.4.
+    Text,
+    /// `OpenMetrics` text format 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The `Content-Type` under which a document in this format is served.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// The format to answer with, given the scraper's `Accept` header: `OpenMetrics` only where it is
+    /// asked for and not ranked below plain text.
+    #[must_use]
+    pub fn from_accept(accept: &str) -> Self {
+        let mut open_metrics: f64 = 0.0;
+        let mut text: f64 = 0.0;
+        for range in accept.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let mut quality = 1.0;
+            let mut version = None;
+            for parameter in parts {
+                match parameter.split_once('=') {
+                    Some(("q", q)) => quality = q.parse().unwrap_or(0.0),
+                    Some(("version", v)) => version = Some(v),
+                    _ => {}
+                }
+            }
+            match media.as_str() {
+                "application/openmetrics-text" if matches!(version, None | Some("1.0.0")) => {
+                    open_metrics = open_metrics.max(quality);
+                }
+                "text/plain" | "text/*" => text = text.max(quality),
+                _ => {}
+            }
+        }
+        if open_metrics > 0.0 && open_metrics >= text {
+            Self::OpenMetrics
+        } else {
+            Self::Text
+        }
+    }
+
+    /// The format that a `Content-Type` header names, when it names one of the two.
+    #[must_use]
+    pub fn from_content_type(content_type: &str) -> Option<Self> {
+        let media = content_type.split(';').next().unwrap_or_default().trim();
+        match media.to_ascii_lowercase().as_str() {
+            "text/plain" => Some(Self::Text),
+            "application/openmetrics-text" => Some(Self::OpenMetrics),
+            _ => None,
+        }
+    }
+
+    /// The format of a document that came without a `Content-Type`: a line `# EOF` makes it
+    /// `OpenMetrics`, in which text after that line is an error.
+    #[must_use]
+    pub fn detect(document: &str) -> Self {
+        const END: &str = "# EOF";
+        let ends_with_it = document
+            .trim_end_matches('\n')
+            .strip_suffix(END)
+            .is_some_and(|before| before.is_empty() || before.ends_with('\n'));
+        if ends_with_it || document.starts_with("# EOF\n") || document.contains("\n# EOF\n") {
+            Self::OpenMetrics
+        } else {
+            Self::Text
+        }
+    }
+}
+
+/// What `# TYPE` says of a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MetricType {
+    /// Only grows; restarts at 0.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations counted in cumulative buckets.
+    Histogram,
+    /// `OpenMetrics`: buckets that may shrink.
+    GaugeHistogram,
+    /// Observations with precomputed quantiles.
+    Summary,
+    /// `OpenMetrics`: a constant 1 with its facts in labels.
+    Info,
+    /// `OpenMetrics`: one series per state.
+    StateSet,
+    /// Nothing was said: `untyped` in the text format, `unknown` in `OpenMetrics`.
+    Untyped,
+}
+
+impl MetricType {
+    /// The word that `# TYPE` uses; `None` where the format has no such type.
+    #[must_use]
+    pub const fn word(self, format: Format) -> Option<&'static str> {
+        match (self, format) {
+            (Self::Counter, _) => Some("counter"),
+            (Self::Gauge, _) => Some("gauge"),
+            (Self::Histogram, _) => Some("histogram"),
+            (Self::Summary, _) => Some("summary"),
+            (Self::Untyped, Format::Text) => Some("untyped"),
+            (Self::Untyped, Format::OpenMetrics) => Some("unknown"),
+            (Self::GaugeHistogram, Format::OpenMetrics) => Some("gaugehistogram"),
+            (Self::Info, Format::OpenMetrics) => Some("info"),
+            (Self::StateSet, Format::OpenMetrics) => Some("stateset"),
+            (Self::GaugeHistogram | Self::Info | Self::StateSet, Format::Text) => None,
+        }
+    }
+
+    const ALL: [Self; 8] = [
+        Self::Counter,
+        Self::Gauge,
+        Self::Histogram,
+        Self::GaugeHistogram,
+        Self::Summary,
+        Self::Info,
+        Self::StateSet,
+        Self::Untyped,
+    ];
+
+    /// The type that `word` names in `format`.
+    #[must_use]
+    pub fn from_word(word: &str, format: Format) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.word(format) == Some(word))
+    }
+}
+
+/// Whether `name` can name a metric: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+#[must_use]
+pub fn is_metric_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(is_metric_name_byte)
+}
+
+/// Whether `name` can name a label: `[a-zA-Z_][a-zA-Z0-9_]*`.
+#[must_use]
+pub fn is_label_name(name: &str) -> bool {
+    is_metric_name(name) && !name.contains(':')
+}
+
+const fn is_metric_name_byte(byte: u8) -> bool {
+    is_label_name_byte(byte) || byte == b':'
+}
+
+const fn is_label_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accept_header_decides() {
+        let prometheus_2_42 = "application/openmetrics-text;version=1.0.0,\
+            application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        for (accept, format) in [
+            (prometheus_2_42, Format::OpenMetrics),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            (
+                "application/openmetrics-text; version=1.0.0; q=0.4, text/plain; q=0.9",
+                Format::Text,
+            ),
+            ("application/openmetrics-text;version=0.0.1", Format::Text),
+            ("application/openmetrics-text;q=0", Format::Text),
+            ("text/plain;version=0.0.4", Format::Text),
+            ("*/*", Format::Text),
+            ("", Format::Text),
+        ] {
+            assert_eq!(Format::from_accept(accept), format, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_content_type_names_its_format() {
+        for format in [Format::Text, Format::OpenMetrics] {
+            assert_eq!(
+                Format::from_content_type(format.content_type()),
+                Some(format)
+            );
+        }
+        assert_eq!(Format::from_content_type("text/html"), None);
+    }
+
+    #[test]
+    fn only_a_whole_eof_line_makes_open_metrics() {
+        for (document, format) in [
+            ("a 1\n# EOF\n", Format::OpenMetrics),
+            ("# EOF", Format::OpenMetrics),
+            ("# EOF\na 1\n", Format::OpenMetrics),
+            ("a 1\n# EOF\nb 1\n", Format::OpenMetrics),
+            ("a 1\n# EOFF\n", Format::Text),
+            ("a 1\n x# EOF\n", Format::Text),
+            ("", Format::Text),
+        ] {
+            assert_eq!(Format::detect(document), format, "{document:?}");
+        }
+    }
+
+    #[test]
+    fn names_follow_the_specification() {
+        for name in ["a", "_a:b", ":x", "a1"] {
+            assert!(is_metric_name(name), "{name}");
+        }
+        for name in ["", "1a", "a-b", "a b", "é"] {
+            assert!(!is_metric_name(name), "{name}");
+        }
+        assert!(!is_label_name("a:b"));
+    }
+}

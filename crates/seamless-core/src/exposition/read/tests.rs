@@ -1,0 +1,400 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::exposition::write::{Bounds, Header, Labels, Writer};
+
+fn text(document: &str) -> Result<Exposition, ReadError> {
+    parse_as(document.as_bytes(), Format::Text)
+}
+
+fn open_metrics(document: &str) -> Result<Exposition, ReadError> {
+    parse_as(document.as_bytes(), Format::OpenMetrics)
+}
+
+/// Name, labels, value and timestamp of every sample.
+type Flat = Vec<(String, Vec<(String, String)>, f64, Option<i64>)>;
+
+fn flat(exposition: &Exposition) -> Flat {
+    exposition
+        .samples()
+        .map(|s| (s.name.clone(), s.labels.clone(), s.value, s.timestamp))
+        .collect()
+}
+
+fn pairs(labels: &[(&str, &str)]) -> Vec<(String, String)> {
+    labels
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+#[test]
+fn reads_what_the_text_format_allows() {
+    let read = text(concat!(
+        "# a comment\n\n# EOF\n",
+        "#HELP is a comment too\n",
+        "  # TYPE\ta:b   gauge\n",
+        "# HELP a:b Two\\nlines, a \\\\ and \"quotes\".\n",
+        "a:b { x = \"1,2=}{\" , y=\"q\\\"\\\\\\n\" , } 1e3 \t-5\n",
+        "a:b{}-Inf\n",
+        "other nan 1395066363000\n",
+    ))
+    .unwrap();
+    let values: Vec<f64> = read.samples().map(|s| s.value).collect();
+    assert_eq!(values[..2], [1000.0, f64::NEG_INFINITY]);
+    assert!(values[2].is_nan());
+    let first = read.samples().next().unwrap();
+    assert_eq!(first.labels, pairs(&[("x", "1,2=}{"), ("y", "q\"\\\n")]));
+    assert_eq!((first.timestamp, first.line), (Some(-5), 7));
+    let family = read.family("a:b").unwrap();
+    assert_eq!(family.kind, MetricType::Gauge);
+    assert_eq!(
+        family.help.as_deref(),
+        Some("Two\nlines, a \\ and \"quotes\".")
+    );
+    assert_eq!(read.family("other").unwrap().kind, MetricType::Untyped);
+}
+
+#[test]
+fn reads_what_open_metrics_allows() {
+    let read = open_metrics(concat!(
+        "# TYPE wait_seconds histogram\n",
+        "# UNIT wait_seconds seconds\n",
+        "# HELP wait_seconds Waiting.\n",
+        "wait_seconds_bucket{le=\"1.0\"} 1 1.5 # {trace=\"a\"} 0.7 1.25\n",
+        "wait_seconds_bucket{le=\"+Inf\"} 1 # {} 0.7\n",
+        "wait_seconds_sum 0.7\n",
+        "wait_seconds_count 1\n",
+        "wait_seconds_created 1.2\n",
+        "# TYPE flags counter\n",
+        "flags_total{} 3 10\n",
+        "flags_total 4 11.5\n",
+        "# EOF",
+    ))
+    .unwrap();
+    assert_eq!(read.families.len(), 2);
+    let wait = &read.families[0];
+    assert_eq!(wait.unit.as_deref(), Some("seconds"));
+    assert_eq!(wait.samples.len(), 5);
+    assert_eq!(wait.samples[0].timestamp, Some(1500));
+    assert_eq!(
+        wait.samples[0].exemplar,
+        Some(Exemplar {
+            labels: pairs(&[("trace", "a")]),
+            value: 0.7,
+            timestamp: Some(1250),
+        })
+    );
+    assert_eq!(read.families[1].samples[1].timestamp, Some(11_500));
+}
+
+#[test]
+fn says_where_a_text_document_is_wrong() {
+    for (document, place, words) in [
+        (
+            "<html>\n",
+            (1, 1),
+            "expected a metric name, found \"<html>\"",
+        ),
+        ("{\"status\":\"ok\"}\n", (1, 1), "expected a metric name"),
+        ("a 1\n1b 2\n", (2, 1), "expected a metric name"),
+        ("a{x=\"1} 2\n", (1, 5), "no closing quote"),
+        ("a{x=\"1\" y=\"2\"} 2\n", (1, 9), "expected ',' or '}'"),
+        ("a{x=\"é\",x=\"2\"} 2\n", (1, 9), "\"x\" stands twice"),
+        ("a{__name__=\"b\"} 2\n", (1, 3), "reserved"),
+        ("a{x:y=\"b\"} 2\n", (1, 4), "expected '='"),
+        ("a{x=\"\\t\"} 2\n", (1, 6), "\\t does not exist"),
+        ("a{,} 2\n", (1, 3), "expected a label name"),
+        ("a\n", (1, 2), "expected a value, found the end of the line"),
+        ("a x\n", (1, 3), "expected a value, found \"x\""),
+        (
+            "a 1 2 3\n",
+            (1, 7),
+            "expected the end of the line, found \"3\"",
+        ),
+        ("a 1 1.5\n", (1, 5), "whole milliseconds"),
+        ("a 1\r\n", (1, 3), "expected a value"),
+        ("a 1\nb 2", (2, 4), "cut off"),
+        (
+            "a 1\nb{x=\"1\",y=\"2\"} 2\nb{y=\"2\",x=\"1\"} 3\n",
+            (3, 1),
+            "on line 2",
+        ),
+        ("a 1\na 1 5\n", (2, 1), "on line 1"),
+        (
+            "# TYPE a gauge\n# TYPE a gauge\n",
+            (2, 8),
+            "the first is on line 1",
+        ),
+        ("# HELP a b\n# HELP a b\n", (2, 8), "second HELP"),
+        ("a 1\n# TYPE a gauge\n", (2, 8), "after its first sample"),
+        (
+            "# TYPE a gaugehistogram\n",
+            (1, 10),
+            "no type of this format",
+        ),
+        ("# TYPE a\n", (1, 9), "expected a blank"),
+        (
+            "# TYPE h histogram\nh_bucket 1\n",
+            (2, 1),
+            "lacks the label le",
+        ),
+        (
+            "# TYPE h histogram\nh_bucket{le=\"x\"} 1\n",
+            (2, 1),
+            "lacks the label le",
+        ),
+        (
+            "# TYPE s summary\ns 1\n",
+            (2, 1),
+            "lacks the label quantile",
+        ),
+        ("a -nan\n", (1, 3), "expected a value"),
+        ("a 1 # {x=\"1\"} 2\n", (1, 5), "whole milliseconds"),
+    ] {
+        let error = text(document).unwrap_err();
+        assert_eq!((error.line, error.column), place, "{document:?}: {error}");
+        assert!(error.to_string().contains(words), "{document:?}: {error}");
+    }
+    let error = parse(b"a 1\nb\xff 2\n").unwrap_err();
+    assert_eq!((error.line, error.column), (2, 2));
+    assert_eq!(error.problem, Problem::NotUtf8);
+}
+
+#[test]
+fn says_where_an_open_metrics_document_is_wrong() {
+    for (document, place, words) in [
+        ("a 1\n", (2, 1), "does not end in # EOF"),
+        ("", (1, 1), "does not end in # EOF"),
+        ("a 1\n# EOF\nb 1\n", (3, 1), "text after # EOF"),
+        ("a 1\n\n# EOF\n", (2, 1), "no blank lines"),
+        ("# hello\n# EOF\n", (1, 3), "no comments other"),
+        ("a  1\n# EOF\n", (1, 3), "expected a value"),
+        ("a{x=\"1\",} 1\n# EOF\n", (1, 9), "expected a label name"),
+        (
+            "# TYPE a counter\na 1\n# EOF\n",
+            (2, 1),
+            "is a counter, which has no sample named a",
+        ),
+        (
+            "a 1\nb 1\na{x=\"1\"} 1\n# EOF\n",
+            (3, 1),
+            "do not stand together",
+        ),
+        (
+            "# TYPE a gauge\nb 1\n# HELP a x\n# EOF\n",
+            (3, 8),
+            "do not stand together",
+        ),
+        ("a 1 # {} 1\n# EOF\n", (1, 5), "only buckets and counters"),
+        (
+            "# UNIT a_b seconds\n# EOF\n",
+            (1, 12),
+            "does not end in its unit",
+        ),
+        ("a 1 2\na 1 2\n# EOF\n", (2, 1), "on line 1"),
+        ("a 1 2\na 1\n# EOF\n", (2, 1), "on line 1"),
+        ("a 1 x\n# EOF\n", (1, 5), "timestamp in seconds"),
+        ("a 1 inf\n# EOF\n", (1, 5), "timestamp in seconds"),
+        (
+            "# TYPE a untyped\n# EOF\n",
+            (1, 10),
+            "no type of this format",
+        ),
+    ] {
+        let error = open_metrics(document).unwrap_err();
+        assert_eq!((error.line, error.column), place, "{document:?}: {error}");
+        assert!(error.to_string().contains(words), "{document:?}: {error}");
+    }
+    let long = format!(
+        "# TYPE a counter\na_total 1 # {{x=\"{}\"}} 1\n# EOF\n",
+        "y".repeat(128)
+    );
+    let error = open_metrics(&long).unwrap_err();
+    assert_eq!(error.problem, Problem::ExemplarTooLong(129));
+}
+
+#[test]
+fn an_unterminated_eof_is_the_end_and_anything_cut_short_is_not() {
+    let whole = "# TYPE a counter\na_total{x=\"1\"} 12 1.5\n# EOF\n";
+    assert!(open_metrics(whole).is_ok());
+    for end in 0..whole.len() - 1 {
+        assert!(open_metrics(&whole[..end]).is_err(), "{:?}", &whole[..end]);
+    }
+}
+
+#[test]
+fn the_visitor_sees_samples_up_to_the_first_fault() {
+    let mut seen = Vec::new();
+    let result = scan(b"a 1\nb 2\nc x\nd 4\n", Format::Text, |event| {
+        if let Event::Sample(sample) = event {
+            seen.push(sample.name);
+        }
+    });
+    assert_eq!(result.unwrap_err().line, 3);
+    assert_eq!(seen, ["a", "b"]);
+}
+
+#[test]
+fn metrics_are_grouped_with_names_and_values_as_they_were() {
+    let read = text(concat!(
+        "# TYPE job:wait histogram\n",
+        "job:wait_bucket{p=\"a,b=\\\"c}\\\"\",le=\"+Inf\"} 3\n",
+        "job:wait_bucket{p=\"a,b=\\\"c}\\\"\",le=\"0.5\"} 1\n",
+        "job:wait_sum{p=\"a,b=\\\"c}\\\"\"} 4.5\n",
+        "job:wait_count{p=\"a,b=\\\"c}\\\"\"} 3\n",
+        "# TYPE q summary\n",
+        "q{quantile=\"0.9\"} 7\nq_sum 9\nq_count 2\n",
+        "# TYPE c_total counter\nc_total{x=\"\"} 5\nc_total{x=\"Seamless_word_0\"} 6\n",
+        "# TYPE lonely histogram\nlonely_count 4\n",
+        "plain{} 1 1000\n",
+    ))
+    .unwrap();
+    let metrics = read.metrics().unwrap();
+    let found = |name: &str, labels: &[(&str, &str)]| {
+        let labels = pairs(labels);
+        metrics
+            .iter()
+            .find(|m| m.name == name && m.labels == labels)
+            .map(|m| m.value.clone())
+    };
+    assert_eq!(
+        found("job:wait", &[("p", "a,b=\"c}\"")]),
+        Some(Value::Histogram {
+            buckets: vec![
+                Bucket {
+                    bound: 0.5,
+                    cumulative: 1.0
+                },
+                Bucket {
+                    bound: f64::INFINITY,
+                    cumulative: 3.0
+                },
+            ],
+            sum: Some(4.5),
+            count: Some(3.0),
+        })
+    );
+    assert_eq!(
+        found("q", &[]),
+        Some(Value::Summary {
+            quantiles: vec![Quantile {
+                quantile: 0.9,
+                value: 7.0
+            }],
+            sum: Some(9.0),
+            count: Some(2.0),
+        })
+    );
+    assert_eq!(found("c_total", &[("x", "")]), Some(Value::Counter(5.0)));
+    let marked = [("x", "Seamless_word_0")];
+    assert_eq!(found("c_total", &marked), Some(Value::Counter(6.0)));
+    assert_eq!(found("lonely_count", &[]), Some(Value::Untyped(4.0)));
+    assert_eq!(found("plain", &[]), Some(Value::Untyped(1.0)));
+    assert_eq!(metrics.len(), 6);
+}
+
+#[test]
+fn open_metrics_counters_and_several_points_are_grouped() {
+    let read = open_metrics(concat!(
+        "# TYPE a counter\na_total 1 1\na_total 2 2\na_created 5\n",
+        "# TYPE i info\ni_info{v=\"1\"} 1\n# EOF\n"
+    ))
+    .unwrap();
+    let values: Vec<_> = read
+        .metrics()
+        .unwrap()
+        .into_iter()
+        .map(|m| (m.name, m.value))
+        .collect();
+    assert_eq!(
+        values,
+        [
+            ("a_created".to_owned(), Value::Untyped(5.0)),
+            ("a_total".to_owned(), Value::Counter(2.0)),
+            ("i_info".to_owned(), Value::Gauge(1.0)),
+        ]
+    );
+}
+
+/// Any text, weighted towards what needs escaping.
+fn any_value() -> impl Strategy<Value = String> {
+    prop_oneof!["[ -~]{0,12}", "[\\\\\"\n{},=# ]{0,8}", any::<String>()]
+}
+
+fn any_number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<f64>().prop_filter("NaN is tested by hand", |v| !v.is_nan()),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+        (0_u32..1000).prop_map(f64::from),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(
+        values in prop::collection::btree_map(any_value(), any_number(), 1..6),
+        help in any_value(),
+        counts in prop::collection::vec(0_u64..1_000_000, 4),
+        sum in any_number(),
+        open in any::<bool>(),
+    ) {
+        let format = if open { Format::OpenMetrics } else { Format::Text };
+        let writer = Writer::new(format);
+        let mut out = Vec::new();
+        let header = Header { name: "g", kind: MetricType::Gauge, help: &help };
+        writer.header(header, &mut out);
+        for (label, value) in &values {
+            let labels = Labels::new([("x", label.as_str())]).unwrap();
+            writer.sample("g", &labels, *value, &mut out);
+        }
+        let header = Header { name: "h", kind: MetricType::Histogram, help: "H." };
+        writer.header(header, &mut out);
+        let bounds = Bounds::new(&[0.1, 1.0, 60.0]);
+        for label in values.keys() {
+            let labels = Labels::new([("x", label.as_str())]).unwrap();
+            writer.histogram("h", &labels, &bounds, &counts, sum, &mut out);
+        }
+        writer.finish(&mut out);
+
+        let read = parse_as(&out, format).unwrap();
+        // The text format has blanks before the prose mean nothing.
+        let prose = if open { help.as_str() } else { help.trim_start_matches([' ', '\t']) };
+        prop_assert_eq!(read.families[0].help.as_deref(), Some(prose));
+        let gauges: Flat = values
+            .iter()
+            .map(|(label, value)| ("g".to_owned(), pairs(&[("x", label)]), *value, None))
+            .collect();
+        let flat = flat(&read);
+        prop_assert_eq!(&flat[..values.len()], gauges.as_slice());
+
+        let metrics = read.metrics().unwrap();
+        prop_assert_eq!(metrics.len(), 2 * values.len());
+        for metric in metrics.iter().filter(|m| m.name == "h") {
+            prop_assert!(values.contains_key(metric.label("x").unwrap()));
+            let Value::Histogram { buckets, sum: read_sum, count } = &metric.value else {
+                panic!("{metric:?}");
+            };
+            let total = counts.iter().sum::<u64>() as f64;
+            prop_assert_eq!(buckets.len(), 4);
+            prop_assert_eq!(buckets[3], Bucket { bound: f64::INFINITY, cumulative: total });
+            prop_assert_eq!((*read_sum, *count), (Some(sum), Some(total)));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..200),
+            "(# (HELP|TYPE|UNIT|EOF) ?a ?(gauge|histogram)?\n|a(_bucket)?(\\{(le|x)=\"[^\n]{0,3}\"?,?\\})? ?1 ?[0-9.]{0,3}( # \\{\\} 1)?\n?){0,6}"
+                .prop_map(String::into_bytes),
+        ],
+    ) {
+        for format in [Format::Text, Format::OpenMetrics] {
+            if let Ok(read) = parse_as(&bytes, format) {
+                prop_assert!(read.metrics().is_ok(), "{:?}", String::from_utf8_lossy(&bytes));
+            }
+        }
+    }
+}
