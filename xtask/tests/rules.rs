@@ -72,7 +72,7 @@ fn a_rule_that_never_fires_fails_its_tests() {
     let folder = tempfile::tempdir().unwrap();
     let tests = folder.path().join("dashboards/tests");
     std::fs::create_dir_all(&tests).unwrap();
-    let rules = render::rules(&[Override::new("total_budget", 600)]).unwrap();
+    let rules = render::rules(&[Override::new("total_budget", 300)]).unwrap();
     std::fs::write(folder.path().join("alert_rules.yml"), rules).unwrap();
     let name = "sla_degraded.yml";
     std::fs::copy(
@@ -83,6 +83,17 @@ fn a_rule_that_never_fires_fails_its_tests() {
     let (passed, said) = promtool(&tests, &["test", "rules", name]);
     assert!(!passed, "{said}");
     assert!(said.contains("SeamlessSla99thDegraded"), "{said}");
+}
+
+#[test]
+fn a_budget_that_no_quantile_can_exceed_is_refused() {
+    for budget in [600, 61] {
+        assert!(
+            render::rules(&[Override::new("total_budget", budget)]).is_err(),
+            "{budget}"
+        );
+    }
+    assert!(render::rules(&[Override::new("total_budget", 120)]).is_ok());
 }
 
 #[test]
