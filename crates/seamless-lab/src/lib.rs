@@ -12,6 +12,7 @@
 mod background;
 pub mod coordinator;
 pub mod faults;
+mod interrupt;
 pub mod pager;
 mod process;
 mod received;
@@ -20,5 +21,6 @@ pub mod servers;
 mod serving;
 mod wait;
 
+pub use interrupt::Interrupt;
 pub use received::Received;
 pub use wait::{wait_for, wait_until};
