@@ -2,11 +2,15 @@
 //!
 //! Nothing here is part of the shipped programs.
 
+pub mod install;
 pub mod render;
+pub mod test;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use seamless_cli::{ExitStatus, UsageError};
 
 /// The folder of the workspace.
 #[must_use]
@@ -19,8 +23,17 @@ pub fn root() -> PathBuf {
 #[must_use]
 pub fn exit_code(done: anyhow::Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|error| {
-        // Without a stderr there is nobody to tell; the exit code still does.
-        let _ = writeln!(std::io::stderr(), "error: {error:#}");
-        ExitCode::FAILURE
+        say(&format!("error: {error:#}"));
+        if error.is::<UsageError>() {
+            ExitStatus::Usage.into()
+        } else {
+            ExitCode::FAILURE
+        }
     })
+}
+
+/// Says something on stderr.
+pub fn say(text: &str) {
+    // Without a stderr there is nobody to tell; the exit code still does.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

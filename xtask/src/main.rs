@@ -16,11 +16,14 @@ struct Args {
 enum Command {
     /// Render the alert rules and dashboards from their jsonnet sources.
     Render(xtask::render::Args),
+    /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
+    Test(xtask::test::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Render(args) => xtask::render::run(&args),
+        Command::Test(args) => xtask::test::run(&args),
     };
     xtask::exit_code(done)
 }

@@ -2,8 +2,9 @@
 //!
 //! Owns what a rehearsal needs around the shipped programs: real Prometheus, Alertmanager, Pushgateway,
 //! VictoriaMetrics and node_exporter as child processes ([`servers`]), a backfill coordinator with real
-//! lease semantics ([`coordinator`]), a server that misbehaves byte by byte ([`faults`]) and a receiver
-//! of pages ([`pager`]). Everything starts with a plain blocking call on a free port of 127.0.0.1 and
+//! lease semantics ([`coordinator`]), a server that misbehaves byte by byte ([`faults`]), a receiver
+//! of pages ([`pager`]), and a runtime that exposes every family and misbehaves on command
+//! ([`runtime`]). Everything starts with a plain blocking call on a free port of 127.0.0.1 and
 //! ends when its value is dropped.
 //!
 //! It never touches a server that it did not start, and no shipped program depends on it.
@@ -11,12 +12,15 @@
 mod background;
 pub mod coordinator;
 pub mod faults;
+mod interrupt;
 pub mod pager;
 mod process;
 mod received;
+pub mod runtime;
 pub mod servers;
 mod serving;
 mod wait;
 
+pub use interrupt::Interrupt;
 pub use received::Received;
 pub use wait::{wait_for, wait_until};

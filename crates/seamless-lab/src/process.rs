@@ -8,10 +8,12 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
 use crate::background;
+use crate::wait_for;
 
 /// A program that the lab starts, under the names that it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,34 +56,64 @@ const SETPRIV: Program = Program {
     package: "util-linux",
 };
 
-/// A running child with its output in a file.
+/// How to start a child.
+#[derive(Debug, Clone)]
+pub struct Start<'s> {
+    /// The program's file.
+    pub program: &'s Path,
+    /// Its arguments.
+    pub arguments: &'s [String],
+    /// Variables on top of our own environment.
+    pub environment: &'s [(&'s str, String)],
+    /// Its working folder.
+    pub dir: &'s Path,
+    /// What its output files are called: `NAME.out` and `NAME.log` in that folder.
+    pub name: &'s str,
+}
+
+/// A running child with its stdout and stderr in files.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    log: PathBuf,
+    stdout: PathBuf,
+    stderr: PathBuf,
 }
 
-impl Process {
-    /// Starts `program` in the folder `dir`; stdout and stderr go to the file `output.log` there.
-    pub(crate) fn start(program: &Path, arguments: &[String], dir: &Path) -> Result<Self> {
-        let log = dir.join("output.log");
-        let output = File::create(&log)
-            .with_context(|| format!("cannot create the log {}", log.display()))?;
-        let errors = output.try_clone().context("cannot share the log")?;
+impl Start<'_> {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If the output files cannot be made or the program cannot be run.
+    pub fn start(&self) -> Result<Process> {
+        let file = |extension: &str| {
+            let path = self.dir.join(format!("{}.{extension}", self.name));
+            let file =
+                File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+            anyhow::Ok((path, file))
+        };
+        let (stdout, output) = file("out")?;
+        let (stderr, log) = file("log")?;
         let mut command = Command::new(SETPRIV.require()?);
         command
             .args(["--pdeathsig", "KILL", "--"])
-            .arg(program)
-            .args(arguments)
-            .current_dir(dir)
+            .arg(self.program)
+            .args(self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.dir)
             .stdin(Stdio::null())
             .stdout(output)
-            .stderr(errors);
+            .stderr(log);
         let child = background::run(async move { command.spawn() })?
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self { child, log })
+            .with_context(|| format!("cannot start {}", self.program.display()))?;
+        Ok(Process {
+            child,
+            stdout,
+            stderr,
+        })
     }
+}
 
+impl Process {
     /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -89,25 +121,52 @@ impl Process {
     }
 
     /// How it ended, if it has.
-    pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
+    pub fn exited(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Everything it has written.
+    /// What it has written to stdout.
     #[must_use]
-    pub fn log(&self) -> String {
-        fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+    pub fn stdout(&self) -> String {
+        read(&self.stdout)
     }
 
-    /// The last lines it has written.
+    /// What it has written to stderr.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        read(&self.stderr)
+    }
+
+    /// The last lines of its stderr.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let log = self.log();
+        let log = self.stderr();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
+
+    /// Asks it to stop, as Ctrl-C would, and waits up to `grace` for it to do so.
+    ///
+    /// # Errors
+    /// If it cannot be asked or is still there afterwards.
+    pub fn interrupt(&mut self, grace: Duration) -> Result<ExitStatus> {
+        let pid = i32::try_from(self.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+            .context("no process id")?;
+        if let Some(status) = self.exited() {
+            return Ok(status);
+        }
+        rustix::process::kill_process(pid, rustix::process::Signal::INT)
+            .context("cannot send SIGINT")?;
+        wait_for(grace, "a process to stop after SIGINT", || self.exited())
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
 }
 
 impl Drop for Process {

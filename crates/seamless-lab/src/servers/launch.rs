@@ -11,7 +11,7 @@ use seamless_core::http::{
 use tempfile::TempDir;
 
 use crate::background;
-use crate::process::{Process, Program};
+use crate::process::{Process, Program, Start};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const PORT_ATTEMPTS: u32 = 5;
@@ -53,7 +53,14 @@ impl Launch<'_> {
             let port = free_port()?;
             last_port = port;
             let arguments = (self.arguments)(port, self.dir.path());
-            let mut process = Process::start(&program, &arguments, self.dir.path())?;
+            let mut process = Start {
+                program: &program,
+                arguments: &arguments,
+                environment: &[],
+                dir: self.dir.path(),
+                name,
+            }
+            .start()?;
             let userinfo = self
                 .credentials
                 .map(|credentials| format!("{credentials}@"));

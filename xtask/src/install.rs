@@ -1,0 +1,156 @@
+//! The servers and tools that drills and tests need, installed where this user may.
+//!
+//! Owns which programs are needed and how Debian's package manager brings them. It starts none of the
+//! services that the packages bring, stops none, and changes nothing when everything is there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use seamless_cli::UsageError;
+use seamless_lab::servers::{self, Program};
+
+/// What the drill starts.
+pub const FOR_DRILL: &[Program] = &[servers::PROMETHEUS, servers::ALERTMANAGER];
+
+/// What the tests start and run.
+pub const FOR_TESTS: &[Program] = &[
+    servers::PROMETHEUS,
+    servers::PROMTOOL,
+    servers::ALERTMANAGER,
+    servers::AMTOOL,
+    servers::PUSHGATEWAY,
+    servers::VICTORIA_METRICS,
+    servers::NODE_EXPORTER,
+    Program {
+        names: &["jsonnetfmt"],
+        package: "jsonnet",
+    },
+];
+
+/// Makes sure that every program is there.
+///
+/// # Errors
+/// [`UsageError`] with the exact command, if something is missing and this user may not install it; any
+/// other error if the package manager fails.
+pub fn ensure(programs: &[Program]) -> Result<()> {
+    let missing = packages_missing(programs);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.into_iter().collect();
+    let install = format!(
+        "apt-get install -y --no-install-recommends {}",
+        packages.join(" ")
+    );
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!(UsageError(format!(
+            "these programs are missing, and this system has no apt-get to install them with: {}",
+            packages.join(" ")
+        )));
+    }
+    let Some(privilege) = Privilege::held() else {
+        bail!(UsageError(format!(
+            "these programs are missing, and installing them needs root. Run:\n  sudo apt-get update && sudo {install}"
+        )));
+    };
+    crate::say(&format!(
+        "installing what is missing: {}",
+        packages.join(" ")
+    ));
+    // A machine that never updated its lists knows no packages; one without a network may still have
+    // them, so a failure here is no end.
+    let _ = privilege.apt_get(&["update"]);
+    let arguments = ["install", "-y", "--no-install-recommends"];
+    privilege.apt_get(&[&arguments[..], &packages].concat())?;
+    let still_missing = packages_missing(programs);
+    if !still_missing.is_empty() {
+        bail!("installed, and yet not found on the PATH: {still_missing:?}");
+    }
+    Ok(())
+}
+
+fn packages_missing(programs: &[Program]) -> BTreeSet<&'static str> {
+    programs
+        .iter()
+        .filter(|program| program.find().is_none())
+        .map(|program| program.package)
+        .collect()
+}
+
+/// How packages may be installed.
+#[derive(Debug, Clone, Copy)]
+enum Privilege {
+    Root,
+    Sudo,
+}
+
+impl Privilege {
+    fn held() -> Option<Self> {
+        let succeeds = |command: &mut Command| {
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+        };
+        if rustix::process::geteuid().is_root() {
+            Some(Self::Root)
+        } else if succeeds(Command::new("sudo").args(["-n", "true"])) {
+            Some(Self::Sudo)
+        } else {
+            None
+        }
+    }
+
+    fn apt_get(self, arguments: &[&str]) -> Result<()> {
+        let mut command = match self {
+            Self::Root => Command::new("env"),
+            Self::Sudo => {
+                let mut command = Command::new("sudo");
+                command.args(["-n", "env"]);
+                command
+            }
+        };
+        // The last two keep the services that the packages bring from starting: invoke-rc.d and
+        // systemctl obey them.
+        command
+            .args([
+                "DEBIAN_FRONTEND=noninteractive",
+                "RUNLEVEL=1",
+                "SYSTEMD_OFFLINE=1",
+            ])
+            .arg("apt-get")
+            .args(["-o", "DPkg::Lock::Timeout=300"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr());
+        let status = command.status().context("cannot run apt-get")?;
+        if !status.success() {
+            bail!("apt-get {} failed ({status})", arguments.join(" "));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_not_missing_and_packages_are_named_once() {
+        let program = |name: &'static [&'static str], package| Program {
+            names: name,
+            package,
+        };
+        let missing = packages_missing(&[
+            program(&["sh"], "dash"),
+            program(&["no-such-a"], "nothing"),
+            program(&["no-such-b"], "nothing"),
+            program(&["no-such-c", "sh"], "else"),
+        ]);
+        assert_eq!(Vec::from_iter(missing), ["nothing"]);
+    }
+}
