@@ -161,7 +161,7 @@ impl Alertmanager {
     /// # Errors
     /// [`AlertmanagerError`].
     pub async fn status(&self) -> Result<Status, AlertmanagerError> {
-        self.read("reading its configuration", &["api", "v2", "status"], &[])
+        self.ask("reading its configuration", &["api", "v2", "status"], &[])
             .await
     }
 
@@ -170,11 +170,11 @@ impl Alertmanager {
     /// # Errors
     /// [`AlertmanagerError`].
     pub async fn alerts(&self, filters: &[String]) -> Result<Vec<HeldAlert>, AlertmanagerError> {
-        self.read("listing alerts", &["api", "v2", "alerts"], filters)
+        self.ask("listing alerts", &["api", "v2", "alerts"], filters)
             .await
     }
 
-    async fn read<T: DeserializeOwned>(
+    async fn ask<T: DeserializeOwned>(
         &self,
         doing: &'static str,
         path: &[&str],
@@ -186,12 +186,23 @@ impl Alertmanager {
                 .extend_pairs(filters.iter().map(|filter| ("filter", filter)));
         }
         let answer = self.get(doing, url, QUERY_BODY_LIMIT).await?;
-        self.check(doing, &answer)?;
+        self.read(doing, &answer)
+    }
+
+    /// Reads the answer to a request of the API, however it was had.
+    ///
+    /// # Errors
+    /// [`AlertmanagerError`] unless it is 2xx and Alertmanager's.
+    pub fn read<T: DeserializeOwned>(
+        &self,
+        doing: &'static str,
+        answer: &Answer,
+    ) -> Result<T, AlertmanagerError> {
+        self.check(doing, answer)?;
         serde_json::from_slice(&answer.body).map_err(|error| {
-            self.error(
-                doing,
-                AlertmanagerProblem::NotAlertmanager(error.to_string()),
-            )
+            // It may repeat parts of the body.
+            let why = answer.quoted(&error.to_string());
+            self.error(doing, AlertmanagerProblem::NotAlertmanager(why))
         })
     }
 

@@ -37,14 +37,21 @@ impl From<LeaseSpec> for LeaseRecord {
     }
 }
 
-pub(super) struct Page {
-    pub(super) leases: Vec<LeaseRecord>,
-    pub(super) next: Option<String>,
+/// One page of leases.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The leases on it.
+    pub leases: Vec<LeaseRecord>,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<String>,
 }
 
 /// Reads a page in any of the three shapes: `{leases, next_cursor}`, a JSON array of `"KEY:TOKEN"` (or
 /// of lease objects), plain-text lines of them.
-pub(super) fn read_page(answer: &Answer) -> Result<Page, Problem> {
+///
+/// # Errors
+/// [`Problem`] unless the answer is 2xx and a list of leases from its first byte to its last.
+pub fn read_page(answer: &Answer) -> Result<Page, Problem> {
     #[derive(Deserialize)]
     struct Object {
         leases: Vec<Entry>,
@@ -167,15 +174,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, content_type: &str, body: &str) -> Answer {
-        Answer {
-            status,
-            content_type: Some(content_type.to_owned()),
-            location: None,
-            body: body.as_bytes().to_vec(),
-            attempts: 1,
-            earlier_attempt_lost: false,
-            retry_after: None,
-        }
+        Answer::stored(status, content_type, body)
     }
 
     #[test]

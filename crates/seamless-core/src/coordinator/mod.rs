@@ -7,20 +7,22 @@
 mod inspect;
 mod verdict;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::http::{Answer, Body, Call, Endpoint, HttpClient, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT};
 use crate::lease::{LeaseKey, LeaseToken};
-use inspect::read_page;
-use verdict::{check_success, no_answer, not_the_coordinator, verdict};
+use verdict::{check_success, no_answer, not_the_coordinator, reported_state};
 
-pub use inspect::LeaseRecord;
-pub use verdict::{Problem, Release, Verdict};
+pub use inspect::{LeaseRecord, Page, read_page};
+pub use verdict::{Problem, Release, Verdict, verdict};
 
 /// More pages than any coordinator has; a cursor that never ends is an error.
 const MAX_PAGES: usize = 10_000;
+/// More than a million leases.
+const MAX_PAGES_BYTES: usize = 4 * QUERY_BODY_LIMIT;
 
 /// What a lease is to become.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,9 +97,7 @@ impl Health {
     /// Whether nothing was reported, or one of ok, healthy, pass, up, ready.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.reported
-            .as_deref()
-            .is_none_or(|state| matches!(state, "ok" | "healthy" | "pass" | "up" | "ready"))
+        self.reported.as_deref().is_none_or(verdict::is_good)
     }
 }
 
@@ -150,19 +150,8 @@ impl Coordinator {
         path: &str,
         answer: &Answer,
     ) -> Result<Health, CoordinatorError> {
-        #[derive(Deserialize)]
-        struct Reported {
-            #[serde(alias = "state")]
-            status: Option<serde_json::Value>,
-        }
         check_success(answer).map_err(|problem| self.error(doing, problem))?;
-        let reported = serde_json::from_slice::<Reported>(&answer.body)
-            .ok()
-            .and_then(|body| body.status)
-            .map(|status| match status {
-                serde_json::Value::String(word) => word.trim().to_lowercase(),
-                other => other.to_string(),
-            });
+        let reported = reported_state(answer).map_err(|problem| self.error(doing, problem))?;
         Ok(Health {
             path: path.to_owned(),
             reported,
@@ -177,19 +166,21 @@ impl Coordinator {
     pub async fn inspect(&self) -> Result<Vec<LeaseRecord>, CoordinatorError> {
         const DOING: &str = "listing leases";
         let mut leases = Vec::new();
-        let mut cursor: Option<String> = None;
-        for _ in 0..MAX_PAGES {
-            let mut url = self.endpoint.url(&["v1", "leases", "inspect"]);
-            if let Some(cursor) = &cursor {
-                url.query_pairs_mut().append_pair("cursor", cursor);
-            }
+        let mut seen = HashSet::new();
+        let mut bytes = 0;
+        let mut url = self.endpoint.url(&["v1", "leases", "inspect"]);
+        loop {
             let answer = self.get(DOING, url, QUERY_BODY_LIMIT).await?;
             let page = read_page(&answer).map_err(|problem| self.error(DOING, problem))?;
             leases.extend(page.leases);
-            match page.next {
-                None => return Ok(leases),
-                Some(next) if Some(&next) == cursor.as_ref() => break,
-                Some(next) => cursor = Some(next),
+            bytes += answer.body.len();
+            let Some(cursor) = page.next else {
+                return Ok(leases);
+            };
+            url = self.endpoint.url(&["v1", "leases", "inspect"]);
+            url.query_pairs_mut().append_pair("cursor", &cursor);
+            if !seen.insert(cursor) || seen.len() == MAX_PAGES || bytes > MAX_PAGES_BYTES {
+                break;
             }
         }
         Err(self.error(DOING, Problem::EndlessPages))
@@ -221,11 +212,14 @@ impl Coordinator {
         };
         let url = self.endpoint.url(&["v1", "leases", action.word()]);
         match self.http.send(&self.post(url, &request, true)).await {
-            Ok(answer) => Release {
-                verdict: verdict(&answer),
-                attempts: answer.attempts,
-                earlier_attempt_lost: answer.earlier_attempt_lost,
-            },
+            Ok(mut answer) => {
+                answer.hide(token.expose());
+                Release {
+                    verdict: verdict(&answer),
+                    attempts: answer.attempts,
+                    earlier_attempt_lost: answer.earlier_attempt_lost,
+                }
+            }
             Err(failure) => Release {
                 attempts: failure.attempts,
                 earlier_attempt_lost: failure.may_have_been_processed && failure.attempts > 1,

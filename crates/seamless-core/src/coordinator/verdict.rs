@@ -1,6 +1,10 @@
 //! What an answer to a release proves.
 
-use serde::Deserialize;
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::http::{Answer, Failure, Fault};
 
@@ -88,7 +92,9 @@ impl Problem {
     }
 }
 
-pub(super) fn verdict(answer: &Answer) -> Verdict {
+/// What the answer to a release proves.
+#[must_use]
+pub fn verdict(answer: &Answer) -> Verdict {
     #[derive(Deserialize)]
     struct Done {
         completion_ratio: Option<f64>,
@@ -138,10 +144,65 @@ pub(super) fn check_success(answer: &Answer) -> Result<(), Problem> {
             "an HTML page: a login page or a proxy?",
         ));
     }
-    match serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body) {
+    match serde_json::from_slice::<IgnoredAny>(&answer.body) {
         Ok(_) => Ok(()),
         Err(error) if error.is_eof() => Err(not_the_coordinator(answer, "JSON that was cut off")),
         Err(_) => Err(not_the_coordinator(answer, "not JSON")),
+    }
+}
+
+/// The `status` or `state` of a health body, in lower case; of several, one that is not good. Only a
+/// JSON object reports one.
+pub(super) fn reported_state(answer: &Answer) -> Result<Option<String>, Problem> {
+    let body = answer.body.trim_ascii();
+    if !body.starts_with(b"{") {
+        return Ok(None);
+    }
+    let members: States =
+        serde_json::from_slice(body).map_err(|_| not_the_coordinator(answer, "not readable"))?;
+    let words: Vec<String> = members
+        .0
+        .iter()
+        .map(|value| match value {
+            serde_json::Value::String(word) => answer.quoted(word).to_lowercase(),
+            other => answer.quoted(&other.to_string()),
+        })
+        .collect();
+    let bad = words.iter().find(|word| !is_good(word));
+    Ok(bad.or(words.first()).cloned())
+}
+
+/// Whether a word that a health endpoint reports means that all is well.
+pub(super) fn is_good(word: &str) -> bool {
+    matches!(word, "ok" | "healthy" | "pass" | "up" | "ready")
+}
+
+/// Every `status` and `state` of an object, however often it is there. `null` reports nothing.
+struct States(Vec<serde_json::Value>);
+
+impl<'de> Deserialize<'de> for States {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = States;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<States, A::Error> {
+                let mut found = Vec::new();
+                while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+                    if matches!(&*name, "status" | "state") {
+                        found.extend(map.next_value::<Option<serde_json::Value>>()?);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(States(found))
+            }
+        }
+        deserializer.deserialize_map(Members)
     }
 }
 
@@ -165,15 +226,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, content_type: &str, body: &str) -> Answer {
-        Answer {
-            status,
-            content_type: Some(content_type.to_owned()),
-            location: None,
-            body: body.as_bytes().to_vec(),
-            attempts: 1,
-            earlier_attempt_lost: false,
-            retry_after: None,
-        }
+        Answer::stored(status, content_type, body)
     }
 
     #[test]
@@ -208,6 +261,34 @@ mod tests {
         }
         assert_eq!(verdict(&answer(404, json, "{}")), Verdict::AlreadyReleased);
         assert_eq!(verdict(&answer(409, json, "{}")), Verdict::Conflict);
+    }
+
+    #[test]
+    fn of_several_states_the_bad_one_counts() {
+        let state = |body: &str| reported_state(&answer(200, "application/json", body)).unwrap();
+        assert_eq!(state(r#"{"status":"OK"}"#).as_deref(), Some("ok"));
+        for body in [
+            r#"{"status":"down","state":"down"}"#,
+            r#"{"status":"ok","state":"down"}"#,
+            r#"{"status":"down","status":"ok"}"#,
+            r#"{"status":"ok","status":"down"}"#,
+        ] {
+            assert_eq!(state(body).as_deref(), Some("down"), "{body}");
+        }
+        for body in [
+            "",
+            "null",
+            "[]",
+            r#"["down"]"#,
+            r#"{"status":null}"#,
+            r#"{"a":{"state":"x"}}"#,
+        ] {
+            assert_eq!(state(body), None, "{body}");
+        }
+        let hostile = state(r#"{"state":"\u001b[2Jgone"}"#).unwrap();
+        assert!(!hostile.contains(char::is_control), "{hostile:?}");
+        let deep = format!(r#"{{"status":{}1{}}}"#, "[".repeat(5000), "]".repeat(5000));
+        assert!(reported_state(&answer(200, "application/json", &deep)).is_err());
     }
 
     #[test]

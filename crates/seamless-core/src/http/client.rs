@@ -224,6 +224,9 @@ impl HttpClient {
                 Ok(mut answer) => {
                     answer.attempts = attempts.get();
                     answer.earlier_attempt_lost = earlier_attempt_lost;
+                    // A gateway may have passed the request on before it gave up on the answer.
+                    let passed_on = matches!(answer.status, 502 | 504);
+                    lost.set(earlier_attempt_lost || passed_on);
                     match answer.status {
                         429 | 502 | 503 | 504 => Err(Unsettled::Answer(answer)),
                         _ => Ok(answer),
@@ -251,8 +254,8 @@ impl HttpClient {
                     }) => delay.map(|delay| delay.max(*asked)),
                     _ => delay,
                 }?;
-                let in_time = self.deadline().is_none_or(|at| Instant::now() + delay < at);
-                (in_time && delay <= LONGEST_RETRY_AFTER).then_some(delay)
+                let in_time = || self.deadline().is_none_or(|at| Instant::now() + delay < at);
+                (delay <= LONGEST_RETRY_AFTER && in_time()).then_some(delay)
             })
             .await;
         match outcome {
@@ -270,7 +273,11 @@ impl HttpClient {
             .variant(call.endpoint)
             .map_err(|error| Fault::NotConnected(error.to_string()))?;
         let bound = Bound::new(self.shared.options.timeout, self.deadline());
-        let sent = tokio::time::timeout_at(bound.at, request(client, call).send());
+        let request = request(client, call)
+            .build()
+            .map_err(|error| Fault::NotConnected(error.without_url().to_string()))?;
+        let secrets = secrets_of(&request, call.endpoint);
+        let sent = tokio::time::timeout_at(bound.at, client.execute(request));
         let mut response = match sent.await {
             Err(_) => return Err(bound.passed(Stage::AwaitingAnswer)),
             Ok(Err(error)) if error.is_timeout() => return Err(bound.passed(Stage::Connecting)),
@@ -296,7 +303,9 @@ impl HttpClient {
                 }
             }
         }
-        Ok(Answer::of(status, &headers, body))
+        let mut answer = Answer::of(status, &headers, body);
+        secrets.iter().for_each(|secret| answer.hide(secret));
+        Ok(answer)
     }
 }
 
@@ -369,6 +378,28 @@ fn request(client: &reqwest::Client, call: &Call<'_>) -> reqwest::RequestBuilder
             })
         }
     }
+}
+
+/// What the request carries and no message may show, the longer texts first.
+fn secrets_of(request: &reqwest::Request, endpoint: &Endpoint) -> Vec<String> {
+    let headers = request
+        .headers()
+        .values()
+        .filter(|value| value.is_sensitive())
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| {
+            // `Bearer TOKEN`: the token alone is quoted as often.
+            let credential = value.split_once(' ').map(|(_scheme, token)| token);
+            [Some(value), credential]
+        });
+    let password = endpoint
+        .basic()
+        .map(|(_, password)| password.expose_secret());
+    headers
+        .chain([password])
+        .flatten()
+        .map(str::to_owned)
+        .collect()
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, HttpSetupError> {

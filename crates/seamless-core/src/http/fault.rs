@@ -169,7 +169,13 @@ pub(super) fn before_answer(error: &reqwest::Error) -> Fault {
         return Fault::NameNotResolved(resolve.0.clone());
     }
     if let Some(tls) = find::<rustls::Error>(error) {
-        return Fault::Tls(tls.to_string());
+        // With TLS 1.3 a server refuses the client's certificate after the handshake seems done. Any
+        // other failure of an open connection says nothing of what became of the request.
+        return if error.is_connect() || refuses_certificate(tls) {
+            Fault::Tls(bounded(&tls.to_string()))
+        } else {
+            Fault::Interrupted
+        };
     }
     let io = find::<io::Error>(error);
     if error.is_connect() {
@@ -186,6 +192,35 @@ pub(super) fn before_answer(error: &reqwest::Error) -> Fault {
         Some(hyper) if hyper.is_parse() => Fault::NotHttp(hyper.to_string()),
         Some(_) => Fault::Interrupted,
         None => Fault::NotHttp(innermost(error)),
+    }
+}
+
+fn refuses_certificate(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription::{
+        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
+        CertificateUnknown, UnknownCA, UnsupportedCertificate,
+    };
+    matches!(
+        error,
+        rustls::Error::AlertReceived(
+            AccessDenied
+                | BadCertificate
+                | CertificateExpired
+                | CertificateRequired
+                | CertificateRevoked
+                | CertificateUnknown
+                | UnknownCA
+                | UnsupportedCertificate
+        )
+    )
+}
+
+/// Bounds a text that holds what the server sent: a certificate may list a thousand names.
+fn bounded(text: &str) -> String {
+    const LONGEST: usize = 300;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::endpoint::Endpoint;
@@ -97,9 +98,30 @@ pub struct Answer {
     pub earlier_attempt_lost: bool,
     /// How long the server asked to wait, if it did.
     pub retry_after: Option<Duration>,
+    secrets: Vec<SecretString>,
 }
 
+/// As much of a token as logs may hold.
+const SHOWN_OF_A_SECRET: usize = 4;
+/// The most characters of a server's own words that are quoted.
+const LONGEST_QUOTE: usize = 200;
+
 impl Answer {
+    /// An answer that was not had over this client: kept from elsewhere, or made up for a test.
+    #[must_use]
+    pub fn stored(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            content_type: Some(content_type.to_owned()).filter(|kind| !kind.is_empty()),
+            location: None,
+            body: body.into(),
+            attempts: 1,
+            earlier_attempt_lost: false,
+            retry_after: None,
+            secrets: Vec::new(),
+        }
+    }
+
     /// The first attempt's answer, as its head and body tell it.
     pub(super) fn of(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Self {
         Self {
@@ -112,7 +134,36 @@ impl Answer {
             body,
             attempts: 1,
             earlier_attempt_lost: false,
+            secrets: Vec::new(),
         }
+    }
+
+    /// Keeps `secret`, which the request carried, out of everything that is quoted from the answer:
+    /// servers repeat in their error texts what they were sent.
+    pub fn hide(&mut self, secret: &str) {
+        // Shorter ones are no secrets, and replacing them would garble the text.
+        if secret.chars().count() > SHOWN_OF_A_SECRET {
+            self.secrets.push(SecretString::from(secret.to_owned()));
+        }
+    }
+
+    /// A server's words as they may be shown: one line without control characters, of bounded length,
+    /// in which what the request carried as a secret is replaced.
+    #[must_use]
+    pub fn quoted(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            let secret = secret.expose_secret();
+            if !secret.is_empty() && text.contains(secret) {
+                text = text.replace(secret, "[redacted]");
+            }
+        }
+        let line: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(LONGEST_QUOTE)
+            .collect();
+        line.trim().to_owned()
     }
 
     /// Whether the status is 2xx.
@@ -138,7 +189,8 @@ impl Answer {
         let mut out = format!("HTTP {}{reason}", self.status);
         if let Some(location) = &self.location {
             out.push_str(&format!(
-                ", a redirect to {location}, which is not followed"
+                ", a redirect to {}, which is not followed",
+                self.quoted(location)
             ));
         } else if self.looks_like_html() {
             out.push_str(" with an HTML page: a login page or a proxy?");
@@ -146,25 +198,20 @@ impl Answer {
         out
     }
 
-    /// The server's own words in a JSON error body, in one line of bounded length.
+    /// The server's own words in a JSON error body, as they may be shown.
     #[must_use]
     pub fn detail(&self) -> Option<String> {
-        #[derive(serde::Deserialize)]
-        struct Detail {
-            #[serde(alias = "detail", alias = "message", alias = "reason")]
-            error: serde_json::Value,
-        }
-        let detail: Detail = serde_json::from_slice(&self.body).ok()?;
-        let text = match detail.error {
-            serde_json::Value::String(text) => text,
-            other => other.to_string(),
-        };
-        let line: String = text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(200)
-            .collect();
-        (!line.trim().is_empty()).then(|| line.trim().to_owned())
+        // A map, not a struct: a body may hold several of these members.
+        let body: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&self.body).ok()?;
+        ["error", "detail", "message", "reason"]
+            .iter()
+            .filter_map(|member| body.get(*member))
+            .map(|words| match words {
+                serde_json::Value::String(text) => self.quoted(text),
+                other => self.quoted(&other.to_string()),
+            })
+            .find(|words| !words.is_empty())
     }
 
     /// Whether the body is a web page.
@@ -204,11 +251,11 @@ fn without_secrets(location: &str) -> String {
             url.set_fragment(None);
             url.to_string()
         }
-        Err(_) => location
-            .split(['?', '#'])
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        Err(_) => {
+            let path = location.split(['?', '#']).next().unwrap_or_default();
+            // `//user:password@host/path` is relative, and may hold as much as an absolute one.
+            path.rsplit('@').next().unwrap_or_default().to_owned()
+        }
     }
 }
 
@@ -218,15 +265,7 @@ mod tests {
 
     #[test]
     fn a_servers_words_are_kept_to_one_line() {
-        let answer = |body: String| Answer {
-            status: 500,
-            content_type: None,
-            location: None,
-            body: body.into_bytes(),
-            attempts: 1,
-            earlier_attempt_lost: false,
-            retry_after: None,
-        };
+        let answer = |body: String| Answer::stored(500, "", body);
         let detail = answer(format!(
             r#"{{"detail":"no\n\u001b[31m{}"}}"#,
             "x".repeat(500)
@@ -238,6 +277,26 @@ mod tests {
             "{detail}"
         );
         assert_eq!(answer("<html>".to_owned()).detail(), None);
+    }
+
+    #[test]
+    fn the_words_are_found_among_several_members() {
+        let detail = |body: &str| Answer::stored(500, "", body).detail();
+        let both = r#"{"message":"the cause","error":"Internal Server Error"}"#;
+        assert_eq!(detail(both).as_deref(), Some("Internal Server Error"));
+        assert_eq!(
+            detail(r#"{"error":"","reason":"full"}"#).as_deref(),
+            Some("full")
+        );
+    }
+
+    #[test]
+    fn what_was_sent_as_a_secret_is_not_quoted_back() {
+        let mut answer = Answer::stored(409, "", r#"{"error":"token deadbeefcafe is stale"}"#);
+        answer.hide("deadbeefcafe");
+        assert_eq!(answer.detail().unwrap(), "token [redacted] is stale");
+        answer.location = Some("https://login/deadbeefcafe".to_owned());
+        assert!(!answer.described().contains("beefcafe"));
     }
 
     #[test]

@@ -315,7 +315,11 @@ impl Prometheus {
         self.read(doing, &answer)
     }
 
-    fn read<T: DeserializeOwned>(
+    /// Reads the answer to a request of the API, however it was had.
+    ///
+    /// # Errors
+    /// [`PrometheusError`] unless it is 2xx and Prometheus's.
+    pub fn read<T: DeserializeOwned>(
         &self,
         doing: &'static str,
         answer: &Answer,
@@ -343,8 +347,8 @@ impl Prometheus {
                     doing,
                     endpoint: self.endpoint.to_string(),
                     status: answer.status,
-                    kind: one_line(&refusal.kind),
-                    message: one_line(&refusal.error),
+                    kind: answer.quoted(&refusal.kind),
+                    message: answer.quoted(&refusal.error),
                 },
                 _ => self.status(doing, answer),
             });
@@ -364,7 +368,10 @@ impl Prometheus {
         warnings.extend(envelope.infos);
         Ok(Reply {
             data: envelope.data,
-            warnings: warnings.iter().map(|warning| one_line(warning)).collect(),
+            warnings: warnings
+                .iter()
+                .map(|warning| answer.quoted(warning))
+                .collect(),
         })
     }
 
@@ -394,7 +401,8 @@ impl Prometheus {
             doing,
             endpoint: self.endpoint.to_string(),
             described: format!("HTTP {}", answer.status),
-            why,
+            // It may repeat parts of the body.
+            why: answer.quoted(&why),
         }
     }
 }
@@ -406,11 +414,4 @@ impl<T> Reply<T> {
             warnings: self.warnings,
         }
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(400)
-        .collect()
 }

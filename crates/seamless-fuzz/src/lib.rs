@@ -1,0 +1,74 @@
+//! What must hold for any bytes that others wrote.
+//!
+//! Owns one target per parser: a function that takes bytes, reads them as a server's answer, a file or
+//! an argument, and panics where a promise is broken. `tests/corpus.rs` runs each over its corpus;
+//! `fuzz/` lets libFuzzer look for more. It starts no server and reads no file.
+//!
+//! ```text
+//! cargo install cargo-fuzz
+//! cd crates/seamless-fuzz
+//! cargo fuzz run --sanitizer none inspect_page fuzz/found/inspect_page corpus/inspect_page
+//! ```
+//!
+//! (`fuzz/found` collects new inputs and is not committed.) What it finds becomes a file in
+//! `corpus/TARGET`, named after what was wrong.
+
+#![expect(clippy::panic, reason = "a broken promise stops the fuzzer")]
+
+mod answers;
+mod files;
+mod specs;
+
+/// One thing to fuzz.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name, which is also that of its folder in `corpus`.
+    pub name: &'static str,
+    /// Reads the bytes; panics where a promise is broken.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: [Target; 6] = [
+    Target {
+        name: "lease_spec",
+        run: specs::lease_spec,
+    },
+    Target {
+        name: "inspect_page",
+        run: answers::inspect_page,
+    },
+    Target {
+        name: "prometheus_answer",
+        run: answers::prometheus_answer,
+    },
+    Target {
+        name: "alertmanager_answer",
+        run: answers::alertmanager_answer,
+    },
+    Target {
+        name: "configuration",
+        run: files::configuration,
+    },
+    Target {
+        name: "rule_file",
+        run: files::rule_file,
+    },
+];
+
+/// Runs the target `name`.
+///
+/// # Panics
+/// If there is no such target, and where a promise is broken.
+pub fn run(name: &str, bytes: &[u8]) {
+    match TARGETS.iter().find(|target| target.name == name) {
+        Some(target) => (target.run)(bytes),
+        None => panic!("no target {name}"),
+    }
+}
+
+/// A message for people: one line, of bounded length, that cannot move the cursor.
+fn assert_presentable(message: &str) {
+    assert!(message.chars().count() <= 1000, "too long: {message:.2000}");
+    assert!(!message.contains(char::is_control), "{message:?}");
+}
