@@ -1,2 +1,5 @@
-//! TODO
-fn main() {}
+//! The program `inject-sla-violation`; everything is in its library, which documents itself.
+
+fn main() -> std::process::ExitCode {
+    inject_sla_violation::main()
+}

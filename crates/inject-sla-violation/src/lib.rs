@@ -1,0 +1,28 @@
+//! Shows, without a real incident, that panels draw and alerts fire.
+//!
+//! Data takes one way through it: [`Args`] become a validated `Request`; the request's scenarios become
+//! a `Cast` (every series, its labels rendered once) and a `Frame` (every value at one step); each
+//! frame goes to the sinks; what happened becomes a `Report`, which is rendered once. The program
+//! never touches a series that does not carry its drill's label, and leaves nothing behind when it
+//! ends.
+
+mod args;
+mod cast;
+mod document;
+mod frame;
+mod plan;
+mod report;
+mod request;
+mod run;
+mod scenario;
+mod sinks;
+
+use std::process::ExitCode;
+
+pub use args::Args;
+
+/// Runs the program: arguments, environment, signals, streams and exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    seamless_cli::run(|args: &Args| args.terminal, run::run)
+}

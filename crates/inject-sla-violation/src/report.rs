@@ -1,0 +1,205 @@
+//! What became of a run, as a value; and that value as text and as JSON.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use seamless_cli::{ExitStatus, Signal, clean};
+use seamless_core::duration;
+use serde::{Serialize, Serializer};
+
+use crate::args::OutputFormat;
+use crate::cast::Cast;
+use crate::request::Request;
+
+/// The version of the JSON report; it changes when a key changes its meaning or goes.
+const SCHEMA_VERSION: u32 = 1;
+
+/// What became of a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) schema_version: u32,
+    pub(crate) program: &'static str,
+    pub(crate) drill_id: String,
+    pub(crate) node_id: String,
+    pub(crate) scenarios: Vec<&'static str>,
+    #[serde(serialize_with = "rfc3339")]
+    pub(crate) started_at: Timestamp,
+    #[serde(serialize_with = "rfc3339")]
+    pub(crate) ended_at: Timestamp,
+    pub(crate) outcome: Outcome,
+    pub(crate) exit_code: u8,
+    pub(crate) steps: u64,
+    pub(crate) series: u64,
+    pub(crate) families: Vec<FamilyReport>,
+    pub(crate) sinks: Vec<SinkReport>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// Everything was delivered for as long as asked.
+    Done,
+    /// A sink did not take a delivery, or something could not be taken back.
+    SinkFailed,
+    /// The run's own deadline ran out.
+    DeadlineOver,
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM or SIGHUP.
+    Terminated,
+}
+
+impl Outcome {
+    /// What the process says with its exit code.
+    pub(crate) const fn status(self) -> ExitStatus {
+        match self {
+            Self::Done => ExitStatus::Done,
+            Self::SinkFailed => ExitStatus::Negative,
+            Self::DeadlineOver => ExitStatus::Undetermined,
+            Self::Interrupted => ExitStatus::Stopped(Signal::Interrupt),
+            Self::Terminated => ExitStatus::Stopped(Signal::Terminate),
+        }
+    }
+}
+
+/// A family of the drill.
+#[derive(Debug, Serialize)]
+pub(crate) struct FamilyReport {
+    pub(crate) name: &'static str,
+    pub(crate) exposed_as: String,
+    pub(crate) r#type: &'static str,
+    pub(crate) series: u64,
+}
+
+/// What became of a sink.
+#[derive(Debug, Serialize)]
+pub(crate) struct SinkReport {
+    pub(crate) sink: &'static str,
+    pub(crate) target: String,
+    /// Frames delivered.
+    pub(crate) delivered: u64,
+    /// Frames not delivered.
+    pub(crate) failed: u64,
+    /// How often somebody fetched the newest frame, where that is known.
+    pub(crate) scrapes: Option<u64>,
+    /// Whether everything that was left with others has been taken back.
+    pub(crate) cleaned_up: bool,
+    /// The last thing that went wrong.
+    pub(crate) error: Option<String>,
+}
+
+/// The families of a cast, for reports and plans.
+pub(crate) fn families(cast: &Cast) -> Vec<FamilyReport> {
+    cast.families
+        .iter()
+        .map(|family| FamilyReport {
+            name: family.family.name,
+            exposed_as: family.name.clone(),
+            r#type: family.family.kind.word(),
+            series: family.series(),
+        })
+        .collect()
+}
+
+impl Report {
+    /// A report of a run that began at `started_at` and ends now.
+    pub(crate) fn new(
+        request: &Request,
+        cast: &Cast,
+        started_at: Timestamp,
+        ended_at: Timestamp,
+        outcome: Outcome,
+    ) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            program: "inject-sla-violation",
+            drill_id: request.drill_id.clone(),
+            node_id: request.node_id.clone(),
+            scenarios: request.scenarios.iter().map(|s| s.name()).collect(),
+            started_at,
+            ended_at,
+            outcome,
+            exit_code: outcome.status().code(),
+            steps: 0,
+            series: cast.series(),
+            families: families(cast),
+            sinks: Vec::new(),
+        }
+    }
+
+    /// The report in the format asked for.
+    pub(crate) fn rendered(&self, format: OutputFormat) -> String {
+        match format {
+            OutputFormat::Json => json(self),
+            OutputFormat::Text => self.text(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let took = self.ended_at.duration_since(self.started_at);
+        let took = Duration::try_from(took).unwrap_or_default();
+        let mut text = format!(
+            "drill {} on {}: {} series in {}, {} in {}\n",
+            self.drill_id,
+            clean(&self.node_id),
+            self.series,
+            counted(self.families.len() as u64, "family", "families"),
+            counted(self.steps, "step", "steps"),
+            duration::human(took),
+        );
+        for sink in &self.sinks {
+            text.push_str(&sink.text());
+        }
+        text.push_str(match self.outcome {
+            Outcome::Done => "",
+            Outcome::SinkFailed => "failed: a sink did not do its part\n",
+            Outcome::DeadlineOver => "stopped: the --deadline ran out\n",
+            Outcome::Interrupted => "stopped by SIGINT\n",
+            Outcome::Terminated => "stopped by SIGTERM\n",
+        });
+        text
+    }
+}
+
+impl SinkReport {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "  {} {}: {} delivered",
+            self.sink,
+            clean(&self.target),
+            counted(self.delivered, "frame", "frames")
+        );
+        if let Some(scrapes) = self.scrapes {
+            text.push_str(&format!(", scraped {}", counted(scrapes, "time", "times")));
+        }
+        if self.failed > 0 {
+            text.push_str(&format!(", {} not", self.failed));
+        }
+        if !self.cleaned_up {
+            text.push_str(", NOT cleaned up");
+        }
+        if let Some(error) = &self.error {
+            text.push_str(&format!(" ({})", clean(error)));
+        }
+        text.push('\n');
+        text
+    }
+}
+
+/// A moment in UTC, to the millisecond.
+pub(crate) fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{at:.3}"))
+}
+
+/// A value as an indented JSON document.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    // These types hold nothing that JSON cannot: string keys, and numbers that are finite.
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}

@@ -1,0 +1,352 @@
+//! The scenarios, as data: what moves, from where, to where, how fast, when violated and when healthy.
+//!
+//! Owns the values. They are chosen so that every shipped alert fires from its scenario; a test holds
+//! them against the shipped rules. It makes no series: `cast` does.
+
+use seamless_core::schema::{self, FLAG_TYPES, Phase};
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub(crate) enum Scenario {
+    /// Requests take longer than their phase's budget
+    Sla,
+    /// A backfill lease creeps along under half of its window
+    StuckLease,
+    /// A claimed lease makes no progress at all
+    StaleClaim,
+    /// Conformance flags and schema warnings surge
+    Conformance,
+    /// The live feed falls behind
+    Staleness,
+    /// Less is served than was asked for
+    Coverage,
+    /// Missing windows take long to heal
+    GapRepair,
+    /// A rate limiter runs dry and drops requests
+    RateLimit,
+    /// Artifacts are published slowly, and their fingerprints collide
+    Artifact,
+    /// Domain gates answer HOLD and PARTIAL_FILL
+    DomainGate,
+    /// Nothing: every family moves within its limits
+    Healthy,
+    /// Everything at once
+    All,
+}
+
+impl Scenario {
+    /// The name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sla => "sla",
+            Self::StuckLease => "stuck-lease",
+            Self::StaleClaim => "stale-claim",
+            Self::Conformance => "conformance",
+            Self::Staleness => "staleness",
+            Self::Coverage => "coverage",
+            Self::GapRepair => "gap-repair",
+            Self::RateLimit => "rate-limit",
+            Self::Artifact => "artifact",
+            Self::DomainGate => "domain-gate",
+            Self::Healthy => "healthy",
+            Self::All => "all",
+        }
+    }
+}
+
+/// One family that a scenario moves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Feed {
+    pub(crate) scenario: Scenario,
+    /// The family's documented name.
+    pub(crate) family: &'static str,
+    pub(crate) variety: Variety,
+    pub(crate) motion: Motion,
+}
+
+/// Which series of its family a feed has, within one domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variety {
+    /// One.
+    Single,
+    /// One, which belongs to a phase and is there only when that phase is chosen.
+    OfPhase(Phase),
+    /// One per chosen phase.
+    PerPhase,
+    /// One per value of this label.
+    Per(&'static str, &'static [&'static str]),
+    /// One lease; its number tells the leases of different scenarios apart.
+    Lease(u64),
+}
+
+/// How a value moves with each step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Motion {
+    /// A histogram observes, once per repetition.
+    Observe {
+        violating: Observed,
+        healthy: Observed,
+    },
+    /// A counter grows.
+    Count { violating: Amount, healthy: Amount },
+    /// A gauge moves.
+    Level {
+        start: f64,
+        violating: Towards,
+        healthy: Towards,
+    },
+}
+
+/// What one observation records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Observed {
+    /// The `--duration`.
+    Duration,
+    /// Something between two shares of the phase's budget.
+    BudgetShare(f64, f64),
+    /// Something between two numbers of seconds.
+    Seconds(f64, f64),
+}
+
+/// By how much a counter grows per step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Amount {
+    /// Not at all.
+    Nothing,
+    /// This much.
+    Fixed(u64),
+    /// This much per repetition.
+    PerRepetition(u64),
+}
+
+/// Where a gauge goes, and which share of the way is left behind with each step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Towards(pub(crate) f64, pub(crate) f64);
+
+const SLOW: Motion = Motion::Observe {
+    violating: Observed::Duration,
+    healthy: Observed::BudgetShare(0.1, 0.6),
+};
+
+const fn feed(scenario: Scenario, family: &'static str, variety: Variety, motion: Motion) -> Feed {
+    Feed {
+        scenario,
+        family,
+        variety,
+        motion,
+    }
+}
+
+const fn of_phase(phase: Phase) -> Feed {
+    let family = phase.domain_family();
+    feed(Scenario::Sla, family, Variety::OfPhase(phase), SLOW)
+}
+
+const fn surge(amount: Amount) -> Motion {
+    Motion::Count {
+        violating: amount,
+        healthy: Amount::Nothing,
+    }
+}
+
+const GATE_REASONS: Variety = Variety::Per(
+    "reason",
+    &[
+        "coverage_below_minimum",
+        "live_data_stale",
+        "missing_history",
+    ],
+);
+
+/// Every feed there is; each family of the schema is in at least one.
+pub(crate) const FEEDS: &[Feed] = &[
+    feed(
+        Scenario::Sla,
+        "seamless_sla_deadline_seconds",
+        Variety::PerPhase,
+        SLOW,
+    ),
+    of_phase(Phase::StorageWait),
+    of_phase(Phase::BackfillWait),
+    of_phase(Phase::LiveWait),
+    of_phase(Phase::Total),
+    // It moves with every step and never reaches half: stuck, and no stale claim.
+    feed(
+        Scenario::StuckLease,
+        "backfill_completion_ratio",
+        Variety::Lease(0),
+        Motion::Level {
+            start: 0.0,
+            violating: Towards(0.4, 0.02),
+            healthy: Towards(1.0, 1.0),
+        },
+    ),
+    // Over half, and then no change at all: a stale claim, and not stuck.
+    feed(
+        Scenario::StaleClaim,
+        "backfill_completion_ratio",
+        Variety::Lease(1),
+        Motion::Level {
+            start: 0.0,
+            violating: Towards(0.7, 1.0),
+            healthy: Towards(1.0, 1.0),
+        },
+    ),
+    feed(
+        Scenario::Conformance,
+        "seamless_conformance_flag_total",
+        Variety::Per("flag_type", FLAG_TYPES),
+        surge(Amount::PerRepetition(1)),
+    ),
+    feed(
+        Scenario::Conformance,
+        "seamless_conformance_warning_total",
+        Variety::Single,
+        surge(Amount::PerRepetition(1)),
+    ),
+    feed(
+        Scenario::Coverage,
+        "coverage_ratio",
+        Variety::Single,
+        Motion::Level {
+            start: 1.0,
+            violating: Towards(0.8, 0.5),
+            healthy: Towards(1.0, 1.0),
+        },
+    ),
+    feed(
+        Scenario::Staleness,
+        "live_staleness_seconds",
+        Variety::Single,
+        Motion::Level {
+            start: 0.0,
+            violating: Towards(600.0, 0.25),
+            healthy: Towards(2.0, 1.0),
+        },
+    ),
+    feed(
+        Scenario::GapRepair,
+        "gap_repair_latency_ms",
+        Variety::Single,
+        Motion::Observe {
+            violating: Observed::Duration,
+            healthy: Observed::Seconds(1.0, 10.0),
+        },
+    ),
+    feed(
+        Scenario::RateLimit,
+        "seamless_rl_tokens_available",
+        Variety::Single,
+        Motion::Level {
+            start: 100.0,
+            violating: Towards(0.0, 0.9),
+            healthy: Towards(100.0, 1.0),
+        },
+    ),
+    feed(
+        Scenario::RateLimit,
+        "seamless_rl_dropped_total",
+        Variety::Single,
+        surge(Amount::PerRepetition(1)),
+    ),
+    feed(
+        Scenario::Artifact,
+        "artifact_publish_latency_ms",
+        Variety::Single,
+        Motion::Observe {
+            violating: Observed::Duration,
+            healthy: Observed::Seconds(0.2, 5.0),
+        },
+    ),
+    feed(
+        Scenario::Artifact,
+        "artifact_bytes_written",
+        Variety::Single,
+        Motion::Count {
+            violating: Amount::PerRepetition(1 << 20),
+            healthy: Amount::PerRepetition(1 << 20),
+        },
+    ),
+    feed(
+        Scenario::Artifact,
+        "fingerprint_collisions",
+        Variety::Single,
+        surge(Amount::Fixed(1)),
+    ),
+    feed(
+        Scenario::DomainGate,
+        "domain_gate_holds",
+        GATE_REASONS,
+        surge(Amount::PerRepetition(1)),
+    ),
+    feed(
+        Scenario::DomainGate,
+        "partial_fill_returns",
+        GATE_REASONS,
+        surge(Amount::PerRepetition(1)),
+    ),
+];
+
+/// The feeds that `chosen` asks for, in the schema's order of families, and whether each violates.
+///
+/// `all` violates everything; `healthy` adds every feed that no other scenario violates.
+pub(crate) fn feeds(chosen: &[Scenario]) -> Vec<(&'static Feed, bool)> {
+    let all = chosen.contains(&Scenario::All);
+    let healthy = chosen.contains(&Scenario::Healthy);
+    let mut feeds: Vec<_> = FEEDS
+        .iter()
+        .map(|feed| (feed, all || chosen.contains(&feed.scenario)))
+        .filter(|(_, violates)| *violates || healthy)
+        .collect();
+    feeds.sort_by_key(|(feed, _)| {
+        schema::FAMILIES
+            .iter()
+            .position(|family| family.name == feed.family)
+    });
+    feeds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_of_the_schema_is_fed_and_every_feed_has_its_family() {
+        for family in schema::FAMILIES {
+            assert!(
+                FEEDS.iter().any(|feed| feed.family == family.name),
+                "{}",
+                family.name
+            );
+        }
+        for feed in FEEDS {
+            let kind = schema::family(feed.family).unwrap().kind;
+            let fits = matches!(
+                (kind, feed.motion),
+                (schema::Kind::Histogram(_), Motion::Observe { .. })
+                    | (schema::Kind::Counter, Motion::Count { .. })
+                    | (schema::Kind::Gauge, Motion::Level { .. })
+            );
+            assert!(fits, "{}", feed.family);
+        }
+    }
+
+    #[test]
+    fn scenarios_combine() {
+        let violating = |chosen: &[Scenario]| {
+            let feeds = feeds(chosen);
+            (
+                feeds.len(),
+                feeds.iter().filter(|(_, violates)| *violates).count(),
+            )
+        };
+        assert_eq!(violating(&[Scenario::Sla]), (5, 5));
+        assert_eq!(violating(&[Scenario::Sla, Scenario::Coverage]), (6, 6));
+        assert_eq!(violating(&[Scenario::Healthy]), (FEEDS.len(), 0));
+        assert_eq!(
+            violating(&[Scenario::Healthy, Scenario::Sla]),
+            (FEEDS.len(), 5)
+        );
+        assert_eq!(violating(&[Scenario::All]), (FEEDS.len(), FEEDS.len()));
+    }
+}

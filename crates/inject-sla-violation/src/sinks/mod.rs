@@ -1,0 +1,183 @@
+//! Where frames go. Each sink owns one way of delivering them, and takes back at the end what it left
+//! with others: a group, an announcement, a listening port.
+
+mod announcement;
+mod file;
+mod pushgateway;
+mod remote_write;
+mod server;
+
+use std::sync::Arc;
+
+use seamless_core::http::{Answer, Failure, HttpClient};
+
+use crate::cast::Cast;
+use crate::frame::Frame;
+use crate::request::{Course, Request};
+
+pub(crate) use file::write as write_file;
+
+/// A frame at its moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Picture {
+    pub(crate) cast: Arc<Cast>,
+    pub(crate) frame: Arc<Frame>,
+    /// Milliseconds since 1970.
+    pub(crate) at: i64,
+}
+
+/// A frame could not be delivered, or something could not be taken back.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {target}: {problem}")]
+pub(crate) struct SinkError {
+    pub(crate) doing: &'static str,
+    pub(crate) target: String,
+    pub(crate) problem: String,
+    /// Whether trying again with the next step is pointless.
+    pub(crate) lasting: bool,
+}
+
+/// One way of delivering frames.
+pub(crate) enum Sink {
+    File(file::FileSink),
+    Server(server::Server),
+    Pushgateway(pushgateway::Pushgateway),
+    RemoteWrite(Box<remote_write::RemoteWrite>),
+}
+
+impl Sink {
+    /// Opens every sink of `course`. The first picture is there before anybody can ask for it.
+    ///
+    /// # Errors
+    /// Whatever makes one of them unusable; nothing has been contacted then, and those that were opened
+    /// are closed.
+    pub(crate) async fn open(
+        course: &Course,
+        request: &Request,
+        http: &HttpClient,
+        first: &Picture,
+    ) -> anyhow::Result<Vec<Self>> {
+        let mut sinks = Vec::new();
+        if let Some(path) = &course.file {
+            sinks.push(Self::File(file::FileSink::open(path)?));
+        }
+        if let Some(serve) = &course.serve {
+            let server = server::Server::open(serve, request, first.clone()).await?;
+            sinks.push(Self::Server(server));
+        }
+        if let Some(endpoint) = &course.push_gateway {
+            let sink = pushgateway::Pushgateway::new(http, endpoint, request);
+            sinks.push(Self::Pushgateway(sink));
+        }
+        if let Some(endpoint) = &course.remote_write {
+            let sink = remote_write::RemoteWrite::new(http, endpoint, request);
+            sinks.push(Self::RemoteWrite(Box::new(sink)));
+        }
+        Ok(sinks)
+    }
+
+    /// The flag that asks for this sink, without its dashes.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::File(_) => "write-to",
+            Self::Server(_) => "serve",
+            Self::Pushgateway(_) => "push-gateway",
+            Self::RemoteWrite(_) => "remote-write",
+        }
+    }
+
+    /// What it does while it is open.
+    pub(crate) const fn doing(&self) -> &'static str {
+        match self {
+            Self::File(_) => "rewriting",
+            Self::Server(_) => "serving",
+            Self::Pushgateway(_) => "pushing to",
+            Self::RemoteWrite(_) => "writing to",
+        }
+    }
+
+    /// Where it delivers to, without credentials.
+    pub(crate) fn target(&self) -> String {
+        match self {
+            Self::File(sink) => sink.target(),
+            Self::Server(sink) => sink.target(),
+            Self::Pushgateway(sink) => sink.target(),
+            Self::RemoteWrite(sink) => sink.target(),
+        }
+    }
+
+    /// Delivers a picture.
+    pub(crate) async fn show(&mut self, picture: &Picture) -> Result<(), SinkError> {
+        match self {
+            Self::File(sink) => sink.show(picture),
+            Self::Server(sink) => {
+                sink.show(picture);
+                Ok(())
+            }
+            Self::Pushgateway(sink) => sink.show(picture).await,
+            Self::RemoteWrite(sink) => sink.show(picture).await,
+        }
+    }
+
+    /// Takes back what was left with others.
+    pub(crate) async fn close(&mut self, last: &Picture) -> Result<(), SinkError> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Server(sink) => sink.close().await,
+            Self::Pushgateway(sink) => sink.close().await,
+            Self::RemoteWrite(sink) => sink.close(last).await,
+        }
+    }
+
+    /// How often somebody came and took a picture; only a server knows.
+    pub(crate) fn taken(&self) -> Option<u64> {
+        match self {
+            Self::Server(sink) => Some(sink.scrapes()),
+            Self::File(_) | Self::Pushgateway(_) | Self::RemoteWrite(_) => None,
+        }
+    }
+}
+
+/// Tells whether an answer means that a delivery was taken.
+fn settled(
+    doing: &'static str,
+    target: &str,
+    answer: Result<Answer, Failure>,
+) -> Result<(), SinkError> {
+    let (problem, lasting) = match answer {
+        Ok(answer) if answer.is_success() => return Ok(()),
+        Ok(answer) => {
+            let words = answer.detail().or_else(|| plain_words(&answer));
+            let problem = match words {
+                Some(words) => format!("{}: {words}", answer.described()),
+                None => answer.described(),
+            };
+            let busy = matches!(answer.status, 429 | 500..);
+            (problem, !busy)
+        }
+        Err(failure) => {
+            let hint = failure.fault.hint();
+            let problem = match hint {
+                "" => failure.to_string(),
+                hint => format!("{failure}; {hint}"),
+            };
+            (problem, false)
+        }
+    };
+    Err(SinkError {
+        doing,
+        target: target.to_owned(),
+        problem,
+        lasting,
+    })
+}
+
+/// The first line of an answer in plain text: these servers explain themselves so.
+fn plain_words(answer: &Answer) -> Option<String> {
+    if answer.looks_like_html() {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&answer.body);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().filter(|c| !c.is_control()).take(300).collect())
+}

@@ -1,0 +1,83 @@
+//! A Pushgateway, where the drill has a group of its own.
+//!
+//! Specification: <https://github.com/prometheus/pushgateway#api>. Every push replaces the group; the end
+//! of the drill deletes it, so that the gateway does not show the last values for ever.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use seamless_core::exposition::Format;
+use seamless_core::http::{Body, Call, Endpoint, HttpClient, SHORT_BODY_LIMIT};
+use seamless_core::schema::DRILL_LABEL;
+
+use super::{Picture, SinkError, settled};
+use crate::document::Document;
+use crate::request::Request;
+
+/// The group's job.
+const JOB: &str = "seamless-drill";
+
+/// The gateway and the drill's group there.
+pub(crate) struct Pushgateway {
+    http: HttpClient,
+    endpoint: Endpoint,
+    drill_id: String,
+    /// Whether the gateway may hold the group.
+    pushed: bool,
+}
+
+impl Pushgateway {
+    pub(super) fn new(http: &HttpClient, endpoint: &Endpoint, request: &Request) -> Self {
+        Self {
+            http: http.clone(),
+            endpoint: endpoint.clone(),
+            drill_id: request.drill_id.clone(),
+            pushed: false,
+        }
+    }
+
+    pub(super) fn target(&self) -> String {
+        let path = ["metrics", "job", JOB, DRILL_LABEL, &self.drill_id];
+        self.endpoint.url(&path).to_string()
+    }
+
+    pub(super) async fn show(&mut self, picture: &Picture) -> Result<(), SinkError> {
+        let document = Document::new(
+            Arc::clone(&picture.cast),
+            Arc::clone(&picture.frame),
+            Format::Text,
+        );
+        let bytes = document.collect::<Vec<_>>().concat();
+        self.pushed = true;
+        let body = Body::Raw(Format::Text.content_type(), &[], bytes);
+        self.send(Method::PUT, body, "cannot push to").await
+    }
+
+    pub(super) async fn close(&mut self) -> Result<(), SinkError> {
+        if !self.pushed {
+            return Ok(());
+        }
+        let deleted = self
+            .send(Method::DELETE, Body::Empty, "cannot delete the group")
+            .await;
+        deleted.map_err(|error| SinkError {
+            problem: format!(
+                "{}; it shows the drill's last values until it is deleted: curl -X DELETE {}",
+                error.problem,
+                self.target()
+            ),
+            ..error
+        })
+    }
+
+    async fn send(&self, method: Method, body: Body, doing: &'static str) -> Result<(), SinkError> {
+        let path = ["metrics", "job", JOB, DRILL_LABEL, &self.drill_id];
+        let url = self.endpoint.url(&path);
+        let call = Call {
+            method,
+            // A push replaces the group, so that pushing twice does no harm.
+            ..Call::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true)
+        };
+        settled(doing, &self.target(), self.http.send(&call).await)
+    }
+}

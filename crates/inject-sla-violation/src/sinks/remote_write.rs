@@ -1,0 +1,195 @@
+//! Prometheus remote write 1.0.
+//!
+//! Specification: <https://prometheus.io/docs/specs/prw/remote_write_spec/>. Series go in batches, each
+//! with its labels sorted and one sample at the step's own time. At the end every series gets a
+//! staleness marker, so that it ends there instead of lingering for five minutes.
+
+use prost::Message;
+use reqwest::Method;
+use seamless_core::exposition::write::Bounds;
+use seamless_core::http::{Body, Call, Endpoint, HttpClient, SHORT_BODY_LIMIT};
+use seamless_core::schema::Kind;
+
+use super::{Picture, SinkError, settled};
+use crate::cast::CastFamily;
+use crate::frame::Value;
+use crate::request::Request;
+
+/// Series per request: small enough for every receiver's bounds.
+const BATCH: usize = 2000;
+/// The NaN that means "this series ends here".
+const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
+#[derive(Clone, PartialEq, Message)]
+struct WriteRequest {
+    #[prost(message, repeated, tag = "1")]
+    timeseries: Vec<TimeSeries>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TimeSeries {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<Label>,
+    #[prost(message, repeated, tag = "2")]
+    samples: Vec<Sample>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Label {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Sample {
+    #[prost(double, tag = "1")]
+    value: f64,
+    #[prost(int64, tag = "2")]
+    timestamp: i64,
+}
+
+/// A receiver.
+pub(crate) struct RemoteWrite {
+    http: HttpClient,
+    endpoint: Endpoint,
+    request: Request,
+    /// Whether the receiver may hold samples.
+    written: bool,
+}
+
+impl RemoteWrite {
+    pub(super) fn new(http: &HttpClient, endpoint: &Endpoint, request: &Request) -> Self {
+        Self {
+            http: http.clone(),
+            endpoint: endpoint.clone(),
+            request: request.clone(),
+            written: false,
+        }
+    }
+
+    pub(super) fn target(&self) -> String {
+        self.endpoint.url(&[]).to_string()
+    }
+
+    pub(super) async fn show(&mut self, picture: &Picture) -> Result<(), SinkError> {
+        self.written = true;
+        self.write(picture, picture.at, false).await
+    }
+
+    pub(super) async fn close(&mut self, last: &Picture) -> Result<(), SinkError> {
+        if !self.written {
+            return Ok(());
+        }
+        // A marker at the time of the last sample would be a second sample at that time.
+        let at = now().max(last.at + 1);
+        self.write(last, at, true).await
+    }
+
+    async fn write(&self, picture: &Picture, at: i64, stale: bool) -> Result<(), SinkError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        for (family, values) in picture.cast.families.iter().zip(&picture.frame.values) {
+            for (role, value) in family.roles.iter().zip(values) {
+                let samples = samples(family, value);
+                for index in 0..role.copies.len() {
+                    let pairs = role.pairs(&self.request, index);
+                    for (name, bound, value) in &samples {
+                        let value = if stale { STALE } else { *value };
+                        batch.push(TimeSeries {
+                            labels: labels(name, &pairs, bound.as_deref()),
+                            samples: vec![Sample {
+                                value,
+                                timestamp: at,
+                            }],
+                        });
+                    }
+                    if batch.len() >= BATCH {
+                        self.send(std::mem::take(&mut batch)).await?;
+                    }
+                }
+            }
+        }
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.send(batch).await
+        }
+    }
+
+    async fn send(&self, timeseries: Vec<TimeSeries>) -> Result<(), SinkError> {
+        let doing = "cannot write to";
+        let message = WriteRequest { timeseries }.encode_to_vec();
+        let packed = snap::raw::Encoder::new()
+            .compress_vec(&message)
+            .map_err(|error| SinkError {
+                doing,
+                target: self.target(),
+                problem: error.to_string(),
+                lasting: true,
+            })?;
+        let body = Body::Raw("application/x-protobuf", HEADERS, packed);
+        let call = Call {
+            method: Method::POST,
+            // The same sample twice is the same sample.
+            ..Call::post(
+                &self.endpoint,
+                self.endpoint.url(&[]),
+                body,
+                SHORT_BODY_LIMIT,
+                true,
+            )
+        };
+        settled(doing, &self.target(), self.http.send(&call).await)
+    }
+}
+
+const HEADERS: &[(&str, &str)] = &[
+    ("Content-Encoding", "snappy"),
+    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
+];
+
+/// Milliseconds since 1970.
+pub(super) fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// A sample's name, its `le` when it has one, and its value.
+type Part = (String, Option<String>, f64);
+
+/// The samples of one copy.
+fn samples(family: &CastFamily, value: &Value) -> Vec<Part> {
+    let name = &family.name;
+    match value {
+        Value::Count(count) => vec![(name.clone(), None, *count as f64)],
+        Value::Level(level) => vec![(name.clone(), None, *level)],
+        Value::Observations { buckets, sum } => {
+            let bounds = match family.family.kind {
+                Kind::Histogram(bounds) => bounds,
+                Kind::Counter | Kind::Gauge => &[],
+            };
+            let mut cumulative = 0;
+            let mut parts = Vec::with_capacity(buckets.len() + 2);
+            for (bound, count) in bounds.iter().copied().chain([f64::INFINITY]).zip(buckets) {
+                cumulative += count;
+                let le = Bounds::label_value(bound);
+                parts.push((format!("{name}_bucket"), Some(le), cumulative as f64));
+            }
+            parts.push((format!("{name}_sum"), None, *sum));
+            parts.push((format!("{name}_count"), None, cumulative as f64));
+            parts
+        }
+    }
+}
+
+fn labels(name: &str, pairs: &[(&'static str, String)], bound: Option<&str>) -> Vec<Label> {
+    let label = |name: &str, value: &str| Label {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    let mut labels = vec![label("__name__", name)];
+    labels.extend(pairs.iter().map(|(name, value)| label(name, value)));
+    labels.extend(bound.map(|bound| label("le", bound)));
+    labels.sort_by(|a, b| a.name.cmp(&b.name));
+    labels
+}
