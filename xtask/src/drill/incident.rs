@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use seamless_core::duration;
 use seamless_lab::coordinator::{Lease, Outcome};
-use seamless_lab::pager::Service;
+use seamless_lab::pager::{Notice, Service};
 use seamless_lab::runtime::Misbehaviour;
 use seamless_lab::servers::Process;
 use serde_json::Value;
@@ -70,7 +70,9 @@ pub(super) fn rehearse(
         Ok(Seen((), "active, with the drill's label".to_owned()))
     })?;
     timeline.stage("SeamlessSla99thDegraded in Slack", |wait| {
-        notified(stack, wait, Service::Slack, DEGRADED, &stack.drill, false)
+        notified(stack, wait, Service::Slack, "notice", |notice| {
+            fires(notice, DEGRADED, &stack.drill)
+        })
     })?;
 
     let lease = timeline.stage("worker dead, lease stuck", |wait| kill_worker(stack, wait))?;
@@ -84,11 +86,15 @@ pub(super) fn rehearse(
     timeline.stage("SeamlessBackfillStuckLease firing", |wait| {
         reaches(stack, wait, stuck, "firing", minutes(10))
     })?;
-    timeline.stage("SeamlessBackfillStuckLease pages PagerDuty", |wait| {
-        notified(stack, wait, Service::PagerDuty, STUCK, &lease.key, false)
+    let page = timeline.stage("SeamlessBackfillStuckLease pages PagerDuty", |wait| {
+        notified(stack, wait, Service::PagerDuty, "page", |notice| {
+            fires(notice, STUCK, &lease.key)
+        })
     })?;
     timeline.stage("SeamlessBackfillStuckLease in Slack", |wait| {
-        notified(stack, wait, Service::Slack, STUCK, &lease.key, false)
+        notified(stack, wait, Service::Slack, "notice", |notice| {
+            fires(notice, STUCK, &lease.key)
+        })
     })?;
 
     timeline.stage("stuck lease listed", |wait| {
@@ -112,9 +118,16 @@ pub(super) fn rehearse(
         Ok(Seen((), "neither is pending or firing".to_owned()))
     })?;
     timeline.stage("resolve notices received", |wait| {
-        notified(stack, wait, Service::PagerDuty, STUCK, &lease.key, true)?;
-        notified(stack, wait, Service::Slack, STUCK, &lease.key, true)?;
-        notified(stack, wait, Service::Slack, DEGRADED, &stack.drill, true)?;
+        let what = "resolve notice";
+        notified(stack, wait, Service::PagerDuty, what, |notice| {
+            notice.is_resolved() && notice.payload["dedup_key"] == page.payload["dedup_key"]
+        })?;
+        notified(stack, wait, Service::Slack, what, |notice| {
+            notice.is_resolved() && notice.mentions(STUCK)
+        })?;
+        notified(stack, wait, Service::Slack, what, |notice| {
+            notice.is_resolved() && notice.mentions(DEGRADED) && notice.mentions(&stack.drill)
+        })?;
         Ok(Seen((), "PagerDuty and Slack were told".to_owned()))
     })?;
     stack.runtime.heal();
@@ -208,27 +221,26 @@ fn reaches(
     Ok(Seen((), format!("value {value}")))
 }
 
-/// Waits for a notice that speaks of the alert and of `detail`.
+/// Waits for a notice to `service` of which `is_it` holds.
 fn notified(
     stack: &Stack,
     wait: &Wait<'_>,
     service: Service,
-    alert: &str,
-    detail: &str,
-    resolved: bool,
-) -> Result<Seen<()>> {
-    let kind = if resolved { "resolve notice" } else { "notice" };
-    let what = format!("the {kind} of {alert} to {service:?}");
-    let within = stack.pace.within(minutes(6));
-    let notice = wait.until(within, &what, || {
-        Ok(stack.pager.notices().into_iter().find(|notice| {
-            notice.service == service
-                && notice.is_resolved() == resolved
-                && notice.mentions(alert)
-                && notice.mentions(detail)
-        }))
+    what: &str,
+    is_it: impl Fn(&Notice) -> bool,
+) -> Result<Seen<Notice>> {
+    let what = format!("the {what} at {service:?}");
+    let notice = wait.until(stack.pace.within(minutes(6)), &what, || {
+        let mut notices = stack.pager.notices().into_iter();
+        Ok(notices.find(|notice| notice.service == service && is_it(notice)))
     })?;
-    Ok(Seen((), notice.title()))
+    let title = notice.title();
+    Ok(Seen(notice, title))
+}
+
+/// A notice of the alert that fires and speaks of `detail`.
+fn fires(notice: &Notice, alert: &str, detail: &str) -> bool {
+    !notice.is_resolved() && notice.mentions(alert) && notice.mentions(detail)
 }
 
 /// Kills a worker and waits until its lease stands still.
