@@ -16,6 +16,8 @@ struct Args {
 enum Command {
     /// Render the alert rules and dashboards from their jsonnet sources.
     Render(xtask::render::Args),
+    /// Rehearse an incident on real servers, from the violation to the resolved page.
+    Drill(xtask::drill::Args),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
     Test(xtask::test::Args),
 }
@@ -23,6 +25,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Render(args) => xtask::render::run(&args),
+        Command::Drill(args) => xtask::drill::run(&args),
         Command::Test(args) => xtask::test::run(&args),
     };
     xtask::exit_code(done)

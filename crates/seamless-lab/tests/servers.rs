@@ -216,6 +216,8 @@ fn servers_die_with_the_process_that_started_them() {
     let mut parent = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "child_of_the_next_test"])
         .env("SEAMLESS_LAB_TELL_PID_IN", &file)
+        // Killed, it cannot remove its server's folder: this test does.
+        .env("TMPDIR", dir.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

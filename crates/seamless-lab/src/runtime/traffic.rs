@@ -55,7 +55,7 @@ impl Waits {
             storage: if slow {
                 between(20.0, 28.0)
             } else {
-                between(0.1, 1.4)
+                between(0.1, 0.9)
             },
             // A backfill reads from storage, too.
             backfill: if slow {

@@ -1,0 +1,181 @@
+//! The shipped programs, built and run as a person would run them.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use seamless_lab::servers::{Process, Start};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::timeline::Wait;
+
+/// The built programs' files.
+#[derive(Debug)]
+pub(super) struct Programs {
+    pub(super) inject: PathBuf,
+    pub(super) recover: PathBuf,
+    pub(super) health: PathBuf,
+}
+
+const NAMES: [&str; 3] = [
+    "inject-sla-violation",
+    "lease-recover",
+    "seamless-health-check",
+];
+
+/// A program that has ended.
+#[derive(Debug)]
+pub(super) struct Ran {
+    /// What was typed.
+    pub(super) typed: String,
+    /// Its exit code.
+    pub(super) code: Option<i32>,
+    /// What it wrote to stdout.
+    pub(super) stdout: String,
+    /// What it wrote to stderr.
+    pub(super) stderr: String,
+}
+
+impl Programs {
+    /// Builds them with that profile and asks cargo where they are.
+    pub(super) fn build(profile: &str) -> Result<Self> {
+        crate::say(&format!("building the programs ({profile} profile)"));
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["build", "--locked", "--profile", profile]);
+        command.arg("--message-format=json-render-diagnostics");
+        for name in NAMES {
+            command.args(["--package", name]);
+        }
+        let mut child = command
+            .current_dir(crate::root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot run cargo")?;
+        let messages = child.stdout.take().context("no output of cargo")?;
+        let mut found = Vec::new();
+        for line in BufReader::new(messages).lines() {
+            found.extend(executable(&line.context("cannot read cargo's messages")?));
+        }
+        if !child.wait().context("cannot wait for cargo")?.success() {
+            bail!("the programs do not build (see above)");
+        }
+        Self::from(|name| {
+            found
+                .iter()
+                .find(|(found, _)| found == name)
+                .map(|(_, file)| file.clone())
+                .ok_or_else(|| anyhow!("cargo built no {name}"))
+        })
+    }
+
+    /// The programs in a folder.
+    pub(super) fn found_in(folder: &Path) -> Result<Self> {
+        Self::from(|name| {
+            folder
+                .join(name)
+                .canonicalize()
+                .with_context(|| format!("no {name} in {}", folder.display()))
+        })
+    }
+
+    fn from(file: impl Fn(&str) -> Result<PathBuf>) -> Result<Self> {
+        let [inject, recover, health] = NAMES;
+        Ok(Self {
+            inject: file(inject)?,
+            recover: file(recover)?,
+            health: file(health)?,
+        })
+    }
+}
+
+/// The name and file of the program that a message of cargo speaks of.
+fn executable(message: &str) -> Option<(String, PathBuf)> {
+    #[derive(Deserialize)]
+    struct Message {
+        target: Target,
+        executable: PathBuf,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    let message: Message = serde_json::from_str(message).ok()?;
+    Some((message.target.name, message.executable))
+}
+
+/// What a program is run with besides its arguments.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'p> {
+    pub(super) dir: &'p Path,
+    pub(super) environment: &'p [(&'static str, String)],
+}
+
+impl Place<'_> {
+    /// Leaves a program running.
+    pub(super) fn start(self, program: &Path, arguments: &[String]) -> Result<Process> {
+        let name = name(program);
+        Start {
+            program,
+            arguments,
+            environment: self.environment,
+            dir: self.dir,
+            name: &name,
+        }
+        .start()
+    }
+
+    /// Runs a program to its end.
+    pub(super) fn run(
+        self,
+        wait: &Wait<'_>,
+        within: Duration,
+        program: &Path,
+        arguments: &[String],
+    ) -> Result<Ran> {
+        let typed = format!("{} {}", name(program), arguments.join(" "));
+        let mut process = self.start(program, arguments)?;
+        let what = format!("{} to end", name(program));
+        let status = wait.until(within, &what, || Ok(process.exited()))?;
+        Ok(Ran {
+            typed,
+            code: status.code(),
+            stdout: process.stdout(),
+            stderr: process.stderr(),
+        })
+    }
+}
+
+impl Ran {
+    /// The JSON document on stdout, if the exit code is 0.
+    pub(super) fn succeeded(&self) -> Result<Value> {
+        if self.code != Some(0) {
+            bail!("{}", self.told());
+        }
+        serde_json::from_str(&self.stdout)
+            .with_context(|| format!("stdout is no JSON document; {}", self.told()))
+    }
+
+    /// What was typed, how it ended and what it said, for a person.
+    pub(super) fn told(&self) -> String {
+        let code = self
+            .code
+            .map_or("a signal".to_owned(), |code| format!("exit code {code}"));
+        let said = [&self.stderr, &self.stdout]
+            .into_iter()
+            .map(|text| text.trim())
+            .find(|text| !text.is_empty())
+            .unwrap_or("nothing");
+        format!("`{}` ended with {code} and said: {said}", self.typed)
+    }
+}
+
+fn name(program: &Path) -> String {
+    program
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,127 @@
+//! What a drill came to: a table for people, a JSON document for programs.
+
+use std::time::{Duration, SystemTime};
+
+use seamless_lab::pager::Notice;
+use serde_json::{Value, json};
+
+use super::pace::Pace;
+use super::timeline::{Stage, Timeline, Verdict, clock};
+
+/// The result of a drill.
+#[derive(Debug)]
+pub(super) struct Report {
+    scenario: &'static str,
+    pace: Pace,
+    stages: Vec<Stage>,
+    took: Duration,
+    notices: Vec<Value>,
+}
+
+impl Report {
+    pub(super) fn new(
+        scenario: &'static str,
+        pace: Pace,
+        timeline: Timeline,
+        notices: &[Notice],
+    ) -> Self {
+        let (stages, took) = timeline.finish();
+        Self {
+            scenario,
+            pace,
+            stages,
+            took,
+            notices: notices.iter().map(notice).collect(),
+        }
+    }
+
+    /// The first stage that was not reached.
+    pub(super) fn first_missed(&self) -> Option<&Stage> {
+        self.stages
+            .iter()
+            .find(|stage| !matches!(stage.verdict, Verdict::Reached { .. }))
+    }
+
+    /// A table, and one line that says how it went.
+    pub(super) fn text(&self) -> String {
+        let rows = self.stages.iter().map(|stage| {
+            let name = seamless_cli::clean(&stage.name);
+            let (at, took, verdict, seen) = match &stage.verdict {
+                Verdict::Reached { after, took, seen } => (
+                    clock(*after),
+                    format!("{:.1}s", took.as_secs_f64()),
+                    "reached",
+                    seen.as_str(),
+                ),
+                Verdict::Missed { after, why } => {
+                    (clock(*after), String::new(), "MISSED", why.as_str())
+                }
+                Verdict::Interrupted => (String::new(), String::new(), "stopped", ""),
+                Verdict::NotTried => (String::new(), String::new(), "not tried", ""),
+            };
+            let seen = seamless_cli::truncated(&seamless_cli::clean(seen), 90);
+            [name, at, took, verdict.to_owned(), seen]
+        });
+        let table = seamless_cli::table(&["stage", "at", "took", "verdict", "seen"], rows, None);
+        let last = match self.first_missed() {
+            None => format!(
+                "drill passed: {} stages in {}",
+                self.stages.len(),
+                clock(self.took)
+            ),
+            Some(Stage {
+                name,
+                verdict: Verdict::Missed { why, .. },
+            }) => format!("drill failed at \"{name}\": {why}"),
+            Some(stage) => format!("drill stopped at \"{}\"", stage.name),
+        };
+        format!("\n{table}\n\n{last}")
+    }
+
+    /// The whole result.
+    pub(super) fn json(&self) -> String {
+        let stages: Vec<Value> = self.stages.iter().map(stage).collect();
+        let verdict = match self.first_missed().map(|stage| &stage.verdict) {
+            None => "passed",
+            Some(Verdict::Missed { .. }) => "failed",
+            Some(_) => "stopped",
+        };
+        let document = json!({
+            "schema_version": 1,
+            "scenario": self.scenario,
+            "time_scale": self.pace.time_scale,
+            "verdict": verdict,
+            "first_missed": self.first_missed().map(|stage| &stage.name),
+            "seconds": self.took.as_secs_f64(),
+            "stages": stages,
+            "notices": self.notices,
+        });
+        format!("{document:#}\n")
+    }
+}
+
+fn stage(stage: &Stage) -> Value {
+    let (verdict, after, took, seen) = match &stage.verdict {
+        Verdict::Reached { after, took, seen } => ("reached", Some(after), Some(took), Some(seen)),
+        Verdict::Missed { after, why } => ("missed", Some(after), None, Some(why)),
+        Verdict::Interrupted => ("stopped", None, None, None),
+        Verdict::NotTried => ("not_tried", None, None, None),
+    };
+    json!({
+        "stage": stage.name,
+        "verdict": verdict,
+        "after_seconds": after.map(Duration::as_secs_f64),
+        "took_seconds": took.map(Duration::as_secs_f64),
+        "seen": seen,
+    })
+}
+
+fn notice(notice: &Notice) -> Value {
+    let at = notice.at.duration_since(SystemTime::UNIX_EPOCH);
+    json!({
+        "at_ms": at.ok().and_then(|at| u64::try_from(at.as_millis()).ok()),
+        "service": format!("{:?}", notice.service),
+        "resolved": notice.is_resolved(),
+        "payload": notice.payload,
+    })
+}
