@@ -130,7 +130,7 @@ pub(super) fn rehearse(
         })?;
         Ok(Seen((), "PagerDuty and Slack were told".to_owned()))
     })?;
-    stack.runtime.heal();
+    stack.servers.runtime.heal();
     timeline.stage("health check green again", |wait| {
         healthy(stack, programs, wait)
     })
@@ -188,7 +188,7 @@ fn inject(stack: &Stack, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<Pr
         if died.is_some() {
             return Ok(Some(()));
         }
-        Ok((!stack.prometheus.query(&selector)?.is_empty()).then_some(()))
+        Ok((!stack.servers.prometheus.query(&selector)?.is_empty()).then_some(()))
     })?;
     if let Some(status) = died {
         bail!(
@@ -231,7 +231,7 @@ fn notified(
 ) -> Result<Seen<Notice>> {
     let what = format!("the {what} at {service:?}");
     let notice = wait.until(stack.pace.within(minutes(6)), &what, || {
-        let mut notices = stack.pager.notices().into_iter();
+        let mut notices = stack.servers.pager.notices().into_iter();
         Ok(notices.find(|notice| notice.service == service && is_it(notice)))
     })?;
     let title = notice.title();
@@ -245,11 +245,11 @@ fn fires(notice: &Notice, alert: &str, detail: &str) -> bool {
 
 /// Kills a worker and waits until its lease stands still.
 fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>> {
-    stack.runtime.misbehave(Misbehaviour::DeadWorker);
+    stack.servers.runtime.misbehave(Misbehaviour::DeadWorker);
     let mut last: Option<Lease> = None;
     let lease = wait.until(stack.noticing(), "its lease to stand still", || {
         std::thread::sleep(Duration::from_secs(2));
-        let held = stack.coordinator.leases();
+        let held = stack.servers.coordinator.leases();
         let now = held
             .into_iter()
             .find(|lease| lease.worker.as_deref() == Some("worker-1"));
@@ -300,6 +300,7 @@ fn recover(stack: &Stack, programs: &Programs, wait: &Wait<'_>, lease: &Lease) -
     ran.succeeded()?;
     let failed = Outcome::Failed(Some(REASON.to_owned()));
     let released = stack
+        .servers
         .coordinator
         .ended()
         .iter()

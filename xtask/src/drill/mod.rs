@@ -9,7 +9,6 @@ mod incident;
 mod pace;
 mod programs;
 mod report;
-mod routes;
 mod stack;
 mod timeline;
 
@@ -71,7 +70,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let _: Result<(), Missed> = (|| {
         let stack = timeline.stage("servers ready", |_| Stack::start(pace))?;
         let ended = incident::rehearse(&stack, &programs, &mut timeline);
-        notices = stack.pager.notices();
+        notices = stack.servers.pager.notices();
         ended
     })();
 
