@@ -23,7 +23,6 @@ const PROGRAM: Duration = Duration::from_secs(60);
 
 /// The stages, in order.
 pub(super) const STAGES: &[&str] = &[
-    "servers ready",
     "health check green",
     "violation injected",
     "SeamlessSla99thDegraded pending",
@@ -43,7 +42,7 @@ pub(super) const STAGES: &[&str] = &[
     "health check green again",
 ];
 
-/// Goes through the stages after the first.
+/// Goes through the stages.
 pub(super) fn rehearse(
     stack: &Stack,
     programs: &Programs,
@@ -51,7 +50,8 @@ pub(super) fn rehearse(
 ) -> Result<(), Missed> {
     let drill = Alert {
         name: DEGRADED,
-        label: ("drill", &stack.drill),
+        drill: &stack.drill,
+        label: None,
     };
     timeline.stage("health check green", |wait| healthy(stack, programs, wait))?;
 
@@ -65,7 +65,8 @@ pub(super) fn rehearse(
     })?;
     timeline.stage("SeamlessSla99thDegraded in Alertmanager", |wait| {
         wait.until(stack.noticing(), "Alertmanager to hold it", || {
-            Ok(stack.alertmanager_holds(drill)?.then_some(()))
+            let held = stack.held(drill)?;
+            Ok(held.iter().any(|state| state == "active").then_some(()))
         })?;
         Ok(Seen((), "active, with the drill's label".to_owned()))
     })?;
@@ -78,7 +79,8 @@ pub(super) fn rehearse(
     let lease = timeline.stage("worker dead, lease stuck", |wait| kill_worker(stack, wait))?;
     let stuck = Alert {
         name: STUCK,
-        label: ("lease_key", &lease.key),
+        drill: "",
+        label: Some(("lease_key", &lease.key)),
     };
     timeline.stage("SeamlessBackfillStuckLease pending", |wait| {
         reaches(stack, wait, stuck, "pending", minutes(1))
@@ -222,7 +224,7 @@ fn reaches(
 }
 
 /// Waits for a notice to `service` of which `is_it` holds.
-fn notified(
+pub(super) fn notified(
     stack: &Stack,
     wait: &Wait<'_>,
     service: Service,
@@ -244,7 +246,7 @@ fn fires(notice: &Notice, alert: &str, detail: &str) -> bool {
 }
 
 /// Kills a worker and waits until its lease stands still.
-fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>> {
+pub(super) fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>> {
     stack.servers.runtime.misbehave(Misbehaviour::DeadWorker);
     let mut last: Option<Lease> = None;
     let lease = wait.until(stack.noticing(), "its lease to stand still", || {

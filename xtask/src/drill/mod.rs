@@ -6,9 +6,11 @@
 //! and leaves nothing running.
 
 mod incident;
+mod outage;
 mod pace;
 mod programs;
 mod report;
+mod scenario;
 mod stack;
 mod timeline;
 
@@ -17,20 +19,26 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use clap::builder::PossibleValuesParser;
 use seamless_lab::Interrupt;
 
 use crate::install;
 use pace::Pace;
 use programs::Programs;
 use report::Report;
+use scenario::{SCENARIOS, Scenario};
 use stack::Stack;
 use timeline::{Missed, Timeline};
 
 /// Arguments of `cargo xtask drill`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Use the shipped rules and routes as they are; otherwise their times shrink by one factor, so
-    /// that everything takes under 3 minutes.
+    /// Rehearse only this; may be given several times. Without it everything is rehearsed: first the
+    /// incident, then all other causes at the same time.
+    #[arg(long = "scenario", value_name = "NAME", value_parser = PossibleValuesParser::new(names()))]
+    scenarios: Vec<String>,
+    /// Use the shipped rules and routes as they are; otherwise their times shrink by one factor: the
+    /// incident takes about a minute, everything about four.
     #[arg(long)]
     real_time: bool,
     /// Write the timeline, with every notice as it was sent, to this file as JSON.
@@ -42,6 +50,15 @@ pub struct Args {
     /// Use the three programs in this folder, such as an unpacked release, instead of building them.
     #[arg(long, value_name = "DIR", conflicts_with = "profile")]
     programs: Option<PathBuf>,
+}
+
+const INCIDENT: &str = "incident";
+const STARTED: &str = "servers ready";
+
+/// The names of the scenarios.
+fn names() -> Vec<&'static str> {
+    let causes = SCENARIOS.iter().map(|scenario| scenario.cause.name());
+    [INCIDENT].into_iter().chain(causes).collect()
 }
 
 /// Runs the drill. Exit code 1 if a stage was missed, 130 or 143 after a signal.
@@ -64,17 +81,39 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Pace::DRILL
     };
 
-    let mut timeline = Timeline::new(incident::STAGES, interrupt.clone());
+    let wanted = |name: &str| args.scenarios.is_empty() || args.scenarios.iter().any(|s| s == name);
+    let incident = wanted(INCIDENT);
+    let causes: Vec<Scenario> = SCENARIOS
+        .iter()
+        .filter(|scenario| wanted(scenario.cause.name()))
+        .copied()
+        .collect();
+    let mut planned = vec![STARTED.to_owned()];
+    if incident {
+        planned.extend(incident::STAGES.iter().map(|stage| (*stage).to_owned()));
+    }
+    if !causes.is_empty() {
+        planned.extend(outage::stages(&causes));
+    }
+
+    let mut timeline = Timeline::new(planned, interrupt.clone());
     let mut notices = Vec::new();
     // The stages tell how it went; `Missed` only says that there was no going on.
     let _: Result<(), Missed> = (|| {
-        let stack = timeline.stage("servers ready", |_| Stack::start(pace))?;
-        let ended = incident::rehearse(&stack, &programs, &mut timeline);
+        let stack = timeline.stage(STARTED, |_| Stack::start(pace))?;
+        let mut ended = Ok(());
+        if incident {
+            ended = incident::rehearse(&stack, &programs, &mut timeline);
+        }
+        if ended.is_ok() && !causes.is_empty() {
+            ended = outage::rehearse(&causes, &stack, &programs, &mut timeline);
+        }
         notices = stack.servers.pager.notices();
         ended
     })();
 
-    let report = Report::new("incident", pace, timeline, &notices);
+    let scenarios = names().into_iter().filter(|name| wanted(name)).collect();
+    let report = Report::new(scenarios, pace, timeline, &notices);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", report.text())?;
     if let Some(path) = &args.report {

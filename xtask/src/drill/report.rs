@@ -11,7 +11,7 @@ use super::timeline::{Stage, Timeline, Verdict, clock};
 /// The result of a drill.
 #[derive(Debug)]
 pub(super) struct Report {
-    scenario: &'static str,
+    scenarios: Vec<&'static str>,
     pace: Pace,
     stages: Vec<Stage>,
     took: Duration,
@@ -20,14 +20,14 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(
-        scenario: &'static str,
+        scenarios: Vec<&'static str>,
         pace: Pace,
         timeline: Timeline,
         notices: &[Notice],
     ) -> Self {
         let (stages, took) = timeline.finish();
         Self {
-            scenario,
+            scenarios,
             pace,
             stages,
             took,
@@ -88,7 +88,7 @@ impl Report {
         };
         let document = json!({
             "schema_version": 1,
-            "scenario": self.scenario,
+            "scenarios": self.scenarios,
             "time_scale": self.pace.time_scale,
             "verdict": verdict,
             "first_missed": self.first_missed().map(|stage| &stage.name),

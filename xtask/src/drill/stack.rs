@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use seamless_core::schema::DRILL_LABEL;
 use seamless_lab::stack::{Blueprint, Stack as Servers};
 use serde_json::Value;
 
@@ -21,12 +22,14 @@ pub(super) struct Stack {
     environment: Vec<(&'static str, String)>,
 }
 
-/// An alert of this drill, by what must be in its labels.
+/// An alert, by what must be in its labels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Alert<'a> {
     pub(super) name: &'a str,
-    /// A label and its value; an empty value means that the label is absent.
-    pub(super) label: (&'a str, &'a str),
+    /// The value of its label `drill`; empty for a real alert, which has none.
+    pub(super) drill: &'a str,
+    /// A further label and its value.
+    pub(super) label: Option<(&'a str, &'a str)>,
 }
 
 impl Stack {
@@ -91,14 +94,14 @@ impl Stack {
         Ok(found.into_iter().next())
     }
 
-    /// Whether Alertmanager holds that alert, active.
-    pub(super) fn alertmanager_holds(&self, alert: Alert<'_>) -> Result<bool> {
-        Ok(self
-            .servers
-            .alertmanager
-            .alerts()?
+    /// The states in which Alertmanager holds that alert.
+    pub(super) fn held(&self, alert: Alert<'_>) -> Result<Vec<String>> {
+        let held = self.servers.alertmanager.alerts()?;
+        Ok(held
             .iter()
-            .any(|held| alert.matches(&held["labels"]) && held["status"]["state"] == "active"))
+            .filter(|held| alert.matches(&held["labels"]))
+            .map(|held| text(&held["status"]["state"]))
+            .collect())
     }
 
     /// How long scrapes and evaluations may take to notice a change.
@@ -109,8 +112,10 @@ impl Stack {
 
 impl Alert<'_> {
     fn matches(self, labels: &Value) -> bool {
-        let (name, value) = self.label;
-        labels["alertname"] == self.name && labels[name].as_str().unwrap_or_default() == value
+        let has = |(name, value): (&str, &str)| text(&labels[name]) == value;
+        labels["alertname"] == self.name
+            && has((DRILL_LABEL, self.drill))
+            && self.label.is_none_or(has)
     }
 }
 

@@ -52,7 +52,6 @@ pub(super) struct Seen<T>(pub(super) T, pub(super) String);
 #[derive(Debug)]
 pub(super) struct Timeline {
     stages: Vec<Stage>,
-    next: usize,
     begun: Instant,
     interrupt: Interrupt,
     bar: ProgressBar,
@@ -68,8 +67,15 @@ pub(super) struct Wait<'w> {
 
 impl Timeline {
     /// A timeline with these stages ahead.
-    pub(super) fn new(planned: &[&str], interrupt: Interrupt) -> Self {
-        let bar = ProgressBar::new(planned.len() as u64);
+    pub(super) fn new(planned: impl IntoIterator<Item = String>, interrupt: Interrupt) -> Self {
+        let stages: Vec<Stage> = planned
+            .into_iter()
+            .map(|name| Stage {
+                name,
+                verdict: Verdict::NotTried,
+            })
+            .collect();
+        let bar = ProgressBar::new(stages.len() as u64);
         if let Ok(style) =
             ProgressStyle::with_template("{bar:20.cyan/dim} {pos}/{len} {elapsed} {wide_msg}")
         {
@@ -77,32 +83,24 @@ impl Timeline {
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
-            stages: planned
-                .iter()
-                .map(|name| Stage {
-                    name: (*name).to_owned(),
-                    verdict: Verdict::NotTried,
-                })
-                .collect(),
-            next: 0,
+            stages,
             begun: Instant::now(),
             interrupt,
             bar,
         }
     }
 
-    /// Goes through the next planned stage, which must be called `name`.
+    /// Goes through the planned stage `name`. After a signal nothing is tried any more.
     pub(super) fn stage<T>(
         &mut self,
-        name: &'static str,
+        name: &str,
         act: impl FnOnce(&Wait<'_>) -> Result<Seen<T>>,
     ) -> Result<T, Missed> {
-        debug_assert_eq!(
-            self.stages.get(self.next).map(|s| s.name.as_str()),
-            Some(name)
-        );
+        if self.interrupt.exit_code().is_some() {
+            return Err(Missed);
+        }
         let begun = Instant::now();
-        self.bar.set_message(name);
+        self.bar.set_message(name.to_owned());
         let acted = act(&Wait {
             interrupt: &self.interrupt,
             bar: &self.bar,
@@ -129,10 +127,10 @@ impl Timeline {
         };
         self.bar.suspend(|| crate::say(&line));
         self.bar.inc(1);
-        if let Some(stage) = self.stages.get_mut(self.next) {
+        let mut stages = self.stages.iter_mut();
+        if let Some(stage) = stages.find(|stage| stage.name == name) {
             stage.verdict = verdict;
         }
-        self.next += 1;
         yielded
     }
 
@@ -193,7 +191,7 @@ mod tests {
     #[test]
     fn the_stages_after_a_missed_one_are_not_tried() {
         let interrupt = Interrupt::listen().unwrap();
-        let mut timeline = Timeline::new(&["a", "b", "c"], interrupt);
+        let mut timeline = Timeline::new(["a", "b", "c"].map(str::to_owned), interrupt);
         let value = timeline.stage("a", |_| Ok(Seen(7, "seven".to_owned())));
         assert_eq!(value, Ok(7));
         let missed = timeline.stage("b", |wait| {

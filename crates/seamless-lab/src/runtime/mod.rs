@@ -39,7 +39,7 @@ use registry::Registry;
 use traces::{Destination, Traces};
 
 /// The family that gets lost.
-const LOST_FAMILY: &str = "coverage_ratio";
+const LOST_FAMILY: &str = "seamless_conformance_warning_total";
 /// How many leases' series are kept: a worker that never restarts would show ever more.
 const LEASES_SHOWN: usize = 120;
 
