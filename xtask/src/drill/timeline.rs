@@ -57,6 +57,14 @@ pub(super) struct Timeline {
     bar: ProgressBar,
 }
 
+/// A stage that is awaited together with others.
+pub(super) struct Awaited<'a> {
+    pub(super) stage: String,
+    pub(super) within: Duration,
+    /// Yields what was seen once the stage is reached.
+    pub(super) probe: Box<dyn FnMut() -> Result<Option<String>> + 'a>,
+}
+
 /// A way to wait that shows what for, and that a signal ends.
 #[derive(Debug)]
 pub(super) struct Wait<'w> {
@@ -118,12 +126,59 @@ impl Timeline {
                 (Verdict::Missed { after, why }, Err(Missed))
             }
         };
-        let line = match &verdict {
-            Verdict::Reached { seen, .. } => format!("✓ {} {name}: {seen}", clock(after)),
-            Verdict::Missed { why, .. } => format!("✗ {} {name}: {why}", clock(after)),
-            Verdict::Interrupted | Verdict::NotTried => {
-                format!("  {} {name}: stopped", clock(after))
+        self.conclude(name, verdict);
+        yielded
+    }
+
+    /// Awaits planned stages at the same time, so that each is noted when it is reached and not when
+    /// the one before it was.
+    pub(super) fn together(&mut self, mut awaited: Vec<Awaited<'_>>) -> Result<(), Missed> {
+        let begun = Instant::now();
+        let mut all = Ok(());
+        while !awaited.is_empty() {
+            if self.interrupt.exit_code().is_some() {
+                self.conclude(&awaited[0].stage, Verdict::Interrupted);
+                return Err(Missed);
             }
+            self.bar
+                .set_message(format!("waiting for {} stages", awaited.len()));
+            let mut waiting = Vec::new();
+            for mut one in awaited {
+                let probed = (one.probe)();
+                let (after, took) = (self.begun.elapsed(), begun.elapsed());
+                let verdict = match probed {
+                    Ok(Some(seen)) => Verdict::Reached { after, took, seen },
+                    _ if took < one.within => {
+                        waiting.push(one);
+                        continue;
+                    }
+                    Ok(None) => Verdict::Missed {
+                        after,
+                        why: format!("gave up after {:?}", one.within),
+                    },
+                    Err(error) => Verdict::Missed {
+                        after,
+                        why: format!("gave up after {:?}: {error:#}", one.within),
+                    },
+                };
+                if !matches!(verdict, Verdict::Reached { .. }) {
+                    all = Err(Missed);
+                }
+                self.conclude(&one.stage, verdict);
+            }
+            awaited = waiting;
+            std::thread::sleep(POLL);
+        }
+        all
+    }
+
+    /// Notes a stage's verdict and tells it.
+    fn conclude(&mut self, name: &str, verdict: Verdict) {
+        let at = clock(self.begun.elapsed());
+        let line = match &verdict {
+            Verdict::Reached { seen, .. } => format!("✓ {at} {name}: {seen}"),
+            Verdict::Missed { why, .. } => format!("✗ {at} {name}: {why}"),
+            Verdict::Interrupted | Verdict::NotTried => format!("  {at} {name}: stopped"),
         };
         self.bar.suspend(|| crate::say(&line));
         self.bar.inc(1);
@@ -131,7 +186,6 @@ impl Timeline {
         if let Some(stage) = stages.find(|stage| stage.name == name) {
             stage.verdict = verdict;
         }
-        yielded
     }
 
     /// The stages, and how long it all took.
@@ -210,6 +264,44 @@ mod tests {
             "{why}"
         );
         assert_eq!(stages[2].verdict, Verdict::NotTried);
+    }
+
+    #[test]
+    fn stages_awaited_together_are_noted_one_by_one() {
+        let interrupt = Interrupt::listen().unwrap();
+        let mut timeline = Timeline::new(["slow", "never", "soon"].map(str::to_owned), interrupt);
+        let mut asked = 0;
+        let ended = timeline.together(vec![
+            Awaited {
+                stage: "slow".to_owned(),
+                within: Duration::from_secs(60),
+                probe: Box::new(|| {
+                    asked += 1;
+                    Ok((asked == 3).then(|| "third time".to_owned()))
+                }),
+            },
+            Awaited {
+                stage: "never".to_owned(),
+                within: Duration::ZERO,
+                probe: Box::new(|| Err(anyhow!("refused"))),
+            },
+            Awaited {
+                stage: "soon".to_owned(),
+                within: Duration::from_secs(60),
+                probe: Box::new(|| Ok(Some("at once".to_owned()))),
+            },
+        ]);
+        assert_eq!(ended, Err(Missed));
+        let (stages, _) = timeline.finish();
+        let at = |n: usize| match &stages[n].verdict {
+            Verdict::Reached { after, .. } => *after,
+            other => panic!("{other:?}"),
+        };
+        assert!(at(2) < at(0));
+        let Verdict::Missed { why, .. } = &stages[1].verdict else {
+            panic!("{stages:?}");
+        };
+        assert!(why.contains("refused"), "{why}");
     }
 
     #[test]
