@@ -8,15 +8,18 @@
 mod incident;
 mod outage;
 mod pace;
+mod page;
 mod programs;
 mod report;
+mod samples;
 mod scenario;
 mod stack;
 mod timeline;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 use clap::builder::PossibleValuesParser;
@@ -26,6 +29,7 @@ use crate::install;
 use pace::Pace;
 use programs::Programs;
 use report::Report;
+use samples::Samples;
 use scenario::{SCENARIOS, Scenario};
 use stack::Stack;
 use timeline::{Missed, Timeline};
@@ -44,6 +48,9 @@ pub struct Args {
     /// Write the timeline, with every notice as it was sent, to this file as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Write the timeline with plots of the metrics around it to this file as a self-contained page.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// The cargo profile that the programs are built with.
     #[arg(long, value_name = "NAME", default_value = "release")]
     profile: String,
@@ -67,8 +74,10 @@ fn names() -> Vec<&'static str> {
 /// If it cannot begin (a server is missing, the programs do not build) or the report cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
     install::ensure(install::FOR_DRILL)?;
-    if let Some(path) = &args.report {
-        seamless_cli::check_writable(path).context("--report")?;
+    for (path, flag) in [(&args.report, "--report"), (&args.html, "--html")] {
+        if let Some(path) = path {
+            seamless_cli::check_writable(path).context(flag)?;
+        }
     }
     let programs = match &args.programs {
         Some(folder) => Programs::found_in(folder)?,
@@ -97,7 +106,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
 
     let mut timeline = Timeline::new(planned, interrupt.clone());
+    let begun = SystemTime::now();
     let mut notices = Vec::new();
+    let mut samples = Ok(Samples::default());
     // The stages tell how it went; `Missed` only says that there was no going on.
     let _: Result<(), Missed> = (|| {
         let stack = timeline.stage(STARTED, |_| Stack::start(pace))?;
@@ -109,16 +120,25 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             ended = outage::rehearse(&causes, &stack, &programs, &mut timeline);
         }
         notices = stack.servers.pager.notices();
+        if args.html.is_some() {
+            samples = Samples::read(&stack.servers.prometheus, begun, pace.scrape_interval);
+        }
         ended
     })();
 
     let scenarios = names().into_iter().filter(|name| wanted(name)).collect();
-    let report = Report::new(scenarios, pace, timeline, &notices);
+    let report = Report::new(scenarios, pace, timeline, notices);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", report.text())?;
+    let write = |path: &Path, text: &str| {
+        seamless_cli::write_atomically(path, |file| file.write_all(text.as_bytes()))
+    };
     if let Some(path) = &args.report {
-        seamless_cli::write_atomically(path, |file| file.write_all(report.json().as_bytes()))
-            .context("--report")?;
+        write(path, &report.json()).context("--report")?;
+    }
+    if let Some(path) = &args.html {
+        let samples = samples.context("reading the metrics for --html")?;
+        write(path, &page::render(&report, &samples)).context("--html")?;
     }
     Ok(match (interrupt.exit_code(), report.first_missed()) {
         (Some(code), _) => code.into(),
