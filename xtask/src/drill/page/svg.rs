@@ -71,6 +71,10 @@ pub(super) fn alerts(samples: &Samples, marks: &[Mark]) -> String {
             .or_default()
             .push((class, line));
     }
+    for bars in rows.values_mut() {
+        // Firing is drawn over pending: of several alerts of a name some may be either.
+        bars.sort_by_key(|(class, _)| *class != "pending");
+    }
     let columns = Columns {
         from: samples.from,
         to: samples.to,
