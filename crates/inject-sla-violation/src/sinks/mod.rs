@@ -157,7 +157,8 @@ fn settled(
     answer: Result<Answer, Failure>,
 ) -> Result<(), SinkError> {
     let (problem, lasting) = match answer {
-        Ok(answer) if answer.is_success() => return Ok(()),
+        // A page where these servers say nothing is a login page, and no delivery.
+        Ok(answer) if answer.is_success() && !answer.looks_like_html() => return Ok(()),
         Ok(answer) => {
             let words = answer.detail().or_else(|| plain_words(&answer));
             let problem = match words {
@@ -171,7 +172,7 @@ fn settled(
             let hint = failure.fault.hint();
             let problem = match hint {
                 "" => failure.to_string(),
-                hint => format!("{failure}; {hint}"),
+                hint => format!("{failure} ({hint})"),
             };
             (problem, false)
         }
