@@ -306,6 +306,43 @@ fn a_sink_that_refuses_is_named_with_its_words() {
 }
 
 #[test]
+fn credentials_reach_the_sink_and_no_output() {
+    let server = Faults::always(Reply::status(204)).unwrap();
+    let url = server.url().replace("http://", "http://user:hunter2@");
+    let output = run(&[
+        "n",
+        "--remote-write",
+        &url,
+        "--hold=1s",
+        "--step=1s",
+        "--header=X-Scope-OrgID: tenant-1",
+        "--header=alertmanager=X-Other: secret",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let received = server.received();
+    assert!(!received.is_empty());
+    for request in received {
+        assert_eq!(request.header("x-scope-orgid"), Some("tenant-1"));
+        assert_eq!(request.header("x-other"), None);
+        assert!(
+            request
+                .header("authorization")
+                .unwrap()
+                .starts_with("Basic ")
+        );
+        assert_eq!(
+            request.header("x-prometheus-remote-write-version"),
+            Some("0.1.0")
+        );
+    }
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(
+        !said.contains("hunter2") && !said.contains("user"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_dry_run_writes_and_contacts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.prom");

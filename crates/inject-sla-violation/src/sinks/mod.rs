@@ -10,6 +10,7 @@ mod server;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use seamless_cli::Stop;
 use seamless_core::http::{Answer, Failure, HttpClient};
 
 use crate::cast::Cast;
@@ -67,6 +68,7 @@ impl Sink {
         course: &Course,
         request: &Request,
         http: &HttpClient,
+        stop: &Stop,
         first: &Picture,
     ) -> anyhow::Result<Vec<Self>> {
         let mut sinks = Vec::new();
@@ -82,7 +84,7 @@ impl Sink {
             sinks.push(Self::Pushgateway(sink));
         }
         if let Some(endpoint) = &course.remote_write {
-            let sink = remote_write::RemoteWrite::new(http, endpoint, request);
+            let sink = remote_write::RemoteWrite::new(http, endpoint, request, stop);
             sinks.push(Self::RemoteWrite(Box::new(sink)));
         }
         Ok(sinks)
