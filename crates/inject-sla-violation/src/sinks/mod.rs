@@ -9,6 +9,8 @@ mod server;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use seamless_cli::Stop;
 use seamless_core::http::{Answer, Failure, HttpClient};
 
 use crate::cast::Cast;
@@ -24,6 +26,17 @@ pub(crate) struct Picture {
     pub(crate) frame: Arc<Frame>,
     /// Milliseconds since 1970.
     pub(crate) at: i64,
+}
+
+impl Picture {
+    /// The frame, now.
+    pub(crate) fn now(cast: &Arc<Cast>, frame: &Frame) -> Self {
+        Self {
+            cast: Arc::clone(cast),
+            frame: Arc::new(frame.clone()),
+            at: Timestamp::now().as_millisecond(),
+        }
+    }
 }
 
 /// A frame could not be delivered, or something could not be taken back.
@@ -55,6 +68,7 @@ impl Sink {
         course: &Course,
         request: &Request,
         http: &HttpClient,
+        stop: &Stop,
         first: &Picture,
     ) -> anyhow::Result<Vec<Self>> {
         let mut sinks = Vec::new();
@@ -70,7 +84,7 @@ impl Sink {
             sinks.push(Self::Pushgateway(sink));
         }
         if let Some(endpoint) = &course.remote_write {
-            let sink = remote_write::RemoteWrite::new(http, endpoint, request);
+            let sink = remote_write::RemoteWrite::new(http, endpoint, request, stop);
             sinks.push(Self::RemoteWrite(Box::new(sink)));
         }
         Ok(sinks)
@@ -145,7 +159,8 @@ fn settled(
     answer: Result<Answer, Failure>,
 ) -> Result<(), SinkError> {
     let (problem, lasting) = match answer {
-        Ok(answer) if answer.is_success() => return Ok(()),
+        // A page where these servers say nothing is a login page, and no delivery.
+        Ok(answer) if answer.is_success() && !answer.looks_like_html() => return Ok(()),
         Ok(answer) => {
             let words = answer.detail().or_else(|| plain_words(&answer));
             let problem = match words {
@@ -159,7 +174,7 @@ fn settled(
             let hint = failure.fault.hint();
             let problem = match hint {
                 "" => failure.to_string(),
-                hint => format!("{failure}; {hint}"),
+                hint => format!("{failure} ({hint})"),
             };
             (problem, false)
         }
