@@ -1,2 +1,5 @@
-//! TODO
-fn main() {}
+//! Fails or completes stuck backfill leases.
+
+fn main() -> std::process::ExitCode {
+    lease_recover::main()
+}

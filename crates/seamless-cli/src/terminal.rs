@@ -58,18 +58,13 @@ impl Terminal {
     /// Columns for the result: those of stdout's terminal, else of `COLUMNS`, else `None` for no limit.
     #[must_use]
     pub fn width(&self) -> Option<usize> {
-        let columns = std::env::var("COLUMNS")
-            .ok()
-            .and_then(|text| text.parse().ok());
-        let measured = || {
-            let term = console::Term::stdout();
-            term.features()
-                .is_attended()
-                .then(|| term.size_checked())
-                .flatten()
-                .map(|(_, columns)| usize::from(columns))
-        };
-        measured().or(columns).filter(|columns| *columns > 0)
+        width(&console::Term::stdout())
+    }
+
+    /// Columns for what is shown on stderr, as [`Terminal::width`] for the result.
+    #[must_use]
+    pub fn stderr_width(&self) -> Option<usize> {
+        width(&console::Term::stderr())
     }
 
     /// Prints the result of a run that ended with `status`. With `--quiet` a good result stays unsaid.
@@ -113,6 +108,11 @@ impl Terminal {
         self.say(&format!("{} {text}", self.stderr.bad("error:")));
     }
 
+    /// Shows something on stderr, always: what a question is about, or a log line that was asked for.
+    pub fn show(&self, text: &str) {
+        self.say(text);
+    }
+
     /// A progress display on stderr; it shows only where a person watches.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -123,4 +123,16 @@ impl Terminal {
         // Where stderr is closed there is nobody to tell.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
+}
+
+fn width(term: &console::Term) -> Option<usize> {
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let measured = || {
+        let (_, columns) = term
+            .features()
+            .is_attended()
+            .then(|| term.size_checked())??;
+        Some(usize::from(columns))
+    };
+    measured().or_else(columns).filter(|columns| *columns > 0)
 }

@@ -37,6 +37,15 @@ impl From<LeaseSpec> for LeaseRecord {
     }
 }
 
+impl From<LeaseRecord> for LeaseSpec {
+    fn from(record: LeaseRecord) -> Self {
+        Self {
+            key: record.key,
+            token: record.token,
+        }
+    }
+}
+
 /// One page of leases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {

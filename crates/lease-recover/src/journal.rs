@@ -1,0 +1,256 @@
+//! What was settled, on disk, so that a run that was cut off can be taken up again.
+//!
+//! Owns a file of one JSON line per lease and outcome. A line is flushed to disk before its outcome
+//! counts; lines that wait at the same time share one flush. Tokens are in it as their first 4
+//! characters and, to tell leases apart, as a digest over key and token.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::mpsc;
+
+use anyhow::{Context, bail};
+use seamless_core::lease::LeaseSpec;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::outcome::{Outcome, Settled};
+
+const SCHEMA_VERSION: u32 = 1;
+/// How every line begins: it tells a torn line from the end of some other file.
+const BEGINNING: &[u8] = br#"{"schema_version":1,"#;
+
+/// One line. Its order is the order in the file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    schema_version: u32,
+    at: String,
+    coordinator: String,
+    action: String,
+    key: String,
+    token_prefix: Option<String>,
+    /// SHA-256 over key and token, the first 16 bytes in hexadecimal.
+    fingerprint: String,
+    outcome: String,
+    requests: u32,
+    detail: Option<String>,
+}
+
+/// A journal that is open for this run, and locked against another one.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    coordinator: String,
+    settled: HashMap<String, Outcome>,
+    is_resumed: bool,
+    lines: mpsc::Sender<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    text: Vec<u8>,
+    on_disk: oneshot::Sender<io::Result<()>>,
+}
+
+impl Journal {
+    /// Opens or creates the journal, reads what earlier runs against the same coordinator settled, and
+    /// cuts off a last line that was not written whole.
+    ///
+    /// # Errors
+    /// If it cannot be used, is no journal, or another run has it open.
+    pub(crate) fn open(path: &Path, coordinator: &str) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(|| format!("cannot open the journal {shown}"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!("the journal {shown} is in use by another run"),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock the journal {shown}"));
+            }
+        }
+        let mut content = Vec::new();
+        file.read_to_end(&mut content)
+            .with_context(|| format!("cannot read the journal {shown}"))?;
+        let whole = whole_lines(&content)
+            .with_context(|| format!("{shown} is not a journal of lease-recover"))?;
+        if whole < content.len() {
+            file.set_len(whole as u64)
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("cannot mend the journal {shown}"))?;
+        }
+        let settled = read(&content[..whole], coordinator)
+            .with_context(|| format!("{shown} is not a journal of lease-recover"))?;
+        file.seek(SeekFrom::End(0))?;
+        if content.is_empty() {
+            // A new file's name must outlive a crash as well.
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or_else(|| Path::new(".")))
+                .and_then(|folder| folder.sync_all())
+                .with_context(|| format!("cannot flush the folder of the journal {shown}"))?;
+        }
+        let (lines, waiting) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || write(&mut file, &waiting))
+            .context("cannot start the journal's thread")?;
+        Ok(Self {
+            coordinator: coordinator.to_owned(),
+            settled,
+            is_resumed: !content.is_empty(),
+            lines,
+        })
+    }
+
+    /// How an earlier run settled a lease, if one did.
+    pub(crate) fn settled(&self, spec: &LeaseSpec) -> Option<Settled> {
+        self.settled.get(&fingerprint(spec)).map(|outcome| Settled {
+            outcome: outcome.clone(),
+            requests: 0,
+            by_earlier_run: true,
+        })
+    }
+
+    /// Whether an earlier run has used this journal.
+    pub(crate) const fn is_resumed(&self) -> bool {
+        self.is_resumed
+    }
+
+    /// Writes an outcome down. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// If it cannot be written; the journal is not to be relied on from then on.
+    pub(crate) async fn append(
+        &self,
+        spec: &LeaseSpec,
+        settled: &Settled,
+        action: &str,
+        at: jiff::Timestamp,
+    ) -> io::Result<()> {
+        let entry = Entry {
+            schema_version: SCHEMA_VERSION,
+            at: at.to_string(),
+            coordinator: self.coordinator.clone(),
+            action: action.to_owned(),
+            key: spec.key.as_str().to_owned(),
+            token_prefix: spec.token.as_ref().map(|token| token.hint()),
+            fingerprint: fingerprint(spec),
+            outcome: settled.outcome.word().to_owned(),
+            requests: settled.requests,
+            detail: settled.outcome.detail(),
+        };
+        let mut text = serde_json::to_vec(&entry)?;
+        text.push(b'\n');
+        let (on_disk, written) = oneshot::channel();
+        let gone = || io::Error::other("the journal's thread ended");
+        self.lines
+            .send(Line { text, on_disk })
+            .map_err(|_| gone())?;
+        written.await.map_err(|_| gone())?
+    }
+}
+
+/// Writes lines until the run lets go of the journal. All lines that wait share one write and one
+/// flush; after an error nothing more is written, since what follows a torn line could not be read.
+fn write(file: &mut File, waiting: &mpsc::Receiver<Line>) {
+    let mut broken: Option<io::ErrorKind> = None;
+    while let Ok(first) = waiting.recv() {
+        let batch: Vec<Line> = std::iter::once(first).chain(waiting.try_iter()).collect();
+        let text: Vec<u8> = batch
+            .iter()
+            .flat_map(|line| line.text.iter().copied())
+            .collect();
+        let done = match broken {
+            Some(kind) => Err(kind),
+            None => file
+                .write_all(&text)
+                .and_then(|()| file.sync_data())
+                .map_err(|error| error.kind()),
+        };
+        broken = done.err();
+        for line in batch {
+            // A run that was stopped does not wait for the answer.
+            let _ = line.on_disk.send(done.map_err(io::Error::from));
+        }
+    }
+}
+
+/// How much of a journal is whole lines. What follows must be the beginning of a line.
+fn whole_lines(content: &[u8]) -> anyhow::Result<usize> {
+    let whole = content
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let torn = &content[whole..];
+    let common = torn.len().min(BEGINNING.len());
+    // Some file systems leave zeros where a line was being written when the power failed.
+    let is_zeros = torn.iter().all(|byte| *byte == 0);
+    if !is_zeros && torn[..common] != BEGINNING[..common] {
+        bail!("its end is not the beginning of an entry");
+    }
+    Ok(whole)
+}
+
+/// Reads whole lines; the last one about a lease counts. Other coordinators' leases are passed over.
+fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, Outcome>> {
+    let mut settled = HashMap::new();
+    for (index, line) in content.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let entry: Entry =
+            serde_json::from_slice(line).with_context(|| format!("line {}", index + 1))?;
+        if entry.schema_version != SCHEMA_VERSION {
+            bail!(
+                "line {}: schema version {}",
+                index + 1,
+                entry.schema_version
+            );
+        }
+        if entry.coordinator != coordinator {
+            continue;
+        }
+        match before(&entry) {
+            Some(outcome) => settled.insert(entry.fingerprint, outcome),
+            // Failed, unknown and unsent leases are sent again.
+            None => settled.remove(&entry.fingerprint),
+        };
+    }
+    Ok(settled)
+}
+
+/// The outcome of an entry that settles its lease: the same request could bring nothing new. A stale
+/// token stays stale.
+fn before(entry: &Entry) -> Option<Outcome> {
+    let note = Some(format!("settled by an earlier run, {}", entry.at));
+    match entry.outcome.as_str() {
+        "released" => Some(Outcome::Released {
+            completion_ratio: None,
+        }),
+        "already_released" => Some(Outcome::AlreadyReleased { note }),
+        "conflict" => Some(Outcome::Conflict { note }),
+        _ => None,
+    }
+}
+
+fn fingerprint(spec: &LeaseSpec) -> String {
+    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    digest.update(spec.key.as_str().as_bytes());
+    digest.update(b"\n");
+    digest.update(
+        spec.token
+            .as_ref()
+            .map_or("", |token| token.expose())
+            .as_bytes(),
+    );
+    let digest = digest.finish();
+    digest.as_ref()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

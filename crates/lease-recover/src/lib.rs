@@ -1,0 +1,61 @@
+//! `lease-recover`: fails or completes stuck backfill leases.
+//!
+//! Ground rules. Released means that the coordinator said so. A lease is named by key AND token, and a
+//! token is never guessed. Nothing is sent before everything given has been read. Every lease of a run
+//! ends in exactly one [`Outcome`](outcome::Outcome), also when the run is interrupted.
+//!
+//! The way of the data: [`args`] → [`request`] → [`sources`] and [`select`] → [`execute`] (with
+//! [`journal`] and [`audit`]) → [`verify`] → [`report`] → [`render`]. What decides is a pure function of
+//! data and a time passed in.
+
+mod args;
+mod audit;
+mod execute;
+mod freshness;
+mod journal;
+mod list;
+mod outcome;
+mod pace;
+mod records;
+mod recover;
+mod render;
+mod report;
+mod request;
+mod select;
+mod sources;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use seamless_cli::{ExitStatus, Stop, Terminal};
+
+use crate::args::{Args, Output};
+use crate::request::{Mode, Request};
+
+/// The whole program: arguments in, exit code out.
+#[must_use]
+pub fn main() -> ExitCode {
+    seamless_cli::run(|args: &Args| args.terminal, run)
+}
+
+/// The command line, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitStatus> {
+    let output = args.output;
+    let done = match Request::try_from(args) {
+        Ok(request) => match &request.mode {
+            Mode::List { only_stuck } => list::run(&request, *only_stuck, &terminal, &stop).await,
+            Mode::Recover(recovery) => recover::run(&request, recovery, &terminal, &stop).await,
+        },
+        Err(error) => Err(error),
+    };
+    if let (Err(error), Output::Json) = (&done, output) {
+        terminal.bytes(render::json::refusal(error).as_bytes())?;
+    }
+    done
+}

@@ -1,0 +1,164 @@
+//! What became of a lease.
+//!
+//! Owns the outcomes, their words, and which of them settle a lease. An outcome is what was proven:
+//! nothing here guesses.
+
+use seamless_cli::Signal;
+use seamless_core::coordinator::{Release, Verdict};
+
+/// What became of one lease.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// The coordinator released it now.
+    Released {
+        /// The completion it reported, 0 to 1.
+        completion_ratio: Option<f64>,
+    },
+    /// The coordinator holds no such lease.
+    AlreadyReleased {
+        /// What is known of how that came about.
+        note: Option<String>,
+    },
+    /// Another worker holds it under another token. It was left alone.
+    Conflict {
+        /// What is known of how that came about.
+        note: Option<String>,
+    },
+    /// Any other answer, or it could not be sent at all; with what came back.
+    Failed(String),
+    /// Sent, and no answer could be had.
+    Unknown(String),
+    /// Not sent.
+    Skipped(Skip),
+}
+
+/// Why a lease was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Skip {
+    /// `--dry-run`.
+    #[error("dry run")]
+    DryRun,
+    /// Its source named no token, and a token is never guessed.
+    #[error("no token given")]
+    MissingToken,
+    /// A person said no.
+    #[error("not confirmed")]
+    NotConfirmed,
+    /// The selection failed, and with it the run.
+    #[error("the run ended before it was sent")]
+    NotStarted,
+    /// A signal came first.
+    #[error("stopped by {} before it was sent", .0.name())]
+    Stopped(Signal),
+    /// The run's deadline passed first.
+    #[error("the run's deadline passed before it was sent")]
+    Deadline,
+    /// `--max-failures` was passed first.
+    #[error("too many failures before it was sent")]
+    TooManyFailures,
+    /// The journal or audit log could not be written any more.
+    #[error("the journal or audit log cannot be written")]
+    NoRecord,
+    /// It was stuck when it was selected, and is not any more.
+    #[error("not stuck any more when it was read again")]
+    MovedOn,
+    /// It could not be read again before acting.
+    #[error("it could not be read again before acting: {0}")]
+    NotReadAgain(String),
+}
+
+impl Outcome {
+    /// The outcome's word in every output.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Released { .. } => "released",
+            Self::AlreadyReleased { .. } => "already_released",
+            Self::Conflict { .. } => "conflict",
+            Self::Failed(_) => "failed",
+            Self::Unknown(_) => "unknown",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+
+    /// What there is to say beyond the word.
+    pub(crate) fn detail(&self) -> Option<String> {
+        match self {
+            Self::Released { .. } => None,
+            Self::AlreadyReleased { note } | Self::Conflict { note } => note.clone(),
+            Self::Failed(text) | Self::Unknown(text) => Some(text.clone()),
+            Self::Skipped(skip) => Some(skip.to_string()),
+        }
+    }
+
+    /// Whether the coordinator is known not to hold the lease under its token any more.
+    pub(crate) const fn is_recovered(&self) -> bool {
+        matches!(self, Self::Released { .. } | Self::AlreadyReleased { .. })
+    }
+
+    /// Whether it counts for `--max-failures`.
+    pub(crate) const fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Unknown(_))
+    }
+}
+
+/// An outcome, and what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settled {
+    pub(crate) outcome: Outcome,
+    /// Requests made for this lease.
+    pub(crate) requests: u32,
+    /// An earlier run settled it, says the journal.
+    pub(crate) by_earlier_run: bool,
+}
+
+impl Settled {
+    /// Not sent, for this reason.
+    pub(crate) const fn skipped(skip: Skip) -> Self {
+        Self::without_request(Outcome::Skipped(skip))
+    }
+
+    /// An outcome for which nothing was sent.
+    pub(crate) const fn without_request(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            requests: 0,
+            by_earlier_run: false,
+        }
+    }
+
+    /// What a release came to. `resumed` says that an earlier run with the same journal may have sent
+    /// the lease and been cut off before it could write the outcome down.
+    pub(crate) fn of(release: Release, resumed: bool) -> Self {
+        let lost = release.earlier_attempt_lost;
+        let outcome = match release.verdict {
+            Verdict::Released { completion_ratio } => Outcome::Released { completion_ratio },
+            Verdict::AlreadyReleased => Outcome::AlreadyReleased {
+                note: if lost {
+                    Some("most likely by this run's own earlier attempt, whose answer was lost".to_owned())
+                } else if resumed {
+                    Some("possibly by the earlier run of this journal, before it could write it down".to_owned())
+                } else {
+                    None
+                },
+            },
+            Verdict::Conflict => Outcome::Conflict {
+                note: lost.then(|| {
+                    "the answer to an earlier attempt was lost: it may have released the lease before somebody else claimed it".to_owned()
+                }),
+            },
+            Verdict::Failed(problem) => {
+                let mut text = format!("{problem}; {}", problem.hint());
+                if lost {
+                    text.push_str("; the answer to an earlier attempt was lost, and it may have released the lease");
+                }
+                Outcome::Failed(text)
+            }
+            Verdict::Unknown(problem) => Outcome::Unknown(format!("{problem}; {}", problem.hint())),
+        };
+        Self {
+            outcome,
+            requests: release.attempts,
+            by_earlier_run: false,
+        }
+    }
+}

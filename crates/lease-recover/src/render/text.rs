@@ -1,0 +1,91 @@
+//! The result for people: a line per lease, then the summary line.
+
+use seamless_cli::{ExitStatus, Palette, clean};
+use seamless_core::lease::LeaseSpec;
+
+use super::Render;
+use crate::outcome::{Outcome, Settled};
+use crate::report::{Head, Tail};
+use crate::verify::Verification;
+
+pub(super) struct Text {
+    palette: Palette,
+    action: &'static str,
+}
+
+impl Text {
+    pub(super) const fn new(palette: Palette) -> Self {
+        Self {
+            palette,
+            action: "",
+        }
+    }
+}
+
+impl Render for Text {
+    fn begin(&mut self, _: &mut String, head: &Head) {
+        self.action = head.action;
+    }
+
+    fn lease(&mut self, out: &mut String, spec: &LeaseSpec, settled: &Settled) {
+        use std::fmt::Write as _;
+
+        let outcome = &settled.outcome;
+        let word = format!("{:<16}", outcome.word());
+        out.push_str(&match outcome {
+            Outcome::Released { .. } | Outcome::AlreadyReleased { .. } => self.palette.good(&word),
+            Outcome::Conflict { .. } | Outcome::Unknown(_) => self.palette.warning(&word),
+            Outcome::Failed(_) => self.palette.bad(&word),
+            Outcome::Skipped(_) => self.palette.dim(&word),
+        });
+        out.push_str("  ");
+        out.push_str(&clean(spec.key.as_str()));
+        if let Some(token) = &spec.token {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "  token {}", clean(&token.to_string()));
+        }
+        let mut remarks: Vec<String> = outcome.detail().into_iter().collect();
+        if let Outcome::Skipped(crate::outcome::Skip::DryRun) = outcome {
+            remarks = vec![format!("dry run: would {}", self.action)];
+        }
+        if let Outcome::Released {
+            completion_ratio: Some(ratio),
+        } = outcome
+        {
+            remarks.push(format!("{:.0}% done", ratio * 100.0));
+        }
+        if settled.by_earlier_run && outcome.detail().is_none() {
+            remarks.push("settled by an earlier run".to_owned());
+        }
+        if settled.requests > 1 {
+            remarks.push(format!("{} requests", settled.requests));
+        }
+        if !remarks.is_empty() {
+            out.push_str("  ");
+            out.push_str(&clean(&remarks.join("; ")));
+        }
+        out.push('\n');
+    }
+
+    fn end(&mut self, out: &mut String, tail: &Tail, _: ExitStatus) {
+        use std::fmt::Write as _;
+
+        if let Some(verification) = &tail.verification {
+            let line = match verification {
+                Verification::Confirmed { leases } => self.palette.good(&format!(
+                    "verified: none of {leases} recovered leases is still held"
+                )),
+                Verification::StillHeld { leases } => self
+                    .palette
+                    .bad(&format!("verified: {leases} leases are still held")),
+                Verification::NotPossible(reason) => self
+                    .palette
+                    .warning(&format!("not verified: {}", clean(reason))),
+            };
+            out.push_str(&line);
+            out.push('\n');
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", tail.summary);
+    }
+}

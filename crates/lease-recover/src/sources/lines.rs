@@ -1,0 +1,116 @@
+//! Lines of a file or of standard input, bounded, numbered, more than once.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::request::is_stdin;
+
+/// Longer than any lease spec or log line; what is longer is another kind of file.
+const LONGEST_LINE: u64 = 1024 * 1024;
+
+/// A file of lines.
+pub(super) struct Input {
+    name: String,
+    content: Content,
+}
+
+enum Content {
+    /// Read from the start each time.
+    Seekable(File),
+    /// A pipe's or standard input's text, which can be read only once.
+    Held(Vec<u8>),
+}
+
+/// One line, without its end.
+pub(super) struct Line<'l> {
+    /// From 1.
+    pub(super) number: usize,
+    /// The text.
+    pub(super) bytes: &'l [u8],
+    /// The file ended before the line did.
+    pub(super) is_torn: bool,
+}
+
+impl Input {
+    /// Opens a file, or standard input for `-`.
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        if is_stdin(path) {
+            let mut text = Vec::new();
+            io::stdin()
+                .lock()
+                .read_to_end(&mut text)
+                .context("cannot read stdin")?;
+            return Ok(Self {
+                name: "stdin".to_owned(),
+                content: Content::Held(text),
+            });
+        }
+        let cannot = || format!("cannot read {}", path.display());
+        let mut file = File::open(path).with_context(cannot)?;
+        let content = if file.metadata().with_context(cannot)?.is_file() {
+            Content::Seekable(file)
+        } else {
+            let mut text = Vec::new();
+            file.read_to_end(&mut text).with_context(cannot)?;
+            Content::Held(text)
+        };
+        Ok(Self {
+            name: path.display().to_string(),
+            content,
+        })
+    }
+
+    /// What it is called in errors.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Visits every line, from the first.
+    pub(super) fn each_line(
+        &mut self,
+        visit: &mut dyn FnMut(Line<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        match &mut self.content {
+            Content::Held(text) => read_lines(&self.name, text.as_slice(), visit),
+            Content::Seekable(file) => {
+                file.rewind()
+                    .with_context(|| format!("cannot read {}", self.name))?;
+                read_lines(&self.name, BufReader::with_capacity(64 * 1024, file), visit)
+            }
+        }
+    }
+}
+
+fn read_lines(
+    name: &str,
+    mut reader: impl BufRead,
+    visit: &mut dyn FnMut(Line<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut buffer = Vec::new();
+    for number in 1.. {
+        buffer.clear();
+        let read = (&mut reader)
+            .take(LONGEST_LINE + 1)
+            .read_until(b'\n', &mut buffer)
+            .with_context(|| format!("{name}: line {number}: cannot be read"))?;
+        if read == 0 {
+            break;
+        }
+        if buffer.len() as u64 > LONGEST_LINE {
+            anyhow::bail!("{name}: line {number}: longer than {LONGEST_LINE} bytes");
+        }
+        let whole = buffer.strip_suffix(b"\n");
+        let bytes = whole.unwrap_or(&buffer);
+        // Some editors begin a file with a byte order mark.
+        let marked = bytes.strip_prefix("\u{feff}".as_bytes());
+        visit(Line {
+            number,
+            bytes: marked.filter(|_| number == 1).unwrap_or(bytes),
+            is_torn: whole.is_none(),
+        })?;
+    }
+    Ok(())
+}

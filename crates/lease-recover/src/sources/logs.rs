@@ -1,0 +1,294 @@
+//! Leases that a log shows claimed and never ended.
+//!
+//! Owns reading the coordinator clients' lifecycle events, as JSON lines and as the text form
+//! `seamless.backfill.coordinator_claimed {"lease_key": …}`. Every other line is none of its business.
+
+use std::collections::HashMap;
+
+use seamless_core::lease::{LeaseKey, LeaseSpec, LeaseToken};
+use serde_json::{Map, Value};
+
+const CLAIMED: &str = "seamless.backfill.coordinator_claimed";
+const ENDED: [&str; 2] = [
+    "seamless.backfill.coordinator_completed",
+    "seamless.backfill.coordinator_failed",
+];
+/// This program's own audit event: it ends a lease only with such an outcome.
+const RECOVERED: &str = crate::audit::EVENT;
+const RECOVERED_OUTCOMES: [&str; 2] = ["released", "already_released"];
+
+/// Where log libraries put an event's name or text.
+const NAME_FIELDS: [&str; 6] = ["event", "message", "msg", "log", "name", "event_name"];
+/// Where log libraries put an event's fields, if not beside its name.
+const NESTING_FIELDS: [&str; 6] = [
+    "extra",
+    "fields",
+    "context",
+    "data",
+    "attributes",
+    "payload",
+];
+
+/// The leases that are claimed and not ended, in the order of their claims.
+#[derive(Default)]
+pub(super) struct OpenLeases {
+    by_key: HashMap<LeaseKey, (usize, Option<LeaseToken>)>,
+    claims: usize,
+}
+
+impl OpenLeases {
+    /// Takes one log line in. A later claim of the same key replaces the earlier: its token is stale.
+    ///
+    /// # Errors
+    /// Why a line that is one of these events cannot be read. The end of a log that is still being
+    /// written (`is_torn`) may be half a line, which is ignored.
+    pub(super) fn read(&mut self, line: &[u8], is_torn: bool) -> Result<(), &'static str> {
+        let event = match event(&String::from_utf8_lossy(line)) {
+            Err(_) if is_torn => None,
+            other => other?,
+        };
+        match event {
+            None => {}
+            Some(Event::Claimed(key, token)) => {
+                self.claims += 1;
+                self.by_key.insert(key, (self.claims, token));
+            }
+            Some(Event::Ended(key, which)) => {
+                let held = self.by_key.get(&key);
+                if held.is_some_and(|(_, token)| which.may_be(token.as_ref())) {
+                    self.by_key.remove(&key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is still open.
+    pub(super) fn into_specs(self) -> Vec<LeaseSpec> {
+        let mut open: Vec<_> = self.by_key.into_iter().collect();
+        open.sort_unstable_by_key(|(_, (claim, _))| *claim);
+        open.into_iter()
+            .map(|(key, (_, token))| LeaseSpec { key, token })
+            .collect()
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Event {
+    Claimed(LeaseKey, Option<LeaseToken>),
+    Ended(LeaseKey, Which),
+}
+
+/// Under which token a lease was ended.
+#[derive(Debug, PartialEq)]
+enum Which {
+    Any,
+    Whole(LeaseToken),
+    Prefix(String),
+}
+
+impl Which {
+    fn may_be(&self, held: Option<&LeaseToken>) -> bool {
+        match (self, held) {
+            (Self::Any, _) | (_, None) => true,
+            (Self::Whole(ended), Some(held)) => ended == held,
+            (Self::Prefix(prefix), Some(held)) => held.hint() == *prefix,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Claimed,
+    Ended,
+    Recovered,
+}
+
+fn kind(name: &str) -> Option<Kind> {
+    match name {
+        CLAIMED => Some(Kind::Claimed),
+        RECOVERED => Some(Kind::Recovered),
+        _ => ENDED.contains(&name).then_some(Kind::Ended),
+    }
+}
+
+/// The event on a line, if there is one of ours.
+fn event(line: &str) -> Result<Option<Event>, &'static str> {
+    if !line.contains("seamless.backfill.") {
+        return Ok(None);
+    }
+    let line = line.trim();
+    if !line.starts_with('{') {
+        return in_text(line);
+    }
+    let record: Map<String, Value> = match serde_json::from_str(line) {
+        Ok(record) => record,
+        Err(_) if names_an_event(line) => return Err("the event's JSON cannot be read"),
+        Err(_) => return Ok(None),
+    };
+    for text in NAME_FIELDS
+        .iter()
+        .filter_map(|name| record.get(*name)?.as_str())
+    {
+        if let Some(kind) = kind(text.trim()) {
+            return read_fields(kind, &record);
+        }
+        if let Some(event) = in_text(text)? {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
+}
+
+/// The event in a text such as `2024-01-01 INFO seamless.backfill.coordinator_claimed {…}`.
+fn in_text(text: &str) -> Result<Option<Event>, &'static str> {
+    let Some((kind, rest)) = named_event(text) else {
+        return Ok(None);
+    };
+    let object = rest
+        .find('{')
+        .map(|at| &rest[at..])
+        .ok_or("the event has no fields")?;
+    let fields = serde_json::Deserializer::from_str(object)
+        .into_iter::<Map<String, Value>>()
+        .next();
+    match fields {
+        Some(Ok(fields)) => read_fields(kind, &fields),
+        _ => Err("the event's JSON cannot be read"),
+    }
+}
+
+/// The first event named in a text as a word of its own, and the text behind it.
+fn named_event(text: &str) -> Option<(Kind, &str)> {
+    text.match_indices("seamless.backfill.")
+        .find_map(|(at, _)| {
+            let rest = &text[at..];
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'))
+                .unwrap_or(rest.len());
+            Some((kind(&rest[..end])?, &rest[end..]))
+        })
+}
+
+fn names_an_event(text: &str) -> bool {
+    named_event(text).is_some()
+}
+
+fn read_fields(kind: Kind, record: &Map<String, Value>) -> Result<Option<Event>, &'static str> {
+    let fields = NESTING_FIELDS
+        .iter()
+        .filter_map(|name| record.get(*name)?.as_object())
+        .find(|nested| nested.contains_key("lease_key"))
+        .filter(|_| !record.contains_key("lease_key"))
+        .unwrap_or(record);
+    let text = |name: &str| fields.get(name).and_then(Value::as_str);
+    let key = text("lease_key")
+        .and_then(LeaseKey::new)
+        .ok_or("the event has no lease_key")?;
+    let token = text("lease_token").and_then(LeaseToken::new);
+    Ok(match kind {
+        Kind::Claimed => Some(Event::Claimed(key, token)),
+        Kind::Ended => Some(Event::Ended(key, token.map_or(Which::Any, Which::Whole))),
+        Kind::Recovered => {
+            let settled = text("outcome").is_some_and(|word| RECOVERED_OUTCOMES.contains(&word));
+            let prefix = text("token_prefix").map(str::to_owned);
+            settled.then(|| Event::Ended(key, prefix.map_or(Which::Any, Which::Prefix)))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z";
+
+    fn open(lines: &[String]) -> Vec<(String, Option<String>)> {
+        let mut leases = OpenLeases::default();
+        for line in lines {
+            leases.read(line.as_bytes(), false).unwrap();
+        }
+        leases
+            .into_specs()
+            .into_iter()
+            .map(|spec| {
+                let token = spec.token.map(|token| token.expose().to_owned());
+                (spec.key.as_str().to_owned(), token)
+            })
+            .collect()
+    }
+
+    fn text(event: &str, token: &str) -> String {
+        format!(r#"2024-01-01 INFO {event} {{"lease_key": "{KEY}", "lease_token": "{token}"}}"#)
+    }
+
+    fn one(token: &str) -> Vec<(String, Option<String>)> {
+        vec![(KEY.to_owned(), Some(token.to_owned()))]
+    }
+
+    #[test]
+    fn a_claim_is_read_in_every_form() {
+        let fields = format!(r#""lease_key":"{KEY}","lease_token":"abc""#);
+        for line in [
+            format!("{CLAIMED} {{{fields}}}"),
+            format!(r#"{{"event":"{CLAIMED}",{fields}}}"#),
+            format!(r#"{{"level":"info","msg":"{CLAIMED}","extra":{{{fields}}}}}"#),
+            format!(
+                r#"{{"log":{:?}}}"#,
+                format!("INFO {CLAIMED} {{{fields}}}\n")
+            ),
+        ] {
+            assert_eq!(open(std::slice::from_ref(&line)), one("abc"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_ended_is_not_open_and_what_was_claimed_again_is() {
+        let claim = |token: &str| text(CLAIMED, token);
+        for ended in ENDED {
+            assert_eq!(open(&[claim("a"), text(ended, "a")]), []);
+            assert_eq!(open(&[claim("a"), text(ended, "a"), claim("b")]), one("b"));
+            assert_eq!(open(&[claim("a"), claim("b"), text(ended, "a")]), one("b"));
+        }
+        let recovered = |outcome: &str| {
+            format!(
+                r#"{{"event":"{RECOVERED}","lease_key":"{KEY}","token_prefix":"abcd","outcome":"{outcome}"}}"#
+            )
+        };
+        assert_eq!(open(&[claim("abcdef"), recovered("released")]), []);
+        assert_eq!(open(&[claim("abcdef"), recovered("failed")]), one("abcdef"));
+        assert_eq!(open(&[claim("xyz"), recovered("released")]), one("xyz"));
+    }
+
+    #[test]
+    fn other_lines_are_passed_over() {
+        for line in [
+            "",
+            "hello",
+            "{not json",
+            r#"{"event":"seamless.backfill.attempt"}"#,
+            r#"{"event":"seamless.backfill.coordinator_claimed_twice"}"#,
+            r#"{"event":"x","note":"see seamless.backfill.coordinator_claimed"}"#,
+        ] {
+            assert_eq!(open(&[line.to_owned()]), [], "{line}");
+        }
+        let mut leases = OpenLeases::default();
+        leases.read(b"\xff\xfe", false).unwrap();
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_read_is_an_error_unless_the_log_ends_in_it() {
+        for line in [
+            CLAIMED.to_owned(),
+            format!("{CLAIMED} {{\"lease_key\": \"a"),
+            format!(r#"{{"event":"{CLAIMED}"}}"#),
+            format!(r#"{{"event":"{CLAIMED}","lease_key":"#),
+        ] {
+            let mut leases = OpenLeases::default();
+            assert!(leases.read(line.as_bytes(), false).is_err(), "{line}");
+            assert!(leases.read(line.as_bytes(), true).is_ok(), "{line}");
+        }
+        let without_token = format!(r#"{{"event":"{CLAIMED}","lease_key":"{KEY}"}}"#);
+        assert_eq!(open(&[without_token]), [(KEY.to_owned(), None)]);
+    }
+}

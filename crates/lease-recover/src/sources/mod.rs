@@ -1,0 +1,96 @@
+//! Where leases come from when they are named: arguments, files, standard input, logs.
+//!
+//! Owns opening and reading them, with a place in every error and never a line's text (it may be a
+//! token). Files are streamed, and may be streamed more than once, so that a million lines need not be
+//! held. Nothing here contacts anybody.
+
+mod lines;
+mod logs;
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use seamless_core::lease::LeaseSpec;
+
+use self::lines::Input;
+
+/// The named leases of a run.
+pub(crate) struct Sources {
+    arguments: Vec<String>,
+    files: Vec<Input>,
+    from_logs: Vec<LeaseSpec>,
+}
+
+impl Sources {
+    /// Opens the files and reads the logs. Standard input is read whole, since it cannot be read twice.
+    pub(crate) fn open(
+        arguments: &[String],
+        files: &[PathBuf],
+        logs: &[PathBuf],
+    ) -> anyhow::Result<Self> {
+        let mut open_leases = logs::OpenLeases::default();
+        for path in logs {
+            let mut input = Input::open(path)?;
+            let name = input.name().to_owned();
+            input.each_line(&mut |line| {
+                open_leases
+                    .read(line.bytes, line.is_torn)
+                    .map_err(|reason| anyhow::anyhow!("{name}: line {}: {reason}", line.number))
+            })?;
+        }
+        Ok(Self {
+            arguments: arguments.to_vec(),
+            files: files
+                .iter()
+                .map(|path| Input::open(path))
+                .collect::<Result<_, _>>()?,
+            from_logs: open_leases.into_specs(),
+        })
+    }
+
+    /// Visits every lease in order: arguments, files, logs. Duplicates are visited too.
+    pub(crate) fn each(
+        &mut self,
+        visit: &mut dyn FnMut(LeaseSpec) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for (index, argument) in self.arguments.iter().enumerate() {
+            visit(LeaseSpec::parse(argument).with_context(|| format!("argument {}", index + 1))?)?;
+        }
+        for file in &mut self.files {
+            let name = file.name().to_owned();
+            file.each_line(&mut |line| {
+                let place = || format!("{name}: line {}", line.number);
+                let text = std::str::from_utf8(line.bytes)
+                    .map_err(|_| anyhow::anyhow!("{}: not UTF-8 text", place()))?;
+                let text = text.trim();
+                if text.is_empty() || text.starts_with('#') {
+                    return Ok(());
+                }
+                visit(LeaseSpec::parse_line(text).with_context(place)?)
+            })?;
+        }
+        for spec in &self.from_logs {
+            visit(spec.clone())?;
+        }
+        Ok(())
+    }
+}
+
+/// Which leases have been seen already, in 16 bytes each. Two different leases are taken for one with a
+/// probability of 2^-128.
+#[derive(Default)]
+pub(crate) struct Seen {
+    known: HashSet<u128>,
+    hashers: (RandomState, RandomState),
+}
+
+impl Seen {
+    /// Notes a lease. `false` if it had been seen.
+    pub(crate) fn is_new(&mut self, spec: &LeaseSpec) -> bool {
+        let high = u128::from(self.hashers.0.hash_one(spec));
+        let low = u128::from(self.hashers.1.hash_one(spec));
+        self.known.insert(high << 64 | low)
+    }
+}
