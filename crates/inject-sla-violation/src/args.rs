@@ -82,6 +82,17 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", help_heading = "Course", value_parser = lasting, allow_hyphen_values = true)]
     pub(crate) recover_after: Option<Duration>,
 
+    /// Wait until this alert has fired for this drill's series, and with --recover-after until it has
+    /// resolved; repeatable; needs --prometheus-url
+    #[arg(long, value_name = "ALERT", help_heading = "Closed loop")]
+    pub(crate) expect_alert: Vec<String>,
+    /// How long to wait for that
+    #[arg(long, value_name = "DURATION", help_heading = "Closed loop", default_value = "10m", value_parser = lasting, allow_hyphen_values = true)]
+    pub(crate) within: Duration,
+    /// Rule file to foretell alerts from, instead of what Prometheus has loaded
+    #[arg(long, value_name = "FILE", help_heading = "Closed loop")]
+    pub(crate) rules: Option<PathBuf>,
+
     /// Print the plan, and write, serve and contact nothing (but read the rules of a given Prometheus)
     #[arg(long)]
     pub(crate) dry_run: bool,

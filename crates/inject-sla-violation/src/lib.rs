@@ -9,10 +9,14 @@
 mod args;
 mod cast;
 mod document;
+mod drill;
+mod follow;
+mod foresight;
 mod frame;
 mod plan;
 mod report;
 mod request;
+mod rulebook;
 mod run;
 mod scenario;
 mod sinks;

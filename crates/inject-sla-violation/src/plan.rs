@@ -1,11 +1,15 @@
-//! What a run would do: the answer to `--dry-run`.
+//! What a run would do, and which alerts it should fire: the answer to `--dry-run`.
 
-use seamless_cli::table;
+use std::time::Duration;
+
+use seamless_cli::{clean, table};
 use seamless_core::duration;
+use seamless_core::rules::{QueryError, RuleFile};
 use serde::Serialize;
 
 use crate::args::OutputFormat;
 use crate::cast::Cast;
+use crate::foresight::{self, Facts, Verdict};
 use crate::report::{self, FamilyReport};
 use crate::request::{Course, Delivery, OneShot, Request};
 
@@ -25,6 +29,97 @@ pub(crate) struct Plan {
     hold_seconds: Option<f64>,
     step_seconds: Option<f64>,
     recover_after_seconds: Option<f64>,
+    /// Where the rules come from.
+    rules: String,
+    alerts: Vec<Prospect>,
+}
+
+/// What is to be expected of an alert.
+#[derive(Debug, Serialize)]
+pub(crate) struct Prospect {
+    alert: String,
+    can_fire: bool,
+    /// About when, from the start of the drill.
+    after_seconds: Option<f64>,
+    obstacles: Vec<ObstacleReport>,
+    /// Whether the run was asked to wait for it.
+    expected: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ObstacleReport {
+    reason: &'static str,
+    text: String,
+}
+
+impl Prospect {
+    /// The prospects of the expected alerts; without any, of all that `rules` has.
+    ///
+    /// # Errors
+    /// [`QueryError`] for an expression that cannot be read.
+    pub(crate) fn of(
+        rules: &RuleFile,
+        request: &Request,
+        cast: &Cast,
+        facts: Facts,
+    ) -> Result<Vec<Self>, QueryError> {
+        let mut names: Vec<&str> = request.expected.iter().map(String::as_str).collect();
+        let expected = !names.is_empty();
+        if !expected {
+            for rule in rules.alerts() {
+                if !names.contains(&rule.name.as_str()) {
+                    names.push(&rule.name);
+                }
+            }
+        }
+        names
+            .into_iter()
+            .map(|name| {
+                let verdict = foresight::foretell(rules, name, request, cast, facts)?;
+                Ok(Self::new(name, verdict, expected))
+            })
+            .collect()
+    }
+
+    fn new(alert: &str, verdict: Verdict, expected: bool) -> Self {
+        let (after, obstacles) = match verdict {
+            Verdict::Fires { after } => (Some(after), Vec::new()),
+            Verdict::Cannot(obstacles) => (None, obstacles),
+        };
+        Self {
+            alert: alert.to_owned(),
+            can_fire: after.is_some(),
+            after_seconds: after.map(|after| after.as_secs_f64()),
+            obstacles: obstacles
+                .iter()
+                .map(|obstacle| ObstacleReport {
+                    reason: obstacle.name(),
+                    text: obstacle.to_string(),
+                })
+                .collect(),
+            expected,
+        }
+    }
+
+    /// Whether nothing is expected that cannot be.
+    pub(crate) const fn keeps_its_promise(&self) -> bool {
+        self.can_fire || !self.expected
+    }
+
+    /// The prospect in one line.
+    pub(crate) fn line(&self) -> String {
+        clean(&format!("{} {}", self.alert, self.outlook()))
+    }
+
+    fn outlook(&self) -> String {
+        match self.after_seconds {
+            Some(after) => format!("should fire after about {}", time(after)),
+            None => {
+                let why: Vec<&str> = self.obstacles.iter().map(|o| o.text.as_str()).collect();
+                format!("cannot fire: {}", why.join("; "))
+            }
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -34,7 +129,12 @@ struct PlannedSink {
 }
 
 impl Plan {
-    pub(crate) fn new(request: &Request, cast: &Cast) -> Self {
+    pub(crate) fn new(
+        request: &Request,
+        cast: &Cast,
+        rules: String,
+        alerts: Vec<Prospect>,
+    ) -> Self {
         let course = match &request.delivery {
             Delivery::Once(_) => None,
             Delivery::Lasting(course) => Some(course),
@@ -54,17 +154,19 @@ impl Plan {
             recover_after_seconds: course
                 .and_then(|course| course.recover_after)
                 .map(|after| after.as_secs_f64()),
+            rules,
+            alerts,
         }
     }
 
-    pub(crate) fn rendered(&self, format: OutputFormat) -> String {
+    pub(crate) fn rendered(&self, format: OutputFormat, width: Option<usize>) -> String {
         match format {
             OutputFormat::Json => report::json(self),
-            OutputFormat::Text => self.text(),
+            OutputFormat::Text => self.text(width),
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, width: Option<usize>) -> String {
         let mut text = format!(
             "plan for drill {}: {} series; nothing has been written or contacted\n\n",
             self.drill_id, self.series
@@ -76,12 +178,11 @@ impl Plan {
                 family.series.to_string(),
             ]
         });
-        text.push_str(&table(&["family", "type", "series"], rows, None));
+        text.push_str(&table(&["family", "type", "series"], rows, width));
         text.push_str("\n\n");
         for sink in &self.sinks {
             text.push_str(&format!("sink: {} {}\n", sink.sink, sink.target));
         }
-        let time = |seconds: f64| duration::format(std::time::Duration::from_secs_f64(seconds));
         if let (Some(hold), Some(step)) = (self.hold_seconds, self.step_seconds) {
             text.push_str(&format!(
                 "course: {}, a step every {}",
@@ -93,8 +194,16 @@ impl Plan {
             }
             text.push('\n');
         }
+        text.push_str(&format!("\nalerts, by {}:\n", clean(&self.rules)));
+        for alert in &self.alerts {
+            text.push_str(&format!("  {}\n", alert.line()));
+        }
         text
     }
+}
+
+fn time(seconds: f64) -> String {
+    duration::format(Duration::from_secs_f64(seconds))
 }
 
 fn sinks(delivery: &Delivery) -> Vec<PlannedSink> {

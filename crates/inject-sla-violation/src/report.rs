@@ -9,6 +9,8 @@ use serde::{Serialize, Serializer};
 
 use crate::args::OutputFormat;
 use crate::cast::Cast;
+use crate::follow::{Reached, Reason, Track};
+use crate::plan::Prospect;
 use crate::request::Request;
 
 /// The version of the JSON report; it changes when a key changes its meaning or goes.
@@ -32,6 +34,10 @@ pub(crate) struct Report {
     pub(crate) series: u64,
     pub(crate) families: Vec<FamilyReport>,
     pub(crate) sinks: Vec<SinkReport>,
+    /// What the rules said about the expected alerts at the start.
+    pub(crate) prospects: Vec<Prospect>,
+    /// What became of the expected alerts.
+    pub(crate) expectations: Vec<ExpectationReport>,
 }
 
 /// How a run ended.
@@ -42,6 +48,10 @@ pub(crate) enum Outcome {
     Done,
     /// A sink did not take a delivery, or something could not be taken back.
     SinkFailed,
+    /// An expected alert did not come through all stages.
+    AlertMissed,
+    /// Nobody could be asked about an expected alert.
+    CannotTell,
     /// The run's own deadline ran out.
     DeadlineOver,
     /// SIGINT.
@@ -55,10 +65,31 @@ impl Outcome {
     pub(crate) const fn status(self) -> ExitStatus {
         match self {
             Self::Done => ExitStatus::Done,
-            Self::SinkFailed => ExitStatus::Negative,
-            Self::DeadlineOver => ExitStatus::Undetermined,
+            Self::SinkFailed | Self::AlertMissed => ExitStatus::Negative,
+            Self::DeadlineOver | Self::CannotTell => ExitStatus::Undetermined,
             Self::Interrupted => ExitStatus::Stopped(Signal::Interrupt),
             Self::Terminated => ExitStatus::Stopped(Signal::Terminate),
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome of a run that was not cut short, with what became of the expected alerts.
+    pub(crate) fn with_tracks(self, tracks: &[Track]) -> Self {
+        if self != Self::Done {
+            return self;
+        }
+        let mut missed = tracks
+            .iter()
+            .filter_map(|track| track.missed.as_ref())
+            .peekable();
+        if missed.peek().is_none() {
+            return Self::Done;
+        }
+        if missed.all(|missed| matches!(missed.reason, Reason::CannotAsk(_))) {
+            Self::CannotTell
+        } else {
+            Self::AlertMissed
         }
     }
 }
@@ -87,6 +118,75 @@ pub(crate) struct SinkReport {
     pub(crate) cleaned_up: bool,
     /// The last thing that went wrong.
     pub(crate) error: Option<String>,
+}
+
+/// What became of an expected alert.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExpectationReport {
+    alert: String,
+    stages: Vec<StageReport>,
+    missed: Option<MissedReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct StageReport {
+    stage: &'static str,
+    #[serde(serialize_with = "rfc3339")]
+    reached_at: Timestamp,
+    after_seconds: f64,
+    detail: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct MissedReport {
+    stage: &'static str,
+    reason: &'static str,
+    text: String,
+}
+
+impl ExpectationReport {
+    pub(crate) fn new(track: &Track) -> Self {
+        let stage = |reached: &Reached| StageReport {
+            stage: reached.stage.name(),
+            reached_at: reached.at,
+            after_seconds: (reached.after.as_secs_f64() * 1000.0).round() / 1000.0,
+            detail: reached.detail.clone(),
+        };
+        Self {
+            alert: track.alert.clone(),
+            stages: track.reached.iter().map(stage).collect(),
+            missed: track.missed.as_ref().map(|missed| MissedReport {
+                stage: missed.stage.name(),
+                reason: missed.reason.name(),
+                text: missed.reason.to_string(),
+            }),
+        }
+    }
+
+    fn text(&self) -> String {
+        let stages: Vec<String> = self
+            .stages
+            .iter()
+            .map(|stage| {
+                let after = Duration::from_secs_f64(stage.after_seconds);
+                format!("{} {}", stage.stage, duration::human(after))
+            })
+            .collect();
+        let mut text = format!("  {}: {}", clean(&self.alert), stages.join(", "));
+        if let Some(missed) = &self.missed {
+            if !stages.is_empty() {
+                text.push_str("; ");
+            }
+            text.push_str(&format!(
+                "MISSED {}: {} [{}]",
+                missed.stage,
+                clean(&missed.text),
+                missed.reason
+            ));
+        }
+        text.push('\n');
+        text
+    }
 }
 
 /// The families of a cast, for reports and plans.
@@ -125,6 +225,8 @@ impl Report {
             series: cast.series(),
             families: families(cast),
             sinks: Vec::new(),
+            prospects: Vec::new(),
+            expectations: Vec::new(),
         }
     }
 
@@ -151,8 +253,13 @@ impl Report {
         for sink in &self.sinks {
             text.push_str(&sink.text());
         }
+        for expectation in &self.expectations {
+            text.push_str(&expectation.text());
+        }
         text.push_str(match self.outcome {
             Outcome::Done => "",
+            Outcome::AlertMissed => "failed: an expected alert did not come through\n",
+            Outcome::CannotTell => "could not tell: nobody answered about the expected alerts\n",
             Outcome::SinkFailed => "failed: a sink did not do its part\n",
             Outcome::DeadlineOver => "stopped: the --deadline ran out\n",
             Outcome::Interrupted => "stopped by SIGINT\n",

@@ -33,6 +33,8 @@ pub(crate) struct Request {
     pub(crate) seed: u64,
     pub(crate) drill_id: String,
     pub(crate) delivery: Delivery,
+    /// The alerts to wait for, each once.
+    pub(crate) expected: Vec<String>,
     pub(crate) output: OutputFormat,
 }
 
@@ -107,9 +109,20 @@ impl Request {
             seed,
             drill_id: args.drill_id.clone().unwrap_or_else(|| generated_id(seed)),
             delivery: delivery(args)?,
+            expected: expected(args),
             output: args.output,
         })
     }
+}
+
+fn expected(args: &Args) -> Vec<String> {
+    let mut expected: Vec<String> = Vec::new();
+    for name in &args.expect_alert {
+        if !expected.contains(name) {
+            expected.push(name.clone());
+        }
+    }
+    expected
 }
 
 fn generated_id(seed: u64) -> String {
@@ -131,6 +144,12 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
         if args.recover_after.is_some() {
             return usage("--recover-after needs a drill that lasts: give --hold");
         }
+        if !args.expect_alert.is_empty() && !args.dry_run {
+            return usage(
+                "--expect-alert needs a drill that lasts: give --serve, --push-gateway, --remote-write, or --hold \
+                 with --write-to",
+            );
+        }
         let one_shot = file.map_or(OneShot::Stdout, OneShot::File);
         if one_shot == OneShot::Stdout && args.output == OutputFormat::Json && !args.dry_run {
             return usage(
@@ -144,7 +163,11 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
             "--hold needs a sink that can change: --write-to PATH, --serve, --push-gateway or --remote-write",
         );
     }
-    let hold = args.hold.unwrap_or(DEFAULT_HOLD);
+    let hold = args.hold.unwrap_or(if args.expect_alert.is_empty() {
+        DEFAULT_HOLD
+    } else {
+        args.within
+    });
     if args.step > hold {
         return Err(UsageError(format!(
             "--step {} is longer than --hold {}: no counter would ever move",
@@ -272,6 +295,7 @@ mod tests {
             ),
             (&["n", "--file-sd", "x.json"], "--serve"),
             (&["n", "--serve", "0", "--file-sd", "x"], "end in .json"),
+            (&["n", "--expect-alert", "A"], "needs a drill that lasts"),
             (&["n", "--push-gateway", "localhost:9091"], "--push-gateway"),
         ] {
             let error = request(arguments).unwrap_err();

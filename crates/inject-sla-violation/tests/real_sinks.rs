@@ -1,4 +1,9 @@
 //! Every sink against the real server that it is for.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -77,6 +77,9 @@ pub struct HeldAlert {
     /// Since when, RFC 3339.
     #[serde(default, rename = "startsAt")]
     pub starts_at: String,
+    /// What names it in `inhibited_by` of others.
+    #[serde(default)]
+    pub fingerprint: String,
 }
 
 /// A receiver's name.

@@ -9,6 +9,7 @@ mod server;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use seamless_core::http::{Answer, Failure, HttpClient};
 
 use crate::cast::Cast;
@@ -24,6 +25,17 @@ pub(crate) struct Picture {
     pub(crate) frame: Arc<Frame>,
     /// Milliseconds since 1970.
     pub(crate) at: i64,
+}
+
+impl Picture {
+    /// The frame, now.
+    pub(crate) fn now(cast: &Arc<Cast>, frame: &Frame) -> Self {
+        Self {
+            cast: Arc::clone(cast),
+            frame: Arc::new(frame.clone()),
+            at: Timestamp::now().as_millisecond(),
+        }
+    }
 }
 
 /// A frame could not be delivered, or something could not be taken back.

@@ -120,6 +120,15 @@ impl Query {
         found
     }
 
+    /// The selectors without which the expression returns nothing: all of them but those on the right of
+    /// an `unless`.
+    #[must_use]
+    pub fn needed_selectors(&self) -> Vec<SeriesSelector> {
+        let mut found = Vec::new();
+        needed(&self.tree, &mut found);
+        found
+    }
+
     /// Every comparison of a quantile with a constant that is written out in this expression.
     #[must_use]
     pub fn thresholds(&self) -> Vec<QuantileThreshold> {
@@ -148,7 +157,8 @@ impl Query {
 
     /// What the expression compares with a constant: the compared part's own selectors of instant
     /// vectors (where a recording rule may stand), the operator and the constant.
-    pub(super) fn compared_series(&self) -> Vec<(SeriesSelector, Comparison, f64)> {
+    #[must_use]
+    pub fn compared_series(&self) -> Vec<(SeriesSelector, Comparison, f64)> {
         let mut found = Vec::new();
         for (value, comparison, threshold) in self.comparisons() {
             values(value, 1.0, &mut |expr, factor| {
@@ -294,6 +304,26 @@ fn walk<'e>(expr: &'e Expr, visit: &mut impl FnMut(&'e Expr)) {
     }
 }
 
+fn needed(expr: &Expr, found: &mut Vec<SeriesSelector>) {
+    match expr {
+        Expr::Binary(e) if e.op.id() == T_LUNLESS => needed(&e.lhs, found),
+        Expr::Binary(e) => {
+            needed(&e.lhs, found);
+            needed(&e.rhs, found);
+        }
+        Expr::Aggregate(e) => needed(&e.expr, found),
+        Expr::Unary(e) => needed(&e.expr, found),
+        Expr::Paren(e) => needed(&e.expr, found),
+        Expr::Subquery(e) => needed(&e.expr, found),
+        Expr::Call(e) => e.args.args.iter().for_each(|arg| needed(arg, found)),
+        Expr::VectorSelector(vs) => found.extend(SeriesSelector::from_tree(vs, None)),
+        Expr::MatrixSelector(ms) => {
+            found.extend(SeriesSelector::from_tree(&ms.vs, Some(ms.range)));
+        }
+        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {}
+    }
+}
+
 /// Calls `visit` on the sub-expressions that make up the value of `expr`, with the constant factor
 /// that each is multiplied by. The right side of `and` and `unless` only filters, so it is left out.
 fn values<'e>(expr: &'e Expr, factor: f64, visit: &mut impl FnMut(&'e Expr, f64)) {
@@ -428,6 +458,18 @@ fn sort_matchers(matchers: &mut Matchers) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_unless_takes_away_is_not_needed() {
+        let query =
+            Query::parse("(a unless rate(b[5m]) == 0) < 1 and rate(c[1m]) > 0 unless d").unwrap();
+        let names: Vec<String> = query
+            .needed_selectors()
+            .iter()
+            .map(|s| s.name().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["a", "c"]);
+    }
 
     #[test]
     fn selectors_carry_name_range_offset_and_families() {

@@ -1,0 +1,255 @@
+//! Why a stage was missed: asked once, at the end, of the servers themselves.
+
+use std::time::Duration;
+
+use seamless_core::prometheus::{PrometheusError, RuleGroup, Selector, quote};
+use seamless_core::rules::Query;
+use seamless_core::schema::DRILL_LABEL;
+
+use super::{Follow, Reason, Stage, Track, rules_named, value_of};
+use crate::foresight::{self, Facts, Obstacle, Verdict};
+use crate::rulebook;
+
+impl Follow {
+    /// The reason why `track` has not come through `missed`.
+    pub(super) async fn diagnose(&self, track: &Track, missed: Stage) -> Reason {
+        let found = match missed {
+            Stage::Target => self.why_no_target().await,
+            Stage::Sample => self.why_no_sample().await,
+            Stage::Expression | Stage::Pending => self.why_not_true(track).await,
+            Stage::Firing => self.why_not_firing(track).await,
+            Stage::Received => self.why_not_received(track).await,
+            Stage::Resolved => self.why_not_resolved(track).await,
+        };
+        found.unwrap_or_else(|error| {
+            let hint = error.hint();
+            Reason::CannotAsk(if hint.is_empty() {
+                error.to_string()
+            } else {
+                format!("{error}; {hint}")
+            })
+        })
+    }
+
+    async fn why_no_target(&self) -> Result<Reason, PrometheusError> {
+        let targets = self.prometheus.targets().await?.data;
+        Ok(match self.target(&targets) {
+            None => Reason::NoTarget {
+                url: self.served.clone().unwrap_or_default(),
+                others: targets.len(),
+            },
+            Some(target) if target.health == "down" => Reason::TargetDown {
+                error: target.last_error.clone(),
+            },
+            Some(_) => Reason::NoSample { scraped: false },
+        })
+    }
+
+    async fn why_no_sample(&self) -> Result<Reason, PrometheusError> {
+        // Where a target's own label stands in the way, Prometheus renames the series' label.
+        let renamed = format!("exported_{DRILL_LABEL}");
+        let displaced = format!(
+            "count by ({DRILL_LABEL}) ({{{renamed}={}}})",
+            quote(&self.request.drill_id)
+        );
+        let found = self.prometheus.instant(&displaced, None).await?;
+        let found: Vec<String> = found
+            .data
+            .vector()
+            .iter()
+            .map(|series| quote(series.metric.get(DRILL_LABEL)))
+            .collect();
+        if !found.is_empty() {
+            return Ok(Reason::OtherDrill { found });
+        }
+        if self.served.is_some() {
+            let targets = self.prometheus.targets().await?.data;
+            if let Some(target) = self.target(&targets).filter(|t| t.health == "down") {
+                return Ok(Reason::TargetDown {
+                    error: target.last_error.clone(),
+                });
+            }
+        }
+        Ok(Reason::NoSample {
+            scraped: self.served.is_some(),
+        })
+    }
+
+    async fn why_not_true(&self, track: &Track) -> Result<Reason, PrometheusError> {
+        let groups = self.prometheus.rules().await?.data;
+        if let Some(rule) = rules_named(&groups, &track.alert).find(|rule| rule.health == "err") {
+            return Ok(Reason::RuleFails {
+                error: rule.last_error.clone(),
+            });
+        }
+        let true_now = self.returned(track, &groups).await?;
+        if true_now.contains(&self.request.drill_id) {
+            let last = rules_named(&groups, &track.alert)
+                .map(|rule| rule.last_evaluation.clone())
+                .max()
+                .unwrap_or_default();
+            return Ok(Reason::NotEvaluated { last });
+        }
+        if let Some(obstacle) = self.obstacle(track, &groups).await? {
+            return Ok(Reason::Obstacle(obstacle));
+        }
+        if !true_now.is_empty() {
+            let found = true_now.iter().map(|drill| quote(drill)).collect();
+            return Ok(Reason::RuleDropsDrill { found });
+        }
+        Ok(Reason::ExpressionEmpty)
+    }
+
+    /// The drills, each once, whose series the alert's expressions return now; empty for no drill.
+    async fn returned(
+        &self,
+        track: &Track,
+        groups: &[RuleGroup],
+    ) -> Result<Vec<String>, PrometheusError> {
+        let mut drills = Vec::new();
+        for rule in rules_named(groups, &track.alert) {
+            for series in self
+                .prometheus
+                .instant(&rule.query, None)
+                .await?
+                .data
+                .vector()
+            {
+                let drill = series.metric.get(DRILL_LABEL).to_owned();
+                if !drills.contains(&drill) {
+                    drills.push(drill);
+                }
+            }
+        }
+        Ok(drills)
+    }
+
+    /// What the loaded rules and the live series say against the alert.
+    async fn obstacle(
+        &self,
+        track: &Track,
+        groups: &[RuleGroup],
+    ) -> Result<Option<Obstacle>, PrometheusError> {
+        let file = rulebook::loaded(&self.prometheus).await?;
+        let facts = Facts {
+            scrape_interval: self.scrape_interval().await?,
+            top_bucket: self.top_bucket(track, groups).await?,
+        };
+        let verdict = foresight::foretell(&file, &track.alert, &self.request, &self.cast, facts);
+        Ok(match verdict {
+            Ok(Verdict::Cannot(obstacles)) => obstacles.into_iter().next(),
+            Ok(Verdict::Fires { .. }) | Err(_) => None,
+        })
+    }
+
+    async fn scrape_interval(&self) -> Result<Option<Duration>, PrometheusError> {
+        if self.served.is_none() {
+            return Ok(None);
+        }
+        let targets = self.prometheus.targets().await?.data;
+        Ok(self
+            .target(&targets)
+            .and_then(|target| seamless_core::duration::parse(&target.scrape_interval).ok()))
+    }
+
+    /// The highest finite bucket of the histogram that the alert's quantile is taken of.
+    async fn top_bucket(
+        &self,
+        track: &Track,
+        groups: &[RuleGroup],
+    ) -> Result<Option<f64>, PrometheusError> {
+        let histogram = rules_named(groups, &track.alert)
+            .filter_map(|rule| Query::parse(&rule.query).ok())
+            .flat_map(|query| query.thresholds())
+            .find(|threshold| !threshold.native)
+            .map(|threshold| threshold.histogram);
+        let Some(histogram) = histogram else {
+            return Ok(None);
+        };
+        let buckets = Selector::name(&format!("{histogram}_bucket"))
+            .with(DRILL_LABEL, &self.request.drill_id);
+        let bounds = self
+            .prometheus
+            .instant(&format!("count by (le) ({buckets})"), None)
+            .await?;
+        let bounds = bounds.data.vector();
+        Ok(bounds
+            .iter()
+            .filter_map(|series| series.metric.get("le").parse::<f64>().ok())
+            .filter(|bound| bound.is_finite())
+            .max_by(f64::total_cmp))
+    }
+
+    async fn why_not_firing(&self, track: &Track) -> Result<Reason, PrometheusError> {
+        let groups = self.prometheus.rules().await?.data;
+        let alerts = self.alerts(&track.alert, &groups);
+        if let Some(alert) = alerts.first() {
+            let pending_for = rules_named(&groups, &track.alert)
+                .find(|rule| rule.alerts.iter().any(|other| other == *alert))
+                .map_or(0.0, |rule| rule.duration);
+            return Ok(Reason::StillPending {
+                since: alert.active_at.clone(),
+                pending_for: Duration::try_from_secs_f64(pending_for).unwrap_or_default(),
+            });
+        }
+        // It was pending and is not any more: the violation ended too early, or was none for long.
+        Ok(match self.obstacle(track, &groups).await? {
+            Some(obstacle) => Reason::Obstacle(obstacle),
+            None => Reason::ExpressionEmpty,
+        })
+    }
+
+    async fn why_not_received(&self, track: &Track) -> Result<Reason, PrometheusError> {
+        if let Some(alertmanager) = &self.alertmanager {
+            let filter = format!("{DRILL_LABEL}={}", quote(&self.request.drill_id));
+            let held = match alertmanager.alerts(&[filter]).await {
+                Ok(held) => held,
+                Err(error) => return Ok(Reason::CannotAsk(error.to_string())),
+            };
+            for alert in self.held(&track.alert, &held) {
+                if !alert.status.silenced_by.is_empty() {
+                    let by = alert.status.silenced_by.clone();
+                    return Ok(Reason::Silenced { by });
+                }
+                if !alert.status.inhibited_by.is_empty() {
+                    let by = self.inhibitors(&alert.status.inhibited_by).await;
+                    return Ok(Reason::Inhibited { by });
+                }
+            }
+        }
+        let active = self.prometheus.alertmanagers().await?.data.active;
+        if active.is_empty() {
+            return Ok(Reason::NoAlertmanager);
+        }
+        let sent_to = active.into_iter().map(|to| to.url).collect();
+        Ok(Reason::NotReceived { sent_to })
+    }
+
+    /// The names of the alerts that inhibit, where they can be found by their fingerprints; else those.
+    async fn inhibitors(&self, fingerprints: &[String]) -> Vec<String> {
+        let Some(alertmanager) = &self.alertmanager else {
+            return fingerprints.to_vec();
+        };
+        let held = alertmanager.alerts(&[]).await.unwrap_or_default();
+        fingerprints
+            .iter()
+            .map(|fingerprint| {
+                held.iter()
+                    .find(|alert| alert.fingerprint == *fingerprint)
+                    .map_or_else(
+                        || fingerprint.clone(),
+                        |alert| alert.labels.get("alertname").to_owned(),
+                    )
+            })
+            .collect()
+    }
+
+    async fn why_not_resolved(&self, track: &Track) -> Result<Reason, PrometheusError> {
+        let groups = self.prometheus.rules().await?.data;
+        let alerts = self.alerts(&track.alert, &groups);
+        Ok(Reason::NotResolved {
+            held: alerts.is_empty(),
+            value: value_of(&alerts),
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! The stages that an alert comes through, when it did, and why it did not.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use seamless_core::duration;
+
+use crate::foresight::Obstacle;
+
+/// A stage on the way of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Prometheus scrapes the drill.
+    Target,
+    /// Prometheus has a sample of the drill.
+    Sample,
+    /// The alert's expression returns a series of the drill.
+    Expression,
+    /// The alert is pending.
+    Pending,
+    /// The alert is firing.
+    Firing,
+    /// Alertmanager has it and sends it out.
+    Received,
+    /// It is over, after the recovery.
+    Resolved,
+}
+
+impl Stage {
+    /// Its name, in the JSON report too.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Sample => "sample",
+            Self::Expression => "expression",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Received => "received",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// What has happened when it is reached.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Target => "Prometheus scrapes the drill",
+            Self::Sample => "Prometheus has its samples",
+            Self::Expression => "the expression is true",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Received => "in Alertmanager",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// A stage that was reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Reached {
+    pub(crate) stage: Stage,
+    pub(crate) at: Timestamp,
+    /// Since the start of the drill.
+    pub(crate) after: Duration,
+    pub(crate) detail: Option<String>,
+}
+
+/// The first stage that was not reached, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct Missed {
+    pub(crate) stage: Stage,
+    pub(crate) reason: Reason,
+}
+
+/// The way of one expected alert.
+#[derive(Debug, Clone)]
+pub(crate) struct Track {
+    pub(crate) alert: String,
+    pub(crate) reached: Vec<Reached>,
+    pub(crate) missed: Option<Missed>,
+}
+
+impl Track {
+    pub(crate) fn new(alert: &str) -> Self {
+        Self {
+            alert: alert.to_owned(),
+            reached: Vec::new(),
+            missed: None,
+        }
+    }
+
+    pub(crate) fn has(&self, stage: Stage) -> bool {
+        self.reached.iter().any(|reached| reached.stage == stage)
+    }
+
+    /// The first of `stages` that has not been reached.
+    pub(crate) fn next(&self, stages: &[Stage]) -> Option<Stage> {
+        stages.iter().copied().find(|stage| !self.has(*stage))
+    }
+}
+
+/// Why a stage was missed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reason {
+    /// The servers could not be asked: nothing is known.
+    CannotAsk(String),
+    /// Prometheus scrapes other things, and not the drill.
+    NoTarget { url: String, others: usize },
+    /// Prometheus scrapes the drill and fails.
+    TargetDown { error: String },
+    /// Prometheus has no series of the drill.
+    NoSample { scraped: bool },
+    /// The series are there under another drill's label.
+    OtherDrill { found: Vec<String> },
+    /// The rule cannot be evaluated.
+    RuleFails { error: String },
+    /// What the rules and the request say against it.
+    Obstacle(Obstacle),
+    /// The expression holds, and for series without this drill's label.
+    RuleDropsDrill { found: Vec<String> },
+    /// The expression returns nothing.
+    ExpressionEmpty,
+    /// The expression holds, and the rule has not been evaluated since.
+    NotEvaluated { last: String },
+    /// `for` is not over.
+    StillPending {
+        since: Option<String>,
+        pending_for: Duration,
+    },
+    /// Prometheus sends its alerts to no Alertmanager.
+    NoAlertmanager,
+    /// Alertmanager does not have it.
+    NotReceived { sent_to: Vec<String> },
+    /// A silence holds it back.
+    Silenced { by: Vec<String> },
+    /// Another alert holds it back.
+    Inhibited { by: Vec<String> },
+    /// It still fires, or is still held.
+    NotResolved { value: Option<String>, held: bool },
+}
+
+impl Reason {
+    /// Its name in the JSON report.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::CannotAsk(_) => "cannot_ask",
+            Self::NoTarget { .. } => "no_target",
+            Self::TargetDown { .. } => "target_down",
+            Self::NoSample { .. } => "no_sample",
+            Self::OtherDrill { .. } => "other_drill_label",
+            Self::RuleFails { .. } => "rule_fails",
+            Self::Obstacle(obstacle) => obstacle.name(),
+            Self::RuleDropsDrill { .. } => "rule_drops_drill_label",
+            Self::ExpressionEmpty => "expression_empty",
+            Self::NotEvaluated { .. } => "not_evaluated",
+            Self::StillPending { .. } => "still_pending",
+            Self::NoAlertmanager => "no_alertmanager",
+            Self::NotReceived { .. } => "not_received",
+            Self::Silenced { .. } => "silenced",
+            Self::Inhibited { .. } => "inhibited",
+            Self::NotResolved { .. } => "not_resolved",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CannotAsk(error) => write!(f, "could not ask: {error}"),
+            Self::NoTarget { url, others } => write!(
+                f,
+                "none of Prometheus's {others} targets is {url}; add it to its scrape configuration, or give \
+                 --file-sd a path that it watches"
+            ),
+            Self::TargetDown { error } => write!(f, "the target is down: {error}"),
+            Self::NoSample { scraped: true } => {
+                f.write_str("the target is up, and no series of the drill is there; is something dropped by relabelling?")
+            }
+            Self::NoSample { scraped: false } => f.write_str(
+                "Prometheus has no series of the drill; does it scrape what the series are sent to?",
+            ),
+            Self::OtherDrill { found } => write!(
+                f,
+                "the series are there under another drill's label, {}; remove the label `drill` from the target, \
+                 or set honor_labels",
+                found.join(", ")
+            ),
+            Self::RuleFails { error } => write!(f, "the rule cannot be evaluated: {error}"),
+            Self::Obstacle(obstacle) => obstacle.fmt(f),
+            Self::RuleDropsDrill { found } => write!(
+                f,
+                "the expression is true, but not for this drill's label: {}; an aggregation must keep `drill`",
+                found.join(", ")
+            ),
+            Self::ExpressionEmpty => f.write_str(
+                "the expression returns nothing for this drill's series; compare its selectors and threshold with them",
+            ),
+            Self::NotEvaluated { last } => write!(
+                f,
+                "the expression is true, and the rule was last evaluated {last}; wait longer than its group's interval"
+            ),
+            Self::StillPending { since, pending_for } => {
+                f.write_str("still pending")?;
+                if let Some(since) = since {
+                    write!(f, " since {since}")?;
+                }
+                write!(
+                    f,
+                    "; the rule waits {}, so give a longer --within",
+                    duration::format(*pending_for)
+                )
+            }
+            Self::NoAlertmanager => {
+                f.write_str("Prometheus sends its alerts to no Alertmanager; configure `alerting`")
+            }
+            Self::NotReceived { sent_to } => write!(
+                f,
+                "Alertmanager does not have it; Prometheus sends its alerts to {}",
+                sent_to.join(", ")
+            ),
+            Self::Silenced { by } => write!(f, "silenced by {}", by.join(", ")),
+            Self::Inhibited { by } => write!(f, "inhibited by {}", by.join(", ")),
+            Self::NotResolved { value, held } => {
+                if *held {
+                    return f.write_str(
+                        "Prometheus has resolved it, and Alertmanager still holds it; give a longer --within",
+                    );
+                }
+                f.write_str("still firing")?;
+                if let Some(value) = value {
+                    write!(f, " with {value}")?;
+                }
+                f.write_str("; what it looks back over must pass first, so give a longer --within")
+            }
+        }
+    }
+}

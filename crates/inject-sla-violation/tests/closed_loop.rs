@@ -1,0 +1,307 @@
+//! The closed loop against a real Prometheus and a real Alertmanager: coming through, and failing for
+//! each reason with that reason named.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use seamless_lab::servers::{Alertmanager, Prometheus};
+use serde_json::{Value, json};
+use support::Injector;
+
+const P99: &str = "histogram_quantile(0.99, sum by (le, drill) (rate(seamless_sla_deadline_seconds_bucket[10s])))";
+
+fn rules() -> String {
+    let rule = |name: &str, expr: &str, pending_for: &str| json!({"alert": name, "expr": expr, "for": pending_for});
+    let inhibitor = json!({"alert": "Inhibitor", "expr": "vector(1)"});
+    let groups = json!({"groups": [{"name": "g", "interval": "500ms", "rules": [
+        rule("Slow", &format!("{P99} > 60"), "2s"),
+        rule("Inhibited", &format!("{P99} > 60"), "0s"),
+        rule("Silenced", &format!("{P99} > 60"), "0s"),
+        rule("TooHigh", &format!("{P99} > 900"), "0s"),
+        rule("TooShort", &format!("{P99} > 200"), "0s"),
+        rule("Patient", &format!("{P99} > 60"), "1h"),
+        rule("Forgetful", &format!("{} > 60", P99.replace(", drill", "")), "0s"),
+        rule("Low", "min by (drill) (coverage_ratio) < 0.98", "1m"),
+        inhibitor,
+    ]}]});
+    groups.to_string()
+}
+
+const ALERTMANAGER: &str = "
+route: {receiver: drills, group_wait: 0s, group_interval: 1s}
+receivers: [{name: drills}]
+inhibit_rules: [{source_matchers: [alertname=Inhibitor], target_matchers: [alertname=Inhibited]}]
+";
+
+/// Runs one drill with `--output json` and returns its exit code and report.
+struct Drill {
+    injector: Injector,
+}
+
+impl Drill {
+    fn start(prometheus: &Prometheus, folder: &Path, id: &str, arguments: &[&str]) -> Self {
+        let path = folder.join(format!("{id}.json"));
+        let url = prometheus.url();
+        let common = [
+            "n",
+            "--serve=127.0.0.1:0",
+            "--file-sd",
+            path.to_str().unwrap(),
+            "--prometheus-url",
+            &url,
+            "--step=1s",
+            "--drill-id",
+            id,
+            "--output=json",
+        ];
+        Self {
+            injector: Injector::start(&[&common[..], arguments].concat()),
+        }
+    }
+
+    fn end(self) -> (i32, Value) {
+        let ended = self.injector.end();
+        let report = serde_json::from_str(&ended.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+        (ended.status.code().unwrap(), report)
+    }
+
+    /// Its exit code, the stage that was missed and the reason.
+    fn missed(self) -> (i32, String, String) {
+        let (code, report) = self.end();
+        let missed = &report["expectations"][0]["missed"];
+        let text = |key: &str| missed[key].as_str().unwrap_or_default().to_owned();
+        (code, text("stage"), text("reason"))
+    }
+}
+
+fn stages(report: &Value) -> Vec<&str> {
+    report["expectations"][0]["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| stage["stage"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn an_alert_comes_through_and_resolves_and_others_fail_for_their_reasons() {
+    let folder = tempfile::tempdir().unwrap();
+    let alertmanager = Alertmanager::builder()
+        .config(ALERTMANAGER)
+        .start()
+        .unwrap();
+    let silence = json!({
+        "matchers": [{"name": "alertname", "value": "Silenced", "isRegex": false, "isEqual": true}],
+        "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z",
+        "createdBy": "test", "comment": "test",
+    });
+    alertmanager
+        .post("/api/v2/silences", Some(&silence))
+        .unwrap();
+    let prometheus = Prometheus::builder()
+        .file_sd("drills", folder.path().join("*.json"))
+        .rules(rules())
+        .alertmanager(alertmanager.address())
+        .start()
+        .unwrap();
+    let held = alertmanager.url();
+    let start = |id: &str, alert: &str, arguments: &[&str]| {
+        let awaited = ["--expect-alert", alert, "--alertmanager-url", &held];
+        Drill::start(
+            &prometheus,
+            folder.path(),
+            id,
+            &[&awaited[..], arguments].concat(),
+        )
+    };
+    let through = start("through", "Slow", &["--within=4m", "--recover-after=20s"]);
+    let failing = [
+        (
+            "high",
+            "TooHigh",
+            &[][..],
+            "expression",
+            "threshold_above_top_bucket",
+        ),
+        ("short", "TooShort", &[], "expression", "duration_too_short"),
+        ("unknown", "Slo", &[], "expression", "rule_not_loaded"),
+        (
+            "patient",
+            "Patient",
+            &["--hold=5s"],
+            "firing",
+            "hold_too_short",
+        ),
+        (
+            "pending",
+            "Patient",
+            &["--hold=3h"],
+            "firing",
+            "still_pending",
+        ),
+        (
+            "forgetful",
+            "Forgetful",
+            &[],
+            "expression",
+            "rule_drops_drill_label",
+        ),
+        ("unfed", "Low", &[], "expression", "family_not_fed"),
+        (
+            "brief",
+            "Low",
+            &["--scenario=coverage", "--hold=10s"],
+            "firing",
+            "hold_too_short",
+        ),
+        ("silenced", "Silenced", &[], "received", "silenced"),
+        ("inhibited", "Inhibited", &[], "received", "inhibited"),
+    ];
+    let drills: Vec<_> = failing
+        .iter()
+        .map(|(id, alert, arguments, ..)| {
+            start(id, alert, &[&["--within=40s"], *arguments].concat())
+        })
+        .collect();
+    for (drill, (id, .., stage, reason)) in drills.into_iter().zip(failing) {
+        assert_eq!(
+            drill.missed(),
+            (1, stage.to_owned(), reason.to_owned()),
+            "{id}"
+        );
+    }
+
+    let (code, report) = through.end();
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(report["outcome"], "done");
+    let came_through = [
+        "target",
+        "sample",
+        "expression",
+        "pending",
+        "firing",
+        "received",
+        "resolved",
+    ];
+    assert_eq!(stages(&report), came_through);
+    let after: Vec<f64> = report["expectations"][0]["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| stage["after_seconds"].as_f64().unwrap())
+        .collect();
+    assert!(after.is_sorted(), "{after:?}");
+    let receivers = &report["expectations"][0]["stages"][5]["detail"];
+    assert_eq!(receivers, "to drills");
+    assert_eq!(report["sinks"][0]["cleaned_up"], true);
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn what_is_wrong_with_the_scraping_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let scraped = |config: Value| {
+        let mut config = config;
+        config["job_name"] = "drills".into();
+        let files = folder.path().join("*.json");
+        config["file_sd_configs"] = json!([{"files": [files.to_str().unwrap()]}]);
+        Prometheus::builder()
+            .scrape_config(config)
+            .rules(rules())
+            .start()
+            .unwrap()
+    };
+    let limited = scraped(json!({"sample_limit": 1}));
+    let relabelled = scraped(json!({
+        "relabel_configs": [{"target_label": "drill", "replacement": "other"}],
+    }));
+    let dropping = scraped(json!({
+        "metric_relabel_configs": [{"source_labels": ["drill"], "regex": ".+", "action": "drop"}],
+    }));
+    let blind = Prometheus::builder().rules(rules()).start().unwrap();
+    let slow_rule = rules().replace("[10s]", "[4s]");
+    let slow = Prometheus::builder()
+        .scrape_interval(Duration::from_secs(5))
+        .file_sd("drills", folder.path().join("*.json"))
+        .rules(slow_rule)
+        .start()
+        .unwrap();
+    let start = |prometheus: &Prometheus, id: &str| {
+        let arguments = ["--expect-alert=Slow", "--within=25s"];
+        Drill::start(prometheus, folder.path(), id, &arguments)
+    };
+    let cases = [
+        (start(&limited, "down"), "target", "target_down"),
+        (start(&relabelled, "renamed"), "sample", "other_drill_label"),
+        (start(&dropping, "dropped"), "sample", "no_sample"),
+        (start(&blind, "blind"), "target", "no_target"),
+        (
+            start(&slow, "slow"),
+            "expression",
+            "range_under_two_scrapes",
+        ),
+    ];
+    for (drill, stage, reason) in cases {
+        assert_eq!(drill.missed(), (1, stage.to_owned(), reason.to_owned()));
+    }
+}
+
+#[test]
+fn a_prometheus_without_alertmanager_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let alertmanager = Alertmanager::start().unwrap();
+    let prometheus = Prometheus::builder()
+        .file_sd("drills", folder.path().join("*.json"))
+        .rules(rules())
+        .start()
+        .unwrap();
+    let url = alertmanager.url();
+    let arguments = [
+        "--expect-alert=Slow",
+        "--within=30s",
+        "--alertmanager-url",
+        &url,
+    ];
+    let drill = Drill::start(&prometheus, folder.path(), "alone", &arguments);
+    let expected = (1, "received".to_owned(), "no_alertmanager".to_owned());
+    assert_eq!(drill.missed(), expected);
+}
+
+#[test]
+fn a_prometheus_that_cannot_be_asked_leaves_it_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let prometheus = Prometheus::builder().start().unwrap();
+    let arguments = ["--expect-alert=Slow", "--within=4s"];
+    let url = prometheus.url();
+    drop(prometheus);
+    let path = folder.path().join("x.prom");
+    let mut injector = Injector::start(
+        &[
+            &[
+                "n",
+                "--write-to",
+                path.to_str().unwrap(),
+                "--hold=5s",
+                "--step=1s",
+            ],
+            &arguments[..],
+            &["--prometheus-url", &url, "--output=json"],
+        ]
+        .concat(),
+    );
+    injector.says("rewriting");
+    let ended = injector.end();
+    assert_eq!(ended.status.code(), Some(3), "{ended:?}");
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["outcome"], "cannot_tell");
+    assert_eq!(report["expectations"][0]["missed"]["reason"], "cannot_ask");
+}
