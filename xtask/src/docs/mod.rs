@@ -5,6 +5,7 @@
 
 mod consistency;
 mod page;
+pub mod programs;
 mod reference;
 
 use std::io::Write as _;

@@ -7,7 +7,7 @@
 
 mod incident;
 mod pace;
-mod programs;
+pub(crate) mod programs;
 mod report;
 mod routes;
 mod stack;
