@@ -30,7 +30,7 @@ local format(ms) =
 
 local scale(text, factor, floor) =
   if factor == 1 then text
-  else format(std.max(std.round(parse(text) * factor), std.min(parse(floor), parse(text))));
+  else format(std.max(std.floor(parse(text) * factor + 0.5), std.min(parse(floor), parse(text))));
 
 {
   // Milliseconds of a duration.

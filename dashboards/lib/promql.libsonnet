@@ -1,6 +1,7 @@
 // Expressions that rules and dashboards share. Each covers every form in which a family may be
 // exposed: a counter with and without `_total`, a histogram in buckets or native, `le` as "60" or
 // "60.0". `or` rather than a pattern on the name: a runtime that shows both forms is counted once.
+local durations = import 'duration.libsonnet';
 local schema = import 'schema.libsonnet';
 
 function(config) {
@@ -9,13 +10,16 @@ function(config) {
   // The labels of an aggregation, the kept ones included.
   by(labels):: std.join(', ', labels + config.keep_labels),
 
+  // The share of requests that may miss the objective, without the noise of binary fractions.
+  error_budget:: std.floor((1 - config.slo_objective) * 1e9 + 0.5) / 1e9,
+
   // A selector's braces, empty for no matchers.
   braces(matchers)::
     local given = [m for m in matchers if m != ''];
     if given == [] then '' else '{%s}' % std.join(', ', given),
 
-  // A number as PromQL writes it.
-  number(value):: '%.12g' % value,
+  // A number as PromQL writes it; a dashboard variable stands for one.
+  number(value):: if std.isString(value) then value else if value == 0 then '0' else '%.12g' % value,
 
   // A counter's two names, `_total` first.
   counter_names(family)::
@@ -61,6 +65,11 @@ function(config) {
   quantile(q, family, labels, window, matchers=[])::
     std.join(' or ', promql.quantiles(q, family, labels, window, matchers)),
 
+  // Observations per second, whichever form there is.
+  count_rate(family, labels, window, matchers=[])::
+    'sum by (%(by)s) (rate(%(family)s_count%(braces)s[%(window)s])) or histogram_count(sum by (%(by)s) (rate(%(family)s%(braces)s[%(window)s])))'
+    % { by: promql.by(labels), family: family, braces: promql.braces(matchers), window: window },
+
   // A matcher on a bucket's edge, however the client writes it.
   le(edge)::
     local text = promql.number(edge);
@@ -86,29 +95,68 @@ function(config) {
 
   // Leases. A worker keeps the gauge of a lease that ended, so a value that has not moved for long is
   // history. Several workers may report one lease: the highest ratio is how far it has come.
-  local lease = 'backfill_completion_ratio',
-  local lease_labels = promql.by(schema.families[lease].labels),
+  local lease_family = 'backfill_completion_ratio',
+  local lease_labels = promql.by(schema.families[lease_family].labels),
+  local window(text) = durations.window(config, text),
   lease:: {
     by: lease_labels,
 
-    // How far each lease has come, history left out.
-    live(history, gap, matchers=[])::
-      |||
+    ratio(matchers=[]):: 'max by (%s) (%s%s)' % [lease_labels, lease_family, promql.braces(matchers)],
+
+    // How far each lease has come, history left out. A gap in scraping of up to an hour does not make
+    // history young again.
+    live:: |||
+      (
         max by (%(by)s) (
           %(series)s unless (
             changes(%(series)s[%(history)s]) == 0
             and present_over_time(%(series)s[%(gap)s] offset %(history)s)
           )
         )
+      )
+    ||| % {
+      by: lease_labels,
+      series: lease_family,
+      history: window(config.lease_history_after),
+      gap: window('1h'),
+    },
+    // The same as a recording rule stores it, for dashboards: looking back for hours at every step of
+    // a graph is slow.
+    recorded_name:: 'seamless:backfill_lease:live',
+    recorded(matchers=[]):: promql.lease.recorded_name + promql.braces(matchers) + '\n',
+
+    in_progress(live):: '%s< 1\n' % live,
+
+    // Under the stuck ratio now. The right side sees what happened between two evaluations: a lease
+    // that reached the ratio there, if only for one scrape, starts anew.
+    under(live, matchers=[])::
+      |||
+        %(live)s< %(stuck)s
+        unless
+        max by (%(by)s) (max_over_time(%(series)s[%(between)s])) >= %(stuck)s
       ||| % {
+        live: live,
         by: lease_labels,
-        series: lease + promql.braces(matchers),
-        history: history,
-        gap: gap,
+        series: lease_family + promql.braces(matchers),
+        stuck: promql.number(config.stuck_ratio),
+        between: window(config.evaluation_interval),
       },
 
-    highest(window, matchers=[]):: 'max by (%s) (max_over_time(%s%s[%s]))' % [lease_labels, lease, promql.braces(matchers), window],
-    before(window, matchers=[]):: 'max by (%s) (%s%s offset %s)' % [lease_labels, lease, promql.braces(matchers), window],
-    changes(window, matchers=[]):: 'max by (%s) (changes(%s%s[%s]))' % [lease_labels, lease, promql.braces(matchers), window],
+    // In progress, without any. No worker's value moved, and the lease is no further than it was: one
+    // that changes hands and goes on from a higher ratio has made progress.
+    stale(live, matchers=[])::
+      |||
+        %(in_progress)sand
+        max by (%(by)s) (changes(%(series)s[%(window)s])) == 0
+        unless
+        max by (%(by)s) (%(series)s) > max by (%(by)s) (%(series)s offset %(window)s)
+        and
+        max by (%(by)s) (%(series)s offset %(window)s)
+      ||| % {
+        in_progress: promql.lease.in_progress(live),
+        by: lease_labels,
+        series: lease_family + promql.braces(matchers),
+        window: window(config.stale_claim_window),
+      },
   },
 }

@@ -8,17 +8,16 @@ function(config) {
   local promql = promql_for(config),
   local alerts = alert_for(config),
   local window(text) = durations.window(config, text),
-  local stuck = promql.number(config.stuck_ratio),
-  local history = window(config.lease_history_after),
-  // How long a series may have been missed by scraping when its age is looked at.
-  local gap = window('1h'),
-  local live = std.stripChars(promql.lease.live(history, gap), '\n'),
   local lease = '{{ $labels.lease_key }}',
 
   local recover =
     'Look at it with `lease-recover --list --node {{ $labels.node_id }}`, then recover it with `lease-recover --stuck --node {{ $labels.node_id }}`.',
 
   groups: [{
+    name: 'seamless-leases',
+    interval: durations.interval(config, config.evaluation_interval),
+    rules: [{ record: promql.lease.recorded_name, expr: promql.lease.live }],
+  }, {
     name: 'seamless-backfill',
     interval: durations.interval(config, config.evaluation_interval),
     rules: [
@@ -26,19 +25,7 @@ function(config) {
         name: 'SeamlessBackfillStuckLease',
         severity: 'critical',
         pending: durations.pending(config, config.stuck_for),
-        // The right side sees what happened between two evaluations: a lease that reached the ratio
-        // there, if only for one scrape, starts anew.
-        expr: |||
-          (
-          %(live)s
-          ) < %(stuck)s
-          unless
-          %(reached)s >= %(stuck)s
-        ||| % {
-          live: live,
-          stuck: stuck,
-          reached: promql.lease.highest(window(config.evaluation_interval)),
-        },
+        expr: promql.lease.under(promql.lease.live),
         summary: 'Backfill lease of {{ $labels.node_id }} is stuck at {{ $value | humanizePercentage }}',
         description: |||
           Lease %s (node {{ $labels.node_id }}, interval {{ $labels.interval }}) has stayed under %g %% for %s; it is at
@@ -51,24 +38,7 @@ function(config) {
       alerts.alert({
         name: 'SeamlessBackfillStaleClaim',
         severity: 'warning',
-        // No worker's value moved, and the lease is no further than it was: a lease that changes
-        // hands and goes on from a higher ratio has made progress.
-        expr: |||
-          (
-          %(live)s
-          ) < 1
-          and
-          %(changes)s == 0
-          unless
-          %(now)s > %(before)s
-          and
-          %(before)s
-        ||| % {
-          live: live,
-          changes: promql.lease.changes(window(config.stale_claim_window)),
-          now: 'max by (%s) (backfill_completion_ratio)' % promql.lease.by,
-          before: promql.lease.before(window(config.stale_claim_window)),
-        },
+        expr: promql.lease.stale(promql.lease.live),
         summary: 'Backfill lease of {{ $labels.node_id }} has made no progress for %s' % config.stale_claim_window,
         description: |||
           Lease %s (node {{ $labels.node_id }}, interval {{ $labels.interval }}) has stood at {{ $value | humanizePercentage }}

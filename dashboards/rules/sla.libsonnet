@@ -15,7 +15,7 @@ function(config) {
   local quantile_window = window(config.quantile_window),
   local percentile = 'p%g' % (config.quantile * 100),
   local budget(phase) = config[phase + '_budget'],
-  local error_budget = std.round((1 - config.slo_objective) * 1e9) / 1e9,
+  local error_budget = promql.error_budget,
 
   local above(phase, threshold) = promql.any_above(
     promql.quantiles(config.quantile, family, ['phase'], quantile_window, ['phase="%s"' % phase]), threshold
@@ -42,7 +42,7 @@ function(config) {
     ||| % [percentile, phase, budget(phase), config.degraded_for],
     detail: worst_nodes(phase),
     dashboard: 'sla',
-    variables: ['phase'],
+    variables: [],
   }),
 
   local approaching(phase) = alerts.alert({
@@ -57,7 +57,7 @@ function(config) {
     ||| % [percentile, phase, config.budget_warning_share * 100, budget(phase)],
     detail: worst_nodes(phase),
     dashboard: 'sla',
-    variables: ['phase'],
+    variables: [],
   }),
 
   local burn(rate) = alerts.alert({
@@ -101,7 +101,8 @@ function(config) {
   // An edge, so that the share of requests within budget is exact; below the top, so that a quantile can
   // exceed it.
   local buckets = schema.families[family].buckets,
-  assert std.all([std.member(buckets, budget(phase)) && budget(phase) < buckets[std.length(buckets) - 1] for phase in phases]) :
+  local reachable(budget) = std.member(buckets, budget) && budget < buckets[std.length(buckets) - 1],
+  assert [phase for phase in phases if !reachable(budget(phase))] == [] :
          'every budget must be an edge of the buckets of %s, below the top one' % family,
 
   // The windows of the burn rates, short ones often, long ones rarely; the objective's own is for the

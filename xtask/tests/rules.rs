@@ -1,5 +1,11 @@
 //! The shipped rules and routes, judged by Prometheus's and Alertmanager's own tools.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -9,11 +9,13 @@ mod overrides;
 mod schema;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 pub use files::FileSet;
 pub use overrides::Override;
@@ -81,6 +83,13 @@ fn rendered(root: &Path, overrides: &[Override]) -> anyhow::Result<FileSet> {
         "alert_rules.yml",
         yaml::rule_file(&evaluate(root, RULES, overrides)?)?,
     );
+    let dashboards = evaluate(root, "mixin.grafanaDashboards", overrides)?;
+    let dashboards: BTreeMap<String, Value> =
+        serde_json::from_str(&dashboards).context("the rendered dashboards")?;
+    for (name, dashboard) in dashboards {
+        let text = serde_json::to_string_pretty(&dashboard)? + "\n";
+        files.add(format!("dashboards/rendered/{name}"), text);
+    }
     if overrides.is_empty() {
         files.extend(schema::file());
     }

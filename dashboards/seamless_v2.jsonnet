@@ -1,0 +1,3 @@
+// All three dashboards, by file name:
+//   jsonnet -m rendered dashboards/seamless_v2.jsonnet
+(import 'mixin.libsonnet').grafanaDashboards
