@@ -14,7 +14,7 @@ use super::{Release, output, run_tool};
 
 const MAINTAINER: &str = "seamless-ops maintainers <seamless-ops@example.com>";
 
-/// Its folder on an installed system, which the administrator owns.
+/// The service's settings on an installed system, which the administrator owns.
 const DEFAULTS: &str = "etc/default/seamless-health-check";
 
 const POSTINST: &str = "\
@@ -138,7 +138,7 @@ Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: seamless-ops
 
 Files: *
-Copyright: the seamless-ops authors
+Copyright: 2026 the seamless-ops authors
 License: Expat or Apache-2.0
 
 License: Expat

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 pub use consistency::faults;
-pub use page::{Block, Heading, Page};
+pub use page::{Block, Command, Heading, Label, Link, Page};
 
 /// Arguments of `cargo xtask docs`.
 #[derive(clap::Args)]

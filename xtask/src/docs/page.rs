@@ -41,6 +41,8 @@ pub struct Block {
     pub line: usize,
     /// The index of the heading above it in [`Page::headings`].
     pub heading: Option<usize>,
+    /// The index of the label above it in [`Page::labels`].
+    pub label: Option<usize>,
 }
 
 /// A link.
@@ -61,6 +63,17 @@ pub struct Label {
     pub heading: Option<usize>,
 }
 
+/// A command that the reader is told to type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command<'p> {
+    /// The command, in one line.
+    pub text: String,
+    /// The anchor of the heading above it.
+    pub anchor: &'p str,
+    /// The label above it in the same section; empty if there is none.
+    pub label: &'p str,
+}
+
 impl Page {
     /// Reads a page.
     #[must_use]
@@ -78,6 +91,24 @@ impl Page {
     #[must_use]
     pub fn has(&self, anchor: &str) -> bool {
         self.headings.iter().any(|heading| heading.anchor == anchor)
+    }
+
+    /// What the `sh` blocks say to type, in order. A line that ends in a backslash goes on in the next.
+    pub fn commands(&self) -> impl Iterator<Item = Command<'_>> {
+        let blocks = self.blocks.iter().filter(|block| block.language == "sh");
+        blocks.flat_map(|block| {
+            let text = block.text.replace("\\\n", " ");
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.into_iter().map(|text| Command {
+                text,
+                anchor: self.place(block.heading),
+                label: block
+                    .label
+                    .and_then(|index| self.labels.get(index))
+                    .filter(|label| label.heading == block.heading)
+                    .map_or("", |label| &label.text),
+            })
+        })
     }
 
     /// The anchor of the heading with that index, for messages.
@@ -135,6 +166,7 @@ impl Page {
                     text: String::new(),
                     line: line(),
                     heading,
+                    label: self.labels.len().checked_sub(1),
                 });
             }
             Event::End(TagEnd::CodeBlock) => reading.in_block = false,
@@ -207,6 +239,8 @@ mod tests {
 
 ```sh
 echo 1
+echo 2 \\
+  3
 ```
 ";
 
@@ -220,9 +254,16 @@ echo 1
             .collect();
         assert_eq!(headings, [(1, "top-page", 1), (2, "given", 5)]);
         assert_eq!(page.blocks[0].language, "sh");
-        assert_eq!(page.blocks[0].text, "echo 1\n");
+        assert_eq!(page.blocks[0].text, "echo 1\necho 2 \\\n  3\n");
         assert_eq!(page.place(page.blocks[0].heading), "given");
         assert_eq!(page.links[0].target, "other.md#x");
         assert_eq!(page.labels[0].text, "Meaning.");
+        let commands: Vec<_> = page.commands().collect();
+        assert_eq!(commands[0].text, "echo 1");
+        assert_eq!(commands[1].text, "echo 2    3");
+        assert_eq!(
+            (commands[1].anchor, commands[1].label),
+            ("given", "Meaning.")
+        );
     }
 }
