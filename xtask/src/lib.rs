@@ -2,6 +2,8 @@
 //!
 //! Nothing here is part of the shipped programs.
 
+pub mod dist;
+pub mod docs;
 pub mod drill;
 pub mod install;
 pub mod render;

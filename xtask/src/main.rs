@@ -16,6 +16,10 @@ struct Args {
 enum Command {
     /// Render the alert rules and dashboards from their jsonnet sources.
     Render(xtask::render::Args),
+    /// Build the release: tarball, Debian package, Kubernetes manifests.
+    Dist(xtask::dist::Args),
+    /// Generate the reference pages, man pages and completions, and check what the documents say.
+    Docs(xtask::docs::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
     Drill(xtask::drill::Args),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
@@ -25,6 +29,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Render(args) => xtask::render::run(&args),
+        Command::Dist(args) => xtask::dist::run(&args),
+        Command::Docs(args) => xtask::docs::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
         Command::Test(args) => xtask::test::run(&args),
     };

@@ -43,6 +43,10 @@ const CHECKS: &[Check] = &[
         command: &["cargo", "xtask", "render", "--check"],
     },
     Check {
+        name: "documents",
+        command: &["cargo", "xtask", "docs", "--check"],
+    },
+    Check {
         name: "lint",
         command: &["cargo", "xtask", "lint"],
     },

@@ -9,7 +9,7 @@ mod incident;
 mod outage;
 mod pace;
 mod page;
-mod programs;
+pub(crate) mod programs;
 mod report;
 mod samples;
 mod scenario;

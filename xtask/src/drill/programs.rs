@@ -14,10 +14,10 @@ use super::timeline::Wait;
 
 /// The built programs' files.
 #[derive(Debug)]
-pub(super) struct Programs {
-    pub(super) inject: PathBuf,
-    pub(super) recover: PathBuf,
-    pub(super) health: PathBuf,
+pub(crate) struct Programs {
+    pub(crate) inject: PathBuf,
+    pub(crate) recover: PathBuf,
+    pub(crate) health: PathBuf,
 }
 
 const NAMES: [&str; 3] = [
@@ -41,7 +41,7 @@ pub(super) struct Ran {
 
 impl Programs {
     /// Builds them with that profile and asks cargo where they are.
-    pub(super) fn build(profile: &str) -> Result<Self> {
+    pub(crate) fn build(profile: &str) -> Result<Self> {
         crate::say(&format!("building the programs ({profile} profile)"));
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--locked", "--profile", profile]);
@@ -73,7 +73,7 @@ impl Programs {
     }
 
     /// The programs in a folder.
-    pub(super) fn found_in(folder: &Path) -> Result<Self> {
+    pub(crate) fn found_in(folder: &Path) -> Result<Self> {
         Self::from(|name| {
             folder
                 .join(name)

@@ -92,7 +92,8 @@ impl FileSet {
                 .with_context(|| format!("cannot list {}", folder.display()))?;
             for entry in entries {
                 let path = folder.join(entry?.file_name());
-                if !self.files.contains_key(&path) {
+                // A folder that holds one of the files is none of the stale ones.
+                if !self.files.keys().any(|file| file.starts_with(&path)) {
                     stale.push(path);
                 }
             }

@@ -1,0 +1,54 @@
+complete -c inject-sla-violation -l duration -d 'What each observation records, in seconds or as a duration' -r
+complete -c inject-sla-violation -l repetitions -d 'Observations per phase and per step' -r
+complete -c inject-sla-violation -l phase -d 'Phase to observe; repeatable, by default all' -r -f -a "storage_wait\t''
+backfill_wait\t''
+live_wait\t''
+total\t''"
+complete -c inject-sla-violation -l interval -d 'Value of the label interval, in seconds' -r
+complete -c inject-sla-violation -l world-id -d 'Value of the label world_id' -r
+complete -c inject-sla-violation -l scenario -d 'What goes wrong; repeatable' -r -f -a "sla\t'Requests take longer than their phase\'s budget'
+stuck-lease\t'A backfill lease creeps along under half of its window'
+stale-claim\t'A claimed lease makes no progress at all'
+conformance\t'Conformance flags and schema warnings surge'
+staleness\t'The live feed falls behind'
+coverage\t'Less is served than was asked for'
+gap-repair\t'Missing windows take long to heal'
+rate-limit\t'A rate limiter runs dry and drops requests'
+artifact\t'Artifacts are published slowly, and their fingerprints collide'
+domain-gate\t'Domain gates answer HOLD and PARTIAL_FILL'
+healthy\t'Nothing: every family moves within its limits'
+all\t'Everything at once'"
+complete -c inject-sla-violation -l nodes -d 'Copies of every series under further node ids' -r
+complete -c inject-sla-violation -l worlds -d 'Copies of every series under further world ids' -r
+complete -c inject-sla-violation -l seed -d 'Makes everything that is random the same in every run, the drill\'s id included' -r
+complete -c inject-sla-violation -l drill-id -d 'Value of the label drill [default: generated]' -r
+complete -c inject-sla-violation -l write-to -d 'Write the exposition to a file, atomically; - is stdout. With --hold, again with every step' -r -F
+complete -c inject-sla-violation -l serve -d 'Serve /metrics; the default host is 127.0.0.1, port 0 picks a free one' -r
+complete -c inject-sla-violation -l file-sd -d 'Announce --serve to Prometheus in a file-based service discovery file, removed at exit' -r -F
+complete -c inject-sla-violation -l push-gateway -d 'Push each step to a Pushgateway, as a group of its own that is deleted at the end' -r
+complete -c inject-sla-violation -l remote-write -d 'Send each step by Prometheus remote write' -r
+complete -c inject-sla-violation -l hold -d 'How long the drill lasts [default: 60s, or --within with --expect-alert]' -r
+complete -c inject-sla-violation -l step -d 'How often counters advance' -r
+complete -c inject-sla-violation -l recover-after -d 'After how long the series turn healthy, so that alerts resolve' -r
+complete -c inject-sla-violation -l expect-alert -d 'Wait until this alert has fired for this drill\'s series, and with --recover-after until it has resolved; repeatable; needs --prometheus-url' -r
+complete -c inject-sla-violation -l within -d 'How long to wait for that' -r
+complete -c inject-sla-violation -l rules -d 'Rule file to foretell alerts from, instead of what Prometheus has loaded' -r -F
+complete -c inject-sla-violation -l output -d 'Format of the report' -r -f -a "text\t'For people'
+json\t'One JSON document'"
+complete -c inject-sla-violation -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c inject-sla-violation -l prometheus-url -d 'Base URL of Prometheus, path prefix included [env: QMTL_PROMETHEUS_URL]' -r
+complete -c inject-sla-violation -l alertmanager-url -d 'Base URL of Alertmanager, path prefix included [env: QMTL_ALERTMANAGER_URL]' -r
+complete -c inject-sla-violation -l config -d 'Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one' -r -F
+complete -c inject-sla-violation -l timeout -d 'Timeout of one request, from connecting to the last byte' -r
+complete -c inject-sla-violation -l deadline -d 'Deadline of the whole run' -r
+complete -c inject-sla-violation -l header -d 'Header for the main endpoint, such as \'X-Scope-OrgID: tenant-1\'; repeatable. A prefix coordinator=, prometheus= or alertmanager= names another endpoint' -r
+complete -c inject-sla-violation -l bearer-token-file -d 'File whose first line is the bearer token for the main endpoint; a prefix names another, as with --header [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]' -r
+complete -c inject-sla-violation -l ca-cert -d 'PEM file of authorities to trust beside those of the system' -r -F
+complete -c inject-sla-violation -l client-cert -d 'PEM file of the client\'s certificate, for the main endpoint' -r -F
+complete -c inject-sla-violation -l client-key -d 'PEM file of the client certificate\'s key' -r -F
+complete -c inject-sla-violation -l dry-run -d 'Print the plan, and write, serve and contact nothing (but read the rules of a given Prometheus)'
+complete -c inject-sla-violation -s q -l quiet -d 'Print the result only when the exit code is not 0, and no progress'
+complete -c inject-sla-violation -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c inject-sla-violation -s V -l version -d 'Print version'

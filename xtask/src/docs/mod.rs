@@ -1,0 +1,54 @@
+//! `cargo xtask docs`: the generated reference, and what the written pages must keep.
+//!
+//! Owns `docs/reference/` and the rules that hold the pages together: both languages, anchors, links,
+//! alerts. It writes no page by hand and changes none that a person wrote.
+
+mod consistency;
+mod page;
+pub mod programs;
+mod reference;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+pub use consistency::faults;
+pub use page::{Block, Command, Heading, Label, Link, Page};
+
+/// Arguments of `cargo xtask docs`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Write nothing; fail if a generated file differs, or the pages contradict each other.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Generates, or compares, and checks the written pages.
+///
+/// # Errors
+/// Files that cannot be read or written.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let root = crate::root();
+    let mut out = std::io::stdout().lock();
+    let mut faults = Vec::new();
+    if args.check {
+        faults = reference::files()?.drift(&root)?;
+        if !faults.is_empty() {
+            faults.push("run `cargo xtask docs` and commit the result".to_owned());
+        }
+    } else {
+        for path in reference::files()?.write(&root)? {
+            writeln!(out, "{}", path.display())?;
+        }
+    }
+    faults.extend(consistency::faults(&root)?);
+    for fault in &faults {
+        writeln!(out, "{fault}")?;
+    }
+    if !faults.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    writeln!(out, "the documents are up to date and hold together")?;
+    Ok(ExitCode::SUCCESS)
+}

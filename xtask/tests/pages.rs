@@ -1,0 +1,372 @@
+//! The pages' commands, typed on real servers, and a reader's walk through the runbook.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
+use seamless_lab::pager::Pager;
+use seamless_lab::runtime::{Misbehaviour, Runtime};
+use seamless_lab::servers::{Alertmanager, Prometheus};
+use seamless_lab::wait_for;
+use tempfile::TempDir;
+use xtask::docs::Page;
+use xtask::render::Override;
+
+const PROGRAMS: [&str; 3] = [
+    "inject-sla-violation",
+    "lease-recover",
+    "seamless-health-check",
+];
+const RUNBOOK: &str = "docs/runbook.md";
+const FIRST_LOOK: &str = "First look.";
+const REMEDY: &str = "Remedy.";
+const WORKED: &str = "How to see that it worked.";
+const TEN_MINUTES_MS: i64 = 600_000;
+/// The longest that anything is waited for on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// Windows and `for` of ten minutes pass in twenty seconds.
+const TIME_SCALE: f64 = 1.0 / 30.0;
+
+/// Real servers with the shipped rules and routes, a runtime and a coordinator, and what a reader's shell
+/// knows of them.
+struct Lab {
+    prometheus: Prometheus,
+    runtime: Runtime,
+    coordinator: Coordinator,
+    environment: BTreeMap<String, String>,
+    dir: TempDir,
+    _alertmanager: Alertmanager,
+    _pager: Pager,
+}
+
+/// How a command ended and what it said.
+struct Ran {
+    status: ExitStatus,
+    said: String,
+}
+
+impl Lab {
+    fn start(time_scale: f64) -> Self {
+        let root = xtask::root();
+        let dir = TempDir::with_prefix("seamless-pages-").unwrap();
+        let pager = Pager::start().unwrap();
+        let coordinator = Coordinator::start().unwrap();
+        let runtime = Runtime::builder()
+            .coordinator(coordinator.url())
+            .start()
+            .unwrap();
+        // The pages check the files where they lie.
+        let routes = fs::read_to_string(root.join("alertmanager.yml")).unwrap();
+        fs::write(dir.path().join("alertmanager.yml"), &routes).unwrap();
+        let routes = routes
+            .replace("/etc/alertmanager/secrets/", "")
+            .replace(
+                "https://events.pagerduty.com/v2/enqueue",
+                &pager.pagerduty_url(),
+            )
+            .replace(
+                "https://deadmansswitch.example.com/seamless",
+                &pager.webhook_url("watchdog"),
+            );
+        assert!(
+            !routes.contains("https://"),
+            "a route leads outside: {routes}"
+        );
+        let alertmanager = Alertmanager::builder()
+            .config(routes)
+            .file("slack_api_url", pager.slack_url("slack"))
+            .file("pagerduty_routing_key", "a-routing-key")
+            .start()
+            .unwrap();
+        let rules = xtask::render::rules(&[Override::new("time_scale", time_scale)]).unwrap();
+        let prometheus = Prometheus::builder()
+            .scrape_interval(Duration::from_secs(1))
+            .scrape("seamless", [runtime.address()])
+            .rules(rules)
+            .alertmanager(alertmanager.address())
+            .start()
+            .unwrap();
+
+        // What the runbook says to export, with the lab's endpoints for those of a site.
+        let page = page(RUNBOOK);
+        let mut environment: BTreeMap<String, String> = page
+            .commands()
+            .filter(|command| command.anchor == "before-you-start")
+            .flat_map(|command| exports(&command.text))
+            .collect();
+        for (name, value) in [
+            ("QMTL_SEAMLESS_COORDINATOR_URL", coordinator.url()),
+            ("QMTL_PROMETHEUS_URL", prometheus.url()),
+            ("QMTL_ALERTMANAGER_URL", alertmanager.url()),
+            ("SEAMLESS_METRICS_URL", runtime.metrics_url()),
+        ] {
+            let written = environment.insert(name.to_owned(), value);
+            assert!(
+                written.is_some(),
+                "the runbook does not say to export {name}"
+            );
+        }
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", programs().display());
+        environment.insert("PATH".to_owned(), path);
+        let lab = Self {
+            prometheus,
+            runtime,
+            coordinator,
+            environment,
+            dir,
+            _alertmanager: alertmanager,
+            _pager: pager,
+        };
+        lab.wait("every family to be scraped twice", || {
+            let samples = lab.query("min(count_over_time(live_staleness_seconds[1m]))");
+            samples.first().filter(|count| **count >= 2.0).map(|_| ())
+        });
+        lab
+    }
+
+    fn query(&self, expression: &str) -> Vec<f64> {
+        let samples = self.prometheus.query(expression).unwrap();
+        samples.iter().map(|sample| sample.value).collect()
+    }
+
+    fn wait<T>(&self, what: &str, probe: impl FnMut() -> Option<T>) -> T {
+        wait_for(PATIENCE, what, probe).unwrap()
+    }
+
+    /// Types a command into a shell that stops at an unset variable.
+    fn types(&self, command: &str) -> Ran {
+        let output = fs::File::create(self.dir.path().join("said")).unwrap();
+        let mut child = Command::new("bash")
+            .args(["-u", "-o", "pipefail", "-c", command])
+            .envs(&self.environment)
+            .env_remove("RUST_BACKTRACE")
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let ended = wait_for(PATIENCE, command, || child.try_wait().unwrap());
+        let said = fs::read(self.dir.path().join("said")).unwrap();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let Ok(status) = ended else {
+            let _ = child.kill();
+            panic!("`{command}` does not end; it said:\n{said}");
+        };
+        Ran { status, said }
+    }
+
+    /// Types a command of the runbook and judges how it ended: a look may find something bad, everything
+    /// else has to succeed.
+    fn follows(&self, command: &xtask::docs::Command<'_>) -> String {
+        let ran = self.types(&command.text);
+        let looks = command.text.starts_with("seamless-health-check") && command.label != WORKED;
+        let fine = match ran.status.code() {
+            Some(0) => true,
+            Some(1) => looks,
+            _ => false,
+        };
+        assert!(
+            fine,
+            "{}, {}: `{}` ended with {}:\n{}",
+            command.anchor, command.label, command.text, ran.status, ran.said
+        );
+        ran.said
+    }
+
+    /// A lease of the reader's node whose worker died a quarter of an hour ago.
+    fn stick(&self) -> Lease {
+        let now = now_ms();
+        let lease = Lease::new(
+            format!("{}:60:1700:{now}:world-1:", self.environment["NODE"]),
+            format!("token-{now}"),
+            now + TEN_MINUTES_MS,
+        )
+        .ratio(0.2)
+        .claimed_earlier(3 * TEN_MINUTES_MS)
+        .worker("worker-dead");
+        self.coordinator.insert(lease.clone());
+        lease
+    }
+
+    /// Whether the coordinator has ended that lease.
+    fn ended(&self, token: &str) -> bool {
+        let ended = self.coordinator.ended();
+        ended.iter().any(|ended| ended.lease.token == token)
+    }
+
+    /// Waits until that alert fires, and returns its labels.
+    fn fires(&self, name: &str) -> BTreeMap<String, String> {
+        self.wait(&format!("{name} to fire"), || {
+            let alerts = self.prometheus.alerts().unwrap();
+            let alert = alerts
+                .into_iter()
+                .find(|alert| alert["labels"]["alertname"] == name && alert["state"] == "firing")?;
+            serde_json::from_value(alert["labels"].clone()).unwrap()
+        })
+    }
+
+    fn is_over(&self, name: &str) {
+        self.wait(&format!("{name} to be over"), || {
+            let alerts = self.prometheus.alerts().unwrap();
+            let firing = alerts
+                .iter()
+                .any(|alert| alert["labels"]["alertname"] == name);
+            (!firing).then_some(())
+        });
+    }
+
+    /// The reader copies the labels of the alert.
+    fn copy_labels(&mut self, labels: &BTreeMap<String, String>) {
+        for (variable, label) in [
+            ("NODE", "node_id"),
+            ("INTERVAL", "interval"),
+            ("WORLD", "world_id"),
+            ("PHASE", "phase"),
+        ] {
+            if let Some(value) = labels.get(label) {
+                self.environment.insert(variable.to_owned(), value.clone());
+            }
+        }
+    }
+
+    /// Types everything that a section says under that label.
+    fn section(&self, page: &Page, name: &str, label: &str) -> Vec<String> {
+        let anchor = name.to_lowercase();
+        let commands = page.commands();
+        let said: Vec<String> = commands
+            .filter(|command| command.anchor == anchor && command.label == label)
+            .map(|command| self.follows(&command))
+            .collect();
+        assert!(
+            !said.is_empty(),
+            "{name} says nothing to type under {label}"
+        );
+        said
+    }
+}
+
+/// The folder of the built programs.
+fn programs() -> PathBuf {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--locked"]).current_dir(xtask::root());
+    for name in PROGRAMS {
+        build.args(["--package", name]);
+    }
+    assert!(
+        build.status().unwrap().success(),
+        "the programs do not build"
+    );
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap().to_path_buf();
+    for name in PROGRAMS {
+        assert!(folder.join(name).exists(), "{name} is not in {folder:?}");
+    }
+    folder
+}
+
+fn page(path: &str) -> Page {
+    Page::parse(&fs::read_to_string(xtask::root().join(path)).unwrap())
+}
+
+/// The assignments of `export A=b C=d`.
+fn exports(command: &str) -> Vec<(String, String)> {
+    let Some(assignments) = command.strip_prefix("export ") else {
+        panic!("`{command}` is no export");
+    };
+    let assignment = assignments.split_whitespace();
+    assignment
+        .map(|assignment| assignment.split_once('=').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_command_of_the_pages_runs() {
+    // Slow enough that nothing fires but the watchdog.
+    let lab = Lab::start(1.0);
+    let mut typed = 0;
+    for path in [RUNBOOK, "docs/monitoring.md"] {
+        let page = page(path);
+        for command in page.commands() {
+            if command.anchor == "before-you-start" {
+                continue;
+            }
+            let recovers = command.text.contains("--stuck") && command.text.contains("--yes");
+            let lease = recovers.then(|| lab.stick());
+            let said = lab.follows(&command);
+            if let Some(lease) = lease {
+                assert!(lab.ended(&lease.token), "{}: {said}", command.text);
+            }
+            typed += 1;
+        }
+    }
+    assert!(typed > 40, "only {typed} commands were found");
+    let report = lab.dir.path().join("seamless-health.json");
+    assert!(
+        Path::new(&report).exists(),
+        "the health report was not kept"
+    );
+}
+
+#[test]
+fn a_reader_gets_from_the_degraded_sla_to_green() {
+    let mut lab = Lab::start(TIME_SCALE);
+    let page = page(RUNBOOK);
+    lab.runtime.misbehave(Misbehaviour::SlowStorage);
+    let labels = lab.fires("SeamlessSla99thDegraded");
+    lab.copy_labels(&labels);
+    lab.section(&page, "SeamlessSla99thDegraded", FIRST_LOOK);
+    lab.section(&page, "SeamlessSla99thDegraded", REMEDY);
+    // The remedy for a slow store: it is failed over.
+    lab.runtime.heal();
+    lab.is_over("SeamlessSla99thDegraded");
+    lab.section(&page, "SeamlessSla99thDegraded", WORKED);
+}
+
+#[test]
+fn a_reader_gets_from_the_stuck_lease_to_green() {
+    let mut lab = Lab::start(TIME_SCALE);
+    let page = page(RUNBOOK);
+    lab.runtime.misbehave(Misbehaviour::DeadWorker);
+    let labels = lab.fires("SeamlessBackfillStuckLease");
+    lab.copy_labels(&labels);
+    // On the wall clock the worker died ten minutes ago, not twenty seconds.
+    let key = &labels["lease_key"];
+    let token = lab.coordinator.with_table(|table| {
+        let lease = table.remove(key).unwrap();
+        let token = lease.token.clone();
+        table.insert(lease.claimed_earlier(2 * TEN_MINUTES_MS));
+        token
+    });
+    let seen = lab.section(&page, "SeamlessBackfillStuckLease", FIRST_LOOK);
+    assert!(seen[0].contains("worker-1"), "{}", seen[0]);
+    let done = lab.section(&page, "SeamlessBackfillStuckLease", REMEDY);
+    assert!(lab.ended(&token), "{done:?}");
+    // The dead worker is replaced, and the next one works its way past half.
+    lab.runtime.heal();
+    lab.section(&page, "SeamlessBackfillStuckLease", WORKED);
+    lab.is_over("SeamlessBackfillStuckLease");
+}
+
+#[test]
+fn a_reader_gets_from_the_flag_spike_to_green() {
+    let mut lab = Lab::start(TIME_SCALE);
+    let page = page(RUNBOOK);
+    lab.runtime.misbehave(Misbehaviour::BadData);
+    let labels = lab.fires("SeamlessConformanceFlagSpike");
+    lab.copy_labels(&labels);
+    let seen = lab.section(&page, "SeamlessConformanceFlagSpike", FIRST_LOOK);
+    assert!(seen[0].contains("flag_type"), "{}", seen[0]);
+    lab.section(&page, "SeamlessConformanceFlagSpike", REMEDY);
+    // The remedy at the source: the upstream release is rolled back.
+    lab.runtime.heal();
+    lab.is_over("SeamlessConformanceFlagSpike");
+    lab.section(&page, "SeamlessConformanceFlagSpike", WORKED);
+}
