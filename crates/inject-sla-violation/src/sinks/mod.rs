@@ -145,7 +145,8 @@ fn settled(
     answer: Result<Answer, Failure>,
 ) -> Result<(), SinkError> {
     let (problem, lasting) = match answer {
-        Ok(answer) if answer.is_success() => return Ok(()),
+        // A login page in the way of a receiver answers 200, too.
+        Ok(answer) if answer.is_success() && !answer.looks_like_html() => return Ok(()),
         Ok(answer) => {
             let words = answer.detail().or_else(|| plain_words(&answer));
             let problem = match words {
