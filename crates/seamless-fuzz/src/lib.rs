@@ -16,6 +16,7 @@
 #![expect(clippy::panic, reason = "a broken promise stops the fuzzer")]
 
 mod answers;
+mod exposition;
 mod files;
 mod specs;
 
@@ -29,7 +30,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target {
         name: "lease_spec",
         run: specs::lease_spec,
@@ -49,6 +50,10 @@ pub const TARGETS: [Target; 6] = [
     Target {
         name: "configuration",
         run: files::configuration,
+    },
+    Target {
+        name: "exposition",
+        run: exposition::exposition,
     },
     Target {
         name: "rule_file",

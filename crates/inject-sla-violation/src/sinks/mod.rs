@@ -194,5 +194,6 @@ fn plain_words(answer: &Answer) -> Option<String> {
     }
     let text = String::from_utf8_lossy(&answer.body);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    Some(line.chars().filter(|c| !c.is_control()).take(300).collect())
+    // Quoted: a server may repeat the credentials that it was sent.
+    Some(answer.quoted(line))
 }

@@ -18,6 +18,10 @@ use super::message::{Answer, Body, Call};
 /// A `Retry-After` beyond this is reported instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 const MAX_RETRIES: usize = 3;
+/// A thread that was blocked (a person was asked, a long answer was read) has not seen yet which kept
+/// connections the server closed, and what is sent on one of those would count as lost. The first turn
+/// polls the sockets, the second lets the connections' tasks run, the third comes after them.
+const TURNS_TO_NOTICE_CLOSED: usize = 3;
 
 /// Certificate files, in PEM.
 #[derive(Debug, Clone, Default)]
@@ -277,6 +281,9 @@ impl HttpClient {
             .build()
             .map_err(|error| Fault::NotConnected(error.without_url().to_string()))?;
         let secrets = secrets_of(&request, call.endpoint);
+        for _ in 0..TURNS_TO_NOTICE_CLOSED {
+            tokio::task::yield_now().await;
+        }
         let sent = tokio::time::timeout_at(bound.at, client.execute(request));
         let mut response = match sent.await {
             Err(_) => return Err(bound.passed(Stage::AwaitingAnswer)),
