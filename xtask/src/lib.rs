@@ -3,7 +3,9 @@
 //! Nothing here is part of the shipped programs.
 
 pub mod drill;
+pub mod grafana;
 pub mod install;
+pub mod lint;
 pub mod render;
 pub mod test;
 

@@ -16,6 +16,8 @@ struct Args {
 enum Command {
     /// Render the alert rules and dashboards from their jsonnet sources.
     Render(xtask::render::Args),
+    /// Hold rules, dashboards, rule tests, runbook and crates to the schema and to each other.
+    Lint(xtask::lint::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
     Drill(xtask::drill::Args),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
@@ -25,6 +27,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Render(args) => xtask::render::run(&args),
+        Command::Lint(args) => xtask::lint::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
         Command::Test(args) => xtask::test::run(&args),
     };
