@@ -16,6 +16,8 @@ struct Args {
 enum Command {
     /// Render the alert rules and dashboards from their jsonnet sources.
     Render(xtask::render::Args),
+    /// Hold rules, dashboards, rule tests, runbook and crates to the schema and to each other.
+    Lint(xtask::lint::Args),
     /// Build the release: tarball, Debian package, Kubernetes manifests.
     Dist(xtask::dist::Args),
     /// Generate the reference pages, man pages and completions, and check what the documents say.
@@ -29,6 +31,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Render(args) => xtask::render::run(&args),
+        Command::Lint(args) => xtask::lint::run(&args),
         Command::Dist(args) => xtask::dist::run(&args),
         Command::Docs(args) => xtask::docs::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
