@@ -142,6 +142,8 @@ fn faults_in_rules_are_found() {
         let mut subject = sound();
         assert!(subject.rules.contains(from), "nothing to plant in: {from}");
         subject.rules = subject.rules.replacen(from, to, 1);
+        // The fault is not theirs; without them it is found faster.
+        subject.dashboards.clear();
         let found = checks(&subject);
         assert!(
             found.contains(check),

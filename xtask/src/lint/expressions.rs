@@ -224,18 +224,13 @@ fn forms(place: &str, query: &Query, found: &mut Vec<Finding>) {
 }
 
 fn raw_counter(place: &str, selector: &Expr, above: &[&Expr], found: &mut Vec<Finding>) {
-    let families = Query::parse(&selector.to_string()).map(|query| {
-        query
-            .selectors()
-            .iter()
-            .flat_map(SeriesSelector::families)
-            .collect::<Vec<_>>()
-    });
-    // A native histogram is no counter that a person reads, its buckets and count are.
-    let counter = families
+    let selectors = SeriesSelector::all_in(selector);
+    let families: Vec<&Family> = selectors
         .iter()
-        .flatten()
-        .find(|family| family.kind == Kind::Counter);
+        .flat_map(SeriesSelector::families)
+        .collect();
+    // A native histogram is no counter that a person reads, its buckets and count are.
+    let counter = families.iter().find(|family| family.kind == Kind::Counter);
     let Some(family) = counter else { return };
     let rated = above.iter().any(|expr| {
         matches!(expr, Expr::Call(call) if matches!(call.func.name, "rate" | "irate" | "increase"))
@@ -277,11 +272,8 @@ fn aggregation(
             "an aggregation drops the label `drill`",
         ));
     }
-    let Ok(query) = Query::parse(&whole.to_string()) else {
-        return;
-    };
-    let families: Vec<&Family> = query
-        .selectors()
+    let selectors = SeriesSelector::all_in(whole);
+    let families: Vec<&Family> = selectors
         .iter()
         .flat_map(SeriesSelector::families)
         .collect();

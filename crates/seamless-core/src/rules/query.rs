@@ -109,15 +109,7 @@ impl Query {
     /// alternative.
     #[must_use]
     pub fn selectors(&self) -> Vec<SeriesSelector> {
-        let mut found = Vec::new();
-        walk(&self.tree, &mut |expr| match expr {
-            Expr::VectorSelector(vs) => found.extend(SeriesSelector::from_tree(vs, None)),
-            Expr::MatrixSelector(ms) => {
-                found.extend(SeriesSelector::from_tree(&ms.vs, Some(ms.range)));
-            }
-            _ => {}
-        });
-        found
+        SeriesSelector::all_in(&self.tree)
     }
 
     /// The selectors without which the expression returns nothing: all of them but those on the right of
@@ -230,6 +222,18 @@ impl SeriesSelector {
     /// The matchers on `label`.
     pub fn matchers_of<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a Matcher> {
         self.matchers.iter().filter(move |m| m.name == label)
+    }
+
+    /// Every selector in a part of an expression, from left to right.
+    #[must_use]
+    pub fn all_in(tree: &Expr) -> Vec<Self> {
+        let mut found = Vec::new();
+        walk(tree, &mut |expr| match expr {
+            Expr::VectorSelector(vs) => found.extend(Self::from_tree(vs, None)),
+            Expr::MatrixSelector(ms) => found.extend(Self::from_tree(&ms.vs, Some(ms.range))),
+            _ => {}
+        });
+        found
     }
 
     fn from_tree(vs: &VectorSelector, range: Option<Duration>) -> Vec<Self> {
