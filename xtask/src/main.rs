@@ -23,7 +23,7 @@ enum Command {
     /// Generate the reference pages, man pages and completions, and check what the documents say.
     Docs(xtask::docs::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
-    Drill(xtask::drill::Args),
+    Drill(Box<xtask::drill::Args>),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
     Test(xtask::test::Args),
 }
