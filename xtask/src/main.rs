@@ -25,7 +25,7 @@ enum Command {
     /// Hold rules, dashboards, rule tests, runbook and crates to the schema and to each other.
     Lint(xtask::lint::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
-    Drill(xtask::drill::Args),
+    Drill(Box<xtask::drill::Args>),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
     Test(xtask::test::Args),
 }
