@@ -83,7 +83,14 @@ impl Drill<'_> {
         let mut frame = Frame::first(&self.cast);
         let mut now = Picture::now(&self.cast, &frame);
         let given_rules = args.rules.as_deref().map(rulebook::from_file).transpose()?;
-        let opened = Sink::open(self.course, self.request, &connections.http, &now).await?;
+        let opened = Sink::open(
+            self.course,
+            self.request,
+            &connections.http,
+            &self.stop,
+            &now,
+        )
+        .await?;
         let mut sinks: Vec<Working> = opened.into_iter().map(Working::new).collect();
         self.announce(&sinks);
 

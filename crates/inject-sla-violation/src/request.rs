@@ -176,10 +176,12 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
         ))
         .into());
     }
-    let endpoint = |service, url: &Option<String>, flag| {
-        url.as_deref()
-            .map(|url| Endpoint::parse(service, url, flag))
-            .transpose()
+    // Where an alert is awaited, Prometheus is the endpoint that unnamed credentials are for.
+    let is_main = args.expect_alert.is_empty();
+    let endpoint = |service, url: &Option<String>, prefix| -> anyhow::Result<Option<Endpoint>> {
+        let Some(url) = url else { return Ok(None) };
+        let endpoint = Endpoint::parse(service, url, &format!("--{prefix}"))?;
+        seamless_cli::with_credentials_of(&args.http, prefix, is_main, endpoint).map(Some)
     };
     Ok(Delivery::Lasting(Box::new(Course {
         hold,
@@ -191,7 +193,7 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
             .as_deref()
             .map(|address| serve(address, args.file_sd.clone()))
             .transpose()?,
-        push_gateway: endpoint("Pushgateway", &args.push_gateway, "--push-gateway")?,
+        push_gateway: endpoint("Pushgateway", &args.push_gateway, "push-gateway")?,
         remote_write: endpoint(
             "remote-write receiver",
             &args.remote_write,

@@ -125,7 +125,7 @@ pub(crate) struct Towards(pub(crate) f64, pub(crate) f64);
 
 const SLOW: Motion = Motion::Observe {
     violating: Observed::Duration,
-    healthy: Observed::BudgetShare(0.1, 0.6),
+    healthy: Observed::BudgetShare(0.05, 0.3),
 };
 
 const fn feed(scenario: Scenario, family: &'static str, variety: Variety, motion: Motion) -> Feed {
@@ -328,6 +328,27 @@ mod tests {
                     | (schema::Kind::Gauge, Motion::Level { .. })
             );
             assert!(fits, "{}", feed.family);
+        }
+    }
+
+    #[test]
+    fn healthy_observations_keep_clear_of_every_budget() {
+        let Motion::Observe {
+            healthy: Observed::BudgetShare(_, share),
+            ..
+        } = SLOW
+        else {
+            panic!("{SLOW:?}");
+        };
+        for phase in Phase::ALL {
+            // A quantile is interpolated up to the top of the bucket that it falls into.
+            let slowest = share * phase.budget_seconds();
+            let shown = schema::SECONDS_BUCKETS
+                .iter()
+                .find(|bound| **bound >= slowest)
+                .unwrap();
+            let warning = schema::BUDGET_WARNING_SHARE * phase.budget_seconds();
+            assert!(*shown < warning, "{phase}: {shown}");
         }
     }
 

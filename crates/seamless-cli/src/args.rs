@@ -80,7 +80,8 @@ pub struct HttpArgs {
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     pub deadline: Option<Duration>,
     /// Header for the main endpoint, such as 'X-Scope-OrgID: tenant-1'; repeatable.
-    /// A prefix coordinator=, prometheus= or alertmanager= names another endpoint
+    /// A prefix coordinator=, prometheus=, alertmanager=, push-gateway= or remote-write= names another
+    /// endpoint
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
     /// File whose first line is the bearer token for the main endpoint; a prefix names another, as with

@@ -130,16 +130,46 @@ fn with_credentials(
     is_main: bool,
     endpoint: Endpoint,
 ) -> anyhow::Result<Endpoint> {
-    let mut endpoint = endpoint;
     let from_environment = service.token_file_variable().and_then(|name| {
         std::env::var(name)
             .ok()
             .filter(|path| !path.is_empty())
             .map(|path| (name, path))
     });
+    let prefix = match service {
+        Service::Coordinator => "coordinator",
+        Service::Prometheus => "prometheus",
+        Service::Alertmanager => "alertmanager",
+    };
+    authenticated(args, prefix, is_main, from_environment, endpoint)
+}
+
+/// Gives an endpoint that a flag of the program's own names what `--header`, `--bearer-token-file` and
+/// `--client-cert` hold for it: values with its `prefix` (`remote-write=…`), and those without one if it
+/// is the main endpoint.
+///
+/// # Errors
+/// A header or token file that cannot be used.
+pub fn with_credentials_of(
+    args: &HttpArgs,
+    prefix: &str,
+    is_main: bool,
+    endpoint: Endpoint,
+) -> anyhow::Result<Endpoint> {
+    authenticated(args, prefix, is_main, None, endpoint)
+}
+
+fn authenticated(
+    args: &HttpArgs,
+    prefix: &str,
+    is_main: bool,
+    from_environment: Option<(&'static str, String)>,
+    endpoint: Endpoint,
+) -> anyhow::Result<Endpoint> {
+    let mut endpoint = endpoint;
     let mine = |value: &'_ str| -> Option<String> {
         match prefixed(value) {
-            Some((named, rest)) => (named == service).then(|| rest.to_owned()),
+            Some((named, rest)) => (named == prefix).then(|| rest.to_owned()),
             None => is_main.then(|| value.to_owned()),
         }
     };
@@ -151,7 +181,7 @@ fn with_credentials(
     if files.len() > 1 {
         return Err(UsageError(format!(
             "--bearer-token-file is given twice for the {}",
-            service.name()
+            endpoint.service()
         ))
         .into());
     }
@@ -173,13 +203,17 @@ fn with_credentials(
     Ok(endpoint)
 }
 
-fn prefixed(value: &str) -> Option<(Service, &str)> {
-    let (prefix, rest) = value.split_once('=')?;
-    let service = match prefix {
-        "coordinator" => Service::Coordinator,
-        "prometheus" => Service::Prometheus,
-        "alertmanager" => Service::Alertmanager,
-        _ => return None,
-    };
-    Some((service, rest))
+/// The prefixes by which a value names its endpoint.
+const PREFIXES: [&str; 5] = [
+    "coordinator",
+    "prometheus",
+    "alertmanager",
+    "push-gateway",
+    "remote-write",
+];
+
+fn prefixed(value: &str) -> Option<(&str, &str)> {
+    value
+        .split_once('=')
+        .filter(|(prefix, _)| PREFIXES.contains(prefix))
 }

@@ -20,10 +20,11 @@ pub struct FileError {
 
 /// Writes `path` atomically: into a temporary file beside it, flushed to disk, then renamed over it.
 /// The file's permissions are kept; a new one is readable by all, for collectors that run as another
-/// user.
+/// user. A link keeps pointing where it does: what it points to is replaced.
 ///
 /// # Errors
-/// [`FileError`]; the temporary file is removed and the old file stays whole.
+/// [`FileError`]; the temporary file is removed and the old file stays whole. A device, a pipe or a
+/// socket is refused: a rename would put a file in its place.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -48,8 +49,13 @@ pub fn check_writable(path: &Path) -> Result<(), FileError> {
 }
 
 fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    if path.is_dir() {
-        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    match fs::metadata(path).map(|metadata| metadata.file_type()) {
+        Ok(kind) if kind.is_dir() => return Err(io::Error::from(io::ErrorKind::IsADirectory)),
+        Ok(kind) if !kind.is_file() => {
+            let reason = "it is a device, a pipe or a socket, not a file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
+        Ok(_) | Err(_) => {}
     }
     let Some(name) = path.file_name() else {
         return Err(io::Error::new(
@@ -60,6 +66,10 @@ fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let folder = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
+    if folder.is_some_and(|folder| !folder.exists()) {
+        let reason = "its folder does not exist";
+        return Err(io::Error::new(io::ErrorKind::NotFound, reason));
+    }
     let mut prefix = std::ffi::OsString::from(".");
     prefix.push(name);
     Builder::new()
@@ -70,6 +80,12 @@ fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
 }
 
 fn attempt(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    // A rename over a link would replace the link; what it points to is meant.
+    let path = &*if path.is_symlink() {
+        fs::canonicalize(path)?
+    } else {
+        path.to_owned()
+    };
     let mut temporary = temporary_beside(path)?;
     let mode = fs::metadata(path).map_or(0o644, |metadata| metadata.permissions().mode());
     {
@@ -113,6 +129,26 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         write_atomically(&path, |file| file.write_all(b"2")).unwrap();
         assert_eq!(mode(), 0o600);
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_a_link_is_followed() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(check_writable(&socket).is_err());
+        assert!(write_atomically(&socket, |file| file.write_all(b"x")).is_err());
+        assert!(!fs::metadata(&socket).unwrap().is_file());
+        drop(listening);
+
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        symlink(&file, &link).unwrap();
+        write_atomically(&link, |out| out.write_all(b"new")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
     }
 
     #[test]

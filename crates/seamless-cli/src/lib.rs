@@ -22,7 +22,7 @@ pub use args::{
 };
 pub use color::{ColorChoice, Palette};
 pub use confirm::{ConfirmError, confirm};
-pub use connect::{Connections, Wanted};
+pub use connect::{Connections, Wanted, with_credentials_of};
 pub use exit::{ExitStatus, UsageError};
 pub use file::{FileError, check_writable, write_atomically};
 pub use progress::Progress;

@@ -4,21 +4,24 @@
 //! VictoriaMetrics and node_exporter as child processes ([`servers`]), a backfill coordinator with real
 //! lease semantics ([`coordinator`]), a server that misbehaves byte by byte ([`faults`]), a receiver
 //! of pages ([`pager`]), and a runtime that exposes every family and misbehaves on command
-//! ([`runtime`]). Everything starts with a plain blocking call on a free port of 127.0.0.1 and
+//! ([`runtime`]); [`stack`] wires them together. Everything starts with a plain blocking call on a free port of 127.0.0.1 and
 //! ends when its value is dropped.
 //!
 //! It never touches a server that it did not start, and no shipped program depends on it.
 
 mod background;
+pub mod console;
 pub mod coordinator;
 pub mod faults;
 mod interrupt;
 pub mod pager;
 mod process;
 mod received;
+pub mod routes;
 pub mod runtime;
 pub mod servers;
 mod serving;
+pub mod stack;
 mod wait;
 
 pub use interrupt::Interrupt;

@@ -30,6 +30,18 @@ pub enum Service {
     Webhook,
 }
 
+impl Service {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PagerDuty => "PagerDuty",
+            Self::Slack => "Slack",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
 /// One notice, as it was sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
@@ -64,6 +76,20 @@ impl Notice {
             Service::PagerDuty => text(&self.payload["payload"]["summary"]),
             Service::Slack => self.attachment("title"),
             Service::Webhook => text(&self.payload["commonLabels"]["alertname"]),
+        }
+    }
+
+    /// What a person reads below the title.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self.service {
+            Service::PagerDuty => {
+                let details = &self.payload["payload"]["custom_details"];
+                let parts = [text(&details["firing"]), text(&details["resolved"])];
+                parts.join("\n").trim().to_owned()
+            }
+            Service::Slack => self.attachment("text"),
+            Service::Webhook => String::new(),
         }
     }
 

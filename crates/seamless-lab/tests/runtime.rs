@@ -178,7 +178,11 @@ fn every_misbehaviour_shows_and_heals() {
     runtime.misbehave(Misbehaviour::SlowStorage);
     grows("seamless_storage_wait_ms_sum");
     runtime.misbehave(Misbehaviour::LostMetrics);
-    assert!(!runtime.exposition().contains("coverage_ratio"));
+    assert!(
+        !runtime
+            .exposition()
+            .contains("seamless_conformance_warning")
+    );
     let all: BTreeSet<Misbehaviour> = runtime.misbehaviours().into_iter().collect();
     assert_eq!(all.len(), 5);
 
@@ -188,5 +192,9 @@ fn every_misbehaviour_shows_and_heals() {
         sum("live_staleness_seconds") < 4.0 * 45.0
     })
     .unwrap();
-    assert!(runtime.exposition().contains("coverage_ratio"));
+    assert!(
+        runtime
+            .exposition()
+            .contains("seamless_conformance_warning")
+    );
 }

@@ -23,7 +23,6 @@ const PROGRAM: Duration = Duration::from_secs(60);
 
 /// The stages, in order.
 pub(super) const STAGES: &[&str] = &[
-    "servers ready",
     "health check green",
     "violation injected",
     "SeamlessSla99thDegraded pending",
@@ -43,7 +42,7 @@ pub(super) const STAGES: &[&str] = &[
     "health check green again",
 ];
 
-/// Goes through the stages after the first.
+/// Goes through the stages.
 pub(super) fn rehearse(
     stack: &Stack,
     programs: &Programs,
@@ -51,7 +50,8 @@ pub(super) fn rehearse(
 ) -> Result<(), Missed> {
     let drill = Alert {
         name: DEGRADED,
-        label: ("drill", &stack.drill),
+        drill: &stack.drill,
+        label: None,
     };
     timeline.stage("health check green", |wait| healthy(stack, programs, wait))?;
 
@@ -65,7 +65,8 @@ pub(super) fn rehearse(
     })?;
     timeline.stage("SeamlessSla99thDegraded in Alertmanager", |wait| {
         wait.until(stack.noticing(), "Alertmanager to hold it", || {
-            Ok(stack.alertmanager_holds(drill)?.then_some(()))
+            let held = stack.held(drill)?;
+            Ok(held.iter().any(|state| state == "active").then_some(()))
         })?;
         Ok(Seen((), "active, with the drill's label".to_owned()))
     })?;
@@ -78,7 +79,8 @@ pub(super) fn rehearse(
     let lease = timeline.stage("worker dead, lease stuck", |wait| kill_worker(stack, wait))?;
     let stuck = Alert {
         name: STUCK,
-        label: ("lease_key", &lease.key),
+        drill: "",
+        label: Some(("lease_key", &lease.key)),
     };
     timeline.stage("SeamlessBackfillStuckLease pending", |wait| {
         reaches(stack, wait, stuck, "pending", minutes(1))
@@ -130,7 +132,7 @@ pub(super) fn rehearse(
         })?;
         Ok(Seen((), "PagerDuty and Slack were told".to_owned()))
     })?;
-    stack.runtime.heal();
+    stack.servers.runtime.heal();
     timeline.stage("health check green again", |wait| {
         healthy(stack, programs, wait)
     })
@@ -188,7 +190,7 @@ fn inject(stack: &Stack, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<Pr
         if died.is_some() {
             return Ok(Some(()));
         }
-        Ok((!stack.prometheus.query(&selector)?.is_empty()).then_some(()))
+        Ok((!stack.servers.prometheus.query(&selector)?.is_empty()).then_some(()))
     })?;
     if let Some(status) = died {
         bail!(
@@ -222,7 +224,7 @@ fn reaches(
 }
 
 /// Waits for a notice to `service` of which `is_it` holds.
-fn notified(
+pub(super) fn notified(
     stack: &Stack,
     wait: &Wait<'_>,
     service: Service,
@@ -231,7 +233,7 @@ fn notified(
 ) -> Result<Seen<Notice>> {
     let what = format!("the {what} at {service:?}");
     let notice = wait.until(stack.pace.within(minutes(6)), &what, || {
-        let mut notices = stack.pager.notices().into_iter();
+        let mut notices = stack.servers.pager.notices().into_iter();
         Ok(notices.find(|notice| notice.service == service && is_it(notice)))
     })?;
     let title = notice.title();
@@ -244,12 +246,12 @@ fn fires(notice: &Notice, alert: &str, detail: &str) -> bool {
 }
 
 /// Kills a worker and waits until its lease stands still.
-fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>> {
-    stack.runtime.misbehave(Misbehaviour::DeadWorker);
+pub(super) fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>> {
+    stack.servers.runtime.misbehave(Misbehaviour::DeadWorker);
     let mut last: Option<Lease> = None;
     let lease = wait.until(stack.noticing(), "its lease to stand still", || {
         std::thread::sleep(Duration::from_secs(2));
-        let held = stack.coordinator.leases();
+        let held = stack.servers.coordinator.leases();
         let now = held
             .into_iter()
             .find(|lease| lease.worker.as_deref() == Some("worker-1"));
@@ -300,6 +302,7 @@ fn recover(stack: &Stack, programs: &Programs, wait: &Wait<'_>, lease: &Lease) -
     ran.succeeded()?;
     let failed = Outcome::Failed(Some(REASON.to_owned()));
     let released = stack
+        .servers
         .coordinator
         .ended()
         .iter()

@@ -6,37 +6,51 @@
 //! and leaves nothing running.
 
 mod incident;
+mod outage;
 mod pace;
+mod page;
 pub(crate) mod programs;
 mod report;
-mod routes;
+mod samples;
+mod scenario;
 mod stack;
 mod timeline;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
+use clap::builder::PossibleValuesParser;
 use seamless_lab::Interrupt;
 
 use crate::install;
 use pace::Pace;
 use programs::Programs;
 use report::Report;
+use samples::Samples;
+use scenario::{SCENARIOS, Scenario};
 use stack::Stack;
 use timeline::{Missed, Timeline};
 
 /// Arguments of `cargo xtask drill`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Use the shipped rules and routes as they are; otherwise their times shrink by one factor, so
-    /// that everything takes under 3 minutes.
+    /// Rehearse only this; may be given several times. Without it everything is rehearsed: first the
+    /// incident, then all other causes at the same time.
+    #[arg(long = "scenario", value_name = "NAME", value_parser = PossibleValuesParser::new(names()))]
+    scenarios: Vec<String>,
+    /// Use the shipped rules and routes as they are; otherwise their times shrink by one factor: the
+    /// incident takes about a minute, everything about four.
     #[arg(long)]
     real_time: bool,
     /// Write the timeline, with every notice as it was sent, to this file as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Write the timeline with plots of the metrics around it to this file as a self-contained page.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// The cargo profile that the programs are built with.
     #[arg(long, value_name = "NAME", default_value = "release")]
     profile: String,
@@ -45,14 +59,25 @@ pub struct Args {
     programs: Option<PathBuf>,
 }
 
+const INCIDENT: &str = "incident";
+const STARTED: &str = "servers ready";
+
+/// The names of the scenarios.
+fn names() -> Vec<&'static str> {
+    let causes = SCENARIOS.iter().map(|scenario| scenario.cause.name());
+    [INCIDENT].into_iter().chain(causes).collect()
+}
+
 /// Runs the drill. Exit code 1 if a stage was missed, 130 or 143 after a signal.
 ///
 /// # Errors
 /// If it cannot begin (a server is missing, the programs do not build) or the report cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
     install::ensure(install::FOR_DRILL)?;
-    if let Some(path) = &args.report {
-        seamless_cli::check_writable(path).context("--report")?;
+    for (path, flag) in [(&args.report, "--report"), (&args.html, "--html")] {
+        if let Some(path) = path {
+            seamless_cli::check_writable(path).context(flag)?;
+        }
     }
     let programs = match &args.programs {
         Some(folder) => Programs::found_in(folder)?,
@@ -65,22 +90,55 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Pace::DRILL
     };
 
-    let mut timeline = Timeline::new(incident::STAGES, interrupt.clone());
+    let wanted = |name: &str| args.scenarios.is_empty() || args.scenarios.iter().any(|s| s == name);
+    let incident = wanted(INCIDENT);
+    let causes: Vec<Scenario> = SCENARIOS
+        .iter()
+        .filter(|scenario| wanted(scenario.cause.name()))
+        .copied()
+        .collect();
+    let mut planned = vec![STARTED.to_owned()];
+    if incident {
+        planned.extend(incident::STAGES.iter().map(|stage| (*stage).to_owned()));
+    }
+    if !causes.is_empty() {
+        planned.extend(outage::stages(&causes));
+    }
+
+    let mut timeline = Timeline::new(planned, interrupt.clone());
+    let begun = SystemTime::now();
     let mut notices = Vec::new();
+    let mut samples = Ok(Samples::default());
     // The stages tell how it went; `Missed` only says that there was no going on.
     let _: Result<(), Missed> = (|| {
-        let stack = timeline.stage("servers ready", |_| Stack::start(pace))?;
-        let ended = incident::rehearse(&stack, &programs, &mut timeline);
-        notices = stack.pager.notices();
+        let stack = timeline.stage(STARTED, |_| Stack::start(pace))?;
+        let mut ended = Ok(());
+        if incident {
+            ended = incident::rehearse(&stack, &programs, &mut timeline);
+        }
+        if ended.is_ok() && !causes.is_empty() {
+            ended = outage::rehearse(&causes, &stack, &programs, &mut timeline);
+        }
+        notices = stack.servers.pager.notices();
+        if args.html.is_some() {
+            samples = Samples::read(&stack.servers.prometheus, begun, pace.scrape_interval);
+        }
         ended
     })();
 
-    let report = Report::new("incident", pace, timeline, &notices);
+    let scenarios = names().into_iter().filter(|name| wanted(name)).collect();
+    let report = Report::new(scenarios, pace, timeline, notices);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", report.text())?;
+    let write = |path: &Path, text: &str| {
+        seamless_cli::write_atomically(path, |file| file.write_all(text.as_bytes()))
+    };
     if let Some(path) = &args.report {
-        seamless_cli::write_atomically(path, |file| file.write_all(report.json().as_bytes()))
-            .context("--report")?;
+        write(path, &report.json()).context("--report")?;
+    }
+    if let Some(path) = &args.html {
+        let samples = samples.context("reading the metrics for --html")?;
+        write(path, &page::render(&report, &samples)).context("--html")?;
     }
     Ok(match (interrupt.exit_code(), report.first_missed()) {
         (Some(code), _) => code.into(),

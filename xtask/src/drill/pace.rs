@@ -28,8 +28,7 @@ impl Pace {
 
     /// A time of the shipped configuration at this pace, in whole seconds and at least one.
     pub(super) fn of(self, time: Duration) -> Duration {
-        let seconds = time.as_secs_f64() * self.time_scale;
-        Duration::from_secs_f64(seconds.round().max(1.0))
+        seamless_lab::routes::scaled(time, self.time_scale)
     }
 
     /// How long to wait for something that the shipped rules bring about after `time`.

@@ -11,27 +11,27 @@ use super::timeline::{Stage, Timeline, Verdict, clock};
 /// The result of a drill.
 #[derive(Debug)]
 pub(super) struct Report {
-    scenario: &'static str,
+    scenarios: Vec<&'static str>,
     pace: Pace,
     stages: Vec<Stage>,
     took: Duration,
-    notices: Vec<Value>,
+    notices: Vec<Notice>,
 }
 
 impl Report {
     pub(super) fn new(
-        scenario: &'static str,
+        scenarios: Vec<&'static str>,
         pace: Pace,
         timeline: Timeline,
-        notices: &[Notice],
+        notices: Vec<Notice>,
     ) -> Self {
         let (stages, took) = timeline.finish();
         Self {
-            scenario,
+            scenarios,
             pace,
             stages,
             took,
-            notices: notices.iter().map(notice).collect(),
+            notices,
         }
     }
 
@@ -63,7 +63,12 @@ impl Report {
             [name, at, took, verdict.to_owned(), seen]
         });
         let table = seamless_cli::table(&["stage", "at", "took", "verdict", "seen"], rows, None);
-        let last = match self.first_missed() {
+        format!("\n{table}\n\n{}", self.verdict())
+    }
+
+    /// How it went, in one line.
+    pub(super) fn verdict(&self) -> String {
+        match self.first_missed() {
             None => format!(
                 "drill passed: {} stages in {}",
                 self.stages.len(),
@@ -74,8 +79,28 @@ impl Report {
                 verdict: Verdict::Missed { why, .. },
             }) => format!("drill failed at \"{name}\": {why}"),
             Some(stage) => format!("drill stopped at \"{}\"", stage.name),
+        }
+    }
+
+    /// What was rehearsed, in one line.
+    pub(super) fn about(&self) -> String {
+        let pace = if self.pace == Pace::REAL {
+            "the shipped rules as they are".to_owned()
+        } else {
+            let factor = 1.0 / self.pace.time_scale;
+            format!("the shipped rules, {factor:.0} times as fast")
         };
-        format!("\n{table}\n\n{last}")
+        format!("Scenarios: {}; {pace}.", self.scenarios.join(", "))
+    }
+
+    /// The stages, in order.
+    pub(super) fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// Every notice that arrived, oldest first.
+    pub(super) fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// The whole result.
@@ -88,13 +113,13 @@ impl Report {
         };
         let document = json!({
             "schema_version": 1,
-            "scenario": self.scenario,
+            "scenarios": self.scenarios,
             "time_scale": self.pace.time_scale,
             "verdict": verdict,
             "first_missed": self.first_missed().map(|stage| &stage.name),
             "seconds": self.took.as_secs_f64(),
             "stages": stages,
-            "notices": self.notices,
+            "notices": self.notices.iter().map(notice).collect::<Vec<Value>>(),
         });
         format!("{document:#}\n")
     }

@@ -52,10 +52,17 @@ pub(super) struct Seen<T>(pub(super) T, pub(super) String);
 #[derive(Debug)]
 pub(super) struct Timeline {
     stages: Vec<Stage>,
-    next: usize,
     begun: Instant,
     interrupt: Interrupt,
     bar: ProgressBar,
+}
+
+/// A stage that is awaited together with others.
+pub(super) struct Awaited<'a> {
+    pub(super) stage: String,
+    pub(super) within: Duration,
+    /// Yields what was seen once the stage is reached.
+    pub(super) probe: Box<dyn FnMut() -> Result<Option<String>> + 'a>,
 }
 
 /// A way to wait that shows what for, and that a signal ends.
@@ -68,8 +75,15 @@ pub(super) struct Wait<'w> {
 
 impl Timeline {
     /// A timeline with these stages ahead.
-    pub(super) fn new(planned: &[&str], interrupt: Interrupt) -> Self {
-        let bar = ProgressBar::new(planned.len() as u64);
+    pub(super) fn new(planned: impl IntoIterator<Item = String>, interrupt: Interrupt) -> Self {
+        let stages: Vec<Stage> = planned
+            .into_iter()
+            .map(|name| Stage {
+                name,
+                verdict: Verdict::NotTried,
+            })
+            .collect();
+        let bar = ProgressBar::new(stages.len() as u64);
         if let Ok(style) =
             ProgressStyle::with_template("{bar:20.cyan/dim} {pos}/{len} {elapsed} {wide_msg}")
         {
@@ -77,32 +91,24 @@ impl Timeline {
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
-            stages: planned
-                .iter()
-                .map(|name| Stage {
-                    name: (*name).to_owned(),
-                    verdict: Verdict::NotTried,
-                })
-                .collect(),
-            next: 0,
+            stages,
             begun: Instant::now(),
             interrupt,
             bar,
         }
     }
 
-    /// Goes through the next planned stage, which must be called `name`.
+    /// Goes through the planned stage `name`. After a signal nothing is tried any more.
     pub(super) fn stage<T>(
         &mut self,
-        name: &'static str,
+        name: &str,
         act: impl FnOnce(&Wait<'_>) -> Result<Seen<T>>,
     ) -> Result<T, Missed> {
-        debug_assert_eq!(
-            self.stages.get(self.next).map(|s| s.name.as_str()),
-            Some(name)
-        );
+        if self.interrupt.exit_code().is_some() {
+            return Err(Missed);
+        }
         let begun = Instant::now();
-        self.bar.set_message(name);
+        self.bar.set_message(name.to_owned());
         let acted = act(&Wait {
             interrupt: &self.interrupt,
             bar: &self.bar,
@@ -120,20 +126,66 @@ impl Timeline {
                 (Verdict::Missed { after, why }, Err(Missed))
             }
         };
-        let line = match &verdict {
-            Verdict::Reached { seen, .. } => format!("✓ {} {name}: {seen}", clock(after)),
-            Verdict::Missed { why, .. } => format!("✗ {} {name}: {why}", clock(after)),
-            Verdict::Interrupted | Verdict::NotTried => {
-                format!("  {} {name}: stopped", clock(after))
+        self.conclude(name, verdict);
+        yielded
+    }
+
+    /// Awaits planned stages at the same time, so that each is noted when it is reached and not when
+    /// the one before it was.
+    pub(super) fn together(&mut self, mut awaited: Vec<Awaited<'_>>) -> Result<(), Missed> {
+        let begun = Instant::now();
+        let mut all = Ok(());
+        while !awaited.is_empty() {
+            if self.interrupt.exit_code().is_some() {
+                self.conclude(&awaited[0].stage, Verdict::Interrupted);
+                return Err(Missed);
             }
+            self.bar
+                .set_message(format!("waiting for {} stages", awaited.len()));
+            let mut waiting = Vec::new();
+            for mut one in awaited {
+                let probed = (one.probe)();
+                let (after, took) = (self.begun.elapsed(), begun.elapsed());
+                let verdict = match probed {
+                    Ok(Some(seen)) => Verdict::Reached { after, took, seen },
+                    _ if took < one.within => {
+                        waiting.push(one);
+                        continue;
+                    }
+                    Ok(None) => Verdict::Missed {
+                        after,
+                        why: format!("gave up after {:?}", one.within),
+                    },
+                    Err(error) => Verdict::Missed {
+                        after,
+                        why: format!("gave up after {:?}: {error:#}", one.within),
+                    },
+                };
+                if !matches!(verdict, Verdict::Reached { .. }) {
+                    all = Err(Missed);
+                }
+                self.conclude(&one.stage, verdict);
+            }
+            awaited = waiting;
+            std::thread::sleep(POLL);
+        }
+        all
+    }
+
+    /// Notes a stage's verdict and tells it.
+    fn conclude(&mut self, name: &str, verdict: Verdict) {
+        let at = clock(self.begun.elapsed());
+        let line = match &verdict {
+            Verdict::Reached { seen, .. } => format!("✓ {at} {name}: {seen}"),
+            Verdict::Missed { why, .. } => format!("✗ {at} {name}: {why}"),
+            Verdict::Interrupted | Verdict::NotTried => format!("  {at} {name}: stopped"),
         };
         self.bar.suspend(|| crate::say(&line));
         self.bar.inc(1);
-        if let Some(stage) = self.stages.get_mut(self.next) {
+        let mut stages = self.stages.iter_mut();
+        if let Some(stage) = stages.find(|stage| stage.name == name) {
             stage.verdict = verdict;
         }
-        self.next += 1;
-        yielded
     }
 
     /// The stages, and how long it all took.
@@ -193,7 +245,7 @@ mod tests {
     #[test]
     fn the_stages_after_a_missed_one_are_not_tried() {
         let interrupt = Interrupt::listen().unwrap();
-        let mut timeline = Timeline::new(&["a", "b", "c"], interrupt);
+        let mut timeline = Timeline::new(["a", "b", "c"].map(str::to_owned), interrupt);
         let value = timeline.stage("a", |_| Ok(Seen(7, "seven".to_owned())));
         assert_eq!(value, Ok(7));
         let missed = timeline.stage("b", |wait| {
@@ -212,6 +264,44 @@ mod tests {
             "{why}"
         );
         assert_eq!(stages[2].verdict, Verdict::NotTried);
+    }
+
+    #[test]
+    fn stages_awaited_together_are_noted_one_by_one() {
+        let interrupt = Interrupt::listen().unwrap();
+        let mut timeline = Timeline::new(["slow", "never", "soon"].map(str::to_owned), interrupt);
+        let mut asked = 0;
+        let ended = timeline.together(vec![
+            Awaited {
+                stage: "slow".to_owned(),
+                within: Duration::from_secs(60),
+                probe: Box::new(|| {
+                    asked += 1;
+                    Ok((asked == 3).then(|| "third time".to_owned()))
+                }),
+            },
+            Awaited {
+                stage: "never".to_owned(),
+                within: Duration::ZERO,
+                probe: Box::new(|| Err(anyhow!("refused"))),
+            },
+            Awaited {
+                stage: "soon".to_owned(),
+                within: Duration::from_secs(60),
+                probe: Box::new(|| Ok(Some("at once".to_owned()))),
+            },
+        ]);
+        assert_eq!(ended, Err(Missed));
+        let (stages, _) = timeline.finish();
+        let at = |n: usize| match &stages[n].verdict {
+            Verdict::Reached { after, .. } => *after,
+            other => panic!("{other:?}"),
+        };
+        assert!(at(2) < at(0));
+        let Verdict::Missed { why, .. } = &stages[1].verdict else {
+            panic!("{stages:?}");
+        };
+        assert!(why.contains("refused"), "{why}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod server;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use seamless_cli::Stop;
 use seamless_core::http::{Answer, Failure, HttpClient};
 
 use crate::cast::Cast;
@@ -67,6 +68,7 @@ impl Sink {
         course: &Course,
         request: &Request,
         http: &HttpClient,
+        stop: &Stop,
         first: &Picture,
     ) -> anyhow::Result<Vec<Self>> {
         let mut sinks = Vec::new();
@@ -82,7 +84,7 @@ impl Sink {
             sinks.push(Self::Pushgateway(sink));
         }
         if let Some(endpoint) = &course.remote_write {
-            let sink = remote_write::RemoteWrite::new(http, endpoint, request);
+            let sink = remote_write::RemoteWrite::new(http, endpoint, request, stop);
             sinks.push(Self::RemoteWrite(Box::new(sink)));
         }
         Ok(sinks)
@@ -157,7 +159,8 @@ fn settled(
     answer: Result<Answer, Failure>,
 ) -> Result<(), SinkError> {
     let (problem, lasting) = match answer {
-        Ok(answer) if answer.is_success() => return Ok(()),
+        // A page where these servers say nothing is a login page, and no delivery.
+        Ok(answer) if answer.is_success() && !answer.looks_like_html() => return Ok(()),
         Ok(answer) => {
             let words = answer.detail().or_else(|| plain_words(&answer));
             let problem = match words {
@@ -171,7 +174,7 @@ fn settled(
             let hint = failure.fault.hint();
             let problem = match hint {
                 "" => failure.to_string(),
-                hint => format!("{failure}; {hint}"),
+                hint => format!("{failure} ({hint})"),
             };
             (problem, false)
         }

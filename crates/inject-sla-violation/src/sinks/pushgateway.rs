@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use seamless_core::exposition::Format;
-use seamless_core::http::{Body, Call, Endpoint, HttpClient, SHORT_BODY_LIMIT};
+use seamless_core::http::{Answer, Body, Call, Endpoint, Failure, HttpClient, SHORT_BODY_LIMIT};
 use seamless_core::schema::DRILL_LABEL;
 
 use super::{Picture, SinkError, settled};
@@ -48,19 +48,19 @@ impl Pushgateway {
             Format::Text,
         );
         let bytes = document.collect::<Vec<_>>().concat();
-        self.pushed = true;
         let body = Body::Raw(Format::Text.content_type(), &[], bytes);
-        self.send(Method::PUT, body, "cannot push to").await
+        let answer = self.send(Method::PUT, body).await;
+        let never_arrived = matches!(&answer, Err(failure) if !failure.may_have_been_processed);
+        self.pushed |= !never_arrived;
+        settled("cannot push to", &self.target(), answer)
     }
 
     pub(super) async fn close(&mut self) -> Result<(), SinkError> {
         if !self.pushed {
             return Ok(());
         }
-        let deleted = self
-            .send(Method::DELETE, Body::Empty, "cannot delete the group")
-            .await;
-        deleted.map_err(|error| SinkError {
+        let answer = self.send(Method::DELETE, Body::Empty).await;
+        settled("cannot delete the group", &self.target(), answer).map_err(|error| SinkError {
             problem: format!(
                 "{}; it shows the drill's last values until it is deleted: curl -X DELETE {}",
                 error.problem,
@@ -70,7 +70,7 @@ impl Pushgateway {
         })
     }
 
-    async fn send(&self, method: Method, body: Body, doing: &'static str) -> Result<(), SinkError> {
+    async fn send(&self, method: Method, body: Body) -> Result<Answer, Failure> {
         let path = ["metrics", "job", JOB, DRILL_LABEL, &self.drill_id];
         let url = self.endpoint.url(&path);
         let call = Call {
@@ -78,6 +78,6 @@ impl Pushgateway {
             // A push replaces the group, so that pushing twice does no harm.
             ..Call::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true)
         };
-        settled(doing, &self.target(), self.http.send(&call).await)
+        self.http.send(&call).await
     }
 }

@@ -6,6 +6,7 @@
 
 use prost::Message;
 use reqwest::Method;
+use seamless_cli::Stop;
 use seamless_core::exposition::write::Bounds;
 use seamless_core::http::{Body, Call, Endpoint, HttpClient, SHORT_BODY_LIMIT};
 use seamless_core::schema::Kind;
@@ -55,16 +56,23 @@ pub(crate) struct RemoteWrite {
     http: HttpClient,
     endpoint: Endpoint,
     request: Request,
+    stop: Stop,
     /// Whether the receiver may hold samples.
     written: bool,
 }
 
 impl RemoteWrite {
-    pub(super) fn new(http: &HttpClient, endpoint: &Endpoint, request: &Request) -> Self {
+    pub(super) fn new(
+        http: &HttpClient,
+        endpoint: &Endpoint,
+        request: &Request,
+        stop: &Stop,
+    ) -> Self {
         Self {
             http: http.clone(),
             endpoint: endpoint.clone(),
             request: request.clone(),
+            stop: stop.clone(),
             written: false,
         }
     }
@@ -103,6 +111,10 @@ impl RemoteWrite {
                                 timestamp: at,
                             }],
                         });
+                    }
+                    // A step of a million series is cut short by a signal; its end is not.
+                    if !stale && self.stop.requested().is_some() {
+                        return Ok(());
                     }
                     if batch.len() >= BATCH {
                         self.send(std::mem::take(&mut batch)).await?;

@@ -9,9 +9,9 @@ use anyhow::Result;
 use seamless_core::coordinator::{Action, Claim, Confirmation, Coordinator, Verdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
 use seamless_core::lease::LeaseKey;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::events::Lease;
 use super::{Domain, Inner, Misbehaviour};
 
 /// The worker that dies.
@@ -115,23 +115,50 @@ impl Worker {
     }
 
     async fn backfill(&self, key: &LeaseKey, claim: Claim, lease_ms: u64) {
+        let inner = &self.inner;
+        let Some(domain) = domain_of(key) else {
+            return;
+        };
+        let span = inner.traces.backfill(&domain, key, &self.name);
         let lease = Lease {
             key,
             worker: &self.name,
             coordinator: self.coordinator.endpoint().to_string(),
+            trace: span.ids(),
         };
+        let start = claim.completion_ratio;
+        inner.completion(key, start);
+        inner.await_lease(domain, key);
+        inner.log(&lease.event("coordinator_claimed", &claim, start, None));
+
+        match self.progress(key, &claim, lease_ms).await {
+            // A dead process says nothing and ends no span. The lease stays claimed, and the window
+            // waits for whoever is given it next.
+            (_, End::Died) => {
+                span.lose();
+                inner.queue().give_back(key.clone());
+            }
+            (ratio, End::Lost) => {
+                let reason = "lease_lost";
+                inner.log(&lease.event("coordinator_failed", &claim, ratio, Some(reason)));
+                span.end(ratio, Some(reason));
+            }
+            (ratio, End::Done) => {
+                inner.log(&lease.event("coordinator_completed", &claim, ratio, None));
+                span.end(ratio, None);
+            }
+        }
+    }
+
+    /// Renews with progress until the window is done and released, the lease is lost or the worker dies.
+    async fn progress(&self, key: &LeaseKey, claim: &Claim, lease_ms: u64) -> (f64, End) {
         let options = &self.inner.options;
         let (begun, start) = (Instant::now(), claim.completion_ratio);
         let mut ratio = start;
-        self.inner.completion(key, ratio);
-        self.inner
-            .log(&lease.event("coordinator_claimed", &claim, ratio, None));
         while ratio < 1.0 {
             tokio::time::sleep(options.tick).await;
             if self.is_dead() && ratio >= DIES_AT {
-                // The lease stays claimed, and the window waits for whoever is given it next.
-                self.inner.queue().give_back(key.clone());
-                return;
+                return (ratio, End::Died);
             }
             let done = begun.elapsed().as_secs_f64() / options.backfill.as_secs_f64();
             let reached = (start + done).min(1.0);
@@ -144,12 +171,7 @@ impl Worker {
                     ratio = reached;
                     self.inner.completion(key, ratio);
                 }
-                Ok(None) => {
-                    let reason = Some("lease_lost");
-                    self.inner
-                        .log(&lease.event("coordinator_failed", &claim, ratio, reason));
-                    return;
-                }
+                Ok(None) => return (ratio, End::Lost),
                 // The coordinator is away: the lease may outlive that.
                 Err(_) => {}
             }
@@ -158,46 +180,25 @@ impl Worker {
             .coordinator
             .release(key, &claim.token, &Action::Complete, Confirmation::OwnLease)
             .await;
-        let (event, reason) = match release.verdict {
-            Verdict::Released { .. } => ("coordinator_completed", None),
-            _ => ("coordinator_failed", Some("not_released")),
-        };
-        self.inner.log(&lease.event(event, &claim, ratio, reason));
+        match release.verdict {
+            Verdict::Released { .. } => (ratio, End::Done),
+            _ => (ratio, End::Lost),
+        }
     }
 }
 
-/// What the log says of a lease.
-struct Lease<'l> {
-    key: &'l LeaseKey,
-    worker: &'l str,
-    coordinator: String,
+/// How work on a lease ended.
+enum End {
+    Done,
+    Lost,
+    Died,
 }
 
-impl Lease<'_> {
-    fn event(
-        &self,
-        name: &str,
-        claim: &Claim,
-        completion_ratio: f64,
-        reason: Option<&str>,
-    ) -> Value {
-        let fields = self.key.canonical();
-        json!({
-            "logger": "seamless.backfill",
-            "event": format!("seamless.backfill.{name}"),
-            "coordinator_id": self.coordinator,
-            "lease_key": self.key.as_str(),
-            "node_id": fields.map(|key| key.node_id),
-            "interval": fields.map(|key| key.interval),
-            "batch_start": fields.map(|key| key.batch_start),
-            "batch_end": fields.map(|key| key.batch_end),
-            "world": fields.and_then(|key| key.world),
-            "requested_as_of": fields.and_then(|key| key.requested_as_of),
-            "worker": self.worker,
-            "lease_token": claim.token.expose(),
-            "lease_until_ms": claim.lease_until_ms,
-            "completion_ratio": completion_ratio,
-            "reason": reason,
-        })
-    }
+fn domain_of(key: &LeaseKey) -> Option<Domain> {
+    let fields = key.canonical()?;
+    Some(Domain {
+        node_id: fields.node_id.to_owned(),
+        interval: fields.interval,
+        world_id: fields.world.unwrap_or_default().to_owned(),
+    })
 }

@@ -7,20 +7,21 @@
 //! leases of a real coordinator.
 
 mod backfill;
+mod events;
 mod log;
+mod misbehaviour;
 mod registry;
+mod traces;
 mod traffic;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
@@ -33,10 +34,12 @@ use tokio::sync::watch;
 use crate::serving::{ANY_PORT, Serving};
 use backfill::Queue;
 use log::Log;
+pub use misbehaviour::Misbehaviour;
 use registry::Registry;
+use traces::{Destination, Traces};
 
 /// The family that gets lost.
-const LOST_FAMILY: &str = "coverage_ratio";
+const LOST_FAMILY: &str = "seamless_conformance_warning_total";
 /// How many leases' series are kept: a worker that never restarts would show ever more.
 const LEASES_SHOWN: usize = 120;
 
@@ -61,68 +64,6 @@ impl Domain {
     }
 }
 
-/// A way to misbehave; each is the cause of some of the shipped alerts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Misbehaviour {
-    /// Storage answers slowly, and all that waits for it is late.
-    SlowStorage,
-    /// A worker dies with a lease in its hands.
-    DeadWorker,
-    /// A source delivers bars that do not conform.
-    BadData,
-    /// The live feed delivers nothing new.
-    StaleFeed,
-    /// A rate limiter has no tokens left.
-    DryLimiter,
-    /// The exporter loses a required family, as after a bad deployment.
-    LostMetrics,
-}
-
-impl Misbehaviour {
-    /// Every way.
-    pub const ALL: [Self; 6] = [
-        Self::SlowStorage,
-        Self::DeadWorker,
-        Self::BadData,
-        Self::StaleFeed,
-        Self::DryLimiter,
-        Self::LostMetrics,
-    ];
-
-    /// Its name on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SlowStorage => "slow-storage",
-            Self::DeadWorker => "dead-worker",
-            Self::BadData => "bad-data",
-            Self::StaleFeed => "stale-feed",
-            Self::DryLimiter => "dry-limiter",
-            Self::LostMetrics => "lost-metrics",
-        }
-    }
-}
-
-impl fmt::Display for Misbehaviour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Misbehaviour {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|way| way.name() == text)
-            .ok_or_else(|| {
-                let names: Vec<&str> = Self::ALL.iter().map(|way| way.name()).collect();
-                anyhow!("no such misbehaviour; there are: {}", names.join(", "))
-            })
-    }
-}
-
 /// What a runtime is to be like.
 #[derive(Debug, Clone)]
 pub struct Builder {
@@ -139,6 +80,7 @@ struct Options {
     lease: Duration,
     backfill: Duration,
     log: Option<PathBuf>,
+    traces: Destination,
 }
 
 /// A running runtime; gone when dropped.
@@ -157,7 +99,10 @@ struct Inner {
     registry: Mutex<Registry>,
     misbehaviours: Mutex<BTreeMap<Misbehaviour, Instant>>,
     queue: Mutex<Queue>,
+    // The lease that each domain's requests wait for: the one claimed last.
+    awaited: Mutex<BTreeMap<Domain, LeaseKey>>,
     log: Option<Log>,
+    traces: Traces,
 }
 
 impl Runtime {
@@ -183,6 +128,7 @@ impl Runtime {
                 lease: Duration::from_secs(3600),
                 backfill: Duration::from_secs(8),
                 log: None,
+                traces: Destination::Nowhere,
             },
         }
     }
@@ -277,12 +223,27 @@ impl Builder {
         self
     }
 
+    /// Writes its spans to this file, one OTLP/JSON export request a line.
+    #[must_use]
+    pub fn traces_to_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.traces = Destination::File(path.into());
+        self
+    }
+
+    /// Sends its spans to the OTLP/HTTP receiver at this base URL, such as `http://127.0.0.1:4318`.
+    #[must_use]
+    pub fn traces_to(mut self, url: impl Into<String>) -> Self {
+        self.options.traces = Destination::Endpoint(url.into());
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
-    /// If it cannot listen or write its log.
+    /// If it cannot listen, or write its log or traces.
     pub fn start(self) -> Result<Runtime> {
         let log = self.options.log.as_deref().map(Log::create).transpose()?;
+        let traces = Traces::start(&self.options.traces)?;
         let mut registry = Registry::default();
         traffic::start(&mut registry, &self.options.domains, now());
         let inner = Arc::new(Inner {
@@ -290,7 +251,9 @@ impl Builder {
             registry: Mutex::new(registry),
             misbehaviours: Mutex::default(),
             queue: Mutex::default(),
+            awaited: Mutex::default(),
             log,
+            traces,
         });
         let router = Router::new()
             .route("/metrics", get(metrics))
@@ -362,8 +325,27 @@ impl Inner {
             .get(&Misbehaviour::StaleFeed)
             .map_or(0.0, |since| since.elapsed().as_secs_f64());
         let suffers = |way| self.suffers(way);
-        let mut registry = lock(&self.registry);
-        traffic::tick(&mut registry, domain, &suffers, stale_for, now());
+        let served = {
+            let mut registry = lock(&self.registry);
+            traffic::tick(&mut registry, domain, &suffers, stale_for, now())
+        };
+        let lease = lock(&self.awaited).get(domain).map(LeaseKey::to_string);
+        for waits in served {
+            let ids = self
+                .traces
+                .request(domain, waits, lease.as_deref(), SystemTime::now());
+            for event in events::over_budget(domain, waits, &ids) {
+                self.log(&event);
+            }
+        }
+        if suffers(Misbehaviour::StaleFeed) {
+            self.log(&events::domain_gate_downgrade(domain));
+        }
+    }
+
+    /// Notes that requests of the domain wait for this lease from now on.
+    fn await_lease(&self, domain: Domain, key: &LeaseKey) {
+        lock(&self.awaited).insert(domain, key.clone());
     }
 
     /// Notes how much of a lease is done.

@@ -1,46 +1,47 @@
-//! The shipped `alertmanager.yml`, led to the lab's pager instead of the real services.
+//! An `alertmanager.yml` led to the lab's pager instead of the real services.
 //!
 //! Receivers, routes, inhibition, grouping and message texts stay as they ship. Only what must differ
 //! does: URLs, the files that hold secrets, and the timings, which shrink with the rules.
 
-use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use seamless_core::duration;
-use seamless_lab::pager::Pager;
 use serde_json::{Value, json};
 
-use super::pace::Pace;
+use crate::pager::Pager;
 
 /// A configuration and the secret files that it names, by file name.
-#[derive(Debug)]
-pub(super) struct Routes {
-    pub(super) config: String,
-    pub(super) files: Vec<(String, String)>,
+#[derive(Debug, Clone)]
+pub struct Routes {
+    /// The configuration; JSON is YAML too.
+    pub config: String,
+    /// Names and contents of the files beside it.
+    pub files: Vec<(String, String)>,
 }
 
 /// Where the pager takes what is meant for each service.
-pub(super) struct Targets<'t> {
-    pub(super) pagerduty: String,
-    pub(super) slack: &'t dyn Fn(&str) -> String,
-    pub(super) webhook: &'t dyn Fn(&str) -> String,
+struct Targets<'t> {
+    pagerduty: String,
+    slack: &'t dyn Fn(&str) -> String,
+    webhook: &'t dyn Fn(&str) -> String,
 }
 
 impl Routes {
-    /// The shipped routes, led to `pager`.
-    pub(super) fn shipped(root: &Path, pager: &Pager, pace: Pace) -> Result<Self> {
-        let path = root.join("alertmanager.yml");
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+    /// The routes in `yaml`, led to `pager`, with their timings multiplied by `time_scale`.
+    ///
+    /// # Errors
+    /// If it is no such file, or has a receiver that would reach somebody else than the pager.
+    pub fn led_to_pager(yaml: &str, pager: &Pager, time_scale: f64) -> Result<Self> {
         let targets = Targets {
             pagerduty: pager.pagerduty_url(),
             slack: &|receiver| pager.slack_url(receiver),
             webhook: &|receiver| pager.webhook_url(receiver),
         };
-        Self::led_to(&text, &targets, pace).context("alertmanager.yml")
+        Self::led_to(yaml, &targets, time_scale)
     }
 
-    fn led_to(yaml: &str, targets: &Targets<'_>, pace: Pace) -> Result<Self> {
+    fn led_to(yaml: &str, targets: &Targets<'_>, time_scale: f64) -> Result<Self> {
         let mut config: Value = serde_saphyr::from_str(yaml).context("not YAML")?;
         let mut files = Vec::new();
 
@@ -50,7 +51,7 @@ impl Routes {
             }
         }
         if let Some(route) = config.get_mut("route") {
-            scale_timings(route, pace)?;
+            scale_timings(route, time_scale)?;
         }
         for receiver in elements(&mut config, "receivers") {
             let name = receiver["name"].as_str().unwrap_or_default().to_owned();
@@ -72,7 +73,7 @@ impl Routes {
                             files.push((file, (targets.slack)(&name)));
                         }
                         "webhook_configs" => entry["url"] = json!((targets.webhook)(&name)),
-                        other => bail!("the drill cannot lead {other} to its pager"),
+                        other => bail!("{other} cannot be led to the lab's pager"),
                     }
                 }
             }
@@ -92,20 +93,30 @@ fn replace_secret(entry: &mut Value, key: &str, file: &str) {
     }
 }
 
-fn scale_timings(route: &mut Value, pace: Pace) -> Result<()> {
+fn scale_timings(route: &mut Value, time_scale: f64) -> Result<()> {
     for key in ["group_wait", "group_interval", "repeat_interval"] {
         if let Some(text) = route[key].as_str() {
             let time = duration::parse(text).with_context(|| format!("{key}: {text}"))?;
             // Nothing to wait for stays so.
             if !time.is_zero() {
-                route[key] = json!(duration::format(pace.of(time)));
+                route[key] = json!(duration::format(scaled(time, time_scale)));
             }
         }
     }
     for route in elements(route, "routes") {
-        scale_timings(route, pace)?;
+        scale_timings(route, time_scale)?;
     }
     Ok(())
+}
+
+/// A time at that scale; a changed one is in whole seconds and at least one.
+#[must_use]
+pub fn scaled(time: Duration, time_scale: f64) -> Duration {
+    if time_scale == 1.0 {
+        return time;
+    }
+    let seconds = time.as_secs_f64() * time_scale;
+    Duration::from_secs_f64(seconds.round().max(1.0))
 }
 
 /// The elements of a list that may be absent.
@@ -120,13 +131,13 @@ mod tests {
 
     #[test]
     fn the_shipped_routes_reach_nothing_but_the_pager() {
-        let shipped = std::fs::read_to_string(crate::root().join("alertmanager.yml")).unwrap();
+        let shipped = include_str!("../../../alertmanager.yml");
         let targets = Targets {
             pagerduty: "http://127.0.0.1:1/v2/enqueue".to_owned(),
             slack: &|name| format!("http://127.0.0.1:1/services/{name}"),
             webhook: &|name| format!("http://127.0.0.1:1/webhook/{name}"),
         };
-        let routes = Routes::led_to(&shipped, &targets, Pace::DRILL).unwrap();
+        let routes = Routes::led_to(shipped, &targets, 0.1).unwrap();
         let config: Value = serde_json::from_str(&routes.config).unwrap();
         for foreign in [
             "https://",
@@ -136,10 +147,10 @@ mod tests {
         ] {
             assert!(!routes.config.contains(foreign), "{foreign}: {config:#}");
         }
-        let before: Value = serde_saphyr::from_str(&shipped).unwrap();
+        let before: Value = serde_saphyr::from_str(shipped).unwrap();
         assert_eq!(config["inhibit_rules"], before["inhibit_rules"]);
         assert_eq!(config["route"]["group_by"], before["route"]["group_by"]);
-        let real = Routes::led_to(&shipped, &targets, Pace::REAL).unwrap();
+        let real = Routes::led_to(shipped, &targets, 1.0).unwrap();
         let real: Value = serde_json::from_str(&real.config).unwrap();
         assert_eq!(real["route"], before["route"]);
         assert_ne!(config["route"], before["route"]);
@@ -158,7 +169,7 @@ mod tests {
             slack: &|_| String::new(),
             webhook: &|_| String::new(),
         };
-        let error = Routes::led_to(yaml, &targets, Pace::DRILL).unwrap_err();
+        let error = Routes::led_to(yaml, &targets, 0.1).unwrap_err();
         assert!(error.to_string().contains("email_configs"), "{error}");
     }
 }

@@ -1,0 +1,465 @@
+//! The built program: exit code, stdout and stderr, and what it wrote and sent.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use seamless_core::exposition::read::{self, Exposition};
+use seamless_core::exposition::{Format, MetricType};
+use seamless_core::schema::{self, DRILL_LABEL, Kind};
+use seamless_lab::faults::{Faults, Reply};
+use seamless_lab::servers::PROMTOOL;
+use serde_json::Value;
+use snapbox::{IntoData as _, Redactions, assert_data_eq, str};
+use support::{Injector, command};
+
+fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// One GET of a served document.
+fn get(url: &str, accept: &str) -> (String, String) {
+    let address = url
+        .trim_start_matches("http://")
+        .trim_end_matches("/metrics");
+    let mut stream = TcpStream::connect(address).unwrap();
+    // HTTP/1.0, so that the body ends with the connection.
+    write!(stream, "GET /metrics HTTP/1.0\r\nAccept: {accept}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_ascii_lowercase(), body.to_owned())
+}
+
+fn sum_of(exposition: &Exposition, name: &str) -> f64 {
+    exposition
+        .samples()
+        .filter(|sample| sample.name == name)
+        .map(|sample| sample.value)
+        .sum()
+}
+
+#[test]
+fn the_runbooks_command_works_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seamless.metrics");
+    let output = run(&[
+        "seam-node-1",
+        "--duration",
+        "240",
+        "--repetitions",
+        "5",
+        "--write-to",
+        path.to_str().unwrap(),
+        "--drill-id=runbook",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    let mut redactions = Redactions::new();
+    redactions
+        .insert("[PATH]", path.to_str().unwrap().to_owned())
+        .unwrap();
+    assert_data_eq!(
+        redactions.redact(&text(&output.stdout)),
+        str![[r#"
+drill runbook on seam-node-1: 176 series in 5 families, 1 step in [..]ms
+  write-to [PATH]: 1 frame delivered
+
+"#]]
+    );
+    assert_data_eq!(
+        text(&output.stderr),
+        str![[r#"
+note: one document stands still, so rates over it are 0 and no alert on a rate fires; --serve, or --hold with --write-to, shows counters that move
+
+"#]]
+    );
+    let document = read::parse(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(
+        sum_of(&document, "seamless_sla_deadline_seconds_count"),
+        20.0
+    );
+    assert_eq!(
+        sum_of(&document, "seamless_sla_deadline_seconds_sum"),
+        4800.0
+    );
+    assert_eq!(entries(folder.path()), ["seamless.metrics"]);
+}
+
+#[test]
+fn promtool_dislikes_nothing_but_the_documented_names() {
+    let output = run(&["a\"b\\c\nd", "--scenario=all"]);
+    let mut promtool = Command::new(PROMTOOL.require().unwrap())
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&output.stdout)
+        .unwrap();
+    let said = text(&promtool.wait_with_output().unwrap().stderr);
+    for line in said.lines() {
+        let abbreviated = line.ends_with("metric names should not contain abbreviated units");
+        assert!(abbreviated && line.contains("_ms "), "{line}");
+    }
+    assert_eq!(said.lines().count(), 6, "{said}");
+}
+
+#[test]
+fn all_feeds_every_family_with_its_type_and_labels() {
+    let output = run(&["n", "--scenario=all", "--drill-id=d"]);
+    let document = read::parse_as(&output.stdout, Format::Text).unwrap();
+    assert_eq!(document.families.len(), schema::FAMILIES.len());
+    for family in schema::FAMILIES {
+        let read = document.family(&family.exposition_name()).unwrap();
+        let kind = match family.kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+            Kind::Histogram(_) => MetricType::Histogram,
+        };
+        assert_eq!(read.kind, kind, "{}", family.name);
+        for sample in &read.samples {
+            assert_eq!(sample.label(DRILL_LABEL), Some("d"));
+            for label in family.labels {
+                assert!(sample.label(label).is_some(), "{} {label}", sample.name);
+            }
+        }
+    }
+    assert!(document.metrics().is_ok());
+}
+
+#[test]
+fn a_seed_makes_runs_equal_and_copies_are_distinct_series() {
+    let arguments = ["n", "--scenario=healthy", "--nodes=3", "--worlds=2"];
+    let seeded = |seed: &str| run(&[&arguments[..], &["--seed", seed]].concat()).stdout;
+    assert_eq!(seeded("7"), seeded("7"));
+    assert_ne!(seeded("7"), seeded("8"));
+    // The reader refuses a series that stands twice.
+    let document = read::parse(&seeded("7")).unwrap();
+    let ratios = &document.family("coverage_ratio").unwrap().samples;
+    assert_eq!(ratios.len(), 6);
+}
+
+#[test]
+fn a_served_drill_starts_at_zero_moves_and_recovers_in_both_formats() {
+    let mut injector = Injector::start(&[
+        "n",
+        "--scenario=all",
+        "--serve=0",
+        "--hold=10m",
+        "--step=2s",
+        "--recover-after=5s",
+    ]);
+    let url = injector.url();
+    let (head, body) = get(&url, "text/plain");
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    let first = read::parse_as(body.as_bytes(), Format::Text).unwrap();
+    for sample in first.samples() {
+        let counts = ["_total", "_count", "_sum", "_bucket"]
+            .iter()
+            .any(|suffix| sample.name.ends_with(suffix));
+        assert!(!counts || sample.value == 0.0, "{sample:?}");
+    }
+    let count = "seamless_sla_deadline_seconds_count";
+    let read_now = || {
+        let (head, body) = get(&url, "application/openmetrics-text; version=1.0.0");
+        assert!(
+            head.contains("application/openmetrics-text; version=1.0.0"),
+            "{head}"
+        );
+        read::parse_as(body.as_bytes(), Format::OpenMetrics).unwrap()
+    };
+    let wait = |condition: &dyn Fn(&Exposition) -> bool, what: &str| {
+        seamless_lab::wait_until(support::PATIENCE, what, || condition(&read_now())).unwrap();
+    };
+    wait(&|now| sum_of(now, count) >= 40.0, "the first step");
+    wait(&|now| sum_of(now, "coverage_ratio") < 0.98, "the violation");
+    wait(&|now| sum_of(now, "coverage_ratio") == 1.0, "the recovery");
+    injector.signal("TERM");
+    assert_eq!(injector.end().status.code(), Some(143));
+}
+
+#[test]
+fn bad_input_is_named_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    fs::write(
+        inside("theirs.json"),
+        "[{\"targets\":[\"a:1\"],\"labels\":{}}]",
+    )
+    .unwrap();
+    let (missing, theirs) = (inside("no/file"), inside("theirs.json"));
+    let here = folder.path().to_str().unwrap().to_owned();
+    for (arguments, words) in [
+        (&["--duration=-5"][..], "cannot read \"-5\" as a duration"),
+        (&["--duration", "-5"], "cannot read \"-5\" as a duration"),
+        (&["--duration=nan"], "cannot read \"nan\""),
+        (&["--duration=inf"], "cannot read \"inf\""),
+        (&["--duration=0"], "longer than 0"),
+        (&["--duration=90d"], "the longest that is accepted is 30d"),
+        (&["--hold=1000y", "--serve=0"], "too long"),
+        (&["--repetitions=0"], "0 is not in 1.."),
+        (&["--phase=totl"], "a similar value exists: 'total'"),
+        (
+            &["--scenario=stuck-leas"],
+            "a similar value exists: 'stuck-lease'",
+        ),
+        (&["--write-to", &here], "is a directory"),
+        (&["--write-to", &missing], "its folder does not exist"),
+        (&["--write-to", "/dev/null"], "a device, a pipe or a socket"),
+        (&["--serve", &port], "the port is in use"),
+        (&["--serve=x"], "is no address"),
+        (&["--serve=0", "--file-sd", &theirs], "is no drill's"),
+        (&["--push-gateway=nonsense"], "--push-gateway"),
+        (&["--remote-write=file:///x"], "--remote-write"),
+        (&["--serve=0", "--expect-alert=A"], "--prometheus-url"),
+        (&["--dry-run", "--rules", &here], "cannot read --rules"),
+        (&["--dry-run", "--rules", &theirs], "is no rule file"),
+        (&["--drill-id=a b"], "letters, digits"),
+    ] {
+        let output = run(&[&["n"], arguments].concat());
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    }
+    assert_eq!(entries(folder.path()), ["theirs.json"]);
+    let output = command().arg(OsStr::from_bytes(b"n\xff")).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("invalid UTF-8"));
+    assert_eq!(run(&[""]).status.code(), Some(2));
+}
+
+#[test]
+fn a_disk_that_is_full_leaves_the_old_file_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drill.prom");
+    fs::write(&path, "old 1\n").unwrap();
+    // A limit on the size of files fails a write in the middle, as a full disk does.
+    let program = command().get_program().to_owned();
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 8; exec \"$0\" n --nodes 50 --write-to \"$1\"",
+        ])
+        .args([program.as_os_str(), path.as_os_str()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("cannot write"), "{output:?}");
+    assert_eq!(fs::read(&path).unwrap(), b"old 1\n");
+    assert_eq!(entries(folder.path()), ["drill.prom"]);
+}
+
+#[test]
+fn a_sink_that_refuses_is_named_with_its_words() {
+    for (reply, words) in [
+        (
+            Reply::status(400).body("pushed metrics are invalid: nope\n"),
+            "HTTP 400 Bad Request: pushed metrics are invalid: nope",
+        ),
+        (Reply::html(), "HTML"),
+        (Reply::redirect("https://login.example/"), "a redirect to"),
+        (Reply::status(500).body("out of order\n"), "out of order"),
+    ] {
+        for flag in ["--push-gateway", "--remote-write"] {
+            let server = Faults::always(reply.clone()).unwrap();
+            let url = server.url();
+            let arguments = ["n", flag, &url, "--hold=5s", "--step=1s", "--output=json"];
+            let output = run(&arguments);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{flag}: {said}");
+            assert!(said.contains(words), "{flag} {words}: {said}");
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(report["outcome"], "sink_failed");
+            assert_eq!(report["exit_code"], 1);
+        }
+    }
+}
+
+#[test]
+fn credentials_reach_the_sink_and_no_output() {
+    let server = Faults::always(Reply::status(204)).unwrap();
+    let url = server.url().replace("http://", "http://user:hunter2@");
+    let output = run(&[
+        "n",
+        "--remote-write",
+        &url,
+        "--hold=1s",
+        "--step=1s",
+        "--header=X-Scope-OrgID: tenant-1",
+        "--header=alertmanager=X-Other: secret",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let received = server.received();
+    assert!(!received.is_empty());
+    for request in received {
+        assert_eq!(request.header("x-scope-orgid"), Some("tenant-1"));
+        assert_eq!(request.header("x-other"), None);
+        assert!(
+            request
+                .header("authorization")
+                .unwrap()
+                .starts_with("Basic ")
+        );
+        assert_eq!(
+            request.header("x-prometheus-remote-write-version"),
+            Some("0.1.0")
+        );
+    }
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(
+        !said.contains("hunter2") && !said.contains("user"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_dry_run_writes_and_contacts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.prom");
+    let server = Faults::always(Reply::status(200)).unwrap();
+    let url = server.url();
+    let output = command()
+        .args([
+            "n",
+            "--dry-run",
+            "--write-to",
+            file.to_str().unwrap(),
+            "--hold=20m",
+        ])
+        .args([
+            "--push-gateway",
+            &url,
+            "--remote-write",
+            &url,
+            "--drill-id=d",
+        ])
+        .args(["--scenario=coverage", "--recover-after=15m"])
+        .env("QMTL_PROMETHEUS_URL", &url)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(server.connections(), 0);
+    assert_eq!(entries(folder.path()), Vec::<String>::new());
+    let shown = text(&output.stdout)
+        .replace(file.to_str().unwrap(), "[PATH]")
+        .replace(&url, "[URL]");
+    let shown: Vec<&str> = shown
+        .lines()
+        .filter(|line| !line.contains("cannot fire"))
+        .collect();
+    assert_data_eq!(
+        shown.join("\n"),
+        str![[r#"
+plan for drill d: 1 series; nothing has been written or contacted
+
+family          type   series
+───────────────────────────────
+coverage_ratio  gauge  1
+
+sink: write-to [PATH]
+sink: push-gateway [URL]/
+sink: remote-write [URL]/
+course: 20m, a step every 5s, healthy after 15m
+
+alerts, by the shipped alert_rules.yml:
+  SeamlessCoverageLow should fire after about 10m40s
+"#]]
+        .raw()
+    );
+}
+
+#[test]
+fn an_expected_alert_that_cannot_fire_fails_the_dry_run() {
+    let arguments = [
+        "n",
+        "--dry-run",
+        "--serve=0",
+        "--expect-alert=SeamlessCoverageLow",
+    ];
+    let output = run(&[&arguments[..], &["--output=json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        plan["alerts"][0]["obstacles"][0]["reason"],
+        "family_not_fed"
+    );
+}
+
+#[test]
+fn a_stale_announcement_of_a_killed_drill_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drill.json");
+    let arguments = [
+        "n",
+        "--serve=0",
+        "--hold=10m",
+        "--file-sd",
+        path.to_str().unwrap(),
+    ];
+    let mut killed = Injector::start(&arguments);
+    killed.url();
+    killed.signal("KILL");
+    killed.end();
+    assert!(path.exists());
+    let mut next = Injector::start(&arguments);
+    next.url();
+    next.signal("INT");
+    assert_eq!(next.end().status.code(), Some(130));
+    assert!(!path.exists());
+}
+
+#[test]
+fn quiet_says_nothing_when_all_is_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.prom");
+    let output = run(&["n", "--quiet", "--write-to", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty() && output.stderr.is_empty());
+    assert!(path.exists());
+}
+
+#[test]
+fn the_runs_deadline_leaves_it_open() {
+    let arguments = [
+        "n",
+        "--serve=0",
+        "--hold=10m",
+        "--deadline=1s",
+        "--step=500ms",
+    ];
+    let output = run(&[&arguments[..], &["--output=json"]].concat());
+    assert_eq!(output.status.code(), Some(3));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["outcome"], "deadline_over");
+    assert_eq!(report["sinks"][0]["cleaned_up"], true);
+}

@@ -1,0 +1,118 @@
+//! `seamless-lab up`: the whole stack in the foreground.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use seamless_cli::{ExitStatus, Stop, Terminal};
+use seamless_lab::console::Console;
+use seamless_lab::stack::{Blueprint, Stack};
+use serde_json::json;
+
+use crate::args::UpArgs;
+
+/// Runs until a signal; that is how it is meant to end, so the exit code is 0.
+pub(crate) async fn run(args: UpArgs, terminal: &Terminal, stop: &Stop) -> Result<ExitStatus> {
+    if !(args.time_scale.is_finite() && args.time_scale > 0.0) {
+        bail!("--time-scale {}: give a positive number", args.time_scale);
+    }
+    let blueprint = Blueprint {
+        rules: read(&args.rules, "--rules")?,
+        routes: read(&args.routes, "--routes")?,
+        time_scale: args.time_scale,
+        scrape_interval: Duration::from_secs(if args.time_scale < 1.0 { 1 } else { 5 }),
+        otlp: args.otlp.clone(),
+    };
+    let progress = terminal.progress();
+    let spinner = progress.spinner("starting Prometheus and Alertmanager");
+    let stack = Arc::new(blueprint.start()?);
+    let console = Console::start(&stack, args.listen)?;
+    spinner.finish_and_clear();
+
+    let provisioning = provision_grafana(&stack, &args.dashboards)?;
+    terminal.bytes(welcome(&args, &stack, &console, &provisioning)?.as_bytes())?;
+    stop.wait().await;
+    terminal.note("stopping");
+    Ok(ExitStatus::Done)
+}
+
+fn read(path: &Path, flag: &str) -> Result<String> {
+    fs::read_to_string(path).with_context(|| {
+        format!(
+            "cannot read {}; run this in the project's folder or give {flag}",
+            path.display()
+        )
+    })
+}
+
+fn welcome(args: &UpArgs, stack: &Stack, console: &Console, provisioning: &Path) -> Result<String> {
+    let mut text = String::new();
+    writeln!(
+        text,
+        "console       {}  (pages as they arrive)",
+        console.url()
+    )?;
+    writeln!(text, "Prometheus    {}", stack.prometheus.url())?;
+    writeln!(text, "Alertmanager  {}", stack.alertmanager.url())?;
+    writeln!(text, "coordinator   {}", stack.coordinator.url())?;
+    writeln!(text, "metrics       {}", stack.runtime.metrics_url())?;
+    writeln!(text, "log           {}", stack.log().display())?;
+    match &args.otlp {
+        Some(url) => writeln!(text, "traces        {url}")?,
+        None => writeln!(text, "traces        {}", stack.traces().display())?,
+    }
+    writeln!(
+        text,
+        "\nA Grafana on this machine, provisioned with the dashboards:\n  GF_PATHS_PROVISIONING={} grafana server",
+        provisioning.display()
+    )?;
+    writeln!(text, "\nIn another terminal:")?;
+    for (name, value) in stack.environment() {
+        writeln!(text, "  export {name}={value}")?;
+    }
+    writeln!(
+        text,
+        "  seamless-lab break dead-worker --lab {}",
+        console.url()
+    )?;
+    writeln!(text, "  seamless-lab heal --lab {}", console.url())?;
+    writeln!(text, "\nCtrl-C stops everything.")?;
+    Ok(text)
+}
+
+/// Writes what a Grafana reads at its start: the data source, and where the dashboards are.
+fn provision_grafana(stack: &Stack, dashboards: &Path) -> Result<std::path::PathBuf> {
+    let dir = stack.dir().join("grafana");
+    let dashboards = std::path::absolute(dashboards).context("--dashboards")?;
+    let datasources = json!({
+        "apiVersion": 1,
+        "datasources": [{
+            "name": "seamless-lab",
+            "uid": "seamless-lab",
+            "type": "prometheus",
+            "access": "proxy",
+            "url": stack.prometheus.url(),
+            "isDefault": true,
+            "jsonData": {"timeInterval": "5s"},
+        }],
+    });
+    let providers = json!({
+        "apiVersion": 1,
+        "providers": [{
+            "name": "seamless",
+            "type": "file",
+            "folder": "Seamless",
+            "options": {"path": dashboards},
+        }],
+    });
+    for (folder, content) in [("datasources", datasources), ("dashboards", providers)] {
+        let folder = dir.join(folder);
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(folder.join("seamless.yml"), content.to_string()))
+            .with_context(|| format!("cannot write to {}", folder.display()))?;
+    }
+    Ok(dir)
+}

@@ -1,0 +1,77 @@
+//! The program `seamless-lab`, as a person uses it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use seamless_lab::wait_until;
+
+#[test]
+fn a_lab_comes_up_breaks_heals_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let program = env!("CARGO_BIN_EXE_seamless-lab");
+    let mut up = Command::new(program)
+        .args(["up", "--listen", "127.0.0.1:0"])
+        .current_dir(root)
+        .env("TMPDIR", dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(up.stdout.take().unwrap()).lines();
+    let mut said = Vec::new();
+    while !said
+        .last()
+        .is_some_and(|line: &String| line.starts_with("Ctrl-C"))
+    {
+        said.push(lines.next().unwrap().unwrap());
+    }
+    let url = |name: &str| {
+        let line = said.iter().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    let console = url("console");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(program)
+            .args(arguments)
+            .args(["--lab", &console])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run(&["break", "bad-data"]), "broken: bad-data\n");
+    assert_eq!(
+        run(&["break", "stale-feed"]),
+        "broken: bad-data, stale-feed\n"
+    );
+    let log = url("log");
+    wait_until(Duration::from_secs(30), "the gate's events", || {
+        fs::read_to_string(&log)
+            .unwrap()
+            .contains("seamless.domain_gate.downgrade")
+    })
+    .unwrap();
+    assert_eq!(run(&["heal"]), "nothing is broken\n");
+
+    let wrong = Command::new(program)
+        .args(["break", "everything", "--lab", &console])
+        .output()
+        .unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("slow-storage"));
+
+    let pid = i32::try_from(up.id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(up.wait().unwrap().code(), Some(0));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    let gone = Command::new(program)
+        .args(["heal", "--lab", &console])
+        .output()
+        .unwrap();
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("seamless-lab up"));
+}

@@ -1,0 +1,240 @@
+//! Scenarios one and all: the cause, every alert to firing and to whoever it must reach, the remedy,
+//! and back.
+//!
+//! Causes that do not hide each other are there at the same time, as on a bad day; each alert's times
+//! are its own.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Result, bail};
+use seamless_lab::coordinator::Lease;
+use seamless_lab::pager::{Notice, Service};
+use seamless_lab::runtime::Misbehaviour;
+
+use super::incident::{kill_worker, notified};
+use super::pace::minutes;
+use super::programs::Programs;
+use super::scenario::{Expected, Reach, Scenario, WATCHDOG};
+use super::stack::{Alert, Stack};
+use super::timeline::{Awaited, Missed, Seen, Timeline, Wait};
+
+/// The longest that a program may take.
+const PROGRAM: Duration = Duration::from_secs(60);
+/// How long the shipped routes may take to deliver: the longest group interval and some.
+const DELIVERY: Duration = minutes(6);
+
+const HEARD: &str = "SeamlessWatchdog: heard";
+const RECOVERED: &str = "stuck lease recovered by key and token";
+const HEALED: &str = "causes removed";
+
+/// What becomes of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Fires,
+    Arrives,
+    Resolves,
+    IsToldOver,
+}
+
+impl Step {
+    /// Whether the alert goes through it: nobody is told that something inhibited is over.
+    fn is_of(self, alert: &Expected) -> bool {
+        !(self == Self::IsToldOver && alert.reach == Reach::Inhibited)
+    }
+
+    fn stage(self, alert: &Expected) -> String {
+        let name = alert.name;
+        let which = alert
+            .label
+            .map_or(String::new(), |(_, value)| format!(" ({value})"));
+        let what = match (self, alert.reach) {
+            (Self::Fires, _) => "firing",
+            (Self::Arrives, Reach::Slack) => "in Slack",
+            (Self::Arrives, Reach::Page) => "in PagerDuty and Slack",
+            (Self::Arrives, Reach::Inhibited) => "inhibited",
+            (Self::Resolves, _) => "resolved",
+            (Self::IsToldOver, _) => "resolve notice",
+        };
+        format!("{name}{which}: {what}")
+    }
+
+    /// How long it may take at the pace of the shipped rules.
+    fn within(self, alert: &Expected) -> Duration {
+        match self {
+            Self::Fires => alert.fires_within,
+            Self::Arrives => alert.fires_within + DELIVERY,
+            Self::Resolves => alert.resolves_within,
+            Self::IsToldOver => alert.resolves_within + DELIVERY,
+        }
+    }
+
+    /// What is seen of it now. Notices count that arrived after `since`: an earlier one may be of an
+    /// earlier incident.
+    fn seen(self, stack: &Stack, alert: &Expected, since: SystemTime) -> Result<Option<String>> {
+        let in_prometheus = Alert {
+            name: alert.name,
+            drill: "",
+            label: alert.label,
+        };
+        match self {
+            Self::Fires => Ok(stack
+                .alert(in_prometheus)?
+                .filter(|(state, _)| state == "firing")
+                .map(|(_, value)| format!("value {}", short(&value)))),
+            Self::Resolves => {
+                let over = stack.alert(in_prometheus)?.is_none();
+                Ok(over.then(|| "neither pending nor firing".to_owned()))
+            }
+            Self::Arrives if alert.reach == Reach::Inhibited => {
+                let held = stack.held(in_prometheus)?;
+                let suppressed = held.iter().any(|state| state == "suppressed");
+                Ok(suppressed.then(|| "suppressed in Alertmanager".to_owned()))
+            }
+            Self::Arrives | Self::IsToldOver => {
+                let over = self == Self::IsToldOver;
+                let notices: Vec<Notice> = stack.servers.pager.notices();
+                let sent = |service: Service| {
+                    notices.iter().find(|notice| {
+                        notice.service == service
+                            && notice.at >= since
+                            && notice.is_resolved() == over
+                            && speaks_of(notice, alert)
+                    })
+                };
+                if alert.reach == Reach::Page && sent(Service::PagerDuty).is_none() {
+                    return Ok(None);
+                }
+                Ok(sent(Service::Slack).map(Notice::title))
+            }
+        }
+    }
+}
+
+/// Whether a notice speaks of that alert, and of no drill of the injector.
+fn speaks_of(notice: &Notice, alert: &Expected) -> bool {
+    let title = notice.title();
+    // Slack is told of warnings of the same name, too.
+    let other = notice.service == Service::Slack
+        && alert.reach == Reach::Page
+        && title.starts_with("Warning");
+    notice.mentions(alert.name) && !title.contains("DRILL") && !other
+}
+
+fn short(value: &str) -> String {
+    value
+        .parse()
+        .map_or_else(|_| value.to_owned(), |value: f64| format!("{value:.3}"))
+}
+
+/// The stages of these scenarios, in order.
+pub(super) fn stages(scenarios: &[Scenario]) -> Vec<String> {
+    let of_alerts = |steps: [Step; 2]| -> Vec<String> {
+        let alerts = alerts(scenarios);
+        alerts
+            .flat_map(|alert| {
+                let steps = steps.into_iter().filter(|step| step.is_of(alert));
+                steps.map(|step| step.stage(alert)).collect::<Vec<_>>()
+            })
+            .collect()
+    };
+    let mut stages = vec![HEARD.to_owned()];
+    stages.extend(scenarios.iter().map(|scenario| caused(scenario.cause)));
+    stages.extend(of_alerts([Step::Fires, Step::Arrives]));
+    if scenarios
+        .iter()
+        .any(|scenario| scenario.cause == Misbehaviour::DeadWorker)
+    {
+        stages.push(RECOVERED.to_owned());
+    }
+    stages.push(HEALED.to_owned());
+    stages.extend(of_alerts([Step::Resolves, Step::IsToldOver]));
+    stages
+}
+
+fn caused(cause: Misbehaviour) -> String {
+    format!("cause: {cause}")
+}
+
+fn alerts(scenarios: &[Scenario]) -> impl Iterator<Item = &'static Expected> {
+    scenarios.iter().flat_map(|scenario| scenario.alerts)
+}
+
+/// Goes through the stages. A missed one does not keep the others from being tried.
+pub(super) fn rehearse(
+    scenarios: &[Scenario],
+    stack: &Stack,
+    programs: &Programs,
+    timeline: &mut Timeline,
+) -> Result<(), Missed> {
+    let begun = SystemTime::now();
+    let mut ended = timeline
+        .stage(HEARD, |wait| {
+            let what = "watchdog's notice";
+            notified(stack, wait, Service::Webhook, what, |notice| {
+                notice.mentions(WATCHDOG)
+            })
+        })
+        .map(drop);
+
+    let mut stuck = None;
+    for cause in scenarios.iter().map(|scenario| scenario.cause) {
+        ended = ended.and(timeline.stage(&caused(cause), |wait| {
+            if cause == Misbehaviour::DeadWorker {
+                let Seen(lease, seen) = kill_worker(stack, wait)?;
+                stuck = Some(lease);
+                return Ok(Seen((), seen));
+            }
+            stack.servers.runtime.misbehave(cause);
+            Ok(Seen((), "the runtime misbehaves".to_owned()))
+        }));
+    }
+    let steps = [Step::Fires, Step::Arrives];
+    ended = ended.and(timeline.together(awaited(scenarios, stack, steps, begun)));
+
+    let healed = SystemTime::now();
+    if let Some(lease) = stuck {
+        ended = ended.and(timeline.stage(RECOVERED, |wait| recover(stack, programs, wait, &lease)));
+    }
+    ended = ended.and(timeline.stage(HEALED, |_| {
+        stack.servers.runtime.heal();
+        Ok(Seen((), "the runtime is healed".to_owned()))
+    }));
+    let steps = [Step::Resolves, Step::IsToldOver];
+    ended.and(timeline.together(awaited(scenarios, stack, steps, healed)))
+}
+
+/// Two steps of every alert, to be awaited together.
+fn awaited<'a>(
+    scenarios: &[Scenario],
+    stack: &'a Stack,
+    steps: [Step; 2],
+    since: SystemTime,
+) -> Vec<Awaited<'a>> {
+    alerts(scenarios)
+        .flat_map(|alert| steps.map(|step| (step, alert)))
+        .filter(|(step, alert)| step.is_of(alert))
+        .map(|(step, alert)| Awaited {
+            stage: step.stage(alert),
+            within: stack.pace.within(step.within(alert)),
+            probe: Box::new(move || step.seen(stack, alert, since)),
+        })
+        .collect()
+}
+
+/// Recovers the stuck lease by its key and token, as the runbook does when both are known.
+fn recover(stack: &Stack, programs: &Programs, wait: &Wait<'_>, lease: &Lease) -> Result<Seen<()>> {
+    let spec = format!("{}:{}", lease.key, lease.token);
+    let arguments = [spec.as_str(), "--verify", "--output", "json"].map(str::to_owned);
+    let ran = stack
+        .place()
+        .run(wait, PROGRAM, &programs.recover, &arguments)?;
+    ran.succeeded()?;
+    let mut ended = stack.servers.coordinator.ended().into_iter();
+    if !ended.any(|ended| ended.lease.token == lease.token) {
+        bail!("the coordinator still holds it; {}", ran.told());
+    }
+    Ok(Seen(
+        (),
+        "`lease-recover KEY:TOKEN --verify`: released".to_owned(),
+    ))
+}

@@ -1,0 +1,214 @@
+//! What can go wrong, and which alerts must tell.
+//!
+//! Data only. Together with the incident, the scenarios cover every alert that ships; a test says so.
+
+use std::time::Duration;
+
+use seamless_lab::runtime::Misbehaviour;
+
+use super::pace::minutes;
+
+/// A cause and what it must lead to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scenario {
+    pub(super) cause: Misbehaviour,
+    pub(super) alerts: &'static [Expected],
+}
+
+/// An alert that must fire, reach somebody, and resolve after the remedy.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    pub(super) name: &'static str,
+    /// A label that tells it from others of its name.
+    pub(super) label: Option<(&'static str, &'static str)>,
+    pub(super) reach: Reach,
+    /// How long the shipped rules may take to fire once the cause is there: window and `for`.
+    pub(super) fires_within: Duration,
+    /// How long they may take to resolve once the cause is gone: the window.
+    pub(super) resolves_within: Duration,
+}
+
+/// Whom an alert reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Slack.
+    Slack,
+    /// PagerDuty and Slack.
+    Page,
+    /// Nobody: another alert says it better.
+    Inhibited,
+}
+
+const fn alert(
+    name: &'static str,
+    reach: Reach,
+    fires_within: Duration,
+    resolves_within: Duration,
+) -> Expected {
+    Expected {
+        name,
+        label: None,
+        reach,
+        fires_within,
+        resolves_within,
+    }
+}
+
+impl Expected {
+    const fn labelled(mut self, label: &'static str, value: &'static str) -> Self {
+        self.label = Some((label, value));
+        self
+    }
+}
+
+/// Every cause but those of the incident.
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        cause: Misbehaviour::SlowStorage,
+        alerts: &[
+            alert(
+                "SeamlessSla99thDegraded",
+                Reach::Slack,
+                minutes(10),
+                minutes(5),
+            ),
+            alert(
+                "SeamlessSlaBudgetApproaching",
+                Reach::Inhibited,
+                minutes(10),
+                minutes(5),
+            ),
+            // The slower of the two that page clears when its short window of 30 minutes has.
+            alert(
+                "SeamlessSlaErrorBudgetBurn",
+                Reach::Page,
+                minutes(5),
+                minutes(40),
+            )
+            .labelled("severity", "critical"),
+            alert(
+                "SeamlessGapRepairSlow",
+                Reach::Slack,
+                minutes(20),
+                minutes(15),
+            ),
+            alert(
+                "SeamlessArtifactPublishSlow",
+                Reach::Slack,
+                minutes(20),
+                minutes(15),
+            ),
+        ],
+    },
+    Scenario {
+        cause: Misbehaviour::DeadWorker,
+        alerts: &[
+            alert(
+                "SeamlessBackfillStuckLease",
+                Reach::Page,
+                minutes(12),
+                minutes(5),
+            ),
+            alert(
+                "SeamlessBackfillStaleClaim",
+                Reach::Inhibited,
+                minutes(18),
+                minutes(5),
+            ),
+        ],
+    },
+    Scenario {
+        cause: Misbehaviour::BadData,
+        alerts: &[
+            alert(
+                "SeamlessConformanceFlagSpike",
+                Reach::Slack,
+                minutes(15),
+                minutes(15),
+            ),
+            alert(
+                "SeamlessFingerprintCollision",
+                Reach::Slack,
+                minutes(5),
+                minutes(60),
+            ),
+        ],
+    },
+    Scenario {
+        cause: Misbehaviour::StaleFeed,
+        alerts: &[
+            alert(
+                "SeamlessLiveDataStale",
+                Reach::Slack,
+                minutes(6),
+                minutes(1),
+            ),
+            alert("SeamlessCoverageLow", Reach::Slack, minutes(11), minutes(1)),
+            alert(
+                "SeamlessDomainGateHolds",
+                Reach::Slack,
+                minutes(15),
+                minutes(15),
+            )
+            .labelled("answer", "HOLD"),
+            alert(
+                "SeamlessDomainGateHolds",
+                Reach::Slack,
+                minutes(15),
+                minutes(15),
+            )
+            .labelled("answer", "PARTIAL_FILL"),
+        ],
+    },
+    Scenario {
+        cause: Misbehaviour::DryLimiter,
+        alerts: &[
+            alert(
+                "SeamlessRateLimiterExhausted",
+                Reach::Slack,
+                minutes(6),
+                minutes(1),
+            )
+            .labelled("signal", "tokens"),
+            alert(
+                "SeamlessRateLimiterExhausted",
+                Reach::Slack,
+                minutes(10),
+                minutes(5),
+            )
+            .labelled("signal", "drops"),
+        ],
+    },
+    Scenario {
+        cause: Misbehaviour::LostMetrics,
+        alerts: &[alert(
+            "SeamlessMetricsAbsent",
+            Reach::Slack,
+            minutes(11),
+            minutes(1),
+        )],
+    },
+];
+
+/// Fires always; it is heard from the start and has no cause, no remedy and no end.
+pub(super) const WATCHDOG: &str = "SeamlessWatchdog";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_alert_that_ships_has_a_scenario() {
+        let rules = seamless_core::rules::shipped().unwrap();
+        let shipped: BTreeSet<&str> = rules.alerts().map(|rule| rule.name.as_str()).collect();
+        let rehearsed: BTreeSet<&str> = SCENARIOS
+            .iter()
+            .flat_map(|scenario| scenario.alerts)
+            .map(|alert| alert.name)
+            .chain([WATCHDOG])
+            .collect();
+        assert_eq!(rehearsed, shipped);
+    }
+}
