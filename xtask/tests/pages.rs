@@ -136,7 +136,14 @@ impl Lab {
     }
 
     fn wait<T>(&self, what: &str, probe: impl FnMut() -> Option<T>) -> T {
-        wait_for(PATIENCE, what, probe).unwrap()
+        wait_for(PATIENCE, what, probe).unwrap_or_else(|error| {
+            panic!(
+                "{error}; alerts: {:#?}; completion: {:#?}; leases: {:#?}",
+                self.prometheus.alerts().unwrap_or_default(),
+                self.prometheus.query("backfill_completion_ratio").ok(),
+                self.coordinator.leases()
+            )
+        })
     }
 
     /// Types a command into a shell that stops at an unset variable.
@@ -334,6 +341,14 @@ fn a_reader_gets_from_the_degraded_sla_to_green() {
 fn a_reader_gets_from_the_stuck_lease_to_green() {
     let mut lab = Lab::start(TIME_SCALE);
     let page = page(RUNBOOK);
+    // It dies where it is, and past half a lease is no longer stuck.
+    lab.wait("the mortal worker to begin", || {
+        let leases = lab.coordinator.leases();
+        let begun = leases.iter().any(|lease| {
+            lease.worker.as_deref() == Some("worker-1") && lease.completion_ratio < 0.2
+        });
+        begun.then_some(())
+    });
     lab.runtime.misbehave(Misbehaviour::DeadWorker);
     let labels = lab.fires("SeamlessBackfillStuckLease");
     lab.copy_labels(&labels);

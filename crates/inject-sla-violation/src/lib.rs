@@ -30,9 +30,3 @@ pub use args::Args;
 pub fn main() -> ExitCode {
     seamless_cli::run(|args: &Args| args.terminal, run::run)
 }
-
-/// The command line, for manual pages and completions.
-#[must_use]
-pub fn command() -> clap::Command {
-    <Args as clap::CommandFactory>::command()
-}

@@ -1,7 +1,7 @@
 //! What is generated from the programs' own command lines: help pages, man pages, completions.
 
 use anyhow::{Context as _, Result};
-use clap::Command;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 
 /// The shells that completions are generated for.
@@ -13,7 +13,10 @@ const COLUMNS: usize = 100;
 /// The command lines of the shipped programs.
 #[must_use]
 pub fn commands() -> Vec<Command> {
-    vec![inject_sla_violation::command(), lease_recover::command()]
+    vec![
+        inject_sla_violation::Args::command(),
+        lease_recover::command(),
+    ]
 }
 
 /// The Markdown page of a program.
