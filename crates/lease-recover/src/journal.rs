@@ -183,6 +183,15 @@ fn write(file: &mut File, waiting: &mpsc::Receiver<Line>) {
     }
 }
 
+/// How many leases the bytes of a journal show settled at `coordinator`.
+///
+/// # Errors
+/// If they are no journal.
+pub fn settled_in(content: &[u8], coordinator: &str) -> anyhow::Result<usize> {
+    let whole = whole_lines(content)?;
+    Ok(read(&content[..whole], coordinator)?.len())
+}
+
 /// How much of a journal is whole lines. What follows must be the beginning of a line.
 fn whole_lines(content: &[u8]) -> anyhow::Result<usize> {
     let whole = content

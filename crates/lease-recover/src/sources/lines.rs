@@ -84,7 +84,8 @@ impl Input {
     }
 }
 
-fn read_lines(
+/// Visits every line of `reader`, whose name in errors is `name`.
+pub(super) fn read_lines(
     name: &str,
     mut reader: impl BufRead,
     visit: &mut dyn FnMut(Line<'_>) -> anyhow::Result<()>,

@@ -43,7 +43,7 @@ pub enum Problem {
     #[error("a label value has no closing quote")]
     OpenQuote,
     /// A backslash with something that it cannot escape.
-    #[error("the escape sequence \\{0} does not exist; escape with \\\\, \\n or \\\"")]
+    #[error("the escape sequence \\{} does not exist; escape with \\\\, \\n or \\\"", .0.escape_debug())]
     Escape(char),
     /// A value that is no number.
     #[error("expected a value, found {0}")]
