@@ -68,6 +68,10 @@ impl Journal {
             .mode(0o600)
             .open(path)
             .with_context(|| format!("cannot open the journal {shown}"))?;
+        // A device or a pipe has no end to read to, and keeps nothing.
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            bail!("the journal {shown} is not a regular file");
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("the journal {shown} is in use by another run"),

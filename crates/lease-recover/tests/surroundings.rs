@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Behaviour, Faults, Reply};
+use seamless_lab::faults::{Behaviour, Faults, Reply, Trial};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lease-recover");
@@ -257,4 +257,29 @@ fn narrow_and_dumb_terminals_are_served() {
             assert!(said.contains("ohlc"), "{said}");
         }
     }
+}
+
+#[test]
+fn endless_files_are_refused() {
+    let coordinator = slow_coordinator();
+    for (option, path) in [
+        ("--from-file", "/dev/zero"),
+        ("--from-logs", "/dev/zero"),
+        ("--journal", "/dev/zero"),
+        ("--config", "/dev/zero"),
+        ("--bearer-token-file", "/dev/zero"),
+        ("--ca-cert", "/dev/zero"),
+    ] {
+        let arguments = arguments(&coordinator, &["a:token", option, path]);
+        let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], Duration::from_secs(60));
+        let trial = trial.unwrap();
+        assert_eq!(trial.code, Some(2), "{option}: {}", trial.stderr);
+        assert!(trial.stderr.contains(path), "{option}: {}", trial.stderr);
+        assert!(
+            trial.peak_kib < 700 * 1024,
+            "{option}: {} KiB",
+            trial.peak_kib
+        );
+    }
+    assert_eq!(coordinator.connections(), 0);
 }

@@ -32,9 +32,8 @@ impl Sources {
     ) -> anyhow::Result<Self> {
         let mut open_leases = logs::OpenLeases::default();
         for path in logs {
-            let mut input = Input::open(path)?;
-            let name = input.name().to_owned();
-            input.each_line(&mut |line| {
+            let name = lines::name_of(path);
+            lines::each_line_once(path, &mut |line| {
                 open_leases
                     .read(line.bytes, line.is_torn)
                     .map_err(|reason| anyhow::anyhow!("{name}: line {}: {reason}", line.number))
