@@ -93,7 +93,7 @@ pub enum Problem {
         family: String,
     },
     /// A unit that is not the end of its family's name.
-    #[error("the name {family} does not end in its unit _{unit}")]
+    #[error("the name {family} does not end in its unit _{}", unit.escape_debug())]
     Unit {
         /// The family.
         family: String,
