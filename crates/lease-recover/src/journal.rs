@@ -216,8 +216,14 @@ fn whole_lines(content: &[u8]) -> anyhow::Result<usize> {
 fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, Outcome>> {
     let mut settled = HashMap::new();
     for (index, line) in content.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let entry: Entry =
-            serde_json::from_slice(line).with_context(|| format!("line {}", index + 1))?;
+        let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+            // The library's own words repeat what stands there, which may be a token.
+            anyhow::anyhow!(
+                "line {}, column {}: not an entry",
+                index + 1,
+                error.column()
+            )
+        })?;
         if entry.schema_version != SCHEMA_VERSION {
             bail!(
                 "line {}: schema version {}",
