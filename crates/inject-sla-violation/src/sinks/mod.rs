@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_cli::Stop;
+use seamless_core::duration::human;
 use seamless_core::http::{Answer, Failure, HttpClient};
 use tokio::time::timeout;
 
