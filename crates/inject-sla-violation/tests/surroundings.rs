@@ -10,9 +10,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Faults, Reply};
+use seamless_lab::faults::{Behaviour, Faults, Reply};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_inject-sla-violation");
@@ -92,6 +92,36 @@ fn a_signal_at_any_moment_leaves_nothing_behind() {
             );
         }
     }
+}
+
+#[test]
+fn a_receiver_that_hangs_or_asks_for_patience_does_not_hold_up_a_signal() {
+    let behaviours = [
+        Behaviour::HangBeforeHeaders,
+        Reply::status(429).retry_after(50).into(),
+    ];
+    thread::scope(|scope| {
+        for behaviour in &behaviours {
+            for sink in ["push-gateway", "remote-write"] {
+                scope.spawn(move || is_not_held_up(behaviour, sink));
+            }
+        }
+    });
+}
+
+fn is_not_held_up(behaviour: &Behaviour, sink: &str) {
+    let receiver = Faults::always(behaviour.clone()).unwrap();
+    let started = Instant::now();
+    let url = format!("--{sink}={}", receiver.url());
+    let arguments = ["n", "--hold=10m", "--timeout=40s", &url];
+    let output = signalled(&arguments, "TERM", Duration::from_millis(700));
+    let code = output.status.code();
+    assert_eq!(code, Some(143), "{behaviour:?}, {sink}: {output:?}");
+    let took = started.elapsed();
+    assert!(
+        took < Duration::from_secs(35),
+        "{behaviour:?}, {sink}: {took:?}"
+    );
 }
 
 #[test]

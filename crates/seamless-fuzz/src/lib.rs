@@ -18,6 +18,7 @@
 mod answers;
 mod exposition;
 mod files;
+mod records;
 mod specs;
 
 /// One thing to fuzz.
@@ -30,7 +31,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     Target {
         name: "lease_spec",
         run: specs::lease_spec,
@@ -54,6 +55,14 @@ pub const TARGETS: [Target; 7] = [
     Target {
         name: "exposition",
         run: exposition::exposition,
+    },
+    Target {
+        name: "lease_log",
+        run: records::lease_log,
+    },
+    Target {
+        name: "lease_journal",
+        run: records::lease_journal,
     },
     Target {
         name: "rule_file",

@@ -1,6 +1,7 @@
 //! Sending a request, with retries, and reading its answer.
 
 use std::cell::Cell;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -409,12 +410,22 @@ fn secrets_of(request: &reqwest::Request, endpoint: &Endpoint) -> Vec<String> {
         .collect()
 }
 
+/// Reads a certificate or key file; the system's whole bundle of authorities is a twentieth of the bound.
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, HttpSetupError> {
-    std::fs::read(path).map_err(|source| HttpSetupError::Unreadable {
-        what,
-        path: path.to_owned(),
-        source,
-    })
+    const LARGEST: u64 = 4 * 1024 * 1024;
+    let mut bytes = Vec::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    let read = match read {
+        Ok(length) if length as u64 > LARGEST => Err(std::io::ErrorKind::FileTooLarge.into()),
+        other => other,
+    };
+    read.map(|_| bytes)
+        .map_err(|source| HttpSetupError::Unreadable {
+            what,
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Resolves names through the system, with an error that can be told apart by its type.
