@@ -5,7 +5,9 @@
 pub mod dist;
 pub mod docs;
 pub mod drill;
+pub mod grafana;
 pub mod install;
+pub mod lint;
 pub mod render;
 pub mod test;
 

@@ -16,12 +16,16 @@ struct Args {
 enum Command {
     /// Render the alert rules and dashboards from their jsonnet sources.
     Render(xtask::render::Args),
+    /// Hold rules, dashboards, rule tests, runbook and crates to the schema and to each other.
+    Lint(xtask::lint::Args),
     /// Build the release: tarball, Debian package, Kubernetes manifests.
     Dist(xtask::dist::Args),
     /// Generate the reference pages, man pages and completions, and check what the documents say.
     Docs(xtask::docs::Args),
+    /// Hold rules, dashboards, rule tests, runbook and crates to the schema and to each other.
+    Lint(xtask::lint::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
-    Drill(xtask::drill::Args),
+    Drill(Box<xtask::drill::Args>),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
     Test(xtask::test::Args),
 }
@@ -29,8 +33,10 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Render(args) => xtask::render::run(&args),
+        Command::Lint(args) => xtask::lint::run(&args),
         Command::Dist(args) => xtask::dist::run(&args),
         Command::Docs(args) => xtask::docs::run(&args),
+        Command::Lint(args) => xtask::lint::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
         Command::Test(args) => xtask::test::run(&args),
     };

@@ -47,6 +47,10 @@ const CHECKS: &[Check] = &[
         command: &["cargo", "xtask", "docs", "--check"],
     },
     Check {
+        name: "reference pages",
+        command: &["cargo", "xtask", "docs", "--check"],
+    },
+    Check {
         name: "lint",
         command: &["cargo", "xtask", "lint"],
     },

@@ -131,3 +131,74 @@ impl Iterator for Document {
         (!out.is_empty()).then_some(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use fastrand::Rng;
+    use proptest::prelude::*;
+    use seamless_core::exposition::read;
+
+    use super::*;
+    use crate::args::Args;
+    use crate::frame::Mood;
+    use crate::request::Request;
+
+    fn document(arguments: &[&str], steps: usize, format: Format) -> (u64, Vec<Vec<u8>>) {
+        let program = ["inject-sla-violation"];
+        let args = Args::try_parse_from(program.iter().chain(arguments)).unwrap();
+        let request = Request::from_args(&args).unwrap();
+        let cast = Arc::new(Cast::new(&request).unwrap());
+        let mut frame = Frame::first(&cast);
+        let mut rng = Rng::with_seed(1);
+        for _ in 0..steps {
+            frame.advance(&cast, &request, Mood::Violating, &mut rng);
+        }
+        let series = cast.series();
+        (
+            series,
+            Document::new(cast, Arc::new(frame), format).collect(),
+        )
+    }
+
+    #[test]
+    fn pieces_are_bounded_and_make_one_document() {
+        let arguments = ["n", "--scenario=all", "--nodes=150", "--worlds=2"];
+        for format in [Format::Text, Format::OpenMetrics] {
+            let (series, pieces) = document(&arguments, 1, format);
+            assert!(pieces.len() > 10);
+            assert!(pieces.iter().all(|piece| piece.len() < PIECE + 8192));
+            let read = read::parse_as(&pieces.concat(), format).unwrap();
+            assert_eq!(read.samples().count() as u64, series);
+        }
+    }
+
+    #[test]
+    fn every_violated_counter_moves_with_every_step() {
+        let at = |steps| {
+            let (_, pieces) = document(&["n", "--scenario=all"], steps, Format::Text);
+            read::parse(&pieces.concat()).unwrap()
+        };
+        let (before, after) = (at(3), at(4));
+        for (old, new) in before.samples().zip(after.samples()) {
+            let counts = ["_total", "_count", "_sum"]
+                .iter()
+                .any(|suffix| new.name.ends_with(suffix));
+            assert!(!counts || new.value > old.value, "{old:?} {new:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_comes_through(node in "\\PC*[a-z\\\\\"\n]\\PC*", world in any::<String>()) {
+            prop_assume!(!node.starts_with('-') && !node.trim().is_empty());
+            let world_id = format!("--world-id={world}");
+            let arguments = ["--scenario=coverage", &world_id, "--", &node];
+            let (_, pieces) = document(&arguments, 1, Format::Text);
+            let read = read::parse(&pieces.concat()).unwrap();
+            let sample = read.samples().next().unwrap();
+            prop_assert_eq!(sample.label("node_id"), Some(node.as_str()));
+            prop_assert_eq!(sample.label("world_id"), Some(world.as_str()));
+        }
+    }
+}

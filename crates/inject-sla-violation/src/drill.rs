@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use seamless_cli::{
 use seamless_core::config::Service;
 use seamless_core::duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use crate::args::Args;
 use crate::cast::Cast;
@@ -23,6 +24,11 @@ use crate::report::{ExpectationReport, Outcome, Report, SinkReport};
 use crate::request::{Course, Request};
 use crate::rulebook;
 use crate::sinks::{Picture, Sink};
+
+/// How long a delivery that is under way may go on after a signal.
+const DELIVERY_AFTER_SIGNAL: Duration = Duration::from_secs(2);
+/// How long the clean-up of one sink may take after a signal.
+const CLEAN_UP_AFTER_SIGNAL: Duration = Duration::from_secs(10);
 
 /// A drill and what it needs.
 pub(crate) struct Drill<'r> {
@@ -264,7 +270,13 @@ impl Drill<'_> {
         let bar = progress.bar(self.course.hold.as_secs().max(1), "drill");
         let over = times.deadline.map_or(times.end, |at| at.min(times.end));
         loop {
-            if !self.show(sinks, now).await {
+            let shown = tokio::select! {
+                biased;
+                shown = self.show(sinks, now) => shown,
+                signal = self.out_of_patience() => return stopped(signal),
+                () = sleep_until(over), if over < times.end => return Outcome::DeadlineOver,
+            };
+            if !shown {
                 return Outcome::SinkFailed;
             }
             bar.set_position(times.start.elapsed().as_secs());
@@ -314,11 +326,24 @@ impl Drill<'_> {
         true
     }
 
+    /// Some time after a signal: a receiver that does not answer must not hold up the end.
+    async fn out_of_patience(&self) -> Signal {
+        let signal = self.stop.wait().await;
+        sleep(DELIVERY_AFTER_SIGNAL).await;
+        signal
+    }
+
     /// Takes everything back, and corrects the outcome where that or the last delivery failed.
     async fn close(&self, sinks: &mut [Working], last: &Picture, outcome: Outcome) -> Outcome {
+        let limit = match outcome {
+            // Whoever sends a signal waits for the end, and kills what does not come to it.
+            Outcome::Interrupted | Outcome::Terminated => Some(CLEAN_UP_AFTER_SIGNAL),
+            _ => None,
+        };
         let mut failed = false;
         for working in sinks.iter_mut() {
-            if let Err(error) = working.sink.close(last).await {
+            let closed = working.sink.close(last, limit).await;
+            if let Err(error) = closed {
                 self.terminal.error(&clean(&error.to_string()));
                 working.cleaned_up = false;
                 working.error = Some(error.to_string());

@@ -68,6 +68,10 @@ impl Journal {
             .mode(0o600)
             .open(path)
             .with_context(|| format!("cannot open the journal {shown}"))?;
+        // A device or a pipe has no end to read to, and keeps nothing.
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            bail!("the journal {shown} is not a regular file");
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("the journal {shown} is in use by another run"),
@@ -183,6 +187,15 @@ fn write(file: &mut File, waiting: &mpsc::Receiver<Line>) {
     }
 }
 
+/// How many leases the bytes of a journal show settled at `coordinator`.
+///
+/// # Errors
+/// If they are no journal.
+pub fn settled_in(content: &[u8], coordinator: &str) -> anyhow::Result<usize> {
+    let whole = whole_lines(content)?;
+    Ok(read(&content[..whole], coordinator)?.len())
+}
+
 /// How much of a journal is whole lines. What follows must be the beginning of a line.
 fn whole_lines(content: &[u8]) -> anyhow::Result<usize> {
     let whole = content
@@ -203,8 +216,14 @@ fn whole_lines(content: &[u8]) -> anyhow::Result<usize> {
 fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, Outcome>> {
     let mut settled = HashMap::new();
     for (index, line) in content.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let entry: Entry =
-            serde_json::from_slice(line).with_context(|| format!("line {}", index + 1))?;
+        let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+            // The library's own words repeat what stands there, which may be a token.
+            anyhow::anyhow!(
+                "line {}, column {}: not an entry",
+                index + 1,
+                error.column()
+            )
+        })?;
         if entry.schema_version != SCHEMA_VERSION {
             bail!(
                 "line {}: schema version {}",

@@ -30,6 +30,9 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use seamless_cli::{ExitStatus, Stop, Terminal};
 
+pub use journal::settled_in;
+pub use sources::open_in_log;
+
 use crate::args::{Args, Output};
 use crate::request::{Mode, Request};
 

@@ -127,7 +127,7 @@ impl TryFrom<Args> for Request {
             },
             output: args.output,
             show_tokens: args.show_tokens,
-            concurrency: args.concurrency.into(),
+            concurrency: seamless_cli::concurrency_within_limits(args.concurrency.into()),
             coordinator_url: args.coordinator.coordinator_url,
             http: args.http,
         })

@@ -8,6 +8,7 @@ mod args;
 mod color;
 mod confirm;
 mod connect;
+mod descriptors;
 mod exit;
 mod file;
 mod progress;
@@ -23,6 +24,7 @@ pub use args::{
 pub use color::{ColorChoice, Palette};
 pub use confirm::{ConfirmError, confirm};
 pub use connect::{Connections, Wanted, with_credentials_of};
+pub use descriptors::concurrency_within_limits;
 pub use exit::{ExitStatus, UsageError};
 pub use file::{FileError, check_writable, write_atomically};
 pub use progress::Progress;

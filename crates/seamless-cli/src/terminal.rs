@@ -125,6 +125,9 @@ impl Terminal {
     }
 }
 
+/// Nothing can be laid out in less; a narrower terminal breaks the lines by itself.
+const NARROWEST: usize = 40;
+
 fn width(term: &console::Term) -> Option<usize> {
     let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
     let measured = || {
@@ -134,5 +137,8 @@ fn width(term: &console::Term) -> Option<usize> {
             .then(|| term.size_checked())??;
         Some(usize::from(columns))
     };
-    measured().or_else(columns).filter(|columns| *columns > 0)
+    measured()
+        .or_else(columns)
+        .filter(|columns| *columns > 0)
+        .map(|columns: usize| columns.max(NARROWEST))
 }

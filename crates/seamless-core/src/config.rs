@@ -3,6 +3,7 @@
 //! Owns the precedence, and the few keys that are read from a file. It reads files that it is told to
 //! read and takes the environment from its caller.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -133,7 +134,7 @@ impl ConfigFile {
             None => DEFAULT_FILES.iter().map(PathBuf::from).collect(),
         };
         for path in candidates {
-            match std::fs::read_to_string(&path) {
+            match read_small(&path) {
                 Ok(text) => return Self::parse(&path, &text).map(Some),
                 Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(source) => {
@@ -211,6 +212,18 @@ impl ConfigFile {
     }
 }
 
+/// Reads a text file that a person wrote; what is larger is none.
+fn read_small(path: &Path) -> std::io::Result<String> {
+    const LARGEST: u64 = 4 * 1024 * 1024;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
+    }
+    Ok(text)
+}
+
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
@@ -249,7 +262,7 @@ pub fn endpoint(
 /// # Errors
 /// [`ConfigError`] if the file cannot be read or holds no token.
 pub fn bearer_token(path: &Path) -> Result<secrecy::SecretString, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+    let text = read_small(path).map_err(|source| ConfigError::Unreadable {
         what: "the token file",
         path: path.to_owned(),
         source,

@@ -39,9 +39,7 @@ pub(crate) fn inspect_page(bytes: &[u8]) {
     }
     match verdict(&answer) {
         Verdict::Released { .. } => {
-            let body = answer.body.trim_ascii();
             assert!(answer.is_success() && !answer.looks_like_html());
-            assert!(!body.starts_with(b"<"));
         }
         Verdict::AlreadyReleased => assert_eq!(answer.status, 404),
         Verdict::Conflict => assert_eq!(answer.status, 409),

@@ -16,7 +16,9 @@
 #![expect(clippy::panic, reason = "a broken promise stops the fuzzer")]
 
 mod answers;
+mod exposition;
 mod files;
+mod records;
 mod specs;
 
 /// One thing to fuzz.
@@ -29,7 +31,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 9] = [
     Target {
         name: "lease_spec",
         run: specs::lease_spec,
@@ -49,6 +51,18 @@ pub const TARGETS: [Target; 6] = [
     Target {
         name: "configuration",
         run: files::configuration,
+    },
+    Target {
+        name: "exposition",
+        run: exposition::exposition,
+    },
+    Target {
+        name: "lease_log",
+        run: records::lease_log,
+    },
+    Target {
+        name: "lease_journal",
+        run: records::lease_journal,
     },
     Target {
         name: "rule_file",

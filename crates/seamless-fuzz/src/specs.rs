@@ -21,9 +21,12 @@ pub(crate) fn lease_spec(bytes: &[u8]) {
     assert!(!key.trim().is_empty());
     if let Some(token) = &spec.token {
         let exposed = token.expose();
-        assert!(token.hint().chars().count() <= 4 && exposed.starts_with(&token.hint()));
-        let long = exposed.chars().count() > 4;
-        assert!(!long || exposed == "LeaseToken" || !format!("{token:?}").contains(exposed));
+        let hint = token.hint();
+        assert!(hint.chars().count() <= 4 && exposed.starts_with(&hint));
+        assert_eq!(
+            format!("{token} {token:?}"),
+            format!("{hint}… LeaseToken({hint}…)")
+        );
         // A key or token out of JSON may hold what a plain spec cannot.
         let plain = !exposed.contains(':')
             && exposed.trim() == exposed

@@ -29,9 +29,9 @@ fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
-/// `bytes` cut at up to 16 places, and with one byte in up to 16 places replaced: the same ones always.
+/// `bytes` cut at up to 4 places, and with one byte in up to 4 places replaced: the same ones always.
 fn variants(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let places = move || (0..bytes.len()).step_by(bytes.len().div_ceil(16).max(1));
+    let places = move || (0..bytes.len()).step_by(bytes.len().div_ceil(4).max(1));
     let cut = places().map(|at| bytes[..at].to_vec());
     let changed = places().map(|at| {
         let mut changed = bytes.to_vec();

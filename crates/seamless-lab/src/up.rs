@@ -59,6 +59,12 @@ fn welcome(args: &UpArgs, stack: &Stack, console: &Console, provisioning: &Path)
     writeln!(text, "Alertmanager  {}", stack.alertmanager.url())?;
     writeln!(text, "coordinator   {}", stack.coordinator.url())?;
     writeln!(text, "metrics       {}", stack.runtime.metrics_url())?;
+    let file_sd = stack.file_sd("NAME");
+    writeln!(
+        text,
+        "targets       {}  (files watched for more)",
+        file_sd.display()
+    )?;
     writeln!(text, "log           {}", stack.log().display())?;
     match &args.otlp {
         Some(url) => writeln!(text, "traces        {url}")?,

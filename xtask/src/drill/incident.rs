@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::pace::minutes;
 use super::programs::Programs;
 use super::stack::{Alert, Stack};
-use super::timeline::{Missed, Seen, Timeline, Wait};
+use super::timeline::{Missed, Seen, Timeline, Wait, short};
 
 const DEGRADED: &str = "SeamlessSla99thDegraded";
 const STUCK: &str = "SeamlessBackfillStuckLease";
@@ -217,9 +217,7 @@ fn reaches(
             .filter(|(found, _)| found == state || found == "firing")
             .map(|(_, value)| value))
     })?;
-    let value = value
-        .parse()
-        .map_or(value, |value: f64| format!("{value:.3}"));
+    let value = short(&value);
     Ok(Seen((), format!("value {value}")))
 }
 

@@ -7,6 +7,7 @@
 
 mod incident;
 mod outage;
+mod own;
 mod pace;
 mod page;
 pub(crate) mod programs;
@@ -26,6 +27,7 @@ use clap::builder::PossibleValuesParser;
 use seamless_lab::Interrupt;
 
 use crate::install;
+use own::OwnStack;
 use pace::Pace;
 use programs::Programs;
 use report::Report;
@@ -57,6 +59,8 @@ pub struct Args {
     /// Use the three programs in this folder, such as an unpacked release, instead of building them.
     #[arg(long, value_name = "DIR", conflicts_with = "profile")]
     programs: Option<PathBuf>,
+    #[command(flatten)]
+    own: own::OwnStackArgs,
 }
 
 const INCIDENT: &str = "incident";
@@ -73,7 +77,10 @@ fn names() -> Vec<&'static str> {
 /// # Errors
 /// If it cannot begin (a server is missing, the programs do not build) or the report cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    install::ensure(install::FOR_DRILL)?;
+    let own = args.own.stack()?;
+    if own.is_none() {
+        install::ensure(install::FOR_DRILL)?;
+    }
     for (path, flag) in [(&args.report, "--report"), (&args.html, "--html")] {
         if let Some(path) = path {
             seamless_cli::check_writable(path).context(flag)?;
@@ -84,12 +91,50 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => Programs::build(&args.profile)?,
     };
     let interrupt = Interrupt::listen()?;
+    let (report, samples) = match own {
+        Some(own) => (against_own(&own, &programs, &interrupt), None),
+        None => embedded(args, &programs, &interrupt),
+    };
+
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", report.text())?;
+    let write = |path: &Path, text: &str| {
+        seamless_cli::write_atomically(path, |file| file.write_all(text.as_bytes()))
+    };
+    if let Some(path) = &args.report {
+        write(path, &report.json()).context("--report")?;
+    }
+    if let (Some(path), Some(samples)) = (&args.html, samples) {
+        let samples = samples.context("reading the metrics for --html")?;
+        write(path, &page::render(&report, &samples)).context("--html")?;
+    }
+    Ok(match (interrupt.exit_code(), report.first_missed()) {
+        (Some(code), _) => code.into(),
+        (None, None) => ExitCode::SUCCESS,
+        (None, Some(_)) => ExitCode::FAILURE,
+    })
+}
+
+/// Drills against somebody's own stack.
+fn against_own(own: &OwnStack, programs: &Programs, interrupt: &Interrupt) -> Report {
+    let mut timeline = Timeline::new(own.stages(), interrupt.clone());
+    // The stages tell how it went; `Missed` only says that there was no going on.
+    let _: Result<(), Missed> = own.rehearse(programs, &mut timeline);
+    Report::new(vec!["own stack"], Pace::REAL, timeline, Vec::new())
+}
+
+/// Drills on the lab's stack. With `--html` the metrics are read before it is stopped; there are none
+/// if it did not start.
+fn embedded(
+    args: &Args,
+    programs: &Programs,
+    interrupt: &Interrupt,
+) -> (Report, Option<Result<Samples>>) {
     let pace = if args.real_time {
         Pace::REAL
     } else {
         Pace::DRILL
     };
-
     let wanted = |name: &str| args.scenarios.is_empty() || args.scenarios.iter().any(|s| s == name);
     let incident = wanted(INCIDENT);
     let causes: Vec<Scenario> = SCENARIOS
@@ -108,41 +153,23 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut timeline = Timeline::new(planned, interrupt.clone());
     let begun = SystemTime::now();
     let mut notices = Vec::new();
-    let mut samples = Ok(Samples::default());
-    // The stages tell how it went; `Missed` only says that there was no going on.
+    let mut samples = None;
     let _: Result<(), Missed> = (|| {
         let stack = timeline.stage(STARTED, |_| Stack::start(pace))?;
         let mut ended = Ok(());
         if incident {
-            ended = incident::rehearse(&stack, &programs, &mut timeline);
+            ended = incident::rehearse(&stack, programs, &mut timeline);
         }
         if ended.is_ok() && !causes.is_empty() {
-            ended = outage::rehearse(&causes, &stack, &programs, &mut timeline);
+            ended = outage::rehearse(&causes, &stack, programs, &mut timeline);
         }
         notices = stack.servers.pager.notices();
         if args.html.is_some() {
-            samples = Samples::read(&stack.servers.prometheus, begun, pace.scrape_interval);
+            let prometheus = &stack.servers.prometheus;
+            samples = Some(Samples::read(prometheus, begun, pace.scrape_interval));
         }
         ended
     })();
-
     let scenarios = names().into_iter().filter(|name| wanted(name)).collect();
-    let report = Report::new(scenarios, pace, timeline, notices);
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", report.text())?;
-    let write = |path: &Path, text: &str| {
-        seamless_cli::write_atomically(path, |file| file.write_all(text.as_bytes()))
-    };
-    if let Some(path) = &args.report {
-        write(path, &report.json()).context("--report")?;
-    }
-    if let Some(path) = &args.html {
-        let samples = samples.context("reading the metrics for --html")?;
-        write(path, &page::render(&report, &samples)).context("--html")?;
-    }
-    Ok(match (interrupt.exit_code(), report.first_missed()) {
-        (Some(code), _) => code.into(),
-        (None, None) => ExitCode::SUCCESS,
-        (None, Some(_)) => ExitCode::FAILURE,
-    })
+    (Report::new(scenarios, pace, timeline, notices), samples)
 }

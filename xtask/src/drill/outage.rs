@@ -16,7 +16,7 @@ use super::pace::minutes;
 use super::programs::Programs;
 use super::scenario::{Expected, Reach, Scenario, WATCHDOG};
 use super::stack::{Alert, Stack};
-use super::timeline::{Awaited, Missed, Seen, Timeline, Wait};
+use super::timeline::{Awaited, Missed, Seen, Timeline, Wait, short};
 
 /// The longest that a program may take.
 const PROGRAM: Duration = Duration::from_secs(60);
@@ -118,12 +118,6 @@ fn speaks_of(notice: &Notice, alert: &Expected) -> bool {
         && alert.reach == Reach::Page
         && title.starts_with("Warning");
     notice.mentions(alert.name) && !title.contains("DRILL") && !other
-}
-
-fn short(value: &str) -> String {
-    value
-        .parse()
-        .map_or_else(|_| value.to_owned(), |value: f64| format!("{value:.3}"))
 }
 
 /// The stages of these scenarios, in order.

@@ -122,7 +122,7 @@ impl Timeline {
                 (Verdict::Reached { after, took, seen }, Ok(value))
             }
             Err(error) => {
-                let why = format!("{error:#}");
+                let why = told(&error);
                 (Verdict::Missed { after, why }, Err(Missed))
             }
         };
@@ -158,7 +158,7 @@ impl Timeline {
                     },
                     Err(error) => Verdict::Missed {
                         after,
-                        why: format!("gave up after {:?}: {error:#}", one.within),
+                        why: format!("gave up after {:?}: {}", one.within, told(&error)),
                     },
                 };
                 if !matches!(verdict, Verdict::Reached { .. }) {
@@ -225,6 +225,24 @@ impl Wait<'_> {
             std::thread::sleep(POLL);
         }
     }
+}
+
+/// An error and its causes in one line; a cause that was told already is left out.
+fn told(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !parts.iter().any(|part| part.contains(&cause)) {
+            parts.push(cause);
+        }
+    }
+    parts.join(": ")
+}
+
+/// A value as Prometheus writes it, with few digits.
+pub(super) fn short(value: &str) -> String {
+    value
+        .parse()
+        .map_or_else(|_| value.to_owned(), |value: f64| format!("{value:.3}"))
 }
 
 /// Minutes and seconds.

@@ -8,10 +8,13 @@ mod remote_write;
 mod server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_cli::Stop;
+use seamless_core::duration::human;
 use seamless_core::http::{Answer, Failure, HttpClient};
+use tokio::time::timeout;
 
 use crate::cast::Cast;
 use crate::frame::Frame;
@@ -133,8 +136,27 @@ impl Sink {
         }
     }
 
-    /// Takes back what was left with others.
-    pub(crate) async fn close(&mut self, last: &Picture) -> Result<(), SinkError> {
+    /// Takes back what was left with others, within `limit`.
+    pub(crate) async fn close(
+        &mut self,
+        last: &Picture,
+        limit: Option<Duration>,
+    ) -> Result<(), SinkError> {
+        let Some(limit) = limit else {
+            return self.close_in_time(last).await;
+        };
+        let closed = timeout(limit, self.close_in_time(last)).await;
+        closed.unwrap_or_else(|_| {
+            Err(SinkError {
+                doing: "cannot clean up at",
+                target: self.target(),
+                problem: format!("not done within {}", human(limit)),
+                lasting: true,
+            })
+        })
+    }
+
+    async fn close_in_time(&mut self, last: &Picture) -> Result<(), SinkError> {
         match self {
             Self::File(_) => Ok(()),
             Self::Server(sink) => sink.close().await,
@@ -194,5 +216,6 @@ fn plain_words(answer: &Answer) -> Option<String> {
     }
     let text = String::from_utf8_lossy(&answer.body);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    Some(line.chars().filter(|c| !c.is_control()).take(300).collect())
+    // Quoted: a server may repeat the credentials that it was sent.
+    Some(answer.quoted(line))
 }

@@ -1,7 +1,7 @@
 //! The result as one JSON document, a lease per line. `schema_version` changes when a member's meaning
 //! does; members may be added.
 
-use seamless_cli::ExitStatus;
+use seamless_cli::{ExitStatus, Signal};
 use seamless_core::coordinator::LeaseRecord;
 use seamless_core::lease::LeaseSpec;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Render;
 use crate::outcome::{Outcome, Settled};
-use crate::report::{Head, Tail, Trouble};
+use crate::report::{Head, Summary, Tail, Trouble};
 use crate::select::Stuckness;
 use crate::verify::Verification;
 
@@ -75,15 +75,24 @@ impl Json {
 
 impl Render for Json {
     fn begin(&mut self, out: &mut String, head: &Head) {
-        let members = json!({
-            "schema_version": SCHEMA_VERSION,
-            "mode": "recover",
-            "coordinator": head.coordinator,
-            "action": head.action,
-            "reason": head.reason,
-            "dry_run": head.dry_run,
-        });
-        open(out, &members);
+        #[derive(Serialize)]
+        struct Opening<'h> {
+            schema_version: u32,
+            mode: &'static str,
+            coordinator: Option<&'h str>,
+            action: &'static str,
+            reason: &'h str,
+            dry_run: bool,
+        }
+        let opening = Opening {
+            schema_version: SCHEMA_VERSION,
+            mode: "recover",
+            coordinator: head.coordinator.as_deref(),
+            action: head.action,
+            reason: &head.reason,
+            dry_run: head.dry_run,
+        };
+        open(out, &opening);
         out.push_str(",\"leases\":[");
     }
 
@@ -119,15 +128,24 @@ impl Render for Json {
                     json!({"result": "not_possible", "reason": reason})
                 }
             });
-        let members = json!({
-            "summary": tail.summary,
-            "cannot_tell_if_stuck": tail.cannot_tell,
-            "verification": verification,
-            "stopped_by": tail.stopped.map(|signal| signal.name()),
-            "error": tail.trouble.as_ref().map(Trouble::text),
-            "exit_code": status.code(),
-        });
-        close(out, &members);
+        #[derive(Serialize)]
+        struct Closing<'t> {
+            summary: &'t Summary,
+            cannot_tell_if_stuck: usize,
+            verification: Option<Value>,
+            stopped_by: Option<&'static str>,
+            error: Option<&'t str>,
+            exit_code: u8,
+        }
+        let closing = Closing {
+            summary: &tail.summary,
+            cannot_tell_if_stuck: tail.cannot_tell,
+            verification,
+            stopped_by: tail.stopped.map(Signal::name),
+            error: tail.trouble.as_ref().map(Trouble::text),
+            exit_code: status.code(),
+        };
+        close(out, &closing);
     }
 }
 
@@ -213,13 +231,13 @@ pub(crate) fn list(
 }
 
 /// Appends an object without its closing brace.
-fn open(out: &mut String, members: &Value) {
+fn open(out: &mut String, members: &impl Serialize) {
     push(out, members);
     out.pop();
 }
 
 /// Closes the array of leases and the document with further members.
-fn close(out: &mut String, members: &Value) {
+fn close(out: &mut String, members: &impl Serialize) {
     out.push_str("\n],");
     let start = out.len();
     push(out, members);

@@ -46,12 +46,12 @@ pub(crate) fn leases(
         row.push(
             record
                 .claimed_at_ms
-                .map_or_else(|| "?".to_owned(), |at| span(now_ms - at)),
+                .map_or_else(|| "?".to_owned(), |at| span(now_ms.saturating_sub(at))),
         );
         row.push(
             record
                 .lease_until_ms
-                .map_or_else(|| "?".to_owned(), |at| until(at - now_ms)),
+                .map_or_else(|| "?".to_owned(), |at| until(at.saturating_sub(now_ms))),
         );
         row.push(
             record

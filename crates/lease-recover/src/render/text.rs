@@ -23,8 +23,16 @@ impl Text {
 }
 
 impl Render for Text {
-    fn begin(&mut self, _: &mut String, head: &Head) {
+    fn begin(&mut self, out: &mut String, head: &Head) {
         self.action = head.action;
+        let coordinator = head.coordinator.as_deref().unwrap_or("no coordinator");
+        let line = format!(
+            "{} at {coordinator}, reason {}",
+            head.action,
+            clean(&head.reason)
+        );
+        out.push_str(&self.palette.dim(&line));
+        out.push('\n');
     }
 
     fn lease(&mut self, out: &mut String, spec: &LeaseSpec, settled: &Settled) {

@@ -10,6 +10,8 @@ use crate::request::is_stdin;
 
 /// Longer than any lease spec or log line; what is longer is another kind of file.
 const LONGEST_LINE: u64 = 1024 * 1024;
+/// A pipe's text is held: more than a million leases, and less than the memory.
+const LONGEST_HELD: u64 = 256 * 1024 * 1024;
 
 /// A file of lines.
 pub(super) struct Input {
@@ -37,30 +39,19 @@ pub(super) struct Line<'l> {
 impl Input {
     /// Opens a file, or standard input for `-`.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
-        if is_stdin(path) {
-            let mut text = Vec::new();
-            io::stdin()
-                .lock()
-                .read_to_end(&mut text)
-                .context("cannot read stdin")?;
-            return Ok(Self {
-                name: "stdin".to_owned(),
-                content: Content::Held(text),
-            });
-        }
-        let cannot = || format!("cannot read {}", path.display());
-        let mut file = File::open(path).with_context(cannot)?;
-        let content = if file.metadata().with_context(cannot)?.is_file() {
-            Content::Seekable(file)
+        let name = name_of(path);
+        let content = if is_stdin(path) {
+            Content::Held(held(&name, io::stdin().lock())?)
         } else {
-            let mut text = Vec::new();
-            file.read_to_end(&mut text).with_context(cannot)?;
-            Content::Held(text)
+            let cannot = || format!("cannot read {name}");
+            let file = File::open(path).with_context(cannot)?;
+            if file.metadata().with_context(cannot)?.is_file() {
+                Content::Seekable(file)
+            } else {
+                Content::Held(held(&name, file)?)
+            }
         };
-        Ok(Self {
-            name: path.display().to_string(),
-            content,
-        })
+        Ok(Self { name, content })
     }
 
     /// What it is called in errors.
@@ -84,7 +75,46 @@ impl Input {
     }
 }
 
-fn read_lines(
+/// Visits every line of a file, or of standard input for `-`, once. Nothing is held, so that a pipe may
+/// bring any amount.
+pub(super) fn each_line_once(
+    path: &Path,
+    visit: &mut dyn FnMut(Line<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let name = name_of(path);
+    if is_stdin(path) {
+        return read_lines(&name, io::stdin().lock(), visit);
+    }
+    let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
+    read_lines(&name, BufReader::with_capacity(64 * 1024, file), visit)
+}
+
+/// What a file is called in errors.
+pub(super) fn name_of(path: &Path) -> String {
+    if is_stdin(path) {
+        "stdin".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// The whole text of what can be read only once.
+fn held(name: &str, reader: impl Read) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    reader
+        .take(LONGEST_HELD + 1)
+        .read_to_end(&mut text)
+        .with_context(|| format!("cannot read {name}"))?;
+    if text.len() as u64 > LONGEST_HELD {
+        anyhow::bail!(
+            "{name}: more than {LONGEST_HELD} bytes; give it as a file instead of a pipe"
+        );
+    }
+    Ok(text)
+}
+
+/// Visits every line of `reader`, whose name in errors is `name`.
+pub(super) fn read_lines(
     name: &str,
     mut reader: impl BufRead,
     visit: &mut dyn FnMut(Line<'_>) -> anyhow::Result<()>,

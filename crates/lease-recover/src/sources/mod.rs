@@ -32,9 +32,8 @@ impl Sources {
     ) -> anyhow::Result<Self> {
         let mut open_leases = logs::OpenLeases::default();
         for path in logs {
-            let mut input = Input::open(path)?;
-            let name = input.name().to_owned();
-            input.each_line(&mut |line| {
+            let name = lines::name_of(path);
+            lines::each_line_once(path, &mut |line| {
                 open_leases
                     .read(line.bytes, line.is_torn)
                     .map_err(|reason| anyhow::anyhow!("{name}: line {}: {reason}", line.number))
@@ -76,6 +75,20 @@ impl Sources {
         }
         Ok(())
     }
+}
+
+/// The leases that the text of a log shows claimed and never ended.
+///
+/// # Errors
+/// The first line that is one of the coordinator clients' events and cannot be read.
+pub fn open_in_log(text: &[u8]) -> anyhow::Result<Vec<LeaseSpec>> {
+    let mut open_leases = logs::OpenLeases::default();
+    lines::read_lines("the log", text, &mut |line| {
+        open_leases
+            .read(line.bytes, line.is_torn)
+            .map_err(|reason| anyhow::anyhow!("line {}: {reason}", line.number))
+    })?;
+    Ok(open_leases.into_specs())
 }
 
 /// Which leases have been seen already, in 16 bytes each. Two different leases are taken for one with a

@@ -171,11 +171,19 @@ impl<'de> Deserialize<'de> for Entry {
                 token: token.and_then(LeaseToken::new),
                 lease_until_ms: lease_until_ms.map(|ms| ms as i64),
                 claimed_at_ms: claimed_at_ms.map(|ms| ms as i64),
-                completion_ratio: completion_ratio.filter(|ratio| ratio.is_finite()),
+                completion_ratio: completion_ratio.and_then(ratio),
                 worker: worker.filter(|worker| !worker.is_empty()),
             })),
         }
     }
+}
+
+/// A completion, which lies from 0 to 1; what lies beyond by more than a rounding error says nothing.
+fn ratio(reported: f64) -> Option<f64> {
+    const ROUNDING: f64 = 1e-6;
+    (-ROUNDING..=1.0 + ROUNDING)
+        .contains(&reported)
+        .then(|| reported.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -203,6 +211,23 @@ mod tests {
                 .leases
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_completion_that_is_none_says_nothing() {
+        for (written, read) in [
+            ("0.25", Some(0.25)),
+            ("1.0000000002", Some(1.0)),
+            ("-0.0", Some(0.0)),
+            ("1e300", None),
+            ("-1", None),
+            ("1.5", None),
+            ("null", None),
+        ] {
+            let body = format!(r#"[{{"key":"k","token":"t","completion_ratio":{written}}}]"#);
+            let page = read_page(&answer(200, "application/json", &body)).unwrap();
+            assert_eq!(page.leases[0].completion_ratio, read, "{written}");
+        }
     }
 
     #[test]

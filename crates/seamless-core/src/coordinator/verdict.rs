@@ -236,6 +236,8 @@ mod tests {
             (200, json, r#"{"completion_ratio":0.25}"#),
             (200, json, ""),
             (204, "", ""),
+            // Web frameworks label an empty body so.
+            (204, "text/html", ""),
             (200, json, "null"),
         ] {
             assert!(matches!(

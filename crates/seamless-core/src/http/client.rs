@@ -1,6 +1,7 @@
 //! Sending a request, with retries, and reading its answer.
 
 use std::cell::Cell;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,10 @@ use super::message::{Answer, Body, Call};
 /// A `Retry-After` beyond this is reported instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 const MAX_RETRIES: usize = 3;
+/// A thread that was blocked (a person was asked, a long answer was read) has not seen yet which kept
+/// connections the server closed, and what is sent on one of those would count as lost. The first turn
+/// polls the sockets, the second lets the connections' tasks run, the third comes after them.
+const TURNS_TO_NOTICE_CLOSED: usize = 3;
 
 /// Certificate files, in PEM.
 #[derive(Debug, Clone, Default)]
@@ -277,6 +282,9 @@ impl HttpClient {
             .build()
             .map_err(|error| Fault::NotConnected(error.without_url().to_string()))?;
         let secrets = secrets_of(&request, call.endpoint);
+        for _ in 0..TURNS_TO_NOTICE_CLOSED {
+            tokio::task::yield_now().await;
+        }
         let sent = tokio::time::timeout_at(bound.at, client.execute(request));
         let mut response = match sent.await {
             Err(_) => return Err(bound.passed(Stage::AwaitingAnswer)),
@@ -402,12 +410,22 @@ fn secrets_of(request: &reqwest::Request, endpoint: &Endpoint) -> Vec<String> {
         .collect()
 }
 
+/// Reads a certificate or key file; the system's whole bundle of authorities is a twentieth of the bound.
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, HttpSetupError> {
-    std::fs::read(path).map_err(|source| HttpSetupError::Unreadable {
-        what,
-        path: path.to_owned(),
-        source,
-    })
+    const LARGEST: u64 = 4 * 1024 * 1024;
+    let mut bytes = Vec::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    let read = match read {
+        Ok(length) if length as u64 > LARGEST => Err(std::io::ErrorKind::FileTooLarge.into()),
+        other => other,
+    };
+    read.map(|_| bytes)
+        .map_err(|source| HttpSetupError::Unreadable {
+            what,
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Resolves names through the system, with an error that can be told apart by its type.

@@ -242,8 +242,9 @@ fn sensitive(value: &str, origin: &str) -> Result<HeaderValue, EndpointError> {
     Ok(value)
 }
 
-/// Removes what may be userinfo from a text that may not be a URL at all.
+/// Removes what may be userinfo, and the query, from a text that may not be a URL at all.
 fn without_userinfo(text: &str) -> String {
+    let without_query = |text: &str| text.split(['?', '#']).next().unwrap_or_default().to_owned();
     let authority_start = text.find("//").map_or(0, |at| at + 2);
     let authority_end = text[authority_start..]
         .find(['/', '?', '#'])
@@ -251,9 +252,10 @@ fn without_userinfo(text: &str) -> String {
     // A password may itself hold a slash; the last `@` of the whole text is the safe cut.
     match text.rfind('@') {
         Some(at) if at < authority_end || text[..at].contains(':') => {
-            format!("{}…@{}", &text[..authority_start.min(at)], &text[at + 1..])
+            let scheme = &text[..authority_start.min(at)];
+            format!("{scheme}…@{}", without_query(&text[at + 1..]))
         }
-        _ => text.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        _ => without_query(text),
     }
 }
 
@@ -341,6 +343,8 @@ mod tests {
             "u:hunter2@h",
             "http://u:hun/ter2@h:x",
             "http://u:hunter2@",
+            "http://u:hunter2@h/?token=hunter2",
+            "http://h/?token=hunter2",
         ] {
             let error = format!("{:?}", endpoint(text));
             assert!(!error.contains("ter2"), "{text}: {error}");

@@ -214,11 +214,12 @@ impl Answer {
             .find(|words| !words.is_empty())
     }
 
-    /// Whether the body is a web page.
+    /// Whether the body is a web page. An empty body is none: frameworks label it `text/html`, too.
     #[must_use]
     pub fn looks_like_html(&self) -> bool {
-        self.content_type.as_deref() == Some("text/html")
-            || self.body.trim_ascii_start().starts_with(b"<")
+        let body = self.body.trim_ascii();
+        let labelled = self.content_type.as_deref() == Some("text/html") && !body.is_empty();
+        labelled || body.starts_with(b"<")
     }
 }
 

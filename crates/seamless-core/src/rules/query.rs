@@ -109,15 +109,7 @@ impl Query {
     /// alternative.
     #[must_use]
     pub fn selectors(&self) -> Vec<SeriesSelector> {
-        let mut found = Vec::new();
-        walk(&self.tree, &mut |expr| match expr {
-            Expr::VectorSelector(vs) => found.extend(SeriesSelector::from_tree(vs, None)),
-            Expr::MatrixSelector(ms) => {
-                found.extend(SeriesSelector::from_tree(&ms.vs, Some(ms.range)));
-            }
-            _ => {}
-        });
-        found
+        SeriesSelector::all_in(&self.tree)
     }
 
     /// The selectors without which the expression returns nothing: all of them but those on the right of
@@ -126,6 +118,25 @@ impl Query {
     pub fn needed_selectors(&self) -> Vec<SeriesSelector> {
         let mut found = Vec::new();
         needed(&self.tree, &mut found);
+        found
+    }
+
+    /// The ranges of the functions that need two samples to give anything (`rate`, `increase` and their
+    /// kin). A range shorter than two scrapes leaves them empty.
+    #[must_use]
+    pub fn two_sample_ranges(&self) -> Vec<Duration> {
+        const FUNCTIONS: &[&str] = &["rate", "irate", "increase", "delta", "idelta", "deriv"];
+        let mut found = Vec::new();
+        walk(&self.tree, &mut |expr| {
+            if let Expr::Call(call) = expr
+                && FUNCTIONS.contains(&call.func.name)
+            {
+                found.extend(call.args.args.iter().filter_map(|arg| match &**arg {
+                    Expr::MatrixSelector(ms) => Some(ms.range),
+                    _ => None,
+                }));
+            }
+        });
         found
     }
 
@@ -230,6 +241,18 @@ impl SeriesSelector {
     /// The matchers on `label`.
     pub fn matchers_of<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a Matcher> {
         self.matchers.iter().filter(move |m| m.name == label)
+    }
+
+    /// Every selector in a part of an expression, from left to right.
+    #[must_use]
+    pub fn all_in(tree: &Expr) -> Vec<Self> {
+        let mut found = Vec::new();
+        walk(tree, &mut |expr| match expr {
+            Expr::VectorSelector(vs) => found.extend(Self::from_tree(vs, None)),
+            Expr::MatrixSelector(ms) => found.extend(Self::from_tree(&ms.vs, Some(ms.range))),
+            _ => {}
+        });
+        found
     }
 
     fn from_tree(vs: &VectorSelector, range: Option<Duration>) -> Vec<Self> {
@@ -469,6 +492,14 @@ mod tests {
             .map(|s| s.name().unwrap().to_owned())
             .collect();
         assert_eq!(names, ["a", "c"]);
+    }
+
+    #[test]
+    fn ranges_that_need_two_samples_are_found() {
+        let query =
+            Query::parse("sum(rate(a[5m])) > max_over_time(b[30s]) + increase(c[1h])").unwrap();
+        let minutes = |m| Duration::from_secs(60 * m);
+        assert_eq!(query.two_sample_ranges(), [minutes(5), minutes(60)]);
     }
 
     #[test]

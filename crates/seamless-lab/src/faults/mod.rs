@@ -4,7 +4,11 @@
 //! politely, not at all, in part, too slowly, without end. A polite HTTP library cannot do these
 //! things, so the bytes are written by hand.
 
+pub mod catalogue;
 mod connection;
+mod matrix;
+mod tls;
+mod trial;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +22,9 @@ use tokio::task::JoinHandle;
 use crate::background;
 use crate::received::Received;
 use crate::serving::ANY_PORT;
+pub use matrix::Matrix;
+pub use tls::{Certificate, TlsServer};
+pub use trial::Trial;
 
 /// What one request gets.
 #[derive(Debug, Clone, PartialEq)]

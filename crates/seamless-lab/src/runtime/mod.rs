@@ -177,6 +177,8 @@ impl Drop for Runtime {
             // A panic in it has been reported by the panic hook already.
             let _ = thread.join();
         }
+        // Not when the last reference goes: a scrape in flight may hold one for a while.
+        self.inner.traces.shut_down();
     }
 }
 

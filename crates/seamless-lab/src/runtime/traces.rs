@@ -44,7 +44,7 @@ pub(super) enum Destination {
     Endpoint(String),
 }
 
-/// The tracer of the runtime. Dropping it sends what is left.
+/// The tracer of the runtime.
 #[derive(Debug)]
 pub(super) struct Traces {
     provider: SdkTracerProvider,
@@ -87,6 +87,12 @@ impl Traces {
             tracer: provider.tracer("seamless.lab"),
             provider,
         })
+    }
+
+    /// Sends what is left; spans that end later are lost.
+    pub(super) fn shut_down(&self) {
+        // A receiver that is gone gets no more spans.
+        let _ = self.provider.shutdown();
     }
 
     /// The spans of one request: the whole, and one for each phase that it waited in.
@@ -151,13 +157,6 @@ impl Traces {
             .with_start_time(start)
             .with_attributes(attributes)
             .start_with_context(&self.tracer, parent)
-    }
-}
-
-impl Drop for Traces {
-    fn drop(&mut self) {
-        // A receiver that is gone gets no more spans, and nobody is told twice.
-        let _ = self.provider.shutdown();
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// Why a document is no exposition, with the place where reading stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {problem}")]
+#[error("line {line}, column {column}: {}", bounded(problem))]
 pub struct ReadError {
     /// The line, counted from 1.
     pub line: usize,
@@ -10,6 +10,16 @@ pub struct ReadError {
     pub column: usize,
     /// What is wrong there.
     pub problem: Problem,
+}
+
+/// A problem in a text of bounded length: names out of the document can be of any.
+fn bounded(problem: &Problem) -> String {
+    const LONGEST: usize = 300;
+    let text = problem.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// What can be wrong at one place of a document.
@@ -43,7 +53,7 @@ pub enum Problem {
     #[error("a label value has no closing quote")]
     OpenQuote,
     /// A backslash with something that it cannot escape.
-    #[error("the escape sequence \\{0} does not exist; escape with \\\\, \\n or \\\"")]
+    #[error("the escape sequence \\{} does not exist; escape with \\\\, \\n or \\\"", .0.escape_debug())]
     Escape(char),
     /// A value that is no number.
     #[error("expected a value, found {0}")]
@@ -93,7 +103,7 @@ pub enum Problem {
         family: String,
     },
     /// A unit that is not the end of its family's name.
-    #[error("the name {family} does not end in its unit _{unit}")]
+    #[error("the name {family} does not end in its unit _{}", unit.escape_debug())]
     Unit {
         /// The family.
         family: String,

@@ -1,0 +1,218 @@
+//! Signals at any moment, and a machine that lacks what a program is used to.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs and cannot get fails it"
+)]
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use seamless_lab::faults::{Behaviour, Faults, Reply};
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_inject-sla-violation");
+/// Moments at which a signal comes, in milliseconds after the start: before anything is set up, while
+/// it is, and at work.
+const MOMENTS: [u64; 8] = [0, 3, 8, 15, 40, 120, 350, 900];
+
+/// With nothing in its environment: no HOME, no TERM, no PATH.
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn signalled(arguments: &[&str], signal: &str, after: Duration) -> Output {
+    let child = program(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    thread::sleep(after);
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", signal, &id]).status();
+    assert!(sent.unwrap().success());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_signal_at_any_moment_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let discovery = folder.path().join("drill.json");
+    let gateway = Faults::always(Reply::status(200)).unwrap();
+    let receiver = Faults::always(Reply::status(204)).unwrap();
+    for (signal, number, code) in [("INT", 2, 130), ("TERM", 15, 143), ("HUP", 1, 143)] {
+        for moment in MOMENTS {
+            let drill = format!("d-{signal}-{moment}");
+            let arguments = [
+                "n",
+                "--serve=0",
+                "--hold=10m",
+                "--step=100ms",
+                "--output=json",
+                &format!("--file-sd={}", discovery.display()),
+                &format!("--push-gateway={}", gateway.url()),
+                &format!("--remote-write={}", receiver.url()),
+                &format!("--drill-id={drill}"),
+            ];
+            let output = signalled(&arguments, signal, Duration::from_millis(moment));
+            let text = String::from_utf8(output.stdout).unwrap();
+            if output.status.signal() == Some(number) {
+                // It came before the program had begun to listen for signals, and so to work.
+                assert!(text.is_empty(), "{drill}: {text}");
+            } else {
+                assert_eq!(output.status.code(), Some(code), "{drill}: {text}");
+                let report: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(report["exit_code"], code, "{drill}: {text}");
+                let cleaned = report["sinks"].as_array().unwrap();
+                assert!(
+                    cleaned.iter().all(|sink| sink["cleaned_up"] == true),
+                    "{text}"
+                );
+            }
+            let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+            assert!(left.is_empty(), "{drill}: {left:?}");
+            let of_drill = |method: &str| {
+                let received = gateway.received();
+                let mine = received
+                    .iter()
+                    .filter(|request| request.path.contains(&*drill));
+                mine.filter(|request| request.method == method).count()
+            };
+            let pushed = of_drill("PUT");
+            assert_eq!(
+                of_drill("DELETE"),
+                usize::from(pushed > 0),
+                "{drill}: {pushed} pushes"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_hangs_or_asks_for_patience_does_not_hold_up_a_signal() {
+    let behaviours = [
+        Behaviour::HangBeforeHeaders,
+        Reply::status(429).retry_after(50).into(),
+    ];
+    thread::scope(|scope| {
+        for behaviour in &behaviours {
+            for sink in ["push-gateway", "remote-write"] {
+                scope.spawn(move || is_not_held_up(behaviour, sink));
+            }
+        }
+    });
+}
+
+fn is_not_held_up(behaviour: &Behaviour, sink: &str) {
+    let receiver = Faults::always(behaviour.clone()).unwrap();
+    let started = Instant::now();
+    let url = format!("--{sink}={}", receiver.url());
+    let arguments = ["n", "--hold=10m", "--timeout=40s", &url];
+    let output = signalled(&arguments, "TERM", Duration::from_millis(700));
+    let code = output.status.code();
+    assert_eq!(code, Some(143), "{behaviour:?}, {sink}: {output:?}");
+    let took = started.elapsed();
+    assert!(
+        took < Duration::from_secs(35),
+        "{behaviour:?}, {sink}: {took:?}"
+    );
+}
+
+#[test]
+fn a_full_disk_under_stdout_is_no_success() {
+    for arguments in [
+        &["n"][..],
+        &["n", "--write-to=-"],
+        &["n", "--dry-run"],
+        &["n", "--dry-run", "--output=json"],
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = program(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("No space left"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure() {
+    let mut child = program(&["n", "--scenario=all", "--nodes=2000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_happens() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [
+        folder.path().join("missing/out"),
+        folder.path().to_owned(),
+        Path::new("/proc/out").to_owned(),
+    ] {
+        let written = format!("--write-to={}", path.display());
+        let output = program(&["n", &written]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(&path.display().to_string()), "{said}");
+        assert!(said.lines().count() <= 2, "{said}");
+    }
+}
+
+#[test]
+fn closed_streams_are_nothing_to_stumble_over() {
+    let script = "\"$0\" n --dry-run <&- >&- 2>&-; echo $?";
+    let output = Command::new("sh")
+        .args(["-c", script, PROGRAM])
+        .output()
+        .unwrap();
+    // A result that nobody can read is not written; it must not end up in some file either.
+    let code = String::from_utf8(output.stdout).unwrap();
+    assert!(matches!(code.trim(), "0" | "1"), "{code}");
+}
+
+#[test]
+fn few_file_descriptors_do_not_stop_a_server_for_good() {
+    let script = "ulimit -n 24; exec \"$0\" n --serve=0 --hold=10m";
+    let mut child = Command::new("sh")
+        .args(["-c", script, PROGRAM])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    let at = line.find("http://").unwrap() + "http://".len();
+    let address = line[at..].split('/').next().unwrap();
+    // More connections than it has descriptors for; then they are gone.
+    let hoard: Vec<_> = (0..64)
+        .map(|_| std::net::TcpStream::connect(address))
+        .collect();
+    thread::sleep(Duration::from_millis(300));
+    drop(hoard);
+    let scraped = seamless_lab::wait_for(Duration::from_secs(60), "a scrape", || {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        text.contains("seamless_sla_deadline_seconds_count")
+            .then_some(())
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    scraped.unwrap();
+}

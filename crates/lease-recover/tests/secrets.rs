@@ -1,0 +1,235 @@
+//! No secret reaches stdout, stderr, a log, a report, a file, or the list of processes, on any path.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs and cannot get fails it"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use seamless_lab::Received;
+use seamless_lab::faults::catalogue::CATALOGUE;
+use seamless_lab::faults::{Behaviour, Faults, Reply, Trial};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lease-recover");
+/// Each with a part that nothing else says.
+const PASSWORD: &str = "pw-SECRET-1";
+const BEARER: &str = "bearer-SECRET-2";
+const HEADER: &str = "header-SECRET-3";
+const TOKEN: &str = "tokn-SECRET-4";
+/// `user:pw-SECRET-1` in Base64.
+const BASIC: &str = "dXNlcjpwdy1TRUNSRVQtMQ";
+const KEY: &str = "nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z";
+const LONGEST: Duration = Duration::from_secs(60);
+
+fn assert_secret(what: &str, text: &str) {
+    for secret in ["SECRET", BASIC] {
+        assert!(!text.contains(secret), "{what}: {text}");
+    }
+}
+
+/// A server's answer that repeats all that it was sent.
+fn echo(request: &Received, status: u16) -> Reply {
+    let words = format!("{:?} {}", request.headers, request.text());
+    Reply::status(status)
+        .header("Content-Type", "application/json")
+        .body(serde_json::json!({ "error": words, "status": words }).to_string())
+}
+
+/// Every way of running it that touches a secret, against the coordinator at `url`.
+fn run_all(what: &str, url: &str, more: &[String]) {
+    let folder = tempfile::tempdir().unwrap();
+    let in_folder = |name: &str| folder.path().join(name).display().to_string();
+    let token_file = in_folder("bearer");
+    fs::write(&token_file, format!("{BEARER}\n")).unwrap();
+    let specs = in_folder("specs");
+    fs::write(
+        &specs,
+        format!("{{\"key\":\"{KEY}\",\"token\":\"{TOKEN}\"}}\n"),
+    )
+    .unwrap();
+    let with_password = url.replacen("://", &format!("://user:{PASSWORD}@"), 1);
+    let header = format!("--header=X-Api-Key: {HEADER}");
+    let spec = format!("{KEY}:{TOKEN}");
+    let coordinator = format!("--coordinator-url={with_password}");
+    let bearer = format!("--bearer-token-file={token_file}");
+    let audit = format!("--audit-log={}", in_folder("audit"));
+    let journal = format!("--journal={}", in_folder("journal"));
+    let from_file = format!("--from-file={specs}");
+    let runs: [&[&str]; 6] = [
+        &[&coordinator, &header, &spec, &audit, &journal],
+        &[
+            &coordinator,
+            &header,
+            &from_file,
+            "--log-format=json",
+            "--output=json",
+        ],
+        &[
+            &coordinator,
+            &bearer,
+            &spec,
+            "--action=complete",
+            "--verify",
+        ],
+        &[&coordinator, &bearer, "--list"],
+        &[&coordinator, &header, "--stuck", "--yes", "--output=json"],
+        &[&coordinator, "--dry-run", &spec, &from_file],
+    ];
+    for arguments in runs {
+        let mut arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        arguments.push("--timeout=1s".to_owned());
+        arguments.extend(more.iter().cloned());
+        let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], LONGEST).unwrap();
+        let what = format!("{what}, {arguments:?}");
+        assert_secret(&format!("{what}, stdout"), &trial.stdout);
+        assert_secret(&format!("{what}, stderr"), &trial.stderr);
+    }
+    for record in ["audit", "journal"] {
+        let text = fs::read_to_string(folder.path().join(record)).unwrap();
+        assert_secret(&format!("{what}, {record}"), &text);
+        assert!(
+            text.is_empty() || text.contains("\"tokn\""),
+            "{what}: {text}"
+        );
+    }
+}
+
+#[test]
+fn no_fault_gives_a_secret_away() {
+    // Waiting is most of it.
+    std::thread::scope(|scope| {
+        for faults in CATALOGUE.chunks(CATALOGUE.len().div_ceil(16)) {
+            scope.spawn(move || {
+                for fault in faults {
+                    let faulty = fault.start(|request| echo(request, 200)).unwrap();
+                    run_all(fault.name, faulty.url(), faulty.arguments());
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn no_server_that_repeats_what_it_was_sent_gives_it_away() {
+    for status in [200, 400, 401, 404, 409, 422, 500] {
+        let server = Faults::choose(move |request, _| Behaviour::Reply(echo(request, status)));
+        run_all(&format!("echo {status}"), &server.unwrap().url(), &[]);
+    }
+}
+
+#[test]
+fn no_usage_error_gives_a_secret_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("specs");
+    let config = folder.path().join("qmtl.yml");
+    let spec = format!("{KEY}:{TOKEN}");
+    let lines = [
+        format!("{TOKEN}\n"),
+        format!("{{\"key\":\"{KEY}\",\"token\":\"{TOKEN}\"\n"),
+        format!("{{\"key\":5,\"token\":\"{TOKEN}\"}}\n"),
+        format!("{{\"token\":\"{TOKEN}\"}}\n"),
+        format!(":{TOKEN}\n"),
+        format!("k\u{7}:{TOKEN}\n"),
+    ];
+    for line in &lines {
+        fs::write(&file, line).unwrap();
+        for source in ["--from-file", "--from-logs"] {
+            let arguments = [
+                "--coordinator-url=http://127.0.0.1:1".to_owned(),
+                format!("{source}={}", file.display()),
+            ];
+            let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], LONGEST).unwrap();
+            assert_secret(line, &format!("{}{}", trial.stdout, trial.stderr));
+        }
+    }
+    let urls = [
+        format!("ftp://user:{PASSWORD}@host"),
+        format!("user:{PASSWORD}@host"),
+        format!("http://user:{PASSWORD}@host:port"),
+        format!("http://user:{PASSWORD}@"),
+        format!("http://user:{PASSWORD}@host/?token={BEARER}"),
+        format!("http://user:a/b{PASSWORD}@host:x"),
+        format!("http://host/{BEARER}?x"),
+    ];
+    for url in &urls[..6] {
+        let arguments = [spec.clone(), format!("--coordinator-url={url}")];
+        let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], LONGEST).unwrap();
+        assert_eq!(trial.code, Some(2), "{url}");
+        assert_secret(url, &format!("{}{}", trial.stdout, trial.stderr));
+
+        let environment = [("QMTL_SEAMLESS_COORDINATOR_URL".to_owned(), url.clone())];
+        let trial = Trial::run(Path::new(PROGRAM), &arguments[..1], &environment, LONGEST).unwrap();
+        assert_secret(url, &format!("{}{}", trial.stdout, trial.stderr));
+
+        fs::write(
+            &config,
+            format!("seamless:\n  coordinator_url: \"{url}\"\n"),
+        )
+        .unwrap();
+        let arguments = [spec.clone(), format!("--config={}", config.display())];
+        let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], LONGEST).unwrap();
+        assert_secret(url, &format!("{}{}", trial.stdout, trial.stderr));
+    }
+    // YAML that breaks off beside a secret.
+    for text in [
+        format!("seamless:\n  coordinator_url: \"http://u:{PASSWORD}@h\n"),
+        format!("seamless:\n  coordinator_url: [http://u:{PASSWORD}@h\n"),
+        format!("seamless:\n  coordinator_url: {{http://u:{PASSWORD}@h: 1}}\n"),
+        format!("seamless: {PASSWORD}\n"),
+        format!("{PASSWORD}\n"),
+    ] {
+        fs::write(&config, &text).unwrap();
+        let arguments = [spec.clone(), format!("--config={}", config.display())];
+        let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], LONGEST).unwrap();
+        assert_eq!(trial.code, Some(2), "{text}");
+        assert_secret(&text, &format!("{}{}", trial.stdout, trial.stderr));
+    }
+    for header in [
+        HEADER.to_owned(),
+        format!("X Y: {HEADER}"),
+        format!("X: {HEADER}\u{7}"),
+    ] {
+        let arguments = [
+            spec.clone(),
+            "--coordinator-url=http://127.0.0.1:1".to_owned(),
+            format!("--header={header}"),
+        ];
+        let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], LONGEST).unwrap();
+        assert_eq!(trial.code, Some(2), "{header}");
+        assert_secret(&header, &format!("{}{}", trial.stdout, trial.stderr));
+    }
+}
+
+#[test]
+fn secrets_out_of_files_are_not_in_the_list_of_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let bearer = folder.path().join("bearer");
+    fs::write(&bearer, BEARER).unwrap();
+    let specs = folder.path().join("specs");
+    fs::write(&specs, format!("{KEY}:{TOKEN}\n")).unwrap();
+    let server = Faults::always(Behaviour::HangBeforeHeaders).unwrap();
+    let mut child = Command::new(PROGRAM)
+        .arg(format!("--coordinator-url={}", server.url()))
+        .arg(format!("--bearer-token-file={}", bearer.display()))
+        .arg(format!("--from-file={}", specs.display()))
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    seamless_lab::wait_until(LONGEST, "the request", || !server.received().is_empty()).unwrap();
+    for what in ["cmdline", "environ", "comm"] {
+        let shown = fs::read(format!("/proc/{}/{what}", child.id())).unwrap();
+        assert_secret(what, &String::from_utf8_lossy(&shown));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // It was sent, all the same.
+    let request = &server.received()[0];
+    assert!(request.header("authorization").unwrap().contains(BEARER));
+    assert!(request.text().contains(TOKEN));
+}

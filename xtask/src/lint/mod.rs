@@ -1,0 +1,168 @@
+//! `cargo xtask lint`: holds rules, dashboards, rule tests, runbook and crates to the schema and to
+//! each other.
+//!
+//! Owns what the project promises beyond what other tools check: that every name exists, that every
+//! alert can fire, is explained and tested, that every panel can be read. It changes nothing. What
+//! Prometheus accepts is promtool's business, and how Rust looks is clippy's.
+
+mod alerts;
+mod crates;
+mod dashboards;
+mod expressions;
+mod sources;
+mod tested;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use seamless_core::rules::RuleFile;
+
+/// Arguments of `cargo xtask lint`.
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Something that breaks a promise.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// Where.
+    pub place: String,
+    /// The name of the check, for exclusions and tests.
+    pub check: &'static str,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Finding {
+    fn new(place: impl Into<String>, check: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            check,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} [{}]", self.place, self.message, self.check)
+    }
+}
+
+/// What is held against each other; plain text, so that a test can plant a fault in it.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The rule file.
+    pub rules: String,
+    /// The dashboards, by file name.
+    pub dashboards: BTreeMap<String, String>,
+    /// The promtool tests, by file name.
+    pub rule_tests: BTreeMap<String, String>,
+    /// The runbook.
+    pub runbook: String,
+}
+
+impl Subject {
+    /// What is committed under `root`.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn load(root: &Path) -> anyhow::Result<Self> {
+        let read = |path: &str| {
+            std::fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))
+        };
+        let mut rule_tests = BTreeMap::new();
+        for entry in std::fs::read_dir(root.join("dashboards/tests"))? {
+            let path = entry?.path();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            rule_tests.insert(name, std::fs::read_to_string(&path)?);
+        }
+        Ok(Self {
+            rules: read("alert_rules.yml")?,
+            dashboards: crate::grafana::rendered(root)?,
+            rule_tests,
+            // Without a runbook no alert has its anchor, which is what the findings then say.
+            runbook: read("docs/runbook.md").unwrap_or_default(),
+        })
+    }
+
+    /// Everything that is wrong with it, exclusions left out.
+    ///
+    /// # Errors
+    /// A text that is not even of its kind: no rule file, no dashboard, no rule test.
+    pub fn findings(&self) -> anyhow::Result<Vec<Finding>> {
+        let rules = RuleFile::parse(&self.rules)?;
+        let mut found = Vec::new();
+        found.extend(alerts::check(&rules, &self.runbook));
+        found.extend(tested::check(&rules, &self.rule_tests)?);
+        found.extend(dashboards::check(&rules, &self.dashboards)?);
+        found.retain(|finding| !EXCLUSIONS.iter().any(|exclusion| exclusion.covers(finding)));
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+}
+
+/// A finding that is meant to be.
+struct Exclusion {
+    check: &'static str,
+    place: &'static str,
+    /// Shown to whoever reads this file; nothing else asks for it.
+    _reason: &'static str,
+}
+
+const EXCLUSIONS: &[Exclusion] = &[
+    Exclusion {
+        check: "raw-counter",
+        place: "alert SeamlessFingerprintCollision",
+        _reason: "a collision that its series is born with is in no increase, only in the value",
+    },
+    Exclusion {
+        check: "raw-counter",
+        place: "recording seamless:required_family:series",
+        _reason: "counts series; their values do not matter",
+    },
+    Exclusion {
+        check: "one-form",
+        place: "recording seamless:required_family:series",
+        _reason: "a pattern on the name matches every form, and counting cannot count twice too much",
+    },
+];
+
+impl Exclusion {
+    fn covers(&self, finding: &Finding) -> bool {
+        finding.check == self.check && finding.place == self.place
+    }
+}
+
+/// Lints the workspace.
+///
+/// # Errors
+/// Something that cannot be read, or a tool that is missing.
+pub fn run(_args: &Args) -> anyhow::Result<ExitCode> {
+    let root = crate::root();
+    let mut found = Subject::load(&root)?.findings()?;
+    found.extend(sources::check(&root)?);
+    found.extend(crates::check(&crates::metadata(&root)?));
+    let mut out = std::io::stdout().lock();
+    for finding in &found {
+        writeln!(out, "{finding}")?;
+    }
+    if found.is_empty() {
+        writeln!(
+            out,
+            "rules, dashboards, rule tests, runbook and crates agree"
+        )?;
+        Ok(ExitCode::SUCCESS)
+    } else {
+        writeln!(out, "{} findings", found.len())?;
+        Ok(ExitCode::FAILURE)
+    }
+}

@@ -1,0 +1,50 @@
+//! Checks of the jsonnet sources: their format, by the reference formatter.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::Finding;
+
+pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
+    let mut sources = Vec::new();
+    collect(&root.join("dashboards"), &mut sources)?;
+    sources.sort();
+    let mut found = Vec::new();
+    for source in sources {
+        let status = Command::new("jsonnetfmt")
+            .arg("--test")
+            .arg(&source)
+            .status()
+            .context("jsonnetfmt cannot be run; install it: apt-get install jsonnet")?;
+        if !status.success() {
+            let place = source
+                .strip_prefix(root)
+                .unwrap_or(&source)
+                .display()
+                .to_string();
+            found.push(Finding::new(
+                place,
+                "jsonnetfmt",
+                "run `jsonnetfmt -i` on it",
+            ));
+        }
+    }
+    Ok(found)
+}
+
+fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, sources)?;
+        } else if path
+            .extension()
+            .is_some_and(|ext| ext == "libsonnet" || ext == "jsonnet")
+        {
+            sources.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! Faults planted one by one into what is committed: lint must name each of them, and nothing without
+//! them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use serde_json::{Value, json};
+use xtask::lint::Subject;
+
+/// What is committed, with a runbook that has its anchors.
+fn sound() -> Subject {
+    let mut subject = Subject::load(&xtask::root()).unwrap();
+    let rules = seamless_core::rules::shipped().unwrap();
+    subject.runbook = rules
+        .alerts()
+        .map(|rule| format!("## {}\n", rule.name))
+        .collect();
+    subject
+}
+
+/// The checks that find something.
+fn checks(subject: &Subject) -> Vec<&'static str> {
+    let mut checks: Vec<&str> = subject
+        .findings()
+        .unwrap()
+        .iter()
+        .map(|f| f.check)
+        .collect();
+    checks.dedup();
+    checks
+}
+
+#[test]
+fn what_is_committed_is_sound() {
+    let found = sound().findings().unwrap();
+    let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "{shown:#?}");
+}
+
+#[test]
+fn faults_in_rules_are_found() {
+    let faults: &[(&str, &str, &str)] = &[
+        (
+            "unknown-metric",
+            "max_over_time(backfill_completion_ratio[30s])",
+            "max_over_time(backfill_completion[30s])",
+        ),
+        (
+            "unknown-label",
+            "(live_staleness_seconds)",
+            "(live_staleness_seconds{world=\"w\"})",
+        ),
+        (
+            "unknown-label",
+            "sum by (limiter, world_id, drill) (rate",
+            "sum by (limiter, node_id, drill) (rate",
+        ),
+        (
+            "unknown-value",
+            "{phase=\"live_wait\"}[5m]",
+            "{phase=\"live\"}[5m]",
+        ),
+        (
+            "unknown-bucket",
+            "le=~\"60([.]0)?\"}[1h]",
+            "le=~\"61([.]0)?\"}[1h]",
+        ),
+        ("bucket-form", "le=~\"60([.]0)?\"}[1h]", "le=\"60\"}[1h]"),
+        (
+            "unreachable",
+            "{phase=\"total\"}[5m]))) > 60",
+            "{phase=\"total\"}[5m]))) > 600",
+        ),
+        (
+            "short-range",
+            "[15m]) or increase(seamless_conformance_flag[",
+            "[20s]) or increase(seamless_conformance_flag[",
+        ),
+        (
+            "one-form",
+            "(rate(seamless_rl_dropped_total[5m]) or rate(seamless_rl_dropped[5m]))",
+            "(rate(seamless_rl_dropped_total[5m]))",
+        ),
+        (
+            "one-form",
+            "or\n      histogram_quantile(0.99, sum by (node_id, interval, world_id, drill) (rate(gap_repair_latency_ms[15m]))) > 120000",
+            "",
+        ),
+        (
+            "raw-counter",
+            "rate(seamless_rl_dropped_total[5m]) or",
+            "seamless_rl_dropped_total or",
+        ),
+        (
+            "drill-lost",
+            "min by (node_id, interval, world_id, drill) (coverage_ratio)",
+            "min by (node_id, interval, world_id) (coverage_ratio)",
+        ),
+        (
+            "syntax",
+            "min by (node_id, interval, world_id, drill) (coverage_ratio)",
+            "min by (node_id (coverage_ratio)",
+        ),
+        ("group-name", "name: seamless-serving", "name: serving"),
+        (
+            "recording-name",
+            "record: seamless:backfill_lease:live",
+            "record: backfill_lease_live",
+        ),
+        ("severity", "severity: critical", "severity: page"),
+        (
+            "service",
+            "service: seamless\n      severity: critical",
+            "severity: critical",
+        ),
+        ("annotation", "summary: Alerting works", "summary: ''"),
+        (
+            "annotation",
+            "is {{ $value | humanizeDuration }} old",
+            "is old",
+        ),
+        (
+            "runbook",
+            "runbook.md#seamlesscoveragelow",
+            "runbook.md#coverage",
+        ),
+        (
+            "dashboard-url",
+            "/d/seamless-conformance-quality?",
+            "/d/seamless-conformance?",
+        ),
+        (
+            "untested",
+            "alert: SeamlessCoverageLow",
+            "alert: SeamlessCoverageBad",
+        ),
+    ];
+    for (check, from, to) in faults {
+        let mut subject = sound();
+        assert!(subject.rules.contains(from), "nothing to plant in: {from}");
+        subject.rules = subject.rules.replacen(from, to, 1);
+        // The fault is not theirs; without them it is found faster.
+        subject.dashboards.clear();
+        let found = checks(&subject);
+        assert!(
+            found.contains(check),
+            "{check} not found in {to}, only {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_runbook_without_the_heading_is_found() {
+    let mut subject = sound();
+    subject.runbook = subject.runbook.replace("## SeamlessGapRepairSlow\n", "");
+    assert_eq!(checks(&subject), ["runbook"]);
+}
+
+#[test]
+fn an_alert_whose_tests_never_fire_it_or_always_do_is_found() {
+    for gone in [
+        "exp_alerts:\n          - exp_labels: {node_id: n1, interval: '60', world_id: w, service: seamless, severity: warning}",
+        "",
+    ] {
+        let mut subject = sound();
+        let latency = subject.rule_tests.get_mut("latency.yml").unwrap();
+        if gone.is_empty() {
+            *latency = "tests: []".to_owned();
+        } else {
+            assert!(latency.contains(gone));
+            *latency = latency
+                .replace("exp_samples: []", "exp_samples: [1]")
+                .replace("exp_alerts: []", "exp_alerts: [1]");
+        }
+        assert_eq!(checks(&subject), ["untested"]);
+    }
+}
+
+type Plant = fn(&mut Value);
+
+#[test]
+fn faults_in_dashboards_are_found() {
+    let faults: &[(&str, Plant)] = &[
+        ("title", |d| d["panels"][1]["title"] = json!("")),
+        ("title", |d| {
+            d["panels"][1]["title"] = d["panels"][2]["title"].clone()
+        }),
+        ("title", |d| d["title"] = json!("")),
+        ("description", |d| {
+            d["panels"][1]["description"] = json!("TODO")
+        }),
+        ("unit", |d| {
+            d["panels"][1]["fieldConfig"]["defaults"]["unit"] = json!("secs")
+        }),
+        ("datasource", |d| {
+            d["panels"][1]["datasource"]["uid"] = json!("abc")
+        }),
+        ("datasource", |d| {
+            d["panels"][1]["targets"][0]["datasource"]["uid"] = json!("abc")
+        }),
+        ("datasource", |d| {
+            d["templating"]["list"][0]["name"] = json!("source")
+        }),
+        ("queries", |d| d["panels"][1]["targets"] = json!([])),
+        ("queries", |d| {
+            d["panels"][3]["targets"][1]["refId"] = json!("A")
+        }),
+        ("grid", |d| d["panels"][1]["gridPos"]["x"] = json!(1)),
+        ("grid", |d| d["panels"][1]["gridPos"]["w"] = json!(25)),
+        ("grid", |d| d["panels"][1]["gridPos"]["w"] = json!(2)),
+        ("id", |d| d["panels"][1]["id"] = json!(1)),
+        ("uid", |d| d["uid"] = json!("x".repeat(41))),
+        ("editable", |d| d["editable"] = json!(true)),
+        ("links", |d| d["links"] = json!([])),
+        ("variable", |d| {
+            d["templating"]["list"][1]["refresh"] = json!(1)
+        }),
+        ("variable", |d| {
+            d["templating"]["list"][1]["multi"] = json!(false)
+        }),
+        ("variable", |d| {
+            d["panels"][1]["targets"][0]["expr"] =
+                json!("coverage_ratio{node_id=~\"$node\", drill=~\"$drill\"}")
+        }),
+        ("variable", |d| {
+            d["templating"]["list"][4]["name"] = json!("unused")
+        }),
+        ("unknown-metric", |d| {
+            d["panels"][1]["targets"][0]["expr"] = json!("up{drill=~\"$drill\"}")
+        }),
+        ("syntax", |d| {
+            d["panels"][1]["targets"][0]["expr"] = json!("sum(")
+        }),
+        ("drill-shown", |d| {
+            d["panels"][1]["targets"][0]["expr"] = json!("coverage_ratio")
+        }),
+        ("raw-counter", |d| {
+            d["panels"][1]["targets"][0]["expr"] =
+                json!("seamless_rl_dropped_total{drill=~\"$drill\"}")
+        }),
+        ("rate-interval", |d| {
+            d["panels"][1]["targets"][0]["expr"] =
+                json!("rate(seamless_rl_dropped_total{drill=~\"$drill\"}[5m])")
+        }),
+        ("unknown-metric", |d| {
+            d["annotations"]["list"][1]["expr"] = json!("ALARMS{drill=~\"$drill\"}")
+        }),
+    ];
+    for (at, (check, plant)) in faults.iter().enumerate() {
+        let mut subject = sound();
+        let text = subject
+            .dashboards
+            .get_mut("seamless-sla-overview.json")
+            .unwrap();
+        let mut dashboard: Value = serde_json::from_str(text).unwrap();
+        plant(&mut dashboard);
+        *text = dashboard.to_string();
+        let found = checks(&subject);
+        assert!(
+            found.contains(check),
+            "fault {at}: {check} not found, only {found:?}"
+        );
+    }
+}
