@@ -129,6 +129,25 @@ impl Query {
         found
     }
 
+    /// The ranges of the functions that need two samples to give anything (`rate`, `increase` and their
+    /// kin). A range shorter than two scrapes leaves them empty.
+    #[must_use]
+    pub fn two_sample_ranges(&self) -> Vec<Duration> {
+        const FUNCTIONS: &[&str] = &["rate", "irate", "increase", "delta", "idelta", "deriv"];
+        let mut found = Vec::new();
+        walk(&self.tree, &mut |expr| {
+            if let Expr::Call(call) = expr
+                && FUNCTIONS.contains(&call.func.name)
+            {
+                found.extend(call.args.args.iter().filter_map(|arg| match &**arg {
+                    Expr::MatrixSelector(ms) => Some(ms.range),
+                    _ => None,
+                }));
+            }
+        });
+        found
+    }
+
     /// Every comparison of a quantile with a constant that is written out in this expression.
     #[must_use]
     pub fn thresholds(&self) -> Vec<QuantileThreshold> {
@@ -469,6 +488,14 @@ mod tests {
             .map(|s| s.name().unwrap().to_owned())
             .collect();
         assert_eq!(names, ["a", "c"]);
+    }
+
+    #[test]
+    fn ranges_that_need_two_samples_are_found() {
+        let query =
+            Query::parse("sum(rate(a[5m])) > max_over_time(b[30s]) + increase(c[1h])").unwrap();
+        let minutes = |m| Duration::from_secs(60 * m);
+        assert_eq!(query.two_sample_ranges(), [minutes(5), minutes(60)]);
     }
 
     #[test]
