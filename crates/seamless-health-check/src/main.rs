@@ -1,2 +1,5 @@
-//! TODO
-fn main() {}
+//! The program `seamless-health-check`; everything is in its library, which documents itself.
+
+fn main() -> std::process::ExitCode {
+    seamless_health_check::main()
+}

@@ -1,0 +1,89 @@
+//! The command line. Owns its syntax; what it asks for is checked in `request`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use seamless_cli::{AlertmanagerArgs, CoordinatorArgs, HttpArgs, PrometheusArgs, TerminalArgs};
+
+/// Verify that a Seamless deployment is healthy, and that someone would be paged if it were not.
+///
+/// Checks run side by side and change nothing. --header and --bearer-token-file are for Prometheus
+/// unless a prefix names another endpoint.
+#[derive(Debug, Parser)]
+#[command(name = "seamless-health-check", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Args {
+    /// Metric to require instead of the schema's required ones; repeatable
+    #[arg(long, value_name = "METRIC")]
+    pub(crate) prometheus_metric: Vec<String>,
+    /// How old the newest sample of a metric may be
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = seamless_cli::positive_duration)]
+    pub(crate) max_age: Duration,
+    /// Check or group to run, with the checks it depends on; repeatable
+    #[arg(long, value_name = "ID")]
+    pub(crate) only: Vec<String>,
+    /// Check or group to leave out; repeatable
+    #[arg(long, value_name = "ID")]
+    pub(crate) skip: Vec<String>,
+    /// Budget of a phase in seconds, instead of the schema's; repeatable
+    #[arg(long, value_name = "PHASE=SECONDS")]
+    pub(crate) budget: Vec<String>,
+    /// Environment variable that must be set; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub(crate) required_env: Vec<String>,
+    /// Path of the coordinator's health endpoint [default: /health, on 404 /healthz]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) coordinator_health_path: Option<String>,
+
+    /// Exposition to check against the schema, by URL
+    #[arg(long, value_name = "URL", conflicts_with = "metrics_file")]
+    pub(crate) metrics_url: Option<String>,
+    /// Exposition to check against the schema, from a file; - is stdin
+    #[arg(long, value_name = "PATH")]
+    pub(crate) metrics_file: Option<PathBuf>,
+
+    /// Repeat until everything passes, for at most this long
+    #[arg(long, value_name = "DURATION", value_parser = seamless_cli::positive_duration)]
+    pub(crate) wait: Option<Duration>,
+    /// How long to pause between repetitions
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = seamless_cli::positive_duration)]
+    pub(crate) interval: Duration,
+    /// What makes the exit code 1
+    #[arg(long, value_name = "VERDICT", value_enum, default_value_t)]
+    pub(crate) fail_on: FailOn,
+
+    /// Format of the result, or FORMAT=PATH to write one to a file as well; repeatable.
+    /// One of text, short, json, junit, nagios, prometheus, github
+    #[arg(long, value_name = "FORMAT[=PATH]", help_heading = "Output")]
+    pub(crate) output: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) terminal: TerminalArgs,
+    #[command(flatten)]
+    pub(crate) coordinator: CoordinatorArgs,
+    #[command(flatten)]
+    pub(crate) prometheus: PrometheusArgs,
+    #[command(flatten)]
+    pub(crate) alertmanager: AlertmanagerArgs,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+}
+
+/// What makes the exit code 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum FailOn {
+    /// A failed check
+    #[default]
+    Fail,
+    /// A failed check or a warning
+    Warn,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  seamless-health-check --prometheus-metric backfill_completion_ratio
+  seamless-health-check --wait 5m --interval 15s --output github --output junit=seamless.xml
+  curl -sf \"$SEAMLESS_METRICS_URL\" | seamless-health-check --metrics-file - --only exposition
+
+Exit codes: 0 healthy; 1 not healthy; 2 usage or configuration error; 3 could not tell;
+130/143 stopped by SIGINT/SIGTERM. With --output nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";

@@ -1,0 +1,196 @@
+//! Would anyone be paged? The shipped alerts are loaded and evaluated, can fire on the live series, and
+//! their way to a person is open.
+
+mod can_fire;
+mod loaded;
+mod routes;
+
+use std::collections::BTreeSet;
+
+use seamless_core::prometheus::{FiringAlert, RuleStatus, RuleType};
+use seamless_core::schema::DRILL_LABEL;
+
+use crate::check::{Check, Group, Item, Outcome, Severity, Verdict};
+use crate::facts::{Facts, Source};
+use crate::request::Request;
+
+const WATCHDOG: &str = "SeamlessWatchdog";
+const LOADED: &str = "alerting/rules-loaded";
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "rules-loaded",
+        group: Group::Alerting,
+        title: "the shipped alerts are loaded",
+        sources: &[Source::Rules],
+        requires: &["prometheus/queries"],
+        severity: Severity::Fail,
+        hint: "load alert_rules.yml with `rule_files:` and reload Prometheus",
+        anchor: "check-alerting",
+        judge: loaded::loaded,
+    },
+    Check {
+        name: "rules-evaluated",
+        group: Group::Alerting,
+        title: "their last evaluation succeeded and is recent",
+        sources: &[Source::Rules, Source::Clock],
+        requires: &["prometheus/queries"],
+        severity: Severity::Fail,
+        hint: "the rule's page in Prometheus (Status, Rules) shows the error",
+        anchor: "check-alerting",
+        judge: loaded::evaluated,
+    },
+    Check {
+        name: "inputs",
+        group: Group::Alerting,
+        title: "the series that they read exist",
+        sources: &[Source::Rules, Source::Inputs],
+        requires: &[LOADED],
+        severity: Severity::Fail,
+        hint: "an alert without its series never fires: see prometheus/present",
+        anchor: "check-alerting",
+        judge: can_fire::inputs,
+    },
+    Check {
+        name: "thresholds",
+        group: Group::Alerting,
+        title: "their thresholds can be reached",
+        sources: &[Source::Rules, Source::Buckets],
+        requires: &[LOADED],
+        severity: Severity::Fail,
+        hint: "give the histogram the schema's buckets",
+        anchor: "check-alerting",
+        judge: can_fire::thresholds,
+    },
+    Check {
+        name: "ranges",
+        group: Group::Alerting,
+        title: "their ranges cover two scrapes",
+        sources: &[Source::Rules, Source::Targets, Source::Jobs],
+        requires: &[LOADED],
+        severity: Severity::Fail,
+        hint: "scrape the runtime more often, or widen the ranges",
+        anchor: "check-alerting",
+        judge: can_fire::ranges,
+    },
+    Check {
+        name: "firing",
+        group: Group::Alerting,
+        title: "no alert is firing",
+        sources: &[Source::Rules],
+        requires: &["prometheus/queries"],
+        severity: Severity::Warn,
+        hint: "each alert has its section in the runbook",
+        anchor: "check-alerting",
+        judge: firing,
+    },
+    Check {
+        name: "alertmanager-known",
+        group: Group::Alerting,
+        title: "Prometheus has an Alertmanager",
+        sources: &[Source::Alertmanagers],
+        requires: &["prometheus/queries"],
+        severity: Severity::Fail,
+        hint: "add it under `alerting: alertmanagers:` in prometheus.yml",
+        anchor: "check-alerting",
+        judge: alertmanager_known,
+    },
+    Check {
+        name: "alertmanager-ready",
+        group: Group::Alerting,
+        title: "Alertmanager is ready",
+        sources: &[Source::AlertmanagerReady],
+        requires: &[],
+        severity: Severity::Fail,
+        hint: "look at Alertmanager's log",
+        anchor: "check-alerting",
+        judge: alertmanager_ready,
+    },
+    Check {
+        name: "routes",
+        group: Group::Alerting,
+        title: "critical alerts reach PagerDuty, warnings reach Slack",
+        sources: &[Source::AlertmanagerConfig],
+        requires: &["alerting/alertmanager-ready"],
+        severity: Severity::Fail,
+        hint: "compare with the shipped alertmanager.yml; `amtool config routes test severity=critical` shows the way",
+        anchor: "check-alerting",
+        judge: routes::routes,
+    },
+];
+
+/// The alerts of these names that are loaded.
+fn alerting_rules(facts: &Facts) -> impl Iterator<Item = (&RuleStatus, f64)> {
+    let groups = facts.rules.iter().flatten();
+    groups.flat_map(|group| group.rules.iter().map(|rule| (rule, group.interval)))
+}
+
+fn shipped_names() -> BTreeSet<String> {
+    let shipped = seamless_core::rules::shipped().unwrap_or_default();
+    shipped.alerts().map(|rule| rule.name.clone()).collect()
+}
+
+fn firing(facts: &Facts, _: &Request) -> Outcome {
+    if let Err(gap) = &facts.rules {
+        return gap.outcome();
+    }
+    let names = shipped_names();
+    let firing = |(rule, _): (&'_ RuleStatus, f64)| -> Vec<FiringAlert> {
+        let shipped =
+            rule.kind == RuleType::Alerting && names.contains(&rule.name) && rule.name != WATCHDOG;
+        let alerts = rule.alerts.iter().filter(|alert| alert.state == "firing");
+        if shipped {
+            alerts.cloned().collect()
+        } else {
+            Vec::new()
+        }
+    };
+    let alerts: Vec<FiringAlert> = alerting_rules(facts).flat_map(firing).collect();
+    let items: Vec<Item> = alerts
+        .iter()
+        .map(|alert| {
+            let name = alert.labels.get("alertname");
+            let summary = alert.annotations.get("summary");
+            let summary = if summary.is_empty() {
+                "firing"
+            } else {
+                summary
+            };
+            let drill = alert.labels.get(DRILL_LABEL);
+            if drill.is_empty() {
+                Item::new(name, Verdict::Warn, summary)
+            } else {
+                Item::new(name, Verdict::Pass, format!("drill {drill}: {summary}"))
+            }
+        })
+        .collect();
+    let drills = items.len();
+    let good = if drills == 0 {
+        "none".to_owned()
+    } else {
+        format!("none but {drills} of a drill")
+    };
+    Outcome::of(items, good)
+}
+
+fn alertmanager_known(facts: &Facts, _: &Request) -> Outcome {
+    let known = match &facts.alertmanagers {
+        Ok(known) => known,
+        Err(gap) => return gap.outcome(),
+    };
+    match known.active.first() {
+        Some(first) => Outcome::pass(match known.active.len() {
+            1 => first.url.clone(),
+            many => format!("{many} of them, {} first", first.url),
+        }),
+        None if known.dropped.is_empty() => Outcome::fail("it has none: no alert reaches anyone"),
+        None => Outcome::fail("relabelling drops every one: no alert reaches anyone"),
+    }
+}
+
+fn alertmanager_ready(facts: &Facts, _: &Request) -> Outcome {
+    match &facts.alertmanager_ready {
+        Ok(()) => Outcome::pass("it says so"),
+        Err(gap) => gap.outcome(),
+    }
+}

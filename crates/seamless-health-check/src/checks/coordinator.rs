@@ -1,0 +1,125 @@
+//! The backfill coordinator: is it well, and does it hold leases that do not move?
+
+use std::time::Duration;
+
+use seamless_core::coordinator::LeaseRecord;
+use seamless_core::schema::STUCK_RATIO;
+
+use super::seconds;
+use crate::check::{Check, Group, Item, Measured, Outcome, Severity, Verdict};
+use crate::facts::{Facts, Gap, Source};
+use crate::request::Request;
+
+/// A lease claimed longer ago than this and still under the ratio is stuck, as the alert has it.
+const CLAIMED_LONG_AGO: Duration = Duration::from_secs(600);
+const SHOWN: usize = 5;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "health",
+        group: Group::Coordinator,
+        title: "the coordinator says that it is well",
+        sources: &[Source::CoordinatorHealth],
+        requires: &[],
+        severity: Severity::Fail,
+        hint: "look at the coordinator's log",
+        anchor: "check-coordinator",
+        judge: health,
+    },
+    Check {
+        name: "stuck-leases",
+        group: Group::Coordinator,
+        title: "no lease is stuck",
+        sources: &[Source::Leases],
+        requires: &["coordinator/health"],
+        severity: Severity::Warn,
+        hint: "see them with `lease-recover --list --stuck`, recover them with `lease-recover --stuck`",
+        anchor: "check-coordinator",
+        judge: stuck_leases,
+    },
+];
+
+fn health(facts: &Facts, _: &Request) -> Outcome {
+    let health = match &facts.coordinator_health {
+        Ok(health) => health,
+        Err(Gap::NotOffered(reason)) => {
+            return Outcome::fail(reason.clone()).hint(
+                "check the coordinator's URL, or name its path with --coordinator-health-path",
+            );
+        }
+        Err(gap) => return gap.outcome(),
+    };
+    match &health.reported {
+        Some(state) if !health.is_healthy() => {
+            Outcome::fail(format!("{} reports {state:?}", health.path))
+        }
+        Some(state) => Outcome::pass(format!("{} reports {state:?}", health.path)),
+        None => Outcome::pass(format!("{} answers", health.path)),
+    }
+}
+
+fn stuck_leases(facts: &Facts, _: &Request) -> Outcome {
+    let leases = match &facts.leases {
+        Ok(leases) => leases,
+        Err(gap) => {
+            // The lease list is worth a warning, not a verdict on the coordinator.
+            let mut outcome = gap.outcome();
+            if outcome.verdict == Verdict::Fail {
+                outcome.verdict = Verdict::Warn;
+            }
+            return outcome;
+        }
+    };
+    let now = facts.now * 1000.0;
+    let mut stuck: Vec<(&LeaseRecord, f64)> = leases
+        .iter()
+        .filter(|lease| is_stuck(lease, now))
+        .map(|lease| {
+            let since = lease.claimed_at_ms.or(lease.lease_until_ms);
+            let age = since.map_or(0.0, |since| (now - since as f64) / 1000.0);
+            (lease, age.max(0.0))
+        })
+        .collect();
+    stuck.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let measured = Measured {
+        value: stuck.len() as f64,
+        unit: "",
+        warn: Some(0.0),
+        fail: None,
+    };
+    let Some((oldest, age)) = stuck.first() else {
+        let message = format!("none of {} leases", leases.len());
+        return Outcome::pass(message.clone()).items(vec![
+            Item::new("stuck_leases", Verdict::Pass, message).measured(measured),
+        ]);
+    };
+    let message = format!(
+        "{} of {} leases, the oldest {} since {}",
+        stuck.len(),
+        leases.len(),
+        oldest.key,
+        seconds(*age)
+    );
+    let mut items =
+        vec![Item::new("stuck_leases", Verdict::Warn, message.clone()).measured(measured)];
+    items.extend(stuck.iter().take(SHOWN).map(|(lease, age)| {
+        let ratio = lease.completion_ratio.unwrap_or_default() * 100.0;
+        let what = format!("{ratio:.0} % done, claimed {} ago", seconds(*age));
+        Item::new(lease.key.to_string(), Verdict::Warn, what)
+    }));
+    Outcome::warn(message).items(items)
+}
+
+/// Under the ratio, and expired or claimed long ago. Times in milliseconds.
+fn is_stuck(lease: &LeaseRecord, now: f64) -> bool {
+    let unfinished = lease
+        .completion_ratio
+        .is_some_and(|ratio| ratio < STUCK_RATIO);
+    let expired = lease
+        .lease_until_ms
+        .is_some_and(|until| until as f64 <= now);
+    let old = lease
+        .claimed_at_ms
+        .is_some_and(|claimed| now - claimed as f64 > CLAIMED_LONG_AGO.as_secs_f64() * 1000.0);
+    unfinished && (expired || old)
+}

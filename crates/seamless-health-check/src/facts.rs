@@ -1,0 +1,216 @@
+//! What was fetched. Owns the shape of the facts and why one is missing; fetches nothing.
+
+use std::collections::BTreeMap;
+
+use seamless_core::alertmanager::AlertmanagerError;
+use seamless_core::coordinator::{CoordinatorError, Health, LeaseRecord};
+use seamless_core::exposition::read::{Exposition, ReadError};
+use seamless_core::http::{Failure, Fault};
+use seamless_core::prometheus::{
+    Alertmanagers, InstantSeries, MetricMetadata, PrometheusError, RangeSeries, RuleGroup, Target,
+};
+
+use crate::check::{Outcome, Skip, Verdict};
+
+/// Something that is fetched at most once per run, by one request or one chain of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    CoordinatorHealth,
+    Leases,
+    Ready,
+    Clock,
+    Presence,
+    Ages,
+    MissingLabels,
+    Metadata,
+    Jobs,
+    Targets,
+    Rules,
+    Buckets,
+    Inputs,
+    Alertmanagers,
+    AlertmanagerReady,
+    AlertmanagerConfig,
+    P99,
+    P99History,
+    ErrorBudget,
+    Exposition,
+}
+
+/// Why a fact is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// Nobody asked for it, or there is no endpoint to ask.
+    NotConfigured(String),
+    /// The server does not offer it.
+    NotOffered(String),
+    /// Asking failed.
+    Failed { message: String, hint: String },
+    /// The run's time was over before an answer came.
+    OutOfTime(String),
+}
+
+impl Gap {
+    /// What a check comes to that needs the missing fact.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::NotConfigured(reason) => Outcome::not_applicable(reason.clone()),
+            Self::NotOffered(reason) => {
+                Outcome::new(Verdict::Skip(Skip::NotOffered(reason.clone())), "")
+            }
+            Self::Failed { message, hint } => Outcome::fail(message.clone()).hint(hint.clone()),
+            Self::OutOfTime(reason) => {
+                Outcome::new(Verdict::Skip(Skip::OutOfTime(reason.clone())), "")
+            }
+        }
+    }
+
+    fn failed(failure: Option<&Failure>, message: String, hint: &str) -> Self {
+        match failure.map(|failure| &failure.fault) {
+            Some(Fault::DeadlinePassed { .. }) => Self::OutOfTime(message),
+            _ => Self::Failed {
+                message,
+                hint: hint.to_owned(),
+            },
+        }
+    }
+}
+
+impl From<PrometheusError> for Gap {
+    fn from(error: PrometheusError) -> Self {
+        let failure = match &error {
+            PrometheusError::NoAnswer { failure, .. } => Some(failure),
+            PrometheusError::Refused { .. }
+            | PrometheusError::Status { .. }
+            | PrometheusError::NotPrometheus { .. } => None,
+        };
+        if error.is_not_offered() {
+            return Self::NotOffered(format!("not offered by this server ({error})"));
+        }
+        Self::failed(failure, error.to_string(), error.hint())
+    }
+}
+
+impl From<CoordinatorError> for Gap {
+    fn from(error: CoordinatorError) -> Self {
+        use seamless_core::coordinator::Problem;
+        let failure = match &error.problem {
+            Problem::NoAnswer(failure) => Some(failure),
+            Problem::Status {
+                status: 404 | 405 | 501,
+                ..
+            } => return Self::NotOffered(format!("not offered there ({error})")),
+            Problem::Status { .. } | Problem::NotTheCoordinator { .. } | Problem::EndlessPages => {
+                None
+            }
+        };
+        Self::failed(failure, error.to_string(), error.problem.hint())
+    }
+}
+
+impl From<AlertmanagerError> for Gap {
+    fn from(error: AlertmanagerError) -> Self {
+        use seamless_core::alertmanager::AlertmanagerProblem;
+        let failure = match &error.problem {
+            AlertmanagerProblem::NoAnswer(failure) => Some(failure),
+            AlertmanagerProblem::Status { .. } | AlertmanagerProblem::NotAlertmanager(_) => None,
+        };
+        Self::failed(failure, error.to_string(), error.hint())
+    }
+}
+
+/// A fact, or why it is missing.
+pub(crate) type Fact<T> = Result<T, Gap>;
+
+/// Where a metric that has no series now was last seen.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Presence {
+    /// Series now, by exposed name and drill (empty for real series).
+    pub(crate) now: BTreeMap<(String, String), f64>,
+    /// When names without a series now had their last sample (seconds since the epoch), as far as the
+    /// last day shows.
+    pub(crate) last_seen: BTreeMap<String, f64>,
+}
+
+impl Presence {
+    /// Real series under any of `names`.
+    pub(crate) fn real(&self, names: &[String]) -> f64 {
+        names
+            .iter()
+            .filter_map(|name| self.now.get(&(name.clone(), String::new())))
+            .sum()
+    }
+
+    /// The drills that have series under any of `names`.
+    pub(crate) fn drills(&self, names: &[String]) -> Vec<&str> {
+        self.now
+            .keys()
+            .filter(|(name, drill)| names.contains(name) && !drill.is_empty())
+            .map(|(_, drill)| drill.as_str())
+            .collect()
+    }
+}
+
+/// Everything that was fetched.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// The clock of this machine, in seconds since the epoch.
+    pub(crate) now: f64,
+    /// Values of the environment variables that must be set.
+    pub(crate) environment: BTreeMap<String, bool>,
+    pub(crate) coordinator_health: Fact<Health>,
+    pub(crate) leases: Fact<Vec<LeaseRecord>>,
+    pub(crate) ready: Fact<()>,
+    /// Prometheus's clock, in seconds since the epoch.
+    pub(crate) clock: Fact<f64>,
+    pub(crate) presence: Fact<Presence>,
+    pub(crate) ages: Fact<Vec<InstantSeries>>,
+    pub(crate) missing_labels: Fact<Vec<InstantSeries>>,
+    pub(crate) metadata: Fact<BTreeMap<String, Vec<MetricMetadata>>>,
+    pub(crate) jobs: Fact<Vec<InstantSeries>>,
+    pub(crate) targets: Fact<Vec<Target>>,
+    pub(crate) rules: Fact<Vec<RuleGroup>>,
+    pub(crate) buckets: Fact<Vec<InstantSeries>>,
+    /// Series per exposed name of every family that a shipped alert reads.
+    pub(crate) inputs: Fact<Vec<InstantSeries>>,
+    pub(crate) alertmanagers: Fact<Alertmanagers>,
+    pub(crate) alertmanager_ready: Fact<()>,
+    pub(crate) alertmanager_config: Fact<String>,
+    pub(crate) p99: Fact<Vec<InstantSeries>>,
+    pub(crate) p99_history: Fact<Vec<RangeSeries>>,
+    pub(crate) error_budget: Fact<Vec<InstantSeries>>,
+    pub(crate) exposition: Fact<Result<Exposition, ReadError>>,
+    /// What servers said beside their answers.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Facts {
+    /// Nothing but the reason why everything is missing.
+    pub(crate) fn missing(now: f64, gap: &Gap) -> Self {
+        Self {
+            now,
+            environment: BTreeMap::new(),
+            coordinator_health: Err(gap.clone()),
+            leases: Err(gap.clone()),
+            ready: Err(gap.clone()),
+            clock: Err(gap.clone()),
+            presence: Err(gap.clone()),
+            ages: Err(gap.clone()),
+            missing_labels: Err(gap.clone()),
+            metadata: Err(gap.clone()),
+            jobs: Err(gap.clone()),
+            targets: Err(gap.clone()),
+            rules: Err(gap.clone()),
+            buckets: Err(gap.clone()),
+            inputs: Err(gap.clone()),
+            alertmanagers: Err(gap.clone()),
+            alertmanager_ready: Err(gap.clone()),
+            alertmanager_config: Err(gap.clone()),
+            p99: Err(gap.clone()),
+            p99_history: Err(gap.clone()),
+            error_budget: Err(gap.clone()),
+            exposition: Err(gap.clone()),
+            warnings: Vec::new(),
+        }
+    }
+}

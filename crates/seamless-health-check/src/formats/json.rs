@@ -1,0 +1,130 @@
+//! One JSON document, for programs. Its shape is stable within a `schema_version`.
+
+use serde::Serialize;
+
+use crate::check::{Severity, Verdict};
+use crate::report::{Finding, Report};
+
+const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document {
+    schema_version: u32,
+    healthy: bool,
+    exit_code: u8,
+    started_at: String,
+    duration_seconds: f64,
+    rounds: u32,
+    stopped_by: Option<&'static str>,
+    counts: Counts,
+    endpoints: Vec<Endpoint>,
+    warnings: Vec<String>,
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    pass: usize,
+    warn: usize,
+    fail: usize,
+    skip: usize,
+}
+
+#[derive(Serialize)]
+struct Endpoint {
+    service: String,
+    url: String,
+}
+
+#[derive(Serialize)]
+struct Check {
+    id: String,
+    group: &'static str,
+    title: &'static str,
+    severity: &'static str,
+    requires: &'static [&'static str],
+    verdict: &'static str,
+    message: String,
+    hint: Option<String>,
+    runbook: Option<String>,
+    items: Vec<Item>,
+}
+
+#[derive(Serialize)]
+struct Item {
+    subject: String,
+    verdict: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'static str>,
+}
+
+pub(super) fn render(report: &Report) -> anyhow::Result<String> {
+    let counts = report.counts();
+    let status = report.status();
+    let document = Document {
+        schema_version: SCHEMA_VERSION,
+        healthy: status.code() == 0,
+        exit_code: status.code(),
+        started_at: timestamp(report.started),
+        duration_seconds: report.took.as_secs_f64(),
+        rounds: report.rounds,
+        stopped_by: report.stopped.map(seamless_cli::Signal::name),
+        counts: Counts {
+            pass: counts.pass,
+            warn: counts.warn,
+            fail: counts.fail,
+            skip: counts.skip,
+        },
+        endpoints: report
+            .endpoints
+            .iter()
+            .map(|(service, url)| Endpoint {
+                service: service.clone(),
+                url: url.clone(),
+            })
+            .collect(),
+        warnings: report.warnings.clone(),
+        checks: report.findings.iter().map(check).collect(),
+    };
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+fn check(finding: &Finding) -> Check {
+    Check {
+        id: finding.check.id(),
+        group: finding.check.group.name(),
+        title: finding.check.title,
+        severity: match finding.check.severity {
+            Severity::Warn => Verdict::Warn.word(),
+            Severity::Fail => Verdict::Fail.word(),
+        },
+        requires: finding.check.requires,
+        verdict: finding.outcome.verdict.word(),
+        message: finding.message(),
+        hint: finding.hint().map(str::to_owned),
+        runbook: finding.runbook(),
+        items: finding
+            .outcome
+            .items
+            .iter()
+            .map(|item| Item {
+                subject: item.subject.clone(),
+                verdict: item.verdict.word(),
+                message: item.message.clone(),
+                value: item
+                    .measured
+                    .map(|measured| measured.value)
+                    .filter(|v| v.is_finite()),
+                unit: item.measured.map(|measured| measured.unit),
+            })
+            .collect(),
+    }
+}
+
+fn timestamp(seconds: f64) -> String {
+    jiff::Timestamp::from_millisecond((seconds * 1000.0) as i64)
+        .map_or_else(|_| String::new(), |time| time.to_string())
+}

@@ -1,0 +1,79 @@
+//! JUnit XML: one suite per group, one case per check.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
+
+use crate::check::{Group, Verdict};
+use crate::report::{Finding, Report};
+
+pub(super) fn render(report: &Report) -> anyhow::Result<String> {
+    let mut document = Junit::new("seamless-health-check");
+    document.set_time(report.took);
+    for group in Group::ALL {
+        let findings = report
+            .findings
+            .iter()
+            .filter(|finding| finding.check.group == group);
+        let mut suite = TestSuite::new(group.name());
+        suite.set_time(Duration::ZERO);
+        for finding in findings {
+            suite.add_test_case(case(finding));
+        }
+        if !suite.test_cases.is_empty() {
+            document.add_test_suite(suite);
+        }
+    }
+    Ok(document.to_string()?)
+}
+
+fn case(finding: &Finding) -> TestCase {
+    let message = plain(&finding.message());
+    let status = match &finding.outcome.verdict {
+        Verdict::Pass | Verdict::Warn => TestCaseStatus::success(),
+        Verdict::Fail => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_type("fail").set_message(message.clone());
+            status.set_description(plain(&details(finding)));
+            status
+        }
+        Verdict::Skip(_) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(message.clone());
+            status
+        }
+    };
+    let mut case = TestCase::new(finding.check.id(), status);
+    case.set_classname(format!("seamless.{}", finding.check.group.name()));
+    case.set_time(Duration::ZERO);
+    match finding.outcome.verdict {
+        // JUnit knows no warning; it stays readable in the case's output.
+        Verdict::Warn => {
+            case.set_system_out(plain(&format!("warning: {}", details(finding))));
+        }
+        Verdict::Pass => {
+            case.set_system_out(message);
+        }
+        Verdict::Fail | Verdict::Skip(_) => {}
+    }
+    case
+}
+
+fn details(finding: &Finding) -> String {
+    let mut lines = vec![finding.message()];
+    for item in &finding.outcome.items {
+        if matches!(item.verdict, Verdict::Warn | Verdict::Fail) {
+            lines.push(format!("{}: {}", item.subject, item.message));
+        }
+    }
+    lines.extend(finding.hint().map(str::to_owned));
+    lines.extend(finding.runbook());
+    lines.join("\n")
+}
+
+/// Without what XML cannot hold.
+fn plain(text: &str) -> String {
+    text.chars()
+        .filter(|c| *c == '\n' || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')))
+        .collect()
+}

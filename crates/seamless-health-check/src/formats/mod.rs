@@ -1,0 +1,122 @@
+//! One module per format; each renders a finished report to text. Owns where they go.
+
+mod github;
+mod json;
+mod junit;
+mod nagios;
+mod plot;
+mod text;
+mod textfile;
+
+use anyhow::Context as _;
+use seamless_cli::{ExitStatus, Palette, Terminal};
+
+use crate::report::Report;
+use crate::request::Request;
+
+/// A format of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Short,
+    Json,
+    Junit,
+    Nagios,
+    Prometheus,
+    Github,
+}
+
+/// How a text for people may look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) palette: Palette,
+    pub(crate) width: Option<usize>,
+}
+
+impl Format {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Text,
+        Self::Short,
+        Self::Json,
+        Self::Junit,
+        Self::Nagios,
+        Self::Prometheus,
+        Self::Github,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Short => "short",
+            Self::Json => "json",
+            Self::Junit => "junit",
+            Self::Nagios => "nagios",
+            Self::Prometheus => "prometheus",
+            Self::Github => "github",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    fn render(self, report: &Report, look: Look) -> anyhow::Result<String> {
+        Ok(match self {
+            Self::Text => text::render(report, look, text::Show::Everything),
+            Self::Short => text::render(report, look, text::Show::NotPassing),
+            Self::Json => json::render(report)?,
+            Self::Junit => junit::render(report)?,
+            Self::Nagios => nagios::render(report),
+            Self::Prometheus => textfile::render(report),
+            Self::Github => github::render(report),
+        })
+    }
+}
+
+/// Writes the report in every format that was asked for and returns the exit status.
+pub(crate) fn write(
+    request: &Request,
+    report: &Report,
+    terminal: &Terminal,
+) -> anyhow::Result<ExitStatus> {
+    let mut status = report.status();
+    for output in request
+        .outputs
+        .iter()
+        .filter(|output| output.path.is_some())
+    {
+        let look = Look {
+            palette: Palette::plain(),
+            width: None,
+        };
+        let text = output.format.render(report, look)?;
+        let Some(path) = &output.path else { continue };
+        let written = seamless_cli::write_atomically(path, |file| file.write_all(text.as_bytes()));
+        if let Err(error) = written {
+            terminal.error(&error.to_string());
+            // The verdict stands, but not all of the result could be handed over.
+            if status == ExitStatus::Done {
+                status = ExitStatus::Negative;
+            }
+        }
+    }
+    for output in request
+        .outputs
+        .iter()
+        .filter(|output| output.path.is_none())
+    {
+        let look = Look {
+            palette: terminal.palette(),
+            width: terminal.width(),
+        };
+        let text = output
+            .format
+            .render(report, look)
+            .context("rendering the result")?;
+        terminal.result(status, &text)?;
+        if output.format == Format::Nagios && !matches!(status, ExitStatus::Stopped(_)) {
+            status = nagios::exit_status(report);
+        }
+    }
+    Ok(status)
+}

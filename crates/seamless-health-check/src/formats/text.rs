@@ -1,0 +1,182 @@
+//! For people: one line per check, what to do under those that do not pass, and the SLA with its last
+//! hour. Readable without colour: the verdict is a word.
+
+use seamless_cli::{Palette, clean, truncated};
+use seamless_core::duration;
+
+use super::{Look, plot};
+use crate::check::{Item, Verdict};
+use crate::report::{Finding, Report};
+
+/// How many items of a check are listed.
+const ITEMS: usize = 10;
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Show {
+    Everything,
+    NotPassing,
+}
+
+pub(super) fn render(report: &Report, look: Look, show: Show) -> String {
+    let mut lines = Vec::new();
+    let mut group = None;
+    let shown = |finding: &&Finding| {
+        show == Show::Everything || matches!(finding.outcome.verdict, Verdict::Warn | Verdict::Fail)
+    };
+    for finding in report.findings.iter().filter(shown) {
+        if show == Show::Everything && group != Some(finding.check.group) {
+            if group.is_some() {
+                lines.push(String::new());
+            }
+            lines.push(look.palette.strong(finding.check.group.name()));
+            group = Some(finding.check.group);
+        }
+        check(&mut lines, finding, look, show);
+    }
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines.push(summary(report, look.palette));
+    lines.join("\n") + "\n"
+}
+
+fn painted(palette: Palette, verdict: &Verdict, text: &str) -> String {
+    match verdict {
+        Verdict::Pass => palette.good(text),
+        Verdict::Warn => palette.warning(text),
+        Verdict::Fail => palette.bad(text),
+        Verdict::Skip(_) => palette.dim(text),
+    }
+}
+
+fn check(lines: &mut Vec<String>, finding: &Finding, look: Look, show: Show) {
+    let verdict = &finding.outcome.verdict;
+    let word = painted(look.palette, verdict, verdict.word());
+    let name = match show {
+        Show::Everything => finding.check.name.to_owned(),
+        Show::NotPassing => finding.check.id(),
+    };
+    let indent = if show == Show::Everything { "  " } else { "" };
+    let column = if show == Show::Everything { 18 } else { 29 };
+    let first = indent.len() + 4 + 2 + column + 1;
+    let text = clean(&finding.message());
+    let text = if matches!(verdict, Verdict::Skip(_)) {
+        wrapped(&text, look.width, first)
+            .into_iter()
+            .map(|line| look.palette.dim(&line))
+            .collect()
+    } else {
+        wrapped(&text, look.width, first)
+    };
+    for (index, line) in text.iter().enumerate() {
+        lines.push(if index == 0 {
+            format!("{indent}{word}  {name:column$} {line}")
+        } else {
+            format!("{}{line}", " ".repeat(first))
+        });
+    }
+    let margin = " ".repeat(indent.len() + 6);
+    for line in items(finding, look, margin.len()) {
+        lines.push(format!("{margin}{line}"));
+    }
+    if let (Some(hint), Some(runbook)) = (finding.hint(), finding.runbook()) {
+        for line in wrapped(&format!("→ {}", clean(hint)), look.width, margin.len()) {
+            lines.push(format!("{margin}{}", look.palette.dim(&line)));
+        }
+        lines.push(format!(
+            "{margin}{}",
+            look.palette.dim(&format!("→ {runbook}"))
+        ));
+    }
+}
+
+/// What is worth a line of its own: measurements with a history, and what does not pass if there is
+/// more than the message already says.
+fn items(finding: &Finding, look: Look, margin: usize) -> Vec<String> {
+    let all = &finding.outcome.items;
+    let measured = |item: &&Item| !item.history.is_empty();
+    let bad = |item: &&Item| matches!(item.verdict, Verdict::Warn | Verdict::Fail);
+    let mut shown: Vec<&Item> = all.iter().filter(measured).collect();
+    if shown.is_empty() {
+        shown = all.iter().filter(bad).collect();
+        if shown.len() < 2 {
+            return Vec::new();
+        }
+    }
+    let left_out = shown.len().saturating_sub(ITEMS);
+    shown.truncate(ITEMS);
+    let column = shown
+        .iter()
+        .map(|item| item.subject.chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(32);
+    let mut lines: Vec<String> = shown
+        .iter()
+        .map(|item| {
+            let subject = format!("{:column$}", truncated(&clean(&item.subject), 60));
+            let subject = painted(look.palette, &item.verdict, &subject);
+            let message = clean(&item.message);
+            if item.history.is_empty() {
+                let room = look.width.map_or(usize::MAX, |width| {
+                    width.saturating_sub(margin + column + 1).max(20)
+                });
+                return format!("{subject} {}", truncated(&message, room));
+            }
+            let scale = item
+                .measured
+                .and_then(|measured| measured.fail)
+                .unwrap_or(0.0);
+            let plot = plot::sparkline(&item.history, scale);
+            format!("{subject} {message:22} {plot} 1h")
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    if left_out > 0 {
+        lines.push(format!("and {left_out} more"));
+    }
+    lines
+}
+
+/// Breaks a text at blanks so that it fits beside an indentation.
+fn wrapped(text: &str, width: Option<usize>, indent: usize) -> Vec<String> {
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(24));
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else { break };
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= room {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+fn summary(report: &Report, palette: Palette) -> String {
+    let counts = report.counts();
+    let took = duration::human(report.took);
+    let mut parts = Vec::new();
+    for (count, word, verdict) in [
+        (counts.fail, "failed", Verdict::Fail),
+        (counts.warn, "warned", Verdict::Warn),
+        (counts.pass, "passed", Verdict::Pass),
+    ] {
+        if count > 0 {
+            parts.push(painted(palette, &verdict, &format!("{count} {word}")));
+        }
+    }
+    if counts.skip > 0 {
+        parts.push(palette.dim(&format!("{} skipped", counts.skip)));
+    }
+    let stopped = report
+        .stopped
+        .map(|signal| format!(" (stopped by {})", signal.name()))
+        .unwrap_or_default();
+    format!("{} in {took}{stopped}", parts.join(", "))
+}

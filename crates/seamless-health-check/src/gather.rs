@@ -1,0 +1,348 @@
+//! Fetching what the checks need, side by side. Owns which request waits for which (only the SLA figures
+//! wait for the rules, whose range they use, and a look back happens only where a metric is missing).
+//! It judges nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::Shared;
+use seamless_core::exposition::{self, Format};
+use seamless_core::http::{Call, QUERY_BODY_LIMIT};
+use seamless_core::prometheus::{
+    InstantSeries, Prometheus, PrometheusError, QueryValue, Reply, RuleGroup,
+};
+use seamless_core::rules::Query;
+use seamless_core::schema::Phase;
+
+use crate::facts::{Fact, Facts, Gap, Presence, Source};
+use crate::queries;
+use crate::request::{Metric, Metrics, Request};
+
+/// As many metrics as one query may name: far more than anyone asks for.
+const METRICS_PER_QUERY: usize = 1000;
+const DAY: f64 = 86_400.0;
+/// Steps of the look back: a little less than what Prometheus looks back itself.
+const LOOK_BACK_STEP: f64 = 290.0;
+const HOUR: f64 = 3600.0;
+const HISTORY_STEPS: f64 = 30.0;
+const DEFAULT_WINDOW: Duration = Duration::from_secs(300);
+
+type Rules = Result<Reply<Vec<RuleGroup>>, Gap>;
+
+/// Fetches everything that `sources` name. `now` is this machine's clock in seconds since the epoch.
+pub(crate) async fn gather(request: &Request, sources: &BTreeSet<Source>, now: f64) -> Facts {
+    let wants = |source| sources.contains(&source);
+    let not_configured = |what: &str| Gap::NotConfigured(format!("no {what} URL is configured"));
+    let mut facts = Facts::missing(now, &Gap::NotConfigured("not needed".to_owned()));
+    facts.environment = environment(request);
+
+    let coordinator = async {
+        let Some(client) = &request.coordinator else {
+            let gap = not_configured("coordinator");
+            return (Err(gap.clone()), Err(gap));
+        };
+        tokio::join!(
+            when(wants(Source::CoordinatorHealth), async {
+                Ok(client.health(request.health_path.as_deref()).await?)
+            }),
+            when(wants(Source::Leases), async { Ok(client.inspect().await?) }),
+        )
+    };
+    let alertmanager = async {
+        let Some(client) = &request.alertmanager else {
+            let gap =
+                Gap::NotConfigured("no Alertmanager URL is given (--alertmanager-url)".to_owned());
+            return (Err(gap.clone()), Err(gap));
+        };
+        tokio::join!(
+            when(wants(Source::AlertmanagerReady), async {
+                Ok(client.ready().await?)
+            }),
+            when(wants(Source::AlertmanagerConfig), async {
+                Ok(client.status().await?.config.original)
+            }),
+        )
+    };
+    let exposition = when(wants(Source::Exposition), read_exposition(request));
+    let prometheus = async {
+        match &request.prometheus {
+            Some(client) => from_prometheus(client, request, sources, now).await,
+            None => Facts::missing(now, &not_configured("Prometheus")),
+        }
+    };
+    let ((health, leases), (ready, config), exposition, prometheus) =
+        tokio::join!(coordinator, alertmanager, exposition, prometheus);
+    Facts {
+        environment: facts.environment,
+        coordinator_health: health,
+        leases,
+        alertmanager_ready: ready,
+        alertmanager_config: config,
+        exposition,
+        ..prometheus
+    }
+}
+
+fn environment(request: &Request) -> BTreeMap<String, bool> {
+    let set = |name: &String| {
+        let value = std::env::var_os(name);
+        (name.clone(), value.is_some_and(|value| !value.is_empty()))
+    };
+    request.required_env.iter().map(set).collect()
+}
+
+async fn when<T>(wanted: bool, fetch: impl Future<Output = Fact<T>>) -> Fact<T> {
+    if wanted {
+        fetch.await
+    } else {
+        Err(Gap::NotConfigured("not needed".to_owned()))
+    }
+}
+
+async fn from_prometheus(
+    client: &Prometheus,
+    request: &Request,
+    sources: &BTreeSet<Source>,
+    now: f64,
+) -> Facts {
+    let wants = |source| sources.contains(&source);
+    let metrics = &request.metrics;
+    let rules = async { client.rules().await.map_err(Gap::from) }
+        .boxed_local()
+        .shared();
+    let p99 = |window| queries::p99(window);
+    let total = request.budget(Phase::Total);
+    let missing_labels = async {
+        match queries::missing_labels(metrics) {
+            Some(query) => vector(client.instant(&query, None).await),
+            None => Ok(empty()),
+        }
+    };
+    let (ready, clock, presence, ages, missing_labels, metadata, jobs, targets) = tokio::join!(
+        when(wants(Source::Ready), async { Ok(client.ready().await?) }),
+        when(wants(Source::Clock), async {
+            clock(client.instant("time()", None).await)
+        }),
+        when(wants(Source::Presence), presence(client, metrics, now)).boxed_local(),
+        when(wants(Source::Ages), ages(client, metrics)),
+        when(wants(Source::MissingLabels), missing_labels),
+        when(wants(Source::Metadata), async {
+            Ok(client.metadata().await?)
+        }),
+        when(wants(Source::Jobs), async {
+            vector(client.instant(&queries::jobs(metrics), None).await)
+        }),
+        async {
+            // The rest runs beside the above; it is only written apart.
+            tokio::join!(
+                when(wants(Source::Targets), async {
+                    Ok(client.targets().await?)
+                }),
+                when(wants(Source::Rules), async { rules.clone().await }),
+                when(wants(Source::Buckets), async {
+                    vector(client.instant(&queries::buckets(), None).await)
+                }),
+                when(wants(Source::Inputs), async {
+                    vector(client.instant(&queries::inputs(), None).await)
+                }),
+                when(wants(Source::Alertmanagers), async {
+                    Ok(client.alertmanagers().await?)
+                }),
+                when(wants(Source::P99), async {
+                    let window = window(&rules).await;
+                    vector(client.instant(&p99(window), None).await)
+                }),
+                when(wants(Source::P99History), async {
+                    let window = window(&rules).await;
+                    let step = HOUR / HISTORY_STEPS;
+                    Ok(client.range(&p99(window), now - HOUR, now, step).await?)
+                }),
+                when(wants(Source::ErrorBudget), async {
+                    vector(client.instant(&queries::error_ratio(total), None).await)
+                }),
+            )
+        },
+    );
+    let (targets, rules, buckets, inputs, alertmanagers, p99, p99_history, error_budget) = targets;
+    let mut warnings = Vec::new();
+    let mut facts = Facts::missing(now, &Gap::NotConfigured("not needed".to_owned()));
+    facts.ready = ready;
+    facts.clock = clock;
+    facts.presence = kept(presence, &mut warnings);
+    facts.ages = kept(ages, &mut warnings);
+    facts.missing_labels = kept(missing_labels, &mut warnings);
+    facts.metadata = kept(metadata, &mut warnings);
+    facts.jobs = kept(jobs, &mut warnings);
+    facts.targets = kept(targets, &mut warnings);
+    facts.rules = kept(rules, &mut warnings);
+    facts.buckets = kept(buckets, &mut warnings);
+    facts.inputs = kept(inputs, &mut warnings);
+    facts.alertmanagers = kept(alertmanagers, &mut warnings);
+    facts.p99 = kept(p99, &mut warnings);
+    facts.p99_history = kept(p99_history, &mut warnings).map(QueryValue::matrix);
+    facts.error_budget = kept(error_budget, &mut warnings);
+    warnings.sort();
+    warnings.dedup();
+    facts.warnings = warnings
+        .into_iter()
+        .map(|warning| format!("Prometheus says: {warning}"))
+        .collect();
+    facts
+}
+
+/// The data of a reply; its warnings are kept apart.
+fn kept<T>(reply: Fact<Reply<T>>, warnings: &mut Vec<String>) -> Fact<T> {
+    reply.map(|reply| {
+        warnings.extend(reply.warnings);
+        reply.data
+    })
+}
+
+const fn empty() -> Reply<Vec<InstantSeries>> {
+    Reply {
+        data: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn vector(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<Vec<InstantSeries>>> {
+    let reply = answer?;
+    Ok(Reply {
+        data: reply.data.vector(),
+        warnings: reply.warnings,
+    })
+}
+
+fn clock(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<f64> {
+    match answer?.data {
+        QueryValue::Scalar(sample) => Ok(sample.value),
+        // VictoriaMetrics answers with a vector of one.
+        other => Ok(other
+            .vector()
+            .first()
+            .and_then(|series| series.value)
+            .map_or(f64::NAN, |sample| sample.value)),
+    }
+}
+
+async fn ages(client: &Prometheus, metrics: &[Metric]) -> Fact<Reply<Vec<InstantSeries>>> {
+    let chunks = metrics
+        .chunks(METRICS_PER_QUERY)
+        .map(|chunk| async move { client.instant(&queries::ages(chunk), None).await });
+    let mut all = empty();
+    for answer in futures_util::future::join_all(chunks).await {
+        let part = vector(answer)?;
+        all.data.extend(part.data);
+        all.warnings.extend(part.warnings);
+    }
+    Ok(all)
+}
+
+async fn presence(client: &Prometheus, metrics: &[Metric], now: f64) -> Fact<Reply<Presence>> {
+    let chunks = metrics
+        .chunks(METRICS_PER_QUERY)
+        .map(|chunk| async move { client.instant(&queries::presence(chunk), None).await });
+    let mut found = Presence::default();
+    let mut warnings = Vec::new();
+    for answer in futures_util::future::join_all(chunks).await {
+        let part = vector(answer)?;
+        warnings.extend(part.warnings);
+        for series in part.data {
+            let name = series.metric.name().to_owned();
+            let drill = series.metric.get("drill").to_owned();
+            let count = series.value.map_or(0.0, |sample| sample.value);
+            found.now.insert((name, drill), count);
+        }
+    }
+    let missing: Vec<String> = metrics
+        .iter()
+        .filter(|metric| found.real(&metric.exposed) == 0.0)
+        .flat_map(|metric| metric.exposed.clone())
+        .collect();
+    if !missing.is_empty() {
+        let query = queries::presence_of(&missing);
+        let reply = client.range(&query, now - DAY, now, LOOK_BACK_STEP).await?;
+        warnings.extend(reply.warnings);
+        for series in reply.data.matrix() {
+            if let Some(last) = series.values.last() {
+                found
+                    .last_seen
+                    .insert(series.metric.name().to_owned(), last.time);
+            }
+        }
+    }
+    Ok(Reply {
+        data: found,
+        warnings,
+    })
+}
+
+/// The range over which the loaded rules look at the p99, so that the check sees what the alert sees.
+async fn window<F: Future<Output = Rules>>(rules: &Shared<F>) -> Duration {
+    let Ok(reply) = rules.clone().await else {
+        return DEFAULT_WINDOW;
+    };
+    let loaded = reply.data.iter().flat_map(|group| &group.rules);
+    loaded
+        .filter(|rule| rule.name == "SeamlessSla99thDegraded")
+        .filter_map(|rule| Query::parse(&rule.query).ok())
+        .flat_map(|query| query.selectors())
+        .find_map(|selector| selector.range)
+        .unwrap_or(DEFAULT_WINDOW)
+}
+
+async fn read_exposition(
+    request: &Request,
+) -> Fact<Result<exposition::read::Exposition, exposition::read::ReadError>> {
+    let unreadable = |what: String, error: std::io::Error| Gap::Failed {
+        message: format!("cannot read {what}: {error}"),
+        hint: "check the path and its permissions".to_owned(),
+    };
+    match &request.exposition {
+        None => Err(Gap::NotConfigured(
+            "no exposition is given (--metrics-url or --metrics-file)".to_owned(),
+        )),
+        Some(Metrics::File(path)) => std::fs::read(path)
+            .map(|bytes| exposition::read::parse(&bytes))
+            .map_err(|error| unreadable(path.display().to_string(), error)),
+        Some(Metrics::Stdin) => {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .lock()
+                .read_to_end(&mut bytes)
+                .map_err(|error| unreadable("stdin".to_owned(), error))?;
+            Ok(exposition::read::parse(&bytes))
+        }
+        Some(Metrics::Url(source)) => {
+            let (http, endpoint) = source.as_ref();
+            let mut call = Call::get(endpoint, endpoint.url(&[]), QUERY_BODY_LIMIT);
+            call.accept =
+                "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+            let failed = |message: String, hint: &str| Gap::Failed {
+                message: format!("reading the exposition at {endpoint}: {message}"),
+                hint: hint.to_owned(),
+            };
+            let answer = http
+                .send(&call)
+                .await
+                .map_err(|failure| failed(failure.to_string(), failure.fault.hint()))?;
+            if !answer.is_success() || answer.looks_like_html() {
+                let what = answer.described();
+                return Err(failed(
+                    format!("{what} is no exposition"),
+                    "check that the URL leads to the runtime's /metrics",
+                ));
+            }
+            let format = answer
+                .content_type
+                .as_deref()
+                .and_then(Format::from_content_type);
+            Ok(match format {
+                Some(format) => exposition::read::parse_as(&answer.body, format),
+                None => exposition::read::parse(&answer.body),
+            })
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The PromQL that the checks ask with. Every query aggregates on the server: what comes back is bounded
+//! by the number of names, labels or phases, never by the number of series.
+
+use std::time::Duration;
+
+use seamless_core::duration;
+use seamless_core::prometheus::{Selector, quote};
+use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
+
+use crate::request::Metric;
+
+const SLA: &str = "seamless_sla_deadline_seconds";
+
+fn names(metrics: &[Metric]) -> impl Iterator<Item = String> {
+    metrics.iter().flat_map(|metric| metric.exposed.clone())
+}
+
+fn tagged(expression: &str, label: &str, value: &str) -> String {
+    // In the replacement `$` stands for a group.
+    let value = quote(&value.replace('$', "$$"));
+    format!(r#"label_replace({expression}, "{label}", {value}, "", "")"#)
+}
+
+/// Series per exposed name and drill.
+pub(crate) fn presence(metrics: &[Metric]) -> String {
+    let selector = Selector::any_name(names(metrics));
+    format!("count by (__name__, {DRILL_LABEL}) ({selector})")
+}
+
+/// Real series per name, for looking back.
+pub(crate) fn presence_of(names: &[String]) -> String {
+    let selector = Selector::any_name(names).with(DRILL_LABEL, "");
+    format!("count by (__name__) ({selector})")
+}
+
+/// The time of each metric's newest real sample, under the label `metric`.
+pub(crate) fn ages(metrics: &[Metric]) -> String {
+    let newest = |metric: &Metric| {
+        let selector = Selector::any_name(&metric.exposed).with(DRILL_LABEL, "");
+        tagged(
+            &format!("max(timestamp({selector}))"),
+            "metric",
+            &metric.name,
+        )
+    };
+    metrics.iter().map(newest).collect::<Vec<_>>().join(" or ")
+}
+
+/// How many real series lack a label that the schema asks for, under the labels `metric` and `missing`.
+/// None if no metric is of the schema.
+pub(crate) fn missing_labels(metrics: &[Metric]) -> Option<String> {
+    let mut parts = Vec::new();
+    for metric in metrics {
+        let Some(family) = metric.family else {
+            continue;
+        };
+        for label in family.labels {
+            let selector = Selector::any_name(&metric.exposed)
+                .with(DRILL_LABEL, "")
+                .with(label, "");
+            let counted = tagged(&format!("count({selector})"), "metric", &metric.name);
+            parts.push(tagged(&counted, "missing", label));
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join(" or "))
+}
+
+/// The jobs that export the metrics, now or an hour ago.
+pub(crate) fn jobs(metrics: &[Metric]) -> String {
+    let selector = Selector::any_name(names(metrics)).with(DRILL_LABEL, "");
+    format!("count by (job) ({selector}) or count by (job) ({selector} offset 1h)")
+}
+
+/// Real series of the schema's histograms per name and bucket bound.
+pub(crate) fn buckets() -> String {
+    let histograms = FAMILIES
+        .iter()
+        .filter(|family| matches!(family.kind, Kind::Histogram(_)))
+        .map(|family| format!("{}_bucket", family.name));
+    let selector = Selector::any_name(histograms).with(DRILL_LABEL, "");
+    format!("count by (__name__, le) ({selector})")
+}
+
+/// Real series per exposed name of every family of the schema.
+pub(crate) fn inputs() -> String {
+    let names = FAMILIES.iter().flat_map(|family| family.exposed_names());
+    let selector = Selector::any_name(names).with(DRILL_LABEL, "");
+    format!("count by (__name__) ({selector})")
+}
+
+/// The p99 of real requests by phase, classic or native.
+pub(crate) fn p99(window: Duration) -> String {
+    let window = duration::format(window);
+    let classic = Selector::name(&format!("{SLA}_bucket")).with(DRILL_LABEL, "");
+    let native = Selector::name(SLA).with(DRILL_LABEL, "");
+    format!(
+        "histogram_quantile(0.99, sum by (phase, le) (rate({classic}[{window}]))) \
+         or histogram_quantile(0.99, sum by (phase) (rate({native}[{window}])))"
+    )
+}
+
+/// The share of requests over the total budget: as recorded over 30 days, else over the last hour (then
+/// with the label `window`).
+pub(crate) fn error_ratio(total_budget: f64) -> String {
+    let recorded = Selector::name("seamless:sla_error:ratio_rate30d").with(DRILL_LABEL, "");
+    let edge = format!("{}([.]0)?", total_budget.to_string().replace('.', "[.]"));
+    let within = Selector::name(&format!("{SLA}_bucket"))
+        .with("phase", Phase::Total.label())
+        .with(DRILL_LABEL, "")
+        .matching("le", &edge);
+    let all = Selector::name(&format!("{SLA}_count"))
+        .with("phase", Phase::Total.label())
+        .with(DRILL_LABEL, "");
+    let raw = format!("1 - sum(rate({within}[1h])) / (sum(rate({all}[1h])) > 0)");
+    let raw = tagged(&format!("({raw})"), "window", "1h");
+    // A budget of one's own is not what the rule recorded.
+    if (total_budget - Phase::Total.budget_seconds()).abs() > f64::EPSILON {
+        raw
+    } else {
+        format!("sum({recorded}) or {raw}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_query_is_promql() {
+        let metrics: Vec<Metric> = FAMILIES
+            .iter()
+            .map(|family| Metric::parse(family.name).unwrap())
+            .chain([Metric::parse("job:any:rate5m").unwrap()])
+            .collect();
+        let queries = [
+            presence(&metrics),
+            presence_of(&["a".to_owned(), "b".to_owned()]),
+            ages(&metrics),
+            missing_labels(&metrics).unwrap(),
+            jobs(&metrics),
+            buckets(),
+            inputs(),
+            p99(Duration::from_secs(300)),
+            error_ratio(60.0),
+            error_ratio(12.5),
+        ];
+        for query in queries {
+            assert!(
+                seamless_core::rules::Query::parse(&query).is_ok(),
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn both_writings_of_a_bucket_edge_are_asked_for() {
+        assert!(error_ratio(60.0).contains(r#"le=~"60([.]0)?""#));
+        assert!(error_ratio(2.5).contains(r#"le=~"2[.]5([.]0)?""#));
+    }
+}

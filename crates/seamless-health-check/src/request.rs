@@ -1,0 +1,317 @@
+//! What is to be checked, validated. Everything that can be wrong with the arguments is found here,
+//! before anything is contacted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use seamless_cli::{Connections, UsageError, Wanted};
+use seamless_core::alertmanager::Alertmanager;
+use seamless_core::config::Service;
+use seamless_core::coordinator::Coordinator;
+use seamless_core::exposition::is_metric_name;
+use seamless_core::http::{Endpoint, HttpClient, HttpOptions, TlsFiles};
+use seamless_core::prometheus::Prometheus;
+use seamless_core::schema::{FAMILIES, Family, Phase};
+
+use crate::args::{Args, FailOn};
+use crate::check::{Check, Group, with_required};
+use crate::checks;
+use crate::formats::Format;
+
+/// As many requests as one round may have under way at the same server.
+const CONCURRENCY: usize = 24;
+
+/// A metric to look for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Metric {
+    /// As it was asked for.
+    pub(crate) name: String,
+    /// The names under which its series may appear.
+    pub(crate) exposed: Vec<String>,
+    /// What the schema says of it, if it knows it.
+    pub(crate) family: Option<&'static Family>,
+}
+
+impl Metric {
+    pub(crate) fn parse(name: &str) -> Result<Self, UsageError> {
+        if !is_metric_name(name) {
+            let message = format!("--prometheus-metric {name:?} is not the name of a metric");
+            return Err(UsageError(message));
+        }
+        let family = FAMILIES
+            .iter()
+            .find(|family| family.name == name || family.exposition_name() == name);
+        let exposed = match family {
+            Some(family) => family.exposed_names(),
+            None => ["", "_bucket", "_sum", "_count", "_total"]
+                .iter()
+                .map(|suffix| format!("{name}{suffix}"))
+                .collect(),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            exposed,
+            family,
+        })
+    }
+}
+
+/// Where an exposition is read.
+#[derive(Debug, Clone)]
+pub(crate) enum Metrics {
+    Url(Box<(HttpClient, Endpoint)>),
+    File(PathBuf),
+    Stdin,
+}
+
+/// A format and, unless it goes to stdout, its file.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    pub(crate) format: Format,
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// What is to be checked, and how the result is shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) metrics: Vec<Metric>,
+    pub(crate) max_age: Duration,
+    pub(crate) budgets: BTreeMap<Phase, f64>,
+    pub(crate) required_env: Vec<String>,
+    pub(crate) health_path: Option<String>,
+    pub(crate) exposition: Option<Metrics>,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) interval: Duration,
+    pub(crate) fail_on: FailOn,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) coordinator: Option<Coordinator>,
+    pub(crate) prometheus: Option<Prometheus>,
+    pub(crate) alertmanager: Option<Alertmanager>,
+    /// The endpoints in use and where each came from, without credentials.
+    pub(crate) endpoints: Vec<(Service, String, String)>,
+}
+
+impl Request {
+    pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
+        let exposition = exposition(args)?;
+        let metrics = metrics(&args.prometheus_metric)?;
+        let budgets = budgets(&args.budget)?;
+        let outputs = outputs(&args.output)?;
+        let mut checks = select(&args.only, &args.skip)?;
+        let connections = Connections::resolve(
+            &args.http,
+            &[
+                Wanted {
+                    service: Service::Prometheus,
+                    flag: args.prometheus.prometheus_url.as_deref(),
+                },
+                Wanted {
+                    service: Service::Coordinator,
+                    flag: args.coordinator.coordinator_url.as_deref(),
+                },
+                Wanted {
+                    service: Service::Alertmanager,
+                    flag: args.alertmanager.alertmanager_url.as_deref(),
+                },
+            ],
+            CONCURRENCY,
+        )?;
+        let has = |group: Group| checks.iter().any(|check| check.group == group);
+        let asks_prometheus = has(Group::Prometheus) || has(Group::Alerting) || has(Group::Sla);
+        // An exposition can be checked with nothing else there.
+        let optional = exposition.is_some();
+        let prometheus = match connections.prometheus() {
+            Ok(client) => Some(client),
+            Err(error) if asks_prometheus && !optional => return Err(error.into()),
+            Err(_) => None,
+        };
+        let coordinator = match connections.coordinator() {
+            Ok(client) => Some(client),
+            Err(error) if has(Group::Coordinator) && !optional => return Err(error.into()),
+            Err(_) => None,
+        };
+        if has(Group::Exposition) && !args.only.is_empty() && exposition.is_none() {
+            let message = "the exposition group needs --metrics-url or --metrics-file";
+            if checks.iter().all(|check| check.group == Group::Exposition) {
+                return Err(UsageError(message.to_owned()).into());
+            }
+        }
+        if exposition.is_none() && args.only.is_empty() {
+            checks.retain(|check| check.group != Group::Exposition);
+        }
+        let services = [
+            Service::Coordinator,
+            Service::Prometheus,
+            Service::Alertmanager,
+        ];
+        let endpoints = services.into_iter().filter_map(|service| {
+            let endpoint = connections.endpoint(service)?;
+            let origin = endpoint.configured_by().to_owned();
+            Some((service, endpoint.to_string(), origin))
+        });
+        Ok(Self {
+            metrics,
+            max_age: args.max_age,
+            budgets,
+            required_env: args.required_env.clone(),
+            health_path: args.coordinator_health_path.clone(),
+            exposition,
+            wait: args.wait,
+            interval: args.interval,
+            fail_on: args.fail_on,
+            outputs,
+            checks,
+            coordinator,
+            prometheus,
+            alertmanager: connections.alertmanager(),
+            endpoints: endpoints.collect(),
+        })
+    }
+
+    pub(crate) fn budget(&self, phase: Phase) -> f64 {
+        self.budgets
+            .get(&phase)
+            .copied()
+            .unwrap_or_else(|| phase.budget_seconds())
+    }
+}
+
+fn metrics(named: &[String]) -> Result<Vec<Metric>, UsageError> {
+    if named.is_empty() {
+        let required = FAMILIES.iter().filter(|family| family.required);
+        return required.map(|family| Metric::parse(family.name)).collect();
+    }
+    let mut metrics: Vec<Metric> = Vec::new();
+    for name in named {
+        let metric = Metric::parse(name.trim())?;
+        if !metrics.contains(&metric) {
+            metrics.push(metric);
+        }
+    }
+    Ok(metrics)
+}
+
+fn budgets(named: &[String]) -> Result<BTreeMap<Phase, f64>, UsageError> {
+    let mut budgets = BTreeMap::new();
+    for text in named {
+        let wrong = |why: &str| UsageError(format!("--budget {text}: {why}"));
+        let (phase, seconds) = text
+            .split_once('=')
+            .ok_or_else(|| wrong("write PHASE=SECONDS"))?;
+        let phase = Phase::from_label(phase).ok_or_else(|| {
+            let known = Phase::ALL.map(Phase::label).join(", ");
+            wrong(&format!("no such phase; there are {known}"))
+        })?;
+        let seconds = seamless_cli::positive_duration(seconds).map_err(|why| wrong(&why))?;
+        budgets.insert(phase, seconds.as_secs_f64());
+    }
+    Ok(budgets)
+}
+
+fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
+    let mut outputs = Vec::new();
+    for text in named {
+        let (name, path) = match text.split_once('=') {
+            Some((name, path)) => (name, Some(PathBuf::from(path))),
+            None => (text.as_str(), None),
+        };
+        let format = Format::from_name(name).ok_or_else(|| {
+            let known = Format::ALL.map(Format::name).join(", ");
+            UsageError(format!(
+                "--output {text}: no such format; there are {known}"
+            ))
+        })?;
+        if let Some(path) = &path {
+            seamless_cli::check_writable(path)?;
+        }
+        outputs.push(Output { format, path });
+    }
+    match outputs
+        .iter()
+        .filter(|output| output.path.is_none())
+        .count()
+    {
+        0 => outputs.insert(
+            0,
+            Output {
+                format: Format::Text,
+                path: None,
+            },
+        ),
+        1 => {}
+        _ => {
+            let message =
+                "--output: only one format can go to stdout; write FORMAT=PATH for the others";
+            return Err(UsageError(message.to_owned()).into());
+        }
+    }
+    Ok(outputs)
+}
+
+fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
+    let all = checks::all();
+    let ids = |flag: &str, names: &[String]| -> Result<BTreeSet<String>, UsageError> {
+        let mut found = BTreeSet::new();
+        for name in names {
+            let matching = all
+                .iter()
+                .filter(|check| check.group.name() == name || check.id() == *name);
+            let before = found.len();
+            found.extend(matching.map(Check::id));
+            if found.len() == before && !names.iter().filter(|other| *other == name).count() > 1 {
+                let groups = Group::ALL.map(Group::name).join(", ");
+                return Err(UsageError(format!(
+                    "{flag} {name}: no such check; give a group ({groups}) or an id such as prometheus/present"
+                )));
+            }
+        }
+        Ok(found)
+    };
+    let wanted = if only.is_empty() {
+        all.iter().map(Check::id).collect()
+    } else {
+        with_required(&all, &ids("--only", only)?)
+    };
+    let unwanted = ids("--skip", skip)?;
+    let chosen: Vec<Check> = all
+        .iter()
+        .filter(|check| wanted.contains(&check.id()) && !unwanted.contains(&check.id()))
+        .copied()
+        .collect();
+    if chosen.is_empty() {
+        return Err(UsageError("--only and --skip leave no check".to_owned()));
+    }
+    Ok(chosen)
+}
+
+fn exposition(args: &Args) -> anyhow::Result<Option<Metrics>> {
+    if let Some(path) = &args.metrics_file {
+        let stdin = path.as_os_str() == "-";
+        return Ok(Some(if stdin {
+            Metrics::Stdin
+        } else {
+            Metrics::File(path.clone())
+        }));
+    }
+    let Some(url) = &args.metrics_url else {
+        return Ok(None);
+    };
+    let endpoint = Endpoint::parse("metrics endpoint", url, "--metrics-url")?;
+    let options = HttpOptions {
+        timeout: args.http.timeout,
+        deadline: args
+            .http
+            .deadline
+            .map(|deadline| tokio::time::Instant::now() + deadline),
+        tls: TlsFiles {
+            ca_cert: args.http.ca_cert.clone(),
+            client_cert: None,
+        },
+        idle_per_host: 1,
+    };
+    let http = HttpClient::new(options, [&endpoint]).context("--metrics-url")?;
+    Ok(Some(Metrics::Url(Box::new((http, endpoint)))))
+}

@@ -1,0 +1,105 @@
+//! One run: fetch, judge, repeat with `--wait`, and hand the report to the formats.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use seamless_cli::{ExitStatus, Stop, Terminal};
+
+use crate::args::Args;
+use crate::facts::{Facts, Gap, Source};
+use crate::formats;
+use crate::gather::gather;
+use crate::report::{Report, judge};
+use crate::request::Request;
+
+/// Runs the program and returns how it ended.
+pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitStatus> {
+    let request = Request::new(&args)?;
+    let sources: BTreeSet<Source> = request
+        .checks
+        .iter()
+        .flat_map(|check| check.sources)
+        .copied()
+        .collect();
+    let began = Instant::now();
+    let started = now();
+    let mut rounds = 0;
+    let report = loop {
+        rounds += 1;
+        let round = async { gather(&request, &sources, now()).await };
+        let (facts, stopped) = tokio::select! {
+            facts = round => (facts, None),
+            signal = stop.wait() => {
+                let gap = Gap::OutOfTime("interrupted before an answer came".to_owned());
+                (Facts::missing(now(), &gap), Some(signal))
+            }
+        };
+        let mut report = Report {
+            findings: judge(&request, &facts),
+            warnings: facts.warnings,
+            endpoints: endpoints(&request),
+            started,
+            took: began.elapsed(),
+            rounds,
+            fail_on: request.fail_on,
+            stopped,
+        };
+        let status = report.status();
+        let left = request
+            .wait
+            .and_then(|wait| wait.checked_sub(began.elapsed()));
+        let ended = status == ExitStatus::Done || report.stopped.is_some();
+        let out_of_time = args
+            .http
+            .deadline
+            .is_some_and(|deadline| began.elapsed() >= deadline);
+        let Some(left) = left.filter(|left| !ended && !out_of_time && !left.is_zero()) else {
+            break report;
+        };
+        let counts = report.counts();
+        terminal.note(&format!(
+            "not healthy yet ({} failed, {} warned): {}; trying again for {}",
+            counts.fail,
+            counts.warn,
+            first_bad(&report),
+            seamless_core::duration::human(left),
+        ));
+        tokio::select! {
+            () = tokio::time::sleep(request.interval.min(left)) => {}
+            signal = stop.wait() => {
+                report.stopped = Some(signal);
+                break report;
+            }
+        }
+    };
+    for warning in &report.warnings {
+        terminal.warn(&seamless_cli::clean(warning));
+    }
+    formats::write(&request, &report, &terminal)
+}
+
+fn first_bad(report: &Report) -> String {
+    report
+        .findings
+        .iter()
+        .find(|finding| finding.hint().is_some())
+        .map_or_else(String::new, |finding| {
+            let message = seamless_cli::clean(&finding.message());
+            format!("{}: {message}", finding.check.id())
+        })
+}
+
+fn endpoints(request: &Request) -> Vec<(String, String)> {
+    request
+        .endpoints
+        .iter()
+        .map(|(service, url, _)| (service.name().to_owned(), url.clone()))
+        .collect()
+}
+
+fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs_f64()
+}
