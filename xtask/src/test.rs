@@ -47,10 +47,6 @@ const CHECKS: &[Check] = &[
         command: &["cargo", "xtask", "docs", "--check"],
     },
     Check {
-        name: "reference pages",
-        command: &["cargo", "xtask", "docs", "--check"],
-    },
-    Check {
         name: "lint",
         command: &["cargo", "xtask", "lint"],
     },

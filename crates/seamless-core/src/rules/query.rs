@@ -498,7 +498,7 @@ mod tests {
     fn ranges_that_need_two_samples_are_found() {
         let query =
             Query::parse("sum(rate(a[5m])) > max_over_time(b[30s]) + increase(c[1h])").unwrap();
-        let minutes = |m| Duration::from_secs(60 * m);
+        let minutes = |m: u64| Duration::from_secs(60 * m);
         assert_eq!(query.two_sample_ranges(), [minutes(5), minutes(60)]);
     }
 
