@@ -1,5 +1,12 @@
 //! The built program against servers that keep its requests: exit code, streams and requests received.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod kill;
 mod outcomes;
 mod program;
