@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lease-recover", &["seamless-cli", "seamless-core"]),
     ("seamless-health-check", &["seamless-cli", "seamless-core"]),
     ("seamless-fuzz", &["seamless-core"]),
-    ("seamless-lab", &["seamless-core"]),
+    ("seamless-lab", &["seamless-cli", "seamless-core"]),
     ("xtask", &["seamless-cli", "seamless-core", "seamless-lab"]),
 ];
 
