@@ -2,6 +2,7 @@
 //! of them may die with a lease in its hands.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use super::{Domain, Inner, Misbehaviour};
 
 /// The worker that dies.
 const MORTAL: usize = 1;
-/// The completion at which it does.
-const DIES_AT: f64 = 0.25;
+/// The completion at which it does: its lease is to be found stuck.
+const DIES_AT: Range<f64> = 0.25..0.45;
 /// How often a window that somebody else holds is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -72,10 +73,11 @@ pub(super) async fn work(inner: Arc<Inner>, number: usize, url: String) -> Resul
         coordinator: Coordinator::new(http, endpoint),
     };
     loop {
-        worker.one_window().await;
-        // Dead while the misbehaviour lasts; a new process takes its place after that.
-        while worker.is_dead() {
-            tokio::time::sleep(worker.inner.options.tick).await;
+        if matches!(worker.one_window().await, Some(End::Died)) {
+            // Dead while the misbehaviour lasts; a new process takes its place after that.
+            while worker.is_to_die() {
+                tokio::time::sleep(worker.inner.options.tick).await;
+            }
         }
     }
 }
@@ -88,16 +90,17 @@ struct Worker {
 }
 
 impl Worker {
-    fn is_dead(&self) -> bool {
+    fn is_to_die(&self) -> bool {
         self.mortal && self.inner.suffers(Misbehaviour::DeadWorker)
     }
 
-    async fn one_window(&self) {
+    /// Claims a window and works on it; says how that ended, if there was one to be had.
+    async fn one_window(&self) -> Option<End> {
         let now_ms = crate::coordinator::now_ms();
         let domains = &self.inner.options.domains;
         let Some(key) = self.inner.queue().next_window(domains, now_ms) else {
             tokio::time::sleep(ASK_AGAIN).await;
-            return;
+            return None;
         };
         let lease_ms = u64::try_from(self.inner.options.lease.as_millis()).unwrap_or(u64::MAX);
         match self
@@ -105,19 +108,20 @@ impl Worker {
             .claim(&key, lease_ms, Some(&self.name))
             .await
         {
-            Ok(Some(claim)) => self.backfill(&key, claim, lease_ms).await,
+            Ok(Some(claim)) => Some(self.backfill(&key, claim, lease_ms).await),
             // Somebody holds it, or the coordinator is away: asked again later.
             Ok(None) | Err(_) => {
                 self.inner.queue().give_back(key);
                 tokio::time::sleep(self.inner.options.tick).await;
+                None
             }
         }
     }
 
-    async fn backfill(&self, key: &LeaseKey, claim: Claim, lease_ms: u64) {
+    async fn backfill(&self, key: &LeaseKey, claim: Claim, lease_ms: u64) -> End {
         let inner = &self.inner;
         let Some(domain) = domain_of(key) else {
-            return;
+            return End::Lost;
         };
         let span = inner.traces.backfill(&domain, key, &self.name);
         let lease = Lease {
@@ -131,23 +135,25 @@ impl Worker {
         inner.await_lease(domain, key);
         inner.log(&lease.event("coordinator_claimed", &claim, start, None));
 
-        match self.progress(key, &claim, lease_ms).await {
+        let (ratio, end) = self.progress(key, &claim, lease_ms).await;
+        match end {
             // A dead process says nothing and ends no span. The lease stays claimed, and the window
             // waits for whoever is given it next.
-            (_, End::Died) => {
+            End::Died => {
                 span.lose();
                 inner.queue().give_back(key.clone());
             }
-            (ratio, End::Lost) => {
+            End::Lost => {
                 let reason = "lease_lost";
                 inner.log(&lease.event("coordinator_failed", &claim, ratio, Some(reason)));
                 span.end(ratio, Some(reason));
             }
-            (ratio, End::Done) => {
+            End::Done => {
                 inner.log(&lease.event("coordinator_completed", &claim, ratio, None));
                 span.end(ratio, None);
             }
         }
+        end
     }
 
     /// Renews with progress until the window is done and released, the lease is lost or the worker dies.
@@ -157,7 +163,7 @@ impl Worker {
         let mut ratio = start;
         while ratio < 1.0 {
             tokio::time::sleep(options.tick).await;
-            if self.is_dead() && ratio >= DIES_AT {
+            if self.is_to_die() && DIES_AT.contains(&ratio) {
                 return (ratio, End::Died);
             }
             let done = begun.elapsed().as_secs_f64() / options.backfill.as_secs_f64();
