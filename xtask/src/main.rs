@@ -22,8 +22,6 @@ enum Command {
     Dist(xtask::dist::Args),
     /// Generate the reference pages, man pages and completions, and check what the documents say.
     Docs(xtask::docs::Args),
-    /// Hold rules, dashboards, rule tests, runbook and crates to the schema and to each other.
-    Lint(xtask::lint::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
     Drill(Box<xtask::drill::Args>),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
@@ -36,7 +34,6 @@ fn main() -> ExitCode {
         Command::Lint(args) => xtask::lint::run(&args),
         Command::Dist(args) => xtask::dist::run(&args),
         Command::Docs(args) => xtask::docs::run(&args),
-        Command::Lint(args) => xtask::lint::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
         Command::Test(args) => xtask::test::run(&args),
     };
