@@ -16,6 +16,7 @@ pub fn commands() -> Vec<Command> {
     vec![
         inject_sla_violation::Args::command(),
         lease_recover::command(),
+        seamless_health_check::Args::command(),
     ]
 }
 

@@ -1,0 +1,31 @@
+complete -c seamless-health-check -l prometheus-metric -d 'Metric to require instead of the schema\'s required ones; repeatable' -r
+complete -c seamless-health-check -l max-age -d 'How old the newest sample of a metric may be' -r
+complete -c seamless-health-check -l only -d 'Check or group to run, with the checks it depends on; repeatable' -r
+complete -c seamless-health-check -l skip -d 'Check or group to leave out; repeatable' -r
+complete -c seamless-health-check -l budget -d 'Budget of a phase in seconds, instead of the schema\'s; repeatable' -r
+complete -c seamless-health-check -l required-env -d 'Environment variable that must be set; repeatable' -r
+complete -c seamless-health-check -l coordinator-health-path -d 'Path of the coordinator\'s health endpoint [default: /health, on 404 /healthz]' -r
+complete -c seamless-health-check -l metrics-url -d 'Exposition to check against the schema, by URL' -r
+complete -c seamless-health-check -l metrics-file -d 'Exposition to check against the schema, from a file; - is stdin' -r -F
+complete -c seamless-health-check -l wait -d 'Repeat until everything passes, for at most this long' -r
+complete -c seamless-health-check -l interval -d 'How long to pause between repetitions' -r
+complete -c seamless-health-check -l fail-on -d 'What makes the exit code 1' -r -f -a "fail\t'A failed check'
+warn\t'A failed check or a warning'"
+complete -c seamless-health-check -l output -d 'Format of the result, or FORMAT=PATH to write one to a file as well; repeatable. One of text, short, json, junit, nagios, prometheus, github' -r
+complete -c seamless-health-check -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c seamless-health-check -l coordinator-url -d 'Base URL of the backfill coordinator, with or without a trailing /v1 [env: QMTL_SEAMLESS_COORDINATOR_URL]' -r
+complete -c seamless-health-check -l prometheus-url -d 'Base URL of Prometheus, path prefix included [env: QMTL_PROMETHEUS_URL]' -r
+complete -c seamless-health-check -l alertmanager-url -d 'Base URL of Alertmanager, path prefix included [env: QMTL_ALERTMANAGER_URL]' -r
+complete -c seamless-health-check -l config -d 'Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one' -r -F
+complete -c seamless-health-check -l timeout -d 'Timeout of one request, from connecting to the last byte' -r
+complete -c seamless-health-check -l deadline -d 'Deadline of the whole run' -r
+complete -c seamless-health-check -l header -d 'Header for the main endpoint, such as \'X-Scope-OrgID: tenant-1\'; repeatable. A prefix coordinator=, prometheus=, alertmanager=, push-gateway= or remote-write= names another endpoint' -r
+complete -c seamless-health-check -l bearer-token-file -d 'File whose first line is the bearer token for the main endpoint; a prefix names another, as with --header [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]' -r
+complete -c seamless-health-check -l ca-cert -d 'PEM file of authorities to trust beside those of the system' -r -F
+complete -c seamless-health-check -l client-cert -d 'PEM file of the client\'s certificate, for the main endpoint' -r -F
+complete -c seamless-health-check -l client-key -d 'PEM file of the client certificate\'s key' -r -F
+complete -c seamless-health-check -s q -l quiet -d 'Print the result only when the exit code is not 0, and no progress'
+complete -c seamless-health-check -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c seamless-health-check -s V -l version -d 'Print version'
