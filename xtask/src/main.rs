@@ -16,6 +16,8 @@ struct Args {
 enum Command {
     /// Render the alert rules and dashboards from their jsonnet sources.
     Render(xtask::render::Args),
+    /// Measure the programs against their peers and against what cannot be beaten.
+    Bench(xtask::bench::Args),
     /// Build the release: tarball, Debian package, Kubernetes manifests.
     Dist(xtask::dist::Args),
     /// Generate the reference pages, man pages and completions, and check what the documents say.
@@ -29,6 +31,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Render(args) => xtask::render::run(&args),
+        Command::Bench(args) => xtask::bench::run(&args),
         Command::Dist(args) => xtask::dist::run(&args),
         Command::Docs(args) => xtask::docs::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
