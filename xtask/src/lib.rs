@@ -2,6 +2,7 @@
 //!
 //! Nothing here is part of the shipped programs.
 
+pub mod bench;
 pub mod coverage;
 pub mod dist;
 pub mod docs;

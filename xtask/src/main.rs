@@ -18,6 +18,8 @@ enum Command {
     Render(xtask::render::Args),
     /// Hold rules, dashboards, rule tests, runbook and crates to the schema and to each other.
     Lint(xtask::lint::Args),
+    /// Measure the programs against their peers and against what cannot be beaten.
+    Bench(xtask::bench::Args),
     /// Build the release: tarball, Debian package, Kubernetes manifests.
     Dist(xtask::dist::Args),
     /// Generate the reference pages, man pages and completions, and check what the documents say.
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Render(args) => xtask::render::run(&args),
         Command::Lint(args) => xtask::lint::run(&args),
+        Command::Bench(args) => xtask::bench::run(&args),
         Command::Dist(args) => xtask::dist::run(&args),
         Command::Docs(args) => xtask::docs::run(&args),
         Command::Coverage(args) => xtask::coverage::run(&args),

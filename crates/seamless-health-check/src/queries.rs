@@ -35,13 +35,14 @@ pub(crate) fn presence_of(names: &[String]) -> String {
 
 /// The time of each metric's newest real sample, under the label `metric`.
 pub(crate) fn ages(metrics: &[Metric]) -> String {
+    // One name at a time: `timestamp` drops the name, and `_sum` and `_count` have the same labels else.
     let newest = |metric: &Metric| {
-        let selector = Selector::any_name(&metric.exposed).with(DRILL_LABEL, "");
-        tagged(
-            &format!("max(timestamp({selector}))"),
-            "metric",
-            &metric.name,
-        )
+        let names = metric.exposed.iter().map(|name| {
+            let selector = Selector::name(name).with(DRILL_LABEL, "");
+            tagged(&format!("max(timestamp({selector}))"), "name", name)
+        });
+        let any = names.collect::<Vec<_>>().join(" or ");
+        tagged(&format!("max({any})"), "metric", &metric.name)
     };
     metrics.iter().map(newest).collect::<Vec<_>>().join(" or ")
 }

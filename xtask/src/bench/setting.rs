@@ -1,0 +1,226 @@
+//! What the rows need around them: built programs, peers, files of a size, servers.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+use super::measure::Task;
+use super::row::{Against, Bar, Role};
+
+/// What is built before anything is measured.
+pub(super) const PROGRAMS: [&str; 3] = [
+    "inject-sla-violation",
+    "lease-recover",
+    "seamless-health-check",
+];
+
+/// The release binaries' folder, the peers and the input files.
+pub(super) struct Setting {
+    pub(super) release: PathBuf,
+    pub(super) driver: PathBuf,
+    /// The interpreter with the peers' packages, or why there is none.
+    pub(super) python: Result<PathBuf, String>,
+    pub(super) files: TempDir,
+    /// How long cargo took; short when all was built before.
+    pub(super) build_seconds: f64,
+}
+
+impl Setting {
+    /// Builds the release binaries and installs the peers' packages into a folder of their own.
+    pub(super) fn prepare() -> Result<Self> {
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| crate::root().join("target"), PathBuf::from);
+        let begun = std::time::Instant::now();
+        crate::say("building the release binaries");
+        let packages = PROGRAMS.iter().flat_map(|name| ["--package", name]);
+        cargo(packages.collect())?;
+        let build_seconds = begun.elapsed().as_secs_f64();
+        cargo(vec!["--package", "xtask", "--example", "bench-driver"])?;
+        let release = target.join("release");
+        Ok(Self {
+            driver: release.join("examples/bench-driver"),
+            release,
+            python: python(&target.join("bench-peers")).map_err(|error| format!("{error:#}")),
+            files: TempDir::with_prefix("seamless-bench-").context("no temporary folder")?,
+            build_seconds,
+        })
+    }
+
+    pub(super) fn program(&self, name: &str) -> String {
+        self.release.join(name).display().to_string()
+    }
+
+    /// One of the shipped programs with these arguments.
+    pub(super) fn shipped(&self, name: &str, arguments: &[&str]) -> Task {
+        let program = self.program(name);
+        let says_its_version = Command::new(&program)
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| !output.stdout.is_empty());
+        if !says_its_version {
+            return Task::missing(name, format!("{name} does not even say its version"));
+        }
+        let command = [program.as_str()].into_iter();
+        Task::new(name, command.chain(arguments.iter().copied()))
+    }
+
+    /// A peer in Python, or why there is none.
+    pub(super) fn peer(&self, script: &str, arguments: &[&str], bar: Bar) -> Against {
+        let python = match &self.python {
+            Ok(python) => python.display().to_string(),
+            Err(why) => return Against::Missing(Role::Peer, why.clone()),
+        };
+        let path = crate::root().join("xtask/bench/peers").join(script);
+        let path = path.display().to_string();
+        let command = [python.as_str(), &path].into_iter();
+        let task = Task::new(
+            format!("Python, {script}"),
+            command.chain(arguments.iter().copied()),
+        );
+        Against::Task(Role::Peer, task, bar)
+    }
+
+    pub(super) fn driver(&self) -> String {
+        self.driver.display().to_string()
+    }
+
+    /// A file of lease specs, made once.
+    pub(super) fn specs(&self, lines: usize) -> Result<String> {
+        self.file(&format!("specs-{lines}"), |text| {
+            for index in 0..lines {
+                let start = 1_700_000_000 + 60 * index;
+                writeln!(
+                    text,
+                    "node-{}:60:{start}:{}:world-1:2024-01-01T00:00:00Z:{:016x}",
+                    index % 500,
+                    start + 60,
+                    (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// An exposition of some 110 bytes a sample, made once.
+    pub(super) fn exposition(&self, samples: usize) -> Result<String> {
+        self.file(&format!("exposition-{samples}"), |text| {
+            text.push_str("# HELP backfill_completion_ratio How much of the lease's window is filled.\n# TYPE backfill_completion_ratio gauge\n");
+            for index in 0..samples {
+                writeln!(
+                    text,
+                    "backfill_completion_ratio{{node_id=\"node-{}\",interval=\"60\",lease_key=\"node-{}:60:{}\"}} {}",
+                    index % 500,
+                    index % 500,
+                    1_700_000_000 + 60 * index,
+                    index as f64 / 1_000_003.0,
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// A query's answer with one sample a series, made once.
+    pub(super) fn answer(&self, samples: usize) -> Result<String> {
+        self.file(&format!("answer-{samples}"), |text| {
+            text.push_str(r#"{"status":"success","data":{"resultType":"vector","result":["#);
+            for index in 0..samples {
+                let comma = if index == 0 { "" } else { "," };
+                write!(
+                    text,
+                    r#"{comma}{{"metric":{{"l":"{index}"}},"value":[1.7e9,"{}"]}}"#,
+                    index % 1000,
+                )?;
+            }
+            text.push_str("]}}");
+            Ok(())
+        })
+    }
+
+    fn file(&self, name: &str, fill: impl FnOnce(&mut String) -> Result<()>) -> Result<String> {
+        let path = self.files.path().join(name);
+        if !path.exists() {
+            let mut text = String::new();
+            fill(&mut text)?;
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(path.display().to_string())
+    }
+
+    /// A server of the driver's, which says its URL first.
+    pub(super) fn server(&self, arguments: &[&str]) -> Result<Server> {
+        Server::start(Command::new(&self.driver).args(arguments))
+    }
+}
+
+/// A child that serves until its value is dropped.
+pub(super) struct Server {
+    child: Child,
+    pub(super) url: String,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start a server")?;
+        let stdout = child.stdout.take().context("no output of a server")?;
+        let mut url = String::new();
+        BufReader::new(stdout).read_line(&mut url)?;
+        Ok(Self {
+            child,
+            url: url.trim().to_owned(),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn cargo(arguments: Vec<&str>) -> Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--quiet"])
+        .args(arguments)
+        .current_dir(crate::root())
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("the release build failed");
+    }
+    Ok(())
+}
+
+/// An interpreter with the peers' packages.
+fn python(folder: &Path) -> Result<PathBuf> {
+    let interpreter = folder.join("bin/python");
+    let quietly = |command: &mut Command| -> Result<bool> {
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command.status()?.success())
+    };
+    let imports = ["-c", "import requests, prometheus_client"];
+    if quietly(Command::new(&interpreter).args(imports)).unwrap_or(false) {
+        return Ok(interpreter);
+    }
+    crate::say("installing the Python peers' packages into a folder of their own");
+    let made = quietly(Command::new("python3").args(["-m", "venv"]).arg(folder))
+        .context("the Python peers need python3")?;
+    let install = ["-m", "pip", "install", "requests", "prometheus_client"];
+    if !made || !quietly(Command::new(&interpreter).args(install)).unwrap_or(false) {
+        bail!(
+            "the Python peers need `python3 -m venv {0}` and `{0}/bin/pip install requests prometheus_client`",
+            folder.display()
+        );
+    }
+    Ok(interpreter)
+}
