@@ -1,0 +1,140 @@
+//! A deployment of real servers, and the built program run against it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test needs and cannot get fails it"
+)]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use seamless_lab::coordinator::Coordinator;
+use seamless_lab::runtime::Runtime;
+use seamless_lab::servers::{Alertmanager, Prometheus, PrometheusBuilder};
+use seamless_lab::wait_until;
+use serde_json::Value;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The text of a file that ships.
+pub(crate) fn shipped(name: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    std::fs::read_to_string(root.join(name)).unwrap()
+}
+
+/// The program, in an environment that configures nothing.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("seamless-health-check"));
+    for name in [
+        "QMTL_PROMETHEUS_URL",
+        "QMTL_ALERTMANAGER_URL",
+        "QMTL_SEAMLESS_COORDINATOR_URL",
+        "QMTL_PROMETHEUS_TOKEN_FILE",
+        "QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE",
+        "RUST_BACKTRACE",
+        "COLUMNS",
+    ] {
+        command.env_remove(name);
+    }
+    command.env("NO_COLOR", "1");
+    command
+}
+
+/// What a run with `--output json` found.
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) document: Value,
+}
+
+impl Run {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output: Output = command.args(["--output", "json"]).output().unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let document = serde_json::from_str(&stdout).unwrap_or_else(|error| {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            panic!("stdout is no JSON ({error}): {stdout:?}, stderr: {stderr}")
+        });
+        Self {
+            code: output.status.code().unwrap(),
+            document,
+        }
+    }
+
+    /// The verdict and message of a check.
+    pub(crate) fn check(&self, id: &str) -> (&str, &str) {
+        let check = self.document["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|check| check["id"] == id)
+            .unwrap_or_else(|| panic!("no check {id}"));
+        (
+            check["verdict"].as_str().unwrap(),
+            check["message"].as_str().unwrap(),
+        )
+    }
+
+    /// The ids of the checks that came to `verdict`.
+    pub(crate) fn ids(&self, verdict: &str) -> Vec<&str> {
+        self.document["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|check| check["verdict"] == verdict)
+            .map(|check| check["id"].as_str().unwrap())
+            .collect()
+    }
+}
+
+/// Everything that a healthy deployment has.
+pub(crate) struct Deployment {
+    pub(crate) coordinator: Coordinator,
+    pub(crate) runtime: Runtime,
+    pub(crate) alertmanager: Alertmanager,
+    pub(crate) prometheus: Prometheus,
+}
+
+impl Deployment {
+    pub(crate) fn start(change: impl FnOnce(PrometheusBuilder) -> PrometheusBuilder) -> Self {
+        let coordinator = Coordinator::start().unwrap();
+        let runtime = Runtime::builder()
+            .coordinator(coordinator.url())
+            .start()
+            .unwrap();
+        let routes = shipped("alertmanager.yml").replace("/etc/alertmanager/secrets/", "");
+
+        let alertmanager = Alertmanager::builder()
+            .config(routes)
+            .file("slack_api_url", "http://127.0.0.1:1/slack")
+            .file("pagerduty_routing_key", "key")
+            .start()
+            .unwrap();
+        let builder = Prometheus::builder()
+            .scrape("seamless", [runtime.address()])
+            .rules(shipped("alert_rules.yml"))
+            .alertmanager(alertmanager.address());
+        let prometheus = change(builder).start().unwrap();
+        wait_until(PATIENCE, "a p99", || {
+            prometheus
+                .query("sum(rate(seamless_sla_deadline_seconds_count[5m])) > 0")
+                .is_ok_and(|found| !found.is_empty())
+        })
+        .unwrap();
+        Self {
+            coordinator,
+            runtime,
+            alertmanager,
+            prometheus,
+        }
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = program();
+        command
+            .env("QMTL_PROMETHEUS_URL", self.prometheus.url())
+            .env("QMTL_ALERTMANAGER_URL", self.alertmanager.url())
+            .env("QMTL_SEAMLESS_COORDINATOR_URL", self.coordinator.url());
+        command
+    }
+}
