@@ -13,7 +13,7 @@ use seamless_lab::faults::catalogue::{CATALOGUE, Fault};
 use seamless_lab::faults::{Matrix, Reply, Trial};
 use serde_json::Value;
 
-const TIMEOUT: &str = "3s";
+const TIMEOUT: &str = "8s";
 /// One request may take its timeout and be repeated; the drill itself lasts a second, the clean-up is
 /// one request more.
 const LONGEST: Duration = Duration::from_secs(60);

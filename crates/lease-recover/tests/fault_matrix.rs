@@ -30,7 +30,7 @@ fn polite(request: &Received) -> Reply {
 /// what it comes to.
 fn trial(mode: &[&str], fault: Fault, word: impl Fn(&Value) -> String) -> (Trial, String) {
     let faulty = fault.start(polite).unwrap();
-    let mut arguments: Vec<String> = ["--output=json", "--timeout=3s"]
+    let mut arguments: Vec<String> = ["--output=json", "--timeout=8s"]
         .map(str::to_owned)
         .to_vec();
     arguments.push(format!("--coordinator-url={}/v1", faulty.url()));

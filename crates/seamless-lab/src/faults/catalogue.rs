@@ -4,6 +4,7 @@
 //! should conclude is not its business: that is in the program's own fault matrix.
 
 use std::io::Write;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -29,6 +30,7 @@ enum Kind {
     Shows(Certificate),
 }
 
+const BOMB: &str = "gzip bomb";
 const BYTE_EVERY: Duration = Duration::from_millis(250);
 
 const fn answers(name: &'static str, change: fn(Reply, usize) -> Behaviour) -> Fault {
@@ -71,17 +73,20 @@ fn doubled(polite: &Reply) -> Behaviour {
     with_body(polite, format!("{{\"{names}\":null,{members}"))
 }
 
-/// Blanks that unpack to a thousand times what was sent.
+/// Blanks that unpack to a thousand times what was sent. Packing them takes seconds, so it is done once.
 fn bomb(polite: &Reply) -> Behaviour {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    let blanks = [b' '; 1024 * 1024];
-    // Writing to memory does not fail.
-    let written = (0..96).try_for_each(|_| encoder.write_all(&blanks));
-    let body = written.and_then(|()| encoder.finish()).unwrap_or_default();
+    static PACKED: OnceLock<Vec<u8>> = OnceLock::new();
+    let packed = PACKED.get_or_init(|| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let blanks = [b' '; 1024 * 1024];
+        // Writing to memory does not fail.
+        let written = (0..96).try_for_each(|_| encoder.write_all(&blanks));
+        written.and_then(|()| encoder.finish()).unwrap_or_default()
+    });
     polite
         .clone()
         .header("Content-Encoding", "gzip")
-        .body(body)
+        .body(packed.clone())
         .into()
 }
 
@@ -127,7 +132,7 @@ pub const CATALOGUE: [Fault; 44] = [
         Behaviour::Dribble(polite, BYTE_EVERY)
     }),
     answers("endless body", |_, _| Behaviour::EndlessBody),
-    answers("gzip bomb", |polite, _| bomb(&polite)),
+    answers(BOMB, |polite, _| bomb(&polite)),
     answers("cut off before the announced end", |polite, _| {
         Behaviour::Truncated(if polite.body.is_empty() {
             polite.body("{}")
@@ -271,6 +276,9 @@ impl Fault {
         };
         Ok(match self.kind {
             Kind::Answers(change) => {
+                if self.name == BOMB {
+                    bomb(&Reply::status(200));
+                }
                 let faults =
                     Faults::choose(move |request, number| change(polite(request), number))?;
                 faulty(faults.url(), Vec::new(), Running::Faults(faults))
