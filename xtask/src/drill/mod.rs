@@ -39,9 +39,14 @@ use timeline::{Missed, Timeline};
 /// Arguments of `cargo xtask drill`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Rehearse only this; may be given several times. Without it everything is rehearsed: first the
-    /// incident, then all other causes at the same time.
-    #[arg(long = "scenario", value_name = "NAME", value_parser = PossibleValuesParser::new(names()))]
+    /// What to rehearse; may be given several times. `all` is the incident and then every other cause
+    /// at the same time: each alert that ships.
+    #[arg(
+        long = "scenario",
+        value_name = "NAME",
+        default_value = INCIDENT,
+        value_parser = PossibleValuesParser::new(names().into_iter().chain([ALL]))
+    )]
     scenarios: Vec<String>,
     /// Use the shipped rules and routes as they are; otherwise their times shrink by one factor: the
     /// incident takes about a minute, everything about four.
@@ -64,6 +69,7 @@ pub struct Args {
 }
 
 const INCIDENT: &str = "incident";
+const ALL: &str = "all";
 const STARTED: &str = "servers ready";
 
 /// The names of the scenarios.
@@ -135,7 +141,7 @@ fn embedded(
     } else {
         Pace::DRILL
     };
-    let wanted = |name: &str| args.scenarios.is_empty() || args.scenarios.iter().any(|s| s == name);
+    let wanted = |name: &str| args.scenarios.iter().any(|s| s == name || s == ALL);
     let incident = wanted(INCIDENT);
     let causes: Vec<Scenario> = SCENARIOS
         .iter()

@@ -74,8 +74,10 @@ pub(super) async fn work(inner: Arc<Inner>, number: usize, url: String) -> Resul
     };
     loop {
         if matches!(worker.one_window().await, Some(End::Died)) {
-            // Dead while the misbehaviour lasts; a new process takes its place after that.
-            while worker.is_to_die() {
+            // Dead while this very misbehaviour lasts; a new process takes its place after that, even
+            // if it is to die at once itself.
+            let cause = worker.cause_of_death();
+            while cause.is_some() && worker.cause_of_death() == cause {
                 tokio::time::sleep(worker.inner.options.tick).await;
             }
         }
@@ -90,8 +92,10 @@ struct Worker {
 }
 
 impl Worker {
-    fn is_to_die(&self) -> bool {
-        self.mortal && self.inner.suffers(Misbehaviour::DeadWorker)
+    /// Since when it is to die, if it is.
+    fn cause_of_death(&self) -> Option<std::time::Instant> {
+        let since = self.inner.suffers_since(Misbehaviour::DeadWorker)?;
+        self.mortal.then_some(since)
     }
 
     /// Claims a window and works on it; says how that ended, if there was one to be had.
@@ -163,7 +167,7 @@ impl Worker {
         let mut ratio = start;
         while ratio < 1.0 {
             tokio::time::sleep(options.tick).await;
-            if self.is_to_die() && DIES_AT.contains(&ratio) {
+            if self.cause_of_death().is_some() && DIES_AT.contains(&ratio) {
                 return (ratio, End::Died);
             }
             let done = begun.elapsed().as_secs_f64() / options.backfill.as_secs_f64();

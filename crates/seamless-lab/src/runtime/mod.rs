@@ -318,13 +318,18 @@ impl Inner {
         lock(&self.misbehaviours).contains_key(&way)
     }
 
+    /// Since when it misbehaves in this way: each time is told from the one before.
+    fn suffers_since(&self, way: Misbehaviour) -> Option<Instant> {
+        lock(&self.misbehaviours).get(&way).copied()
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue)
     }
 
     fn tick(&self, domain: &Domain) {
-        let stale_for = lock(&self.misbehaviours)
-            .get(&Misbehaviour::StaleFeed)
+        let stale_for = self
+            .suffers_since(Misbehaviour::StaleFeed)
             .map_or(0.0, |since| since.elapsed().as_secs_f64());
         let suffers = |way| self.suffers(way);
         let served = {
