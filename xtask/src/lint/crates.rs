@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("inject-sla-violation", &["seamless-cli", "seamless-core"]),
     ("lease-recover", &["seamless-cli", "seamless-core"]),
     ("seamless-health-check", &["seamless-cli", "seamless-core"]),
-    ("seamless-fuzz", &["seamless-core"]),
+    ("seamless-fuzz", &["lease-recover", "seamless-core"]),
     ("seamless-lab", &["seamless-cli", "seamless-core"]),
     // It writes the programs' man pages and completions from their own arguments.
     (
