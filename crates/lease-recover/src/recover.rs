@@ -290,17 +290,17 @@ impl Run<'_> {
         ));
         let named = targets.len() - judged.leases.len();
         let named = if named > 0 {
-            format!(" and {named} named leases")
+            format!(" and, named explicitly, {}", counted(named))
         } else {
             String::new()
         };
         let question = format!(
-            "{} these {} leases{named}?",
+            "{} {}{named}?",
             match self.recovery.action.word() {
                 "complete" => "Complete",
                 _ => "Fail",
             },
-            judged.leases.len(),
+            counted(judged.leases.len()),
         );
         let asked = tokio::task::spawn_blocking(move || confirm(&question));
         let answer = tokio::select! {
@@ -433,4 +433,12 @@ fn unsent(records: &Records<'_>, spec: &LeaseSpec, skip: Skip) -> Settled {
     } else {
         skip
     })
+}
+
+/// A count of leases in words.
+fn counted(leases: usize) -> String {
+    match leases {
+        1 => "1 lease".to_owned(),
+        more => format!("{more} leases"),
+    }
 }
