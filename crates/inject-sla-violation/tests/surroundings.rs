@@ -22,8 +22,13 @@ const MOMENTS: [u64; 8] = [0, 3, 8, 15, 40, 120, 350, 900];
 
 /// With nothing in its environment: no HOME, no TERM, no PATH.
 fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.args(arguments).env_clear().stdin(Stdio::null());
+    // A shell may have left signals ignored (`nohup`, `&` in a script), and children inherit that.
+    let mut command = Command::new("/usr/bin/env");
+    command
+        .args(["--default-signal=HUP,INT,TERM", PROGRAM])
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null());
     command
 }
 
