@@ -11,6 +11,7 @@ pub mod grafana;
 pub mod install;
 pub mod lint;
 pub mod render;
+pub mod sizing;
 pub mod test;
 
 use std::io::Write as _;

@@ -28,6 +28,8 @@ enum Command {
     Coverage(xtask::coverage::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
     Drill(Box<xtask::drill::Args>),
+    /// Measure what domains cost a Prometheus with the shipped rules.
+    Sizing(xtask::sizing::Args),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
     Test(xtask::test::Args),
 }
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Docs(args) => xtask::docs::run(&args),
         Command::Coverage(args) => xtask::coverage::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
+        Command::Sizing(args) => xtask::sizing::run(&args),
         Command::Test(args) => xtask::test::run(&args),
     };
     xtask::exit_code(done)

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::{kubernetes, run_tool};
+use super::{kubernetes, notices, run_tool};
 use crate::docs::programs;
 use crate::drill::programs::Programs;
 
@@ -108,6 +108,10 @@ impl Layout {
                 files.insert(Path::new(folder).join(file), Source::Text(script));
             }
         }
+        files.insert(
+            PathBuf::from("share/doc/seamless-ops/THIRD-PARTY-LICENSES"),
+            Source::Text(notices::third_party(root)?),
+        );
         for (path, text) in kubernetes::files(root)?.files() {
             let path = Path::new("share/seamless-ops").join(path);
             files.insert(path, Source::Text(text.to_owned()));

@@ -7,6 +7,7 @@
 mod debian;
 mod kubernetes;
 mod layout;
+mod notices;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -20,7 +20,8 @@ pub(crate) struct Programs {
     pub(crate) health: PathBuf,
 }
 
-const NAMES: [&str; 3] = [
+/// The programs that are shipped.
+pub(crate) const NAMES: [&str; 3] = [
     "inject-sla-violation",
     "lease-recover",
     "seamless-health-check",
