@@ -15,7 +15,6 @@ mod freshness;
 mod journal;
 mod list;
 mod outcome;
-mod pace;
 mod records;
 mod recover;
 mod render;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::endpoint::Endpoint;
 use super::fault::{self, Failure, Fault, ResolveError, Stage};
 use super::message::{Answer, Body, Call};
+use super::pace::Pace;
 
 /// A `Retry-After` beyond this is reported instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -87,6 +88,7 @@ pub enum HttpSetupError {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     shared: Arc<Shared>,
+    pace: Option<Arc<Pace>>,
 }
 
 #[derive(Debug)]
@@ -143,11 +145,20 @@ impl HttpClient {
                 identity,
                 variants: Default::default(),
             }),
+            pace: None,
         };
         for endpoint in endpoints {
             client.variant(endpoint)?;
         }
         Ok(client)
+    }
+
+    /// The same client, which takes a moment of `pace` before it sends a request again. The first
+    /// attempt's moment is the caller's, who knows what is worth waiting for.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Arc<Pace>) -> Self {
+        self.pace = Some(pace);
+        self
     }
 
     /// The timeout of one request.
@@ -224,6 +235,9 @@ impl HttpClient {
         let lost = Cell::new(false);
         let once = || async {
             let earlier_attempt_lost = lost.get();
+            if attempts.get() > 0 {
+                self.wait_for_turn().await;
+            }
             attempts.set(attempts.get() + 1);
             match self.attempt(call).await {
                 Ok(mut answer) => {
@@ -270,6 +284,13 @@ impl HttpClient {
                 attempts: attempts.get(),
                 may_have_been_processed: lost.get(),
             }),
+        }
+    }
+
+    async fn wait_for_turn(&self) {
+        if let Some(pace) = &self.pace {
+            let turn = pace.reserve(Instant::now());
+            tokio::time::sleep_until(self.deadline().map_or(turn, |at| turn.min(at))).await;
         }
     }
 
