@@ -271,6 +271,33 @@ fn verifying_believes_the_list_more_than_the_answer() {
 }
 
 #[test]
+fn an_empty_answer_is_not_a_list_of_no_leases() {
+    let server = Faults::always(Reply::status(200)).unwrap();
+    for args in [&["--list"][..], &["--stuck", "--yes"]] {
+        let run = Run::against(&server.url(), args);
+        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+        assert!(
+            run.stderr.contains("HTTP 200, but the body is empty"),
+            "{}",
+            run.stderr
+        );
+    }
+    let run = Run::against(&server.url(), &["--verify", "a:token"]);
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("not verified: "), "{}", run.stdout);
+    // A list of none, in each shape.
+    for list in [r#"{"leases":[]}"#, "[]", "\n"] {
+        let server = Faults::always(Reply::status(200).body(list)).unwrap();
+        let run = Run::against(&server.url(), &["--list"]);
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (0, "leases=0 stuck=0\n"),
+            "{list}"
+        );
+    }
+}
+
+#[test]
 fn a_real_coordinator_confirms_what_was_recovered() {
     let coordinator = coordinator(InspectShape::Objects);
     let run = Run::against(&coordinator.url(), &["--stuck", "--yes", "--verify"]);

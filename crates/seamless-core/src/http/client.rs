@@ -16,6 +16,7 @@ use super::endpoint::Endpoint;
 use super::fault::{self, Failure, Fault, ResolveError, Stage};
 use super::message::{Answer, Body, Call};
 use super::pace::Pace;
+use super::sending::Begun;
 
 /// A `Retry-After` beyond this is reported instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -298,16 +299,20 @@ impl HttpClient {
         let client = self
             .variant(call.endpoint)
             .map_err(|error| Fault::NotConnected(error.to_string()))?;
-        let bound = Bound::new(self.shared.options.timeout, self.deadline());
-        let request = request(client, call)
+        let begun = Begun::default();
+        let request = request(client, call, &begun)
             .build()
             .map_err(|error| Fault::NotConnected(error.without_url().to_string()))?;
         let secrets = secrets_of(&request, call.endpoint);
         for _ in 0..TURNS_TO_NOTICE_CLOSED {
             tokio::task::yield_now().await;
         }
+        let bound = Bound::new(self.shared.options.timeout, self.deadline());
         let sent = tokio::time::timeout_at(bound.at, client.execute(request));
         let mut response = match sent.await {
+            Err(_) if call.body.is_noted() && !begun.is_set() => {
+                return Err(bound.passed(Stage::Connecting));
+            }
             Err(_) => return Err(bound.passed(Stage::AwaitingAnswer)),
             Ok(Err(error)) if error.is_timeout() => return Err(bound.passed(Stage::Connecting)),
             Ok(Err(error)) => return Err(fault::before_answer(&error)),
@@ -382,7 +387,7 @@ impl Bound {
     }
 }
 
-fn request(client: &reqwest::Client, call: &Call<'_>) -> reqwest::RequestBuilder {
+fn request(client: &reqwest::Client, call: &Call<'_>, begun: &Begun) -> reqwest::RequestBuilder {
     let mut request = client
         .request(call.method.clone(), call.url.clone())
         .header(reqwest::header::ACCEPT, call.accept);
@@ -396,12 +401,12 @@ fn request(client: &reqwest::Client, call: &Call<'_>) -> reqwest::RequestBuilder
         Body::Empty => request,
         Body::Json(bytes) => request
             .header(CONTENT_TYPE, "application/json")
-            .body(bytes.clone()),
+            .body(begun.when_asked_for(bytes)),
         Body::Form(fields) => request.form(fields),
         Body::Raw(content_type, headers, bytes) => {
             let request = request
                 .header(CONTENT_TYPE, *content_type)
-                .body(bytes.clone());
+                .body(begun.when_asked_for(bytes));
             headers.iter().fold(request, |request, (name, value)| {
                 request.header(*name, *value)
             })

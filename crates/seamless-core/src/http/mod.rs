@@ -9,6 +9,7 @@ mod endpoint;
 mod fault;
 mod message;
 mod pace;
+mod sending;
 
 pub use client::{HttpClient, HttpOptions, HttpSetupError, TlsFiles};
 pub use endpoint::{Endpoint, EndpointError};
