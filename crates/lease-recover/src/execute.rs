@@ -5,17 +5,18 @@
 //! holding up the next request). Every lease comes out with exactly one outcome.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use seamless_cli::Stop;
 use seamless_core::coordinator::{Action, Confirmation, Coordinator};
+use seamless_core::http::Pace;
 use seamless_core::lease::LeaseSpec;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::freshness::Freshness;
 use crate::outcome::{Outcome, Settled, Skip};
-use crate::pace::Pace;
 use crate::records::Records;
 use crate::select::FailureLimit;
 
@@ -34,7 +35,8 @@ pub(crate) struct Engine<'r> {
     /// How it is known that the selected leases are meant.
     pub(crate) meant: Confirmation,
     pub(crate) concurrency: usize,
-    pub(crate) pace: Option<Pace>,
+    /// Taken by first attempts here, and by the coordinator's client when it repeats them.
+    pub(crate) pace: Option<Arc<Pace>>,
     pub(crate) max_failures: Option<FailureLimit>,
     pub(crate) freshness: Freshness<'r>,
     pub(crate) records: &'r Records<'r>,

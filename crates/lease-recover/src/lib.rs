@@ -15,7 +15,6 @@ mod freshness;
 mod journal;
 mod list;
 mod outcome;
-mod pace;
 mod records;
 mod recover;
 mod render;
@@ -34,12 +33,14 @@ pub use journal::settled_in;
 pub use sources::open_in_log;
 
 use crate::args::{Args, Output};
+use crate::render::json;
 use crate::request::{Mode, Request};
 
 /// The whole program: arguments in, exit code out.
 #[must_use]
 pub fn main() -> ExitCode {
-    seamless_cli::run(|args: &Args| args.terminal, run)
+    let refusal = |error: &str| args::wants_json(std::env::args_os()).then(|| json::refusal(error));
+    seamless_cli::run_or_refuse(|args: &Args| args.terminal, refusal, run)
 }
 
 /// The command line, for manual pages and completions.
@@ -58,7 +59,7 @@ async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitS
         Err(error) => Err(error),
     };
     if let (Err(error), Output::Json) = (&done, output) {
-        terminal.bytes(render::json::refusal(error).as_bytes())?;
+        terminal.bytes(json::refusal(&format!("{error:#}")).as_bytes())?;
     }
     done
 }

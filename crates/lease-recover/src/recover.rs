@@ -4,8 +4,11 @@
 //! is contacted, a selection is shown and confirmed before it is acted on, and the report is made
 //! however the run ends.
 
+use std::sync::Arc;
+
 use seamless_cli::{ConfirmError, ExitStatus, Signal, Stop, Terminal, confirm};
 use seamless_core::coordinator::{Confirmation, Coordinator};
+use seamless_core::http::Pace;
 use seamless_core::lease::LeaseSpec;
 
 use crate::args::LogFormat;
@@ -15,7 +18,6 @@ use crate::freshness::Freshness;
 use crate::journal::Journal;
 use crate::list::{self, Judged, cannot_tell_warning};
 use crate::outcome::{Settled, Skip};
-use crate::pace::Pace;
 use crate::records::Records;
 use crate::render::{renderer, table};
 use crate::report::{Head, Tail, Trouble};
@@ -119,7 +121,11 @@ impl Run<'_> {
             Ok(())
         })?;
         let connections = self.request.connections()?;
-        let coordinator = connections.coordinator()?;
+        let pace = self.recovery.rate.map(Pace::per_second).map(Arc::new);
+        let mut coordinator = connections.coordinator()?;
+        if let Some(pace) = &pace {
+            coordinator = coordinator.with_pace(Arc::clone(pace));
+        }
         let records = self.records(Some(&coordinator))?;
 
         let mut tail = Tail::default();
@@ -141,7 +147,7 @@ impl Run<'_> {
                     action: &self.recovery.action,
                     meant,
                     concurrency: self.request.concurrency,
-                    pace: self.recovery.rate.map(Pace::per_second),
+                    pace,
                     max_failures: self.recovery.max_failures,
                     freshness: Freshness::new(&coordinator, self.request.thresholds),
                     records: &records,

@@ -1,5 +1,6 @@
 //! The frame of every program: parse, run, map to an exit status.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,17 +18,28 @@ pub fn run<A: Parser>(
     terminal: impl FnOnce(&A) -> TerminalArgs,
     program: impl AsyncFnOnce(A, Terminal, Stop) -> anyhow::Result<ExitStatus>,
 ) -> ExitCode {
+    run_or_refuse(terminal, |_| None, program)
+}
+
+/// As [`run`]; what `refusal` makes of a usage error's words goes to stdout, for whoever reads a document
+/// there whatever happens.
+pub fn run_or_refuse<A: Parser>(
+    terminal: impl FnOnce(&A) -> TerminalArgs,
+    refusal: impl FnOnce(&str) -> Option<String>,
+    program: impl AsyncFnOnce(A, Terminal, Stop) -> anyhow::Result<ExitStatus>,
+) -> ExitCode {
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(error) => {
             // Where neither stream can be written there is nobody to tell.
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitStatus::Usage
-            } else {
-                ExitStatus::Done
+            if !error.use_stderr() {
+                return ExitStatus::Done.into();
             }
-            .into();
+            if let Some(document) = refusal(&first_paragraph(&error.to_string())) {
+                let _ = std::io::stdout().write_all(document.as_bytes());
+            }
+            return ExitStatus::Usage.into();
         }
     };
     let terminal = Terminal::new(terminal(&args));
@@ -60,6 +72,14 @@ pub fn run<A: Parser>(
             .into()
         }
     }
+}
+
+/// What the parser says, in one line, without its advice and without the word before it.
+fn first_paragraph(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 /// An error and its causes in one line; a cause that its error already names is left out.

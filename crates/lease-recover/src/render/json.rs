@@ -150,11 +150,11 @@ impl Render for Json {
 }
 
 /// A run that ended before it began.
-pub(crate) fn refusal(error: &anyhow::Error) -> String {
+pub(crate) fn refusal(error: &str) -> String {
     let mut document = json!({
         "schema_version": SCHEMA_VERSION,
         "leases": [],
-        "error": format!("{error:#}"),
+        "error": error,
         "exit_code": ExitStatus::Usage.code(),
     })
     .to_string();

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod flow;
 mod kill;
 mod outcomes;
 mod program;
+mod selection;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
+use seamless_lab::faults::{Behaviour, Certificate, Faults, Refusing, Reply, TlsServer};
 
 use crate::program::Run;
 
@@ -265,6 +265,83 @@ fn every_answer_has_its_outcome_exit_code_and_number_of_requests() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Connections are taken by the system and by nobody else: a TLS handshake never ends there, and a plain
+/// request is never answered.
+#[test]
+fn out_of_time_while_connecting_nothing_was_sent() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let tls = TlsServer::start(Certificate::OtherName).unwrap();
+    let authority = format!("--ca-cert={}", tls.authority_file().display());
+    for (scheme, limits, expected, detail) in [
+        (
+            "https",
+            ["--deadline=1s", "--timeout=20s"],
+            ("failed", 1),
+            "connecting",
+        ),
+        (
+            "https",
+            ["--deadline=20s", "--timeout=1s"],
+            ("failed", 1),
+            "connecting",
+        ),
+        (
+            "http",
+            ["--deadline=1s", "--timeout=20s"],
+            ("unknown", 3),
+            "waiting for the answer",
+        ),
+        (
+            "http",
+            ["--deadline=20s", "--timeout=1s"],
+            ("unknown", 3),
+            "waiting for the answer",
+        ),
+    ] {
+        let url = format!("{scheme}://{address}");
+        let [deadline, timeout] = limits;
+        let args = [&*authority, deadline, timeout, "--output=json", "a:token"];
+        let run = Run::against(&url, &args);
+        let lease = run.json()["leases"][0].clone();
+        let outcome = lease["outcome"].as_str().unwrap();
+        assert_eq!(
+            (outcome, run.code),
+            expected,
+            "{scheme} {limits:?}: {lease}"
+        );
+        assert!(
+            lease["detail"].as_str().unwrap().contains(detail),
+            "{lease}"
+        );
+    }
+}
+
+#[test]
+fn a_usage_error_is_a_document_too() {
+    for args in [
+        &["--output", "json", "--rate", "0", "a:b"][..],
+        &["--output=json", "--list", "a:b"],
+        &["-ojson", "--no-such-option"],
+        &["-o", "json"],
+        &["-o", "json", "no-token"],
+    ] {
+        let run = Run::against("http://127.0.0.1:9", args);
+        let document = run.json();
+        assert_eq!(
+            (run.code, &document["exit_code"]),
+            (2, &serde_json::json!(2)),
+            "{args:?}"
+        );
+        let error = document["error"].as_str().unwrap();
+        assert!(!error.is_empty() && !error.contains('\n'), "{error}");
+        assert!(document["leases"].as_array().unwrap().is_empty());
+        assert!(!run.stderr.is_empty());
+    }
+    let run = Run::against("http://127.0.0.1:9", &["--rate", "0", "json:b"]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
 }
 
 #[test]

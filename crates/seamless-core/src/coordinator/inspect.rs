@@ -90,6 +90,10 @@ pub fn read_page(answer: &Answer) -> Result<Page, Problem> {
         };
         not_the_coordinator(answer, found)
     };
+    if answer.body.is_empty() {
+        // A list of none has at least brackets, or a line's end. What sends nothing at all may be anybody.
+        return Err(not_the_coordinator(answer, "empty, and no list of leases"));
+    }
     let body = answer.body.trim_ascii();
     match body.first() {
         Some(b'{') => {
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(array.leases, text.leases);
         assert_eq!(array.leases[0].key.as_str(), "a:b");
         assert!(
-            read_page(&answer(200, "text/plain", ""))
+            read_page(&answer(200, "text/plain", "\n"))
                 .unwrap()
                 .leases
                 .is_empty()
@@ -233,6 +237,7 @@ mod tests {
     #[test]
     fn a_page_that_is_no_list_of_leases_is_an_error() {
         for body in [
+            "",
             r#"{"leases":[{"key":"a""#,
             r#"{"status":"ok"}"#,
             "[1,2]",

@@ -9,10 +9,13 @@ mod verdict;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::http::{Answer, Body, Call, Endpoint, HttpClient, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT};
+use crate::http::{
+    Answer, Body, Call, Endpoint, HttpClient, Pace, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT,
+};
 use crate::lease::{LeaseKey, LeaseToken};
 use verdict::{check_success, no_answer, not_the_coordinator, reported_state};
 
@@ -116,6 +119,13 @@ impl Coordinator {
             http,
             endpoint: endpoint.without_last_segment("v1"),
         }
+    }
+
+    /// The same client, which takes a moment of `pace` before it sends a request again.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Arc<Pace>) -> Self {
+        self.http = self.http.with_pace(pace);
+        self
     }
 
     /// Where it is, without credentials.

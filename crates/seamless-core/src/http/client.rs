@@ -15,6 +15,8 @@ use tokio::time::Instant;
 use super::endpoint::Endpoint;
 use super::fault::{self, Failure, Fault, ResolveError, Stage};
 use super::message::{Answer, Body, Call};
+use super::pace::Pace;
+use super::sending::Begun;
 
 /// A `Retry-After` beyond this is reported instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -87,6 +89,7 @@ pub enum HttpSetupError {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     shared: Arc<Shared>,
+    pace: Option<Arc<Pace>>,
 }
 
 #[derive(Debug)]
@@ -143,11 +146,20 @@ impl HttpClient {
                 identity,
                 variants: Default::default(),
             }),
+            pace: None,
         };
         for endpoint in endpoints {
             client.variant(endpoint)?;
         }
         Ok(client)
+    }
+
+    /// The same client, which takes a moment of `pace` before it sends a request again. The first
+    /// attempt's moment is the caller's, who knows what is worth waiting for.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Arc<Pace>) -> Self {
+        self.pace = Some(pace);
+        self
     }
 
     /// The timeout of one request.
@@ -224,6 +236,9 @@ impl HttpClient {
         let lost = Cell::new(false);
         let once = || async {
             let earlier_attempt_lost = lost.get();
+            if attempts.get() > 0 {
+                self.wait_for_turn().await;
+            }
             attempts.set(attempts.get() + 1);
             match self.attempt(call).await {
                 Ok(mut answer) => {
@@ -273,20 +288,31 @@ impl HttpClient {
         }
     }
 
+    async fn wait_for_turn(&self) {
+        if let Some(pace) = &self.pace {
+            let turn = pace.reserve(Instant::now());
+            tokio::time::sleep_until(self.deadline().map_or(turn, |at| turn.min(at))).await;
+        }
+    }
+
     async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Fault> {
         let client = self
             .variant(call.endpoint)
             .map_err(|error| Fault::NotConnected(error.to_string()))?;
-        let bound = Bound::new(self.shared.options.timeout, self.deadline());
-        let request = request(client, call)
+        let begun = Begun::default();
+        let request = request(client, call, &begun)
             .build()
             .map_err(|error| Fault::NotConnected(error.without_url().to_string()))?;
         let secrets = secrets_of(&request, call.endpoint);
         for _ in 0..TURNS_TO_NOTICE_CLOSED {
             tokio::task::yield_now().await;
         }
+        let bound = Bound::new(self.shared.options.timeout, self.deadline());
         let sent = tokio::time::timeout_at(bound.at, client.execute(request));
         let mut response = match sent.await {
+            Err(_) if call.body.is_noted() && !begun.is_set() => {
+                return Err(bound.passed(Stage::Connecting));
+            }
             Err(_) => return Err(bound.passed(Stage::AwaitingAnswer)),
             Ok(Err(error)) if error.is_timeout() => return Err(bound.passed(Stage::Connecting)),
             Ok(Err(error)) => return Err(fault::before_answer(&error)),
@@ -361,7 +387,7 @@ impl Bound {
     }
 }
 
-fn request(client: &reqwest::Client, call: &Call<'_>) -> reqwest::RequestBuilder {
+fn request(client: &reqwest::Client, call: &Call<'_>, begun: &Begun) -> reqwest::RequestBuilder {
     let mut request = client
         .request(call.method.clone(), call.url.clone())
         .header(reqwest::header::ACCEPT, call.accept);
@@ -375,12 +401,12 @@ fn request(client: &reqwest::Client, call: &Call<'_>) -> reqwest::RequestBuilder
         Body::Empty => request,
         Body::Json(bytes) => request
             .header(CONTENT_TYPE, "application/json")
-            .body(bytes.clone()),
+            .body(begun.when_asked_for(bytes)),
         Body::Form(fields) => request.form(fields),
         Body::Raw(content_type, headers, bytes) => {
             let request = request
                 .header(CONTENT_TYPE, *content_type)
-                .body(bytes.clone());
+                .body(begun.when_asked_for(bytes));
             headers.iter().fold(request, |request, (name, value)| {
                 request.header(*name, *value)
             })

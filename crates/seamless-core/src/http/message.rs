@@ -26,6 +26,13 @@ pub enum Body {
     ),
 }
 
+impl Body {
+    /// Whether it can be told when it goes out. Where it cannot, it is taken to have gone out.
+    pub(super) const fn is_noted(&self) -> bool {
+        matches!(self, Self::Json(_) | Self::Raw(..))
+    }
+}
+
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Call<'e> {

@@ -8,11 +8,14 @@ mod client;
 mod endpoint;
 mod fault;
 mod message;
+mod pace;
+mod sending;
 
 pub use client::{HttpClient, HttpOptions, HttpSetupError, TlsFiles};
 pub use endpoint::{Endpoint, EndpointError};
 pub use fault::{Failure, Fault, Stage};
 pub use message::{Answer, Body, Call};
+pub use pace::Pace;
 
 /// The most that an answer to a query may hold: 64 MiB.
 pub const QUERY_BODY_LIMIT: usize = 64 * 1024 * 1024;

@@ -37,7 +37,7 @@ async fn one_request(
         return Ok(Then::Close);
     }
     let number = shared.requests.fetch_add(1, Ordering::SeqCst);
-    let _counted = InFlight::enter(shared);
+    let counted = InFlight::enter(shared);
     let behaviour = match &shared.plan {
         Plan::Sequence(behaviours) => {
             let behaviour = behaviours.get(number).or(behaviours.last()).cloned();
@@ -58,7 +58,7 @@ async fn one_request(
             behaviour
         }
     };
-    carry_out(stream, behaviour).await
+    carry_out(stream, behaviour, counted).await
 }
 
 fn keep(shared: &Shared, request: Received) {
@@ -145,10 +145,16 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(Received, usize, usize)>> {
     Ok(Some((request, head, length)))
 }
 
-async fn carry_out(stream: &mut TcpStream, behaviour: Behaviour) -> io::Result<Then> {
+async fn carry_out(
+    stream: &mut TcpStream,
+    behaviour: Behaviour,
+    counted: InFlight<'_>,
+) -> io::Result<Then> {
     match behaviour {
         Behaviour::Reply(reply) => {
             sleep(reply.delay).await;
+            // Once it is out, the client may have sent the next one already.
+            drop(counted);
             stream.write_all(&whole(&reply)).await?;
             return Ok(Then::KeepAlive);
         }

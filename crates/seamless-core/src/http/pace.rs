@@ -1,6 +1,6 @@
 //! An even rate of requests.
 
-use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,25 +12,27 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 /// Hands out moments at a fixed distance. Late wake-ups do not add up: the next moment follows from
 /// the last one, not from when it was used.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     distance: Duration,
-    next: Cell<Option<Instant>>,
+    next: Mutex<Option<Instant>>,
 }
 
 impl Pace {
-    /// So many moments per second.
-    pub(crate) fn per_second(rate: f64) -> Self {
+    /// So many moments per second; `rate` is above 0.
+    #[must_use]
+    pub fn per_second(rate: f64) -> Self {
         Self {
             distance: Duration::from_secs_f64(1.0 / rate),
-            next: Cell::new(None),
+            next: Mutex::new(None),
         }
     }
 
     /// The moment that belongs to the next request, seen from `now`.
-    pub(crate) fn reserve(&self, now: Instant) -> Instant {
+    pub fn reserve(&self, now: Instant) -> Instant {
         let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
-        let at = self.next.get().map_or(now, |next| next.max(earliest));
-        self.next.set(Some(at + self.distance));
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = next.map_or(now, |next| next.max(earliest));
+        *next = Some(at + self.distance);
         at
     }
 }

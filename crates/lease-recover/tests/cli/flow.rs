@@ -1,0 +1,230 @@
+//! How requests follow one another: how many at a time, how fast, and when they stop.
+
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
+use seamless_lab::faults::{Faults, Reply};
+use seamless_lab::wait_until;
+use serde_json::Value;
+
+use crate::program::{Run, lease_recover};
+
+fn specs(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("lease-{n}:token-{n}")).collect()
+}
+
+fn against(url: &str, options: &[&str], leases: usize) -> Run {
+    let specs = specs(leases);
+    let arguments: Vec<&str> = options
+        .iter()
+        .copied()
+        .chain(specs.iter().map(String::as_str))
+        .collect();
+    Run::against(url, &arguments)
+}
+
+/// The outcomes with how often each came, and what was said of the skipped ones.
+fn outcomes(document: &Value) -> (HashMap<String, usize>, Vec<String>) {
+    let mut counts = HashMap::new();
+    let mut skipped = Vec::new();
+    for lease in document["leases"].as_array().unwrap() {
+        let outcome = lease["outcome"].as_str().unwrap().to_owned();
+        if outcome == "skipped" {
+            skipped.push(lease["detail"].as_str().unwrap().to_owned());
+            assert_eq!(lease["requests"], 0, "{lease}");
+        }
+        *counts.entry(outcome).or_default() += 1;
+    }
+    let summary = &document["summary"];
+    let mut total = 0;
+    for word in [
+        "released",
+        "already_released",
+        "conflict",
+        "failed",
+        "unknown",
+        "skipped",
+    ] {
+        let counted = counts.get(word).copied().unwrap_or(0);
+        assert_eq!(summary[word], counted, "{word}");
+        total += counted;
+    }
+    assert_eq!(summary["processed"], total);
+    (counts, skipped)
+}
+
+#[test]
+fn too_many_failures_stop_the_run_promptly_and_the_rest_is_reported() {
+    const LEASES: usize = 200;
+    const AT_A_TIME: usize = 4;
+    for (limit, allowed) in [("0", 0), ("5", 5), ("5%", 10)] {
+        let server = Faults::always(Reply::status(500).after(Duration::from_millis(5))).unwrap();
+        let options = [
+            "--output=json",
+            "--concurrency=4",
+            &format!("--max-failures={limit}"),
+        ];
+        let run = against(&server.url(), &options, LEASES);
+        let document = run.json();
+        let (counts, skipped) = outcomes(&document);
+        let sent = server.received().len();
+        // One failure too many, and what was in flight beside it.
+        assert!(
+            (allowed + 1..=allowed + AT_A_TIME).contains(&sent),
+            "{limit}: {sent} requests"
+        );
+        assert_eq!(counts["failed"], sent, "{limit}");
+        assert_eq!(counts["skipped"], LEASES - sent, "{limit}");
+        assert!(
+            skipped
+                .iter()
+                .all(|detail| detail.contains("too many failures")),
+            "{skipped:?}"
+        );
+        assert_eq!(run.code, 1);
+    }
+}
+
+#[test]
+fn as_many_failures_as_allowed_stop_nothing() {
+    let server = Faults::choose(|request, _| {
+        let failing = ["lease-3", "lease-30"];
+        let body = request.json().unwrap();
+        Reply::status(if failing.contains(&body["key"].as_str().unwrap()) {
+            500
+        } else {
+            204
+        })
+        .into()
+    });
+    let server = server.unwrap();
+    let run = against(&server.url(), &["--output=json", "--max-failures=2"], 60);
+    let (counts, _) = outcomes(&run.json());
+    assert_eq!((counts["released"], counts["failed"]), (58, 2));
+    assert_eq!(run.code, 1);
+}
+
+#[test]
+fn no_more_requests_are_in_flight_than_allowed_and_no_fewer() {
+    for concurrency in [1, 7, 40] {
+        let server = Faults::always(Reply::status(204).after(Duration::from_millis(300))).unwrap();
+        let option = format!("--concurrency={concurrency}");
+        let run = against(&server.url(), &[&option], concurrency * 3);
+        assert_eq!(run.code, 0, "{}", run.stdout);
+        assert_eq!(server.peak_in_flight(), concurrency);
+    }
+}
+
+/// When requests arrived at a server that answers each lease's first request with `first`.
+fn arrivals(rate: usize, leases: usize, first: u16) -> Vec<Instant> {
+    let seen = Arc::new(Mutex::new(HashMap::new()));
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&times);
+    let server = Faults::choose(move |request, _| {
+        noted.lock().unwrap().push(Instant::now());
+        let key = request.json().unwrap()["key"].to_string();
+        let mut seen = seen.lock().unwrap();
+        let before = seen.entry(key).or_insert(0);
+        *before += 1;
+        Reply::status(if *before == 1 { first } else { 204 }).into()
+    });
+    let server = server.unwrap();
+    let run = against(&server.url(), &[&format!("--rate={rate}")], leases);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let times = times.lock().unwrap();
+    times.clone()
+}
+
+/// Whether requests came at `rate` per second to within 5 % on the whole, and evenly: no window of a
+/// second held many more or fewer.
+fn at_rate(times: &[Instant], rate: usize) -> Result<(), String> {
+    let took = times[times.len() - 1] - times[0];
+    let measured = (times.len() - 1) as f64 / took.as_secs_f64();
+    let wanted = rate as f64;
+    let second = Duration::from_secs(1);
+    let windows = times
+        .iter()
+        .filter(|start| **start + second <= times[times.len() - 1]);
+    let counts: Vec<usize> = windows
+        .map(|start| {
+            let within = |at: &&Instant| (*start..*start + second).contains(*at);
+            times.iter().filter(within).count()
+        })
+        .collect();
+    let (fewest, most) = (counts.iter().min(), counts.iter().max());
+    let even = fewest.is_some_and(|fewest| *fewest as f64 >= wanted * 0.9)
+        && most.is_some_and(|most| *most as f64 <= wanted * 1.1);
+    if (measured - wanted).abs() <= wanted * 0.05 && even {
+        Ok(())
+    } else {
+        Err(format!(
+            "{measured:.2} per second, {fewest:?} to {most:?} in any second"
+        ))
+    }
+}
+
+/// A machine with too much to do may hold a process up for longer than the pace makes good; not each
+/// time, where a wrong pace is wrong each time.
+fn some_time(mut measure: impl FnMut() -> Result<(), String>) {
+    let failures: Vec<String> = (0..4).map_while(|_| measure().err()).collect();
+    assert!(failures.len() < 4, "{failures:?}");
+}
+
+#[test]
+fn the_rate_is_exact_and_even() {
+    some_time(|| at_rate(&arrivals(50, 200, 204), 50));
+}
+
+#[test]
+fn a_request_that_is_repeated_counts_for_the_rate() {
+    some_time(|| {
+        let times = arrivals(50, 100, 503);
+        assert_eq!(times.len(), 200);
+        at_rate(&times, 50)
+    });
+}
+
+#[test]
+fn an_interrupted_run_waits_for_what_is_in_flight_and_reports_the_rest() {
+    const LEASES: usize = 40;
+    let coordinator = Coordinator::builder()
+        .latency(Duration::from_secs(3))
+        .start()
+        .unwrap();
+    for n in 0..LEASES {
+        let (key, token) = (format!("lease-{n}"), format!("token-{n}"));
+        coordinator.insert(Lease::new(key, token, now_ms()));
+    }
+    let child = lease_recover()
+        .args(["--coordinator-url", &coordinator.url()])
+        .args(["--concurrency=4", "--timeout=30s", "--output=json"])
+        .args(specs(LEASES))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until(Duration::from_secs(60), "requests in flight", || {
+        coordinator.received().len() == 4
+    })
+    .unwrap();
+    let sent = std::process::Command::new("kill")
+        .args(["-s", "INT", &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.code, 130, "{}{}", run.stdout, run.stderr);
+    let document = run.json();
+    assert_eq!(document["stopped_by"], "SIGINT");
+    let (counts, skipped) = outcomes(&document);
+    // What was sent was waited for, and nothing was sent any more.
+    assert_eq!(coordinator.received().len(), 4);
+    assert_eq!(coordinator.ended().len(), 4);
+    assert_eq!((counts["released"], counts["skipped"]), (4, LEASES - 4));
+    assert!(
+        skipped.iter().all(|detail| detail.contains("SIGINT")),
+        "{skipped:?}"
+    );
+}

@@ -1,0 +1,307 @@
+//! The coordinator's list: read in each of its shapes, selected from, read again, and believed more than
+//! an answer.
+
+use seamless_lab::coordinator::{Coordinator, InspectShape, Lease, now_ms};
+use seamless_lab::faults::{Behaviour, Faults, Reply};
+use serde_json::{Value, json};
+
+use crate::program::Run;
+
+const KEY: &str = "ohlcv:binance:BTC/USDT:60:60:1700:1760:world-1:2024-01-01T00:00:00Z";
+
+fn keys(document: &Value) -> Vec<&str> {
+    let leases = document["leases"].as_array().unwrap();
+    leases
+        .iter()
+        .map(|lease| lease["key"].as_str().unwrap())
+        .collect()
+}
+
+/// Holds one lease that is stuck, one that is not, and a few for further pages.
+fn coordinator(shape: InspectShape) -> Coordinator {
+    let coordinator = Coordinator::builder()
+        .inspect(shape)
+        .page_size(2)
+        .start()
+        .unwrap();
+    let now = now_ms();
+    let lease = |key: &str| Lease::new(key, "deadbeef", now).worker("worker-1");
+    coordinator.insert(lease(KEY).ratio(0.25).claimed_earlier(3_600_000));
+    coordinator.insert(lease("node-b:60:1700:1760").ratio(0.1));
+    for n in 0..4 {
+        coordinator.insert(lease(&format!("lease-{n}")).ratio(0.9));
+    }
+    coordinator
+}
+
+#[test]
+fn the_list_is_read_in_each_of_its_shapes() {
+    for (shape, stuck) in [
+        (InspectShape::Objects, json!(true)),
+        (InspectShape::BareObjects, Value::Null),
+        (InspectShape::SpecArray, Value::Null),
+        (InspectShape::SpecLines, Value::Null),
+    ] {
+        let coordinator = coordinator(shape);
+        let run = Run::against(&coordinator.url(), &["--list", "--output=json"]);
+        assert_eq!(run.code, 0, "{shape:?}: {}{}", run.stdout, run.stderr);
+        let document = run.json();
+        assert_eq!(keys(&document).len(), 6, "{shape:?}: {document}");
+        let lease = document["leases"].as_array().unwrap().iter();
+        let lease = lease.clone().find(|lease| lease["key"] == KEY).unwrap();
+        assert_eq!(lease["node_id"], "ohlcv:binance:BTC/USDT:60", "{shape:?}");
+        assert_eq!(lease["token_prefix"], "dead", "{shape:?}");
+        assert_eq!(lease["stuck"], stuck, "{shape:?}: {lease}");
+        let whole = shape == InspectShape::Objects;
+        assert_eq!(lease["worker"] == "worker-1", whole, "{shape:?}: {lease}");
+        // What is piped back in names every lease whole.
+        let run = Run::against(&coordinator.url(), &["--list", "--output=specs"]);
+        assert!(
+            run.stdout.contains(&format!("{KEY}:deadbeef\n")),
+            "{shape:?}"
+        );
+        assert_eq!(run.stdout.lines().count(), 6, "{shape:?}");
+        assert!(coordinator.changes_received().is_empty());
+    }
+}
+
+#[test]
+fn stuck_leases_are_selected_from_what_says_so_and_from_nothing_else() {
+    for shape in [
+        InspectShape::Objects,
+        InspectShape::BareObjects,
+        InspectShape::SpecArray,
+        InspectShape::SpecLines,
+    ] {
+        let coordinator = coordinator(shape);
+        let run = Run::against(&coordinator.url(), &["--stuck", "--yes", "--output=json"]);
+        let document = run.json();
+        let ended: Vec<String> = coordinator
+            .ended()
+            .into_iter()
+            .map(|ended| ended.lease.key)
+            .collect();
+        if shape == InspectShape::Objects {
+            assert_eq!(run.code, 0, "{document}");
+            assert_eq!(keys(&document), [KEY]);
+            assert_eq!(ended, [KEY]);
+        } else {
+            // Keys and tokens alone do not tell.
+            assert_eq!(run.code, 3, "{shape:?}: {document}");
+            assert_eq!(document["cannot_tell_if_stuck"], 6, "{shape:?}");
+            assert!(run.stderr.contains("6 leases"), "{}", run.stderr);
+            assert!(coordinator.changes_received().is_empty(), "{shape:?}");
+        }
+    }
+}
+
+/// A lease as the inspect endpoint shows it, expiring that much from now.
+fn listed(token: &str, until_ms: i64, ratio: f64) -> Reply {
+    let now = now_ms();
+    let lease = json!({
+        "key": KEY, "token": token, "lease_until_ms": now + until_ms,
+        "claimed_at_ms": now - 60_000, "completion_ratio": ratio, "worker": "w",
+    });
+    Reply::json(&json!({"leases": [lease]}).to_string())
+}
+
+/// Lists one stuck lease when asked first, and `second` from then on; releases whatever it is told to.
+fn changing(second: impl Fn() -> Behaviour + Send + Sync + 'static) -> Faults {
+    let lists = std::sync::atomic::AtomicUsize::new(0);
+    let server = Faults::choose(move |request, _| {
+        if request.path != "/v1/leases/inspect" {
+            return Reply::status(204).into();
+        }
+        match lists.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => listed("deadbeef", -1000, 0.1).into(),
+            _ => second(),
+        }
+    });
+    server.unwrap()
+}
+
+fn posts(server: &Faults) -> usize {
+    let received = server.received();
+    received.iter().filter(|r| r.method == "POST").count()
+}
+
+#[test]
+fn what_moved_on_since_it_was_selected_is_left_alone() {
+    type Second = fn() -> Behaviour;
+    let cases: [(&str, Second, &str, &str, usize, i32); 6] = [
+        (
+            "still stuck",
+            || listed("deadbeef", -2000, 0.1).into(),
+            "released",
+            "",
+            1,
+            0,
+        ),
+        // The coordinator's own 404 is the better proof.
+        (
+            "not listed any more",
+            || Reply::json(r#"{"leases":[]}"#).into(),
+            "released",
+            "",
+            1,
+            0,
+        ),
+        (
+            "claimed again",
+            || listed("feedface", 60_000, 0.1).into(),
+            "conflict",
+            "nothing was sent",
+            0,
+            1,
+        ),
+        (
+            "renewed",
+            || listed("deadbeef", 60_000, 0.1).into(),
+            "skipped",
+            "not stuck any more",
+            0,
+            1,
+        ),
+        (
+            "past the ratio",
+            || listed("deadbeef", -2000, 0.7).into(),
+            "skipped",
+            "not stuck any more",
+            0,
+            1,
+        ),
+        (
+            "cannot be read",
+            || Reply::status(500).into(),
+            "skipped",
+            "could not be read again",
+            0,
+            1,
+        ),
+    ];
+    for (name, second, outcome, detail, sent, code) in cases {
+        let server = changing(second);
+        let run = Run::against(&server.url(), &["--stuck", "--yes", "--output=json"]);
+        let lease = &run.json()["leases"][0];
+        assert_eq!(lease["outcome"], outcome, "{name}: {lease}");
+        let said = lease["detail"].as_str().unwrap_or_default();
+        assert!(said.contains(detail), "{name}: {lease}");
+        assert_eq!((posts(&server), run.code), (sent, code), "{name}");
+        assert_eq!(lease["requests"], sent, "{name}");
+    }
+}
+
+#[test]
+fn what_was_named_is_acted_on_without_a_look_at_the_list() {
+    let server = changing(|| Reply::status(500).into());
+    let run = Run::against(&server.url(), &[&format!("{KEY}:deadbeef")]);
+    assert_eq!(
+        (run.code, posts(&server), server.received().len()),
+        (0, 1, 1)
+    );
+}
+
+#[test]
+fn verifying_believes_the_list_more_than_the_answer() {
+    let cases: [(&str, Reply, &str, i32, &str); 5] = [
+        (
+            "gone",
+            Reply::json(r#"{"leases":[]}"#),
+            "released",
+            0,
+            "confirmed",
+        ),
+        (
+            "held under another token",
+            listed("feedface", 60_000, 0.0),
+            "released",
+            0,
+            "confirmed",
+        ),
+        (
+            "still held",
+            listed("deadbeef", 60_000, 0.0),
+            "failed",
+            1,
+            "still_held",
+        ),
+        (
+            "still held, as a line",
+            Reply::status(200)
+                .header("Content-Type", "text/plain")
+                .body(format!("{KEY}:deadbeef\n")),
+            "failed",
+            1,
+            "still_held",
+        ),
+        (
+            "no such endpoint",
+            Reply::status(404),
+            "released",
+            3,
+            "not_possible",
+        ),
+    ];
+    for (name, list, outcome, code, result) in cases {
+        let server = Faults::choose(move |request, _| {
+            if request.path == "/v1/leases/inspect" {
+                list.clone().into()
+            } else {
+                Reply::json(r#"{"completion_ratio":0.5}"#).into()
+            }
+        });
+        let server = server.unwrap();
+        let spec = format!("{KEY}:deadbeef");
+        let run = Run::against(&server.url(), &["--verify", "--output=json", &spec]);
+        let document = run.json();
+        let lease = &document["leases"][0];
+        assert_eq!(lease["outcome"], outcome, "{name}: {document}");
+        assert_eq!(
+            document["verification"]["result"], result,
+            "{name}: {document}"
+        );
+        assert_eq!(run.code, code, "{name}: {document}");
+        let run = Run::against(&server.url(), &["--verify", &spec]);
+        assert_eq!(run.code, code, "{name}: {}", run.stdout);
+        if code == 1 {
+            assert!(run.stdout.contains("still lists it"), "{}", run.stdout);
+            assert!(run.stdout.contains("released=0"), "{}", run.stdout);
+        }
+    }
+}
+
+#[test]
+fn an_empty_answer_is_not_a_list_of_no_leases() {
+    let server = Faults::always(Reply::status(200)).unwrap();
+    for args in [&["--list"][..], &["--stuck", "--yes"]] {
+        let run = Run::against(&server.url(), args);
+        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+        assert!(
+            run.stderr.contains("HTTP 200, but the body is empty"),
+            "{}",
+            run.stderr
+        );
+    }
+    let run = Run::against(&server.url(), &["--verify", "a:token"]);
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("not verified: "), "{}", run.stdout);
+    // A list of none, in each shape.
+    for list in [r#"{"leases":[]}"#, "[]", "\n"] {
+        let server = Faults::always(Reply::status(200).body(list)).unwrap();
+        let run = Run::against(&server.url(), &["--list"]);
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (0, "leases=0 stuck=0\n"),
+            "{list}"
+        );
+    }
+}
+
+#[test]
+fn a_real_coordinator_confirms_what_was_recovered() {
+    let coordinator = coordinator(InspectShape::Objects);
+    let run = Run::against(&coordinator.url(), &["--stuck", "--yes", "--verify"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("verified: "), "{}", run.stdout);
+    assert_eq!(coordinator.ended().len(), 1);
+}
