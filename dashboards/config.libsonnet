@@ -66,6 +66,10 @@ local schema = import 'lib/schema.libsonnet';
     // that scrapes several clusters adds its own: ['drill', 'cluster'].
     keep_labels: [schema.drill_label],
 
+    // Whether histograms may be native. A server that does not know them, such as VictoriaMetrics 1.79,
+    // refuses expressions with histogram_fraction: leave that half out there.
+    native_histograms: true,
+
     evaluation_interval: '30s',
     long_evaluation_interval: '2m',
     // Multiplies every window, `for` and interval, so that a drill runs these rules in minutes.

@@ -139,10 +139,7 @@ function(config) {
         title: '%s: distribution' % phase_titles[phase],
         description: 'Requests per bucket of phase %s: how many took how long. Shows the slow few that a quantile hides.' % phase,
         unit: 's',
-        queries: [panels.buckets(
-          'sum by (le) (increase(%(name)s_bucket%(braces)s[%(window)s])) or sum (increase(%(name)s%(braces)s[%(window)s]))'
-          % { name: family, braces: promql.braces(matchers), window: window }
-        )],
+        queries: [panels.buckets(promql.distribution(family, window, matchers))],
         w: 10,
         h: 8,
       }),

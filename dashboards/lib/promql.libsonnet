@@ -50,16 +50,19 @@ function(config) {
   // Each form compared by itself: where a fleet has both, neither hides the other.
   any_above(exprs, threshold):: std.join('\nor\n', [promql.above(expr, threshold) for expr in exprs]) + '\n',
 
-  // The two forms of a histogram's quantile, buckets first.
+  // A histogram's expression for its buckets, and the one for the native form where there is one.
+  forms(buckets, native):: [buckets] + (if config.native_histograms then [native] else []),
+
+  // The forms of a histogram's quantile, buckets first.
   quantiles(q, family, labels, window, matchers=[])::
     assert schema.families[family].type == 'histogram' : family + ' is no histogram';
     local braces = promql.braces(matchers);
-    [
+    promql.forms(
       'histogram_quantile(%s, sum by (%s) (rate(%s_bucket%s[%s])))'
       % [promql.number(q), promql.by(labels + ['le']), family, braces, window],
       'histogram_quantile(%s, sum by (%s) (rate(%s%s[%s])))'
       % [promql.number(q), promql.by(labels), family, braces, window],
-    ],
+    ),
 
   // One quantile, whichever form there is.
   quantile(q, family, labels, window, matchers=[])::
@@ -67,8 +70,19 @@ function(config) {
 
   // Observations per second, whichever form there is.
   count_rate(family, labels, window, matchers=[])::
-    'sum by (%(by)s) (rate(%(family)s_count%(braces)s[%(window)s])) or histogram_count(sum by (%(by)s) (rate(%(family)s%(braces)s[%(window)s])))'
-    % { by: promql.by(labels), family: family, braces: promql.braces(matchers), window: window },
+    local of = { by: promql.by(labels), family: family, braces: promql.braces(matchers), window: window };
+    std.join(' or ', promql.forms(
+      'sum by (%(by)s) (rate(%(family)s_count%(braces)s[%(window)s]))' % of,
+      'histogram_count(sum by (%(by)s) (rate(%(family)s%(braces)s[%(window)s])))' % of,
+    )),
+
+  // Observations per bucket, as a heatmap draws them.
+  distribution(family, window, matchers=[])::
+    local of = { family: family, braces: promql.braces(matchers), window: window };
+    std.join(' or ', promql.forms(
+      'sum by (le) (increase(%(family)s_bucket%(braces)s[%(window)s]))' % of,
+      'sum (increase(%(family)s%(braces)s[%(window)s]))' % of,
+    )),
 
   // A matcher on a bucket's edge, however the client writes it.
   le(edge)::
@@ -77,21 +91,25 @@ function(config) {
 
   // The share of observations above `edge`. Without traffic there is none: no NaN is recorded.
   share_above(family, edge, labels, window, matchers=[])::
-    |||
-      1 - (
-        sum by (%(by)s) (rate(%(family)s_bucket%(edge)s[%(window)s]))
-        / (sum by (%(by)s) (rate(%(family)s_count%(all)s[%(window)s])) > 0)
-      )
-      or
-      1 - histogram_fraction(0, %(number)s, sum by (%(by)s) (rate(%(family)s%(all)s[%(window)s])))
-    ||| % {
+    local of = {
       by: promql.by(labels),
       family: family,
       window: window,
       number: promql.number(edge),
       edge: promql.braces(matchers + [promql.le(edge)]),
       all: promql.braces(matchers),
-    },
+    };
+    std.join('or\n', promql.forms(
+      |||
+        1 - (
+          sum by (%(by)s) (rate(%(family)s_bucket%(edge)s[%(window)s]))
+          / (sum by (%(by)s) (rate(%(family)s_count%(all)s[%(window)s])) > 0)
+        )
+      ||| % of,
+      |||
+        1 - histogram_fraction(0, %(number)s, sum by (%(by)s) (rate(%(family)s%(all)s[%(window)s])))
+      ||| % of,
+    )),
 
   // Leases. A worker keeps the gauge of a lease that ended, so a value that has not moved for long is
   // history. Several workers may report one lease: the highest ratio is how far it has come.

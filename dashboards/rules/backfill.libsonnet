@@ -26,7 +26,7 @@ function(config) {
         severity: 'critical',
         pending: durations.pending(config, config.stuck_for),
         expr: promql.lease.under(promql.lease.live),
-        summary: 'Backfill lease of {{ $labels.node_id }} is stuck at {{ $value | humanizePercentage }}',
+        summary: 'Backfill lease of {{ $labels.node_id }} is stuck under %g %%' % (config.stuck_ratio * 100),
         description: |||
           Lease %s (node {{ $labels.node_id }}, interval {{ $labels.interval }}) has stayed under %g %% for %s; it is at
           {{ $value | humanizePercentage }}.

@@ -61,7 +61,7 @@ function(config) {
         severity: 'warning',
         pending: durations.pending(config, config.coverage_for),
         expr: 'min by (%s) (coverage_ratio) < %s' % [promql.by(domain), promql.number(config.min_coverage)],
-        summary: 'Coverage of {{ $labels.node_id }} is {{ $value | humanizePercentage }}',
+        summary: 'Coverage of {{ $labels.node_id }} is under %g %%' % (config.min_coverage * 100),
         description: |||
           Only {{ $value | humanizePercentage }} of the range requested of %s was served, less than %g %%, for %s.
         ||| % [alerts.domain, config.min_coverage * 100, config.coverage_for],

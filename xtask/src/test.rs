@@ -62,6 +62,10 @@ const CHECKS: &[Check] = &[
         name: "tests",
         command: &["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
     },
+    Check {
+        name: "coverage",
+        command: &["cargo", "xtask", "coverage", "--check"],
+    },
     // Last: its timings want the machine for themselves.
     Check {
         name: "drill",

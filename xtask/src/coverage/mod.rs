@@ -1,0 +1,208 @@
+//! `cargo xtask coverage`: does every panel and every alert find data on a real Prometheus?
+//!
+//! Owns the run and the file that keeps its matrix. The data comes from the shipped injector with every
+//! scenario, the rules are the shipped ones on a shorter clock. Each expression is asked of two servers:
+//! one holds the histograms in buckets, the other holds them as native histograms and in no other form.
+//! It judges no values.
+
+mod matrix;
+mod native;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use seamless_core::rules::RuleFile;
+use seamless_lab::servers::Prometheus;
+use serde::Deserialize;
+
+use crate::grafana::{self, Dashboard, Filling};
+use crate::render::{self, Override};
+pub use matrix::{Matrix, Row};
+
+/// Arguments of `cargo xtask coverage`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Write nothing; fail if the matrix differs from the one that is committed.
+    #[arg(long)]
+    check: bool,
+    /// How long to wait for the last expression to return data, in seconds.
+    #[arg(long, default_value_t = 240)]
+    within: u64,
+}
+
+/// Where the matrix is kept.
+const KEPT: &str = "dashboards/coverage.md";
+
+/// Runs it and prints the matrix.
+///
+/// # Errors
+/// A program that does not start, or a query that a real Prometheus refuses.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut matrix = Matrix::of(rows()?);
+    measure(&mut matrix, Duration::from_secs(args.within))?;
+    let text = matrix.to_string();
+    let mut out = std::io::stdout().lock();
+    write!(out, "{text}")?;
+    let empty = matrix.empty();
+    for row in &empty {
+        writeln!(out, "no data: {row}")?;
+    }
+    let kept = crate::root().join(KEPT);
+    let mut differs = false;
+    if args.check {
+        differs = fs::read_to_string(&kept).unwrap_or_default() != text;
+        if differs {
+            writeln!(
+                out,
+                "{KEPT} differs: run `cargo xtask coverage` and commit the result"
+            )?;
+        }
+    } else {
+        fs::write(&kept, text).with_context(|| format!("cannot write {KEPT}"))?;
+    }
+    Ok(if empty.is_empty() && !differs {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// A child that ends with its value.
+struct Injector(Child);
+
+impl Drop for Injector {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Asks for what has no data yet, until everything has some or the time is over.
+fn measure(matrix: &mut Matrix, within: Duration) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let targets = folder.path().join("targets.json");
+    let rules = rules()?;
+    let prometheus = || {
+        Prometheus::builder()
+            .scrape_interval(Duration::from_secs(1))
+            .evaluation_interval(Duration::from_secs(1))
+            .rules(&rules)
+    };
+    let with_buckets = prometheus().file_sd("seamless", &targets).start()?;
+    let with_native: Prometheus = native::receiver(prometheus(), &targets).start()?;
+    let _injector = injector(&targets)?;
+    let mut feed = native::Feed::new(&with_native)?;
+
+    let deadline = Instant::now() + within;
+    while !matrix.empty().is_empty() && Instant::now() < deadline {
+        if let Some(address) = announced(&targets) {
+            feed.step(&address)?;
+        }
+        for row in matrix.rows_mut() {
+            let Row { expr, place, .. } = row;
+            for (has_data, server) in [
+                (&mut row.with_buckets, &with_buckets),
+                (&mut row.with_native, &with_native),
+            ] {
+                if !*has_data {
+                    *has_data = returns_data(server, expr).with_context(|| place.to_string())?;
+                }
+            }
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    Ok(())
+}
+
+/// Whether an expression returns something that can be drawn now.
+fn returns_data(server: &Prometheus, expr: &str) -> anyhow::Result<bool> {
+    #[derive(Deserialize)]
+    struct Answer {
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        result: Vec<Element>,
+    }
+    #[derive(Deserialize)]
+    struct Element {
+        value: Option<(f64, String)>,
+        histogram: Option<serde_json::Value>,
+    }
+    let text = server.get("/api/v1/query", &[("query", expr)])?;
+    let answer: Answer =
+        serde_json::from_str(&text).with_context(|| format!("not a vector: {text}"))?;
+    Ok(answer.data.result.iter().any(|element| {
+        // A value of NaN draws nothing.
+        element.histogram.is_some() || element.value.as_ref().is_some_and(|(_, v)| v != "NaN")
+    }))
+}
+
+/// The address that the injector announced, once it has.
+fn announced(targets: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Group {
+        targets: Vec<String>,
+    }
+    let groups: Vec<Group> = serde_json::from_slice(&fs::read(targets).ok()?).ok()?;
+    groups.into_iter().flat_map(|group| group.targets).next()
+}
+
+fn injector(targets: &Path) -> anyhow::Result<Injector> {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked"])
+        .args(["--package", "inject-sla-violation"])
+        .current_dir(crate::root())
+        .status()
+        .context("cannot run cargo")?;
+    if !built.success() {
+        bail!("inject-sla-violation does not build (see above)");
+    }
+    let program = std::env::current_exe()?.with_file_name("inject-sla-violation");
+    let child = Command::new(&program)
+        .args(["seam-node-1", "--scenario", "all", "--serve", "0"])
+        .args(["--hold", "10m", "--step", "1s", "--file-sd"])
+        .arg(targets)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    Ok(Injector(child))
+}
+
+/// The shipped rules on a clock on which every alert is due within seconds.
+fn rules() -> anyhow::Result<String> {
+    render::rules(&[Override::new("time_scale", 0.02)])
+}
+
+fn rows() -> anyhow::Result<Vec<Row>> {
+    let filling = Filling::all(".*")
+        .with("__rate_interval", "15s")
+        .with("__range", "5m");
+    let mut rows = Vec::new();
+    for (file, text) in grafana::rendered(&crate::root())? {
+        let dashboard: Dashboard = serde_json::from_str(&text).with_context(|| file.clone())?;
+        for panel in dashboard.drawn() {
+            for target in &panel.targets {
+                let place = [dashboard.title.as_str(), &panel.title, &target.ref_id];
+                rows.push(Row::new(place, filling.fill(&target.expr).0));
+            }
+        }
+    }
+    for rule in RuleFile::parse(&rules()?)?.alerts() {
+        // The parts of an alert that are told apart by their labels are told apart here too.
+        let labels: Vec<&str> = rule
+            .labels
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "service" | "severity"))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        let place = ["alert", &rule.name, &labels.join(" ")];
+        rows.push(Row::new(place, rule.expr.clone()));
+    }
+    Ok(rows)
+}

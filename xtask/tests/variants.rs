@@ -1,0 +1,63 @@
+//! The variant of rules and dashboards for servers without native histograms, on such a server.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use seamless_core::rules::RuleFile;
+use seamless_lab::servers::VictoriaMetrics;
+use xtask::grafana::{Dashboard, Filling, rendered};
+
+/// Every expression of rules and dashboards with those overrides, as `place: expression`.
+fn expressions(overrides: &[&str]) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("render").arg("--out").arg(folder.path());
+    for text in overrides {
+        command.args(["--set", text]);
+    }
+    assert!(command.output().unwrap().status.success());
+    let rules = std::fs::read_to_string(folder.path().join("alert_rules.yml")).unwrap();
+    let mut found: Vec<(String, String)> = RuleFile::parse(&rules)
+        .unwrap()
+        .rules()
+        .map(|rule| (rule.name.clone(), rule.expr.clone()))
+        .collect();
+    for (file, text) in rendered(folder.path()).unwrap() {
+        let dashboard: Dashboard = serde_json::from_str(&text).unwrap();
+        for panel in dashboard.drawn() {
+            for target in &panel.targets {
+                let (expr, unknown) = Filling::all("").fill(&target.expr);
+                assert!(unknown.is_empty(), "{unknown:?}");
+                found.push((format!("{file}, {}", panel.title), expr));
+            }
+        }
+    }
+    found
+}
+
+/// The expressions that the server refuses.
+fn refused(server: &VictoriaMetrics, expressions: &[(String, String)]) -> Vec<String> {
+    expressions
+        .iter()
+        .filter_map(|(place, expr)| {
+            let answer = server.get("/api/v1/query", &[("query", expr)]);
+            answer.err().map(|error| format!("{place}: {error:#}"))
+        })
+        .collect()
+}
+
+#[test]
+fn victoria_metrics_takes_every_expression_without_native_histograms() {
+    let server = VictoriaMetrics::start().unwrap();
+    let variant = expressions(&["native_histograms=false"]);
+    let shipped = expressions(&[]);
+    assert_eq!(variant.len(), shipped.len());
+    assert_eq!(refused(&server, &variant), Vec::<String>::new());
+    // The reason for the variant: the shipped ones it does not take.
+    let refused = refused(&server, &shipped);
+    assert!(
+        refused
+            .iter()
+            .any(|said| said.starts_with("seamless:sla_error:ratio_rate5m")),
+        "{refused:#?}"
+    );
+}
