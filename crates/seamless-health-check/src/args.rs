@@ -42,6 +42,13 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     pub(crate) metrics_file: Option<PathBuf>,
 
+    /// Platform log to check for its events: JSON lines; - is stdin
+    #[arg(long, value_name = "PATH")]
+    pub(crate) logs: Option<PathBuf>,
+    /// Traces to check for their spans: an OTLP/JSON file, or the base URL of an OTLP/HTTP receiver
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) traces: Option<String>,
+
     /// Repeat until everything passes, for at most this long
     #[arg(long, value_name = "DURATION", value_parser = seamless_cli::positive_duration)]
     pub(crate) wait: Option<Duration>,
@@ -83,6 +90,7 @@ const AFTER_HELP: &str = "\
 Examples:
   seamless-health-check --prometheus-metric backfill_completion_ratio
   seamless-health-check --wait 5m --interval 15s --output github --output junit=seamless.xml
+  seamless-health-check --logs seamless.jsonl --traces traces.jsonl --only telemetry
   curl -sf \"$SEAMLESS_METRICS_URL\" | seamless-health-check --metrics-file - --only exposition
 
 Exit codes: 0 healthy; 1 not healthy; 2 usage or configuration error; 3 could not tell;

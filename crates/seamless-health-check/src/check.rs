@@ -14,16 +14,18 @@ pub(crate) enum Group {
     Alerting,
     Sla,
     Exposition,
+    Telemetry,
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Environment,
         Self::Coordinator,
         Self::Prometheus,
         Self::Alerting,
         Self::Sla,
         Self::Exposition,
+        Self::Telemetry,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Group {
             Self::Alerting => "alerting",
             Self::Sla => "sla",
             Self::Exposition => "exposition",
+            Self::Telemetry => "telemetry",
         }
     }
 }

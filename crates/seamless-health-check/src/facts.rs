@@ -11,6 +11,7 @@ use seamless_core::prometheus::{
 };
 
 use crate::check::{Outcome, Skip, Verdict};
+use crate::telemetry::{Logs, Traces};
 
 /// Something that is fetched at most once per run, by one request or one chain of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,9 @@ pub(crate) enum Source {
     P99History,
     ErrorBudget,
     Exposition,
+    Logs,
+    Traces,
+    Receiver,
 }
 
 /// Why a fact is missing.
@@ -65,7 +69,7 @@ impl Gap {
         }
     }
 
-    fn failed(failure: Option<&Failure>, message: String, hint: &str) -> Self {
+    pub(crate) fn failed(failure: Option<&Failure>, message: String, hint: &str) -> Self {
         match failure.map(|failure| &failure.fault) {
             Some(Fault::DeadlinePassed { .. }) => Self::OutOfTime(message),
             _ => Self::Failed {
@@ -180,6 +184,10 @@ pub(crate) struct Facts {
     pub(crate) p99_history: Fact<Vec<RangeSeries>>,
     pub(crate) error_budget: Fact<Vec<InstantSeries>>,
     pub(crate) exposition: Fact<Result<Exposition, ReadError>>,
+    pub(crate) logs: Fact<Logs>,
+    pub(crate) traces: Fact<Traces>,
+    /// What the OTLP receiver answered.
+    pub(crate) receiver: Fact<String>,
     /// What servers said beside their answers.
     pub(crate) warnings: Vec<String>,
 }
@@ -210,6 +218,9 @@ impl Facts {
             p99_history: Err(gap.clone()),
             error_budget: Err(gap.clone()),
             exposition: Err(gap.clone()),
+            logs: Err(gap.clone()),
+            traces: Err(gap.clone()),
+            receiver: Err(gap.clone()),
             warnings: Vec::new(),
         }
     }

@@ -19,6 +19,7 @@ use seamless_core::schema::Phase;
 use crate::facts::{Fact, Facts, Gap, Presence, Source};
 use crate::queries;
 use crate::request::{Metric, Metrics, Request};
+use crate::telemetry;
 
 /// As many metrics as one query may name: far more than anyone asks for.
 const METRICS_PER_QUERY: usize = 1000;
@@ -66,14 +67,29 @@ pub(crate) async fn gather(request: &Request, sources: &BTreeSet<Source>, now: f
         )
     };
     let exposition = when(wants(Source::Exposition), read_exposition(request));
+    let asked = &request.telemetry;
+    let telemetry = async {
+        let spans = asked.spans.as_ref();
+        tokio::join!(
+            when(
+                wants(Source::Logs),
+                telemetry::logs(asked.log.as_deref(), asked.deadline)
+            ),
+            when(
+                wants(Source::Traces),
+                telemetry::traces(spans, asked.deadline)
+            ),
+            when(wants(Source::Receiver), telemetry::receiver(spans)),
+        )
+    };
     let prometheus = async {
         match &request.prometheus {
             Some(client) => from_prometheus(client, request, sources, now).await,
             None => Facts::missing(now, &not_configured("Prometheus")),
         }
     };
-    let ((health, leases), (ready, config), exposition, prometheus) =
-        tokio::join!(coordinator, alertmanager, exposition, prometheus);
+    let ((health, leases), (ready, config), exposition, (logs, traces, receiver), prometheus) =
+        tokio::join!(coordinator, alertmanager, exposition, telemetry, prometheus);
     Facts {
         environment: facts.environment,
         coordinator_health: health,
@@ -81,6 +97,9 @@ pub(crate) async fn gather(request: &Request, sources: &BTreeSet<Source>, now: f
         alertmanager_ready: ready,
         alertmanager_config: config,
         exposition,
+        logs,
+        traces,
+        receiver,
         ..prometheus
     }
 }

@@ -14,6 +14,7 @@ mod queries;
 mod report;
 mod request;
 mod runner;
+mod telemetry;
 
 use std::process::ExitCode;
 

@@ -11,7 +11,7 @@ use seamless_core::alertmanager::Alertmanager;
 use seamless_core::config::Service;
 use seamless_core::coordinator::Coordinator;
 use seamless_core::exposition::is_metric_name;
-use seamless_core::http::{Endpoint, HttpClient, HttpOptions, TlsFiles};
+use seamless_core::http::{Endpoint, HttpClient, HttpOptions, HttpSetupError, TlsFiles};
 use seamless_core::prometheus::Prometheus;
 use seamless_core::schema::{FAMILIES, Family, Phase};
 
@@ -19,6 +19,7 @@ use crate::args::{Args, FailOn};
 use crate::check::{Check, Group, with_required};
 use crate::checks;
 use crate::formats::Format;
+use crate::telemetry::{Receiver, Spans};
 
 /// As many requests as one round may have under way at the same server.
 const CONCURRENCY: usize = 24;
@@ -66,6 +67,52 @@ pub(crate) enum Metrics {
     Stdin,
 }
 
+/// The platform's log and traces, where they are to be checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Telemetry {
+    pub(crate) log: Option<PathBuf>,
+    pub(crate) spans: Option<Spans>,
+    /// When reading them ends: the run's own deadline.
+    pub(crate) deadline: Option<tokio::time::Instant>,
+}
+
+impl Telemetry {
+    fn asked(args: &Args) -> anyhow::Result<Self> {
+        if args.wait.is_some()
+            && args
+                .logs
+                .as_ref()
+                .is_some_and(|path| path.as_os_str() == "-")
+        {
+            let message = "--logs -: stdin can be read only once; leave --wait away or name a file";
+            return Err(UsageError(message.to_owned()).into());
+        }
+        let spans = match &args.traces {
+            Some(url) if url.contains("://") => {
+                let endpoint = Endpoint::parse("OTLP receiver", url, "--traces")?
+                    .without_last_segment("traces")
+                    .without_last_segment("v1");
+                let http = http_for(args, &endpoint).context("--traces")?;
+                Some(Spans::Receiver(Receiver::new(http, endpoint)))
+            }
+            Some(path) => Some(Spans::File(PathBuf::from(path))),
+            None => None,
+        };
+        Ok(Self {
+            log: args.logs.clone(),
+            spans,
+            deadline: args
+                .http
+                .deadline
+                .map(|deadline| tokio::time::Instant::now() + deadline),
+        })
+    }
+
+    const fn is_asked(&self) -> bool {
+        self.log.is_some() || self.spans.is_some()
+    }
+}
+
 /// A format and, unless it goes to stdout, its file.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
@@ -82,6 +129,7 @@ pub(crate) struct Request {
     pub(crate) required_env: Vec<String>,
     pub(crate) health_path: Option<String>,
     pub(crate) exposition: Option<Metrics>,
+    pub(crate) telemetry: Telemetry,
     pub(crate) wait: Option<Duration>,
     pub(crate) interval: Duration,
     pub(crate) fail_on: FailOn,
@@ -97,6 +145,7 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
         let exposition = exposition(args)?;
+        let telemetry = Telemetry::asked(args)?;
         let metrics = metrics(&args.prometheus_metric)?;
         let budgets = budgets(&args.budget)?;
         let outputs = outputs(&args.output)?;
@@ -121,8 +170,8 @@ impl Request {
         )?;
         let has = |group: Group| checks.iter().any(|check| check.group == group);
         let asks_prometheus = has(Group::Prometheus) || has(Group::Alerting) || has(Group::Sla);
-        // An exposition can be checked with nothing else there.
-        let optional = exposition.is_some();
+        // An exposition, a log and traces can be checked with nothing else there.
+        let optional = exposition.is_some() || telemetry.is_asked();
         let prometheus = match connections.prometheus() {
             Ok(client) => Some(client),
             Err(error) if asks_prometheus && !optional => return Err(error.into()),
@@ -137,6 +186,15 @@ impl Request {
             let message = "the exposition group needs --metrics-url or --metrics-file";
             if checks.iter().all(|check| check.group == Group::Exposition) {
                 return Err(UsageError(message.to_owned()).into());
+            }
+        }
+        if !telemetry.is_asked() {
+            if checks.iter().all(|check| check.group == Group::Telemetry) {
+                let message = "the telemetry group needs --logs or --traces";
+                return Err(UsageError(message.to_owned()).into());
+            }
+            if args.only.is_empty() {
+                checks.retain(|check| check.group != Group::Telemetry);
             }
         }
         if exposition.is_none() && args.only.is_empty() {
@@ -159,6 +217,7 @@ impl Request {
             required_env: args.required_env.clone(),
             health_path: args.coordinator_health_path.clone(),
             exposition,
+            telemetry,
             wait: args.wait,
             interval: args.interval,
             fail_on: args.fail_on,
@@ -300,6 +359,12 @@ fn exposition(args: &Args) -> anyhow::Result<Option<Metrics>> {
         return Ok(None);
     };
     let endpoint = Endpoint::parse("metrics endpoint", url, "--metrics-url")?;
+    let http = http_for(args, &endpoint).context("--metrics-url")?;
+    Ok(Some(Metrics::Url(Box::new((http, endpoint)))))
+}
+
+/// A client for an endpoint that is none of the services.
+fn http_for(args: &Args, endpoint: &Endpoint) -> Result<HttpClient, HttpSetupError> {
     let options = HttpOptions {
         timeout: args.http.timeout,
         deadline: args
@@ -312,6 +377,5 @@ fn exposition(args: &Args) -> anyhow::Result<Option<Metrics>> {
         },
         idle_per_host: 1,
     };
-    let http = HttpClient::new(options, [&endpoint]).context("--metrics-url")?;
-    Ok(Some(Metrics::Url(Box::new((http, endpoint)))))
+    HttpClient::new(options, [endpoint])
 }

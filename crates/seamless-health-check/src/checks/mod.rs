@@ -6,6 +6,7 @@ mod environment;
 mod exposition;
 mod prometheus;
 mod sla;
+mod telemetry;
 
 use crate::check::Check;
 
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Vec<Check> {
         alerting::CHECKS,
         sla::CHECKS,
         exposition::CHECKS,
+        telemetry::CHECKS,
     ]
     .concat()
 }

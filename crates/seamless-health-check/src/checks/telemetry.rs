@@ -1,0 +1,315 @@
+//! The platform's log and traces: can an alert be followed to the lease and the request behind it?
+//!
+//! Only when asked. What a system writes when it works must be there; what it writes only when something
+//! is wrong is checked where it occurs.
+
+use seamless_core::schema::Phase;
+
+use super::{listed, seconds};
+use crate::check::{Check, Group, Item, Outcome, Severity, Skip, Verdict};
+use crate::facts::{Facts, Source};
+use crate::request::Request;
+use crate::telemetry::{Broken, Event, Logs, Traces};
+
+const LOG: &str = "telemetry/log";
+const SPANS: &str = "telemetry/spans";
+const LOG_HINT: &str = "fix the platform's logging: lease-recover --from-logs and the runbook's searches read these fields";
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "log",
+        group: Group::Telemetry,
+        title: "the log is one JSON object a line",
+        sources: &[Source::Logs],
+        requires: &[],
+        severity: Severity::Fail,
+        hint: "let nothing but the structured logger write to this file",
+        anchor: "check-telemetry",
+        judge: log,
+    },
+    Check {
+        name: "backfill-events",
+        group: Group::Telemetry,
+        title: "lease events are in the log, with their fields",
+        sources: &[Source::Logs],
+        requires: &[LOG],
+        severity: Severity::Fail,
+        hint: LOG_HINT,
+        anchor: "check-telemetry",
+        judge: backfill_events,
+    },
+    Check {
+        name: "sla-events",
+        group: Group::Telemetry,
+        title: "events of phases over budget have their fields",
+        sources: &[Source::Logs, Source::Traces],
+        requires: &[LOG],
+        severity: Severity::Fail,
+        hint: LOG_HINT,
+        anchor: "check-telemetry",
+        judge: sla_events,
+    },
+    Check {
+        name: "domain-gate-events",
+        group: Group::Telemetry,
+        title: "downgrades by domain gates have their fields",
+        sources: &[Source::Logs],
+        requires: &[LOG],
+        severity: Severity::Fail,
+        hint: LOG_HINT,
+        anchor: "check-telemetry",
+        judge: domain_gate_events,
+    },
+    Check {
+        name: "spans",
+        group: Group::Telemetry,
+        title: "pipeline spans name their phase",
+        sources: &[Source::Traces],
+        requires: &[],
+        severity: Severity::Fail,
+        hint: "fix the runtime's tracing: spans are seamless.pipeline, with sla.phase where a budget applies",
+        anchor: "check-telemetry",
+        judge: spans,
+    },
+    Check {
+        name: "leases",
+        group: Group::Telemetry,
+        title: "log and traces name the same leases",
+        sources: &[Source::Logs, Source::Traces],
+        requires: &[LOG, SPANS],
+        severity: Severity::Fail,
+        hint: "check that both cover the same time, and that lease_key is written alike in both",
+        anchor: "check-telemetry",
+        judge: leases,
+    },
+    Check {
+        name: "receiver",
+        group: Group::Telemetry,
+        title: "the OTLP receiver takes an export",
+        sources: &[Source::Receiver],
+        requires: &[],
+        severity: Severity::Fail,
+        hint: "look at the receiver's log",
+        anchor: "check-telemetry",
+        judge: receiver,
+    },
+];
+
+fn with_log(facts: &Facts, judge: impl FnOnce(&Logs) -> Outcome) -> Outcome {
+    match &facts.logs {
+        Ok(logs) => judge(logs),
+        Err(gap) => gap.outcome(),
+    }
+}
+
+fn log(facts: &Facts, _: &Request) -> Outcome {
+    with_log(facts, |logs| match (logs.records, logs.broken.count) {
+        (0, 0) => Outcome::fail("it is empty").hint("check that this is the platform's log"),
+        (0, _) => Outcome::fail(broken(&logs.broken, logs.lines)),
+        (records, 0) => Outcome::pass(format!("{records} records")),
+        _ => Outcome::warn(broken(&logs.broken, logs.lines)),
+    })
+}
+
+fn broken(broken: &Broken, lines: u64) -> String {
+    let count = broken.count;
+    let word = if count == 1 { "is" } else { "are" };
+    format!("{count} of {lines} lines {word} broken: {}", broken.named())
+}
+
+/// What the log shows of an event; `None` if it is not there.
+fn event(logs: &Logs, event: Event) -> Option<Item> {
+    let seen = logs.seen(event);
+    if seen.count == 0 {
+        return None;
+    }
+    let mut lacking = seen.lacking.iter().map(|(field, (count, line))| {
+        format!(
+            "{field} is missing in {count} of {}, first in line {line}",
+            seen.count
+        )
+    });
+    Some(match lacking.next() {
+        None => Item::new(
+            event.name,
+            Verdict::Pass,
+            format!("{}, with every field", seen.count),
+        ),
+        Some(first) => {
+            let all: Vec<String> = std::iter::once(first).chain(lacking).collect();
+            Item::new(event.name, Verdict::Fail, listed(&all))
+        }
+    })
+}
+
+/// An event that is not in the log though it must be.
+fn absent(event: Event) -> Item {
+    Item::new(event.name, Verdict::Fail, "is not in the log")
+}
+
+/// An event that a healthy system does not write.
+fn not_occurred(event: Event) -> Item {
+    let reason = "none in this log".to_owned();
+    Item::new(
+        event.name,
+        Verdict::Skip(Skip::NotApplicable(reason.clone())),
+        reason,
+    )
+}
+
+fn backfill_events(facts: &Facts, _: &Request) -> Outcome {
+    with_log(facts, |logs| {
+        let must = |of| event(logs, of).unwrap_or_else(|| absent(of));
+        let items = vec![
+            must(Event::CLAIMED),
+            must(Event::COMPLETED),
+            event(logs, Event::FAILED).unwrap_or_else(|| not_occurred(Event::FAILED)),
+        ];
+        Outcome::of(
+            items,
+            format!("{} leases, every field there", logs.leases.len()),
+        )
+    })
+}
+
+fn sla_events(facts: &Facts, request: &Request) -> Outcome {
+    with_log(facts, |logs| {
+        let over = facts
+            .traces
+            .as_ref()
+            .ok()
+            .and_then(|t| over_budget(t, request));
+        let exceeded = match (event(logs, Event::PHASE_EXCEEDED), over) {
+            (Some(item), _) => item,
+            (None, Some(over)) => {
+                let message = format!("is not in the log, though {over}");
+                Item::new(Event::PHASE_EXCEEDED.name, Verdict::Warn, message)
+            }
+            (None, None) => not_occurred(Event::PHASE_EXCEEDED),
+        };
+        let downgrade = event(logs, Event::SLA_DOWNGRADE);
+        let downgrade = downgrade.unwrap_or_else(|| not_occurred(Event::SLA_DOWNGRADE));
+        occurring(
+            vec![exceeded, downgrade],
+            "no phase over its budget in this log",
+        )
+    })
+}
+
+/// A span that took longer than its phase may.
+fn over_budget(traces: &Traces, request: &Request) -> Option<String> {
+    let mut phases = traces.phases.iter();
+    phases.find_map(|(phase, spans)| {
+        let budget = request.budget(*phase);
+        (spans.longest_seconds > budget).then(|| {
+            format!(
+                "a span of {} took {}, its budget being {}",
+                phase.label(),
+                seconds(spans.longest_seconds),
+                seconds(budget)
+            )
+        })
+    })
+}
+
+fn domain_gate_events(facts: &Facts, _: &Request) -> Outcome {
+    with_log(facts, |logs| {
+        let downgrade = event(logs, Event::GATE_DOWNGRADE);
+        let item = downgrade.unwrap_or_else(|| not_occurred(Event::GATE_DOWNGRADE));
+        occurring(vec![item], "no downgrade by a domain gate in this log")
+    })
+}
+
+/// Events that need not occur: where none does, there is nothing to check.
+fn occurring(items: Vec<Item>, none: &str) -> Outcome {
+    let occurred = |item: &&Item| !matches!(item.verdict, Verdict::Skip(_));
+    if !items.iter().any(|item| occurred(&item)) {
+        return Outcome::not_applicable(none).items(items);
+    }
+    let good: Vec<String> = items
+        .iter()
+        .filter(occurred)
+        .map(|item| format!("{}: {}", item.subject, item.message))
+        .collect();
+    Outcome::of(items, good.join(", "))
+}
+
+fn spans(facts: &Facts, _: &Request) -> Outcome {
+    let traces = match &facts.traces {
+        Ok(traces) => traces,
+        Err(gap) => return gap.outcome(),
+    };
+    let mut items = Vec::new();
+    if traces.broken.count > 0 {
+        let readable = traces.spans > 0;
+        let verdict = if readable {
+            Verdict::Warn
+        } else {
+            Verdict::Fail
+        };
+        items.push(Item::new(
+            "file",
+            verdict,
+            broken(&traces.broken, traces.lines),
+        ));
+    } else if traces.spans == 0 {
+        return Outcome::fail("there is no span")
+            .hint("check that the runtime exports its traces there");
+    }
+    if traces.spans > 0 && traces.pipeline == 0 {
+        let message = format!("none of {} spans has this name", traces.spans);
+        items.push(Item::new("seamless.pipeline", Verdict::Fail, message));
+    } else if traces.pipeline > 0 && traces.phases.is_empty() && traces.unknown_phases.is_empty() {
+        let message = format!(
+            "none of {} pipeline spans has this attribute",
+            traces.pipeline
+        );
+        items.push(Item::new("sla.phase", Verdict::Fail, message));
+    } else if traces.pipeline > 0 {
+        items.extend(traces.unknown_phases.iter().map(|(label, line)| {
+            let message = format!("line {line}: no such phase: {label:?}");
+            Item::new("sla.phase", Verdict::Fail, message)
+        }));
+        items.extend(Phase::ALL.map(|phase| match traces.phases.get(&phase) {
+            Some(spans) => Item::new(
+                phase.label(),
+                Verdict::Pass,
+                format!("{} spans", spans.count),
+            ),
+            None => Item::new(phase.label(), Verdict::Warn, "no span has this sla.phase"),
+        }));
+    }
+    let good = format!(
+        "{} of {} spans are of the pipeline, every phase among them",
+        traces.pipeline, traces.spans
+    );
+    Outcome::of(items, good)
+}
+
+fn leases(facts: &Facts, _: &Request) -> Outcome {
+    let (logs, traces) = match (&facts.logs, &facts.traces) {
+        (Ok(logs), Ok(traces)) => (logs, traces),
+        (Err(gap), _) | (_, Err(gap)) => return gap.outcome(),
+    };
+    let (in_log, in_traces) = (logs.leases.len(), traces.leases.len());
+    if in_log == 0 && in_traces == 0 {
+        return Outcome::fail("neither the log nor the traces name a lease (lease_key)");
+    }
+    let shared: Vec<&str> = logs.leases.shared(&traces.leases).collect();
+    match shared.last() {
+        None => Outcome::fail(format!(
+            "none of {in_log} leases in the log is among the {in_traces} in the traces"
+        )),
+        Some(lease) => Outcome::pass(format!(
+            "{} in both, such as {lease} ({in_log} in the log, {in_traces} in the traces)",
+            shared.len()
+        )),
+    }
+}
+
+fn receiver(facts: &Facts, _: &Request) -> Outcome {
+    match &facts.receiver {
+        Ok(answer) => Outcome::pass(answer.clone()),
+        Err(gap) => gap.outcome(),
+    }
+}
