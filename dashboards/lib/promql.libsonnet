@@ -111,6 +111,29 @@ function(config) {
       ||| % of,
     )),
 
+  // Observations per second above `edge`, 0 without any.
+  rate_above(family, edge, labels, window, matchers=[])::
+    local of = {
+      by: promql.by(labels),
+      family: family,
+      window: window,
+      number: promql.number(edge),
+      edge: promql.braces(matchers + [promql.le(edge)]),
+      all: promql.braces(matchers),
+      native: 'sum by (%s) (rate(%s%s[%s]))' % [promql.by(labels), family, promql.braces(matchers), window],
+    };
+    std.join('or\n', promql.forms(
+      |||
+        sum by (%(by)s) (rate(%(family)s_count%(all)s[%(window)s]))
+        - sum by (%(by)s) (rate(%(family)s_bucket%(edge)s[%(window)s]))
+      ||| % of,
+      |||
+        (histogram_count(%(native)s) > 0) * (1 - histogram_fraction(0, %(number)s, %(native)s))
+        or
+        histogram_count(%(native)s)
+      ||| % of,
+    )),
+
   // Leases. A worker keeps the gauge of a lease that ended, so a value that has not moved for long is
   // history. Several workers may report one lease: the highest ratio is how far it has come.
   local lease_family = 'backfill_completion_ratio',
