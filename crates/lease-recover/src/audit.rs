@@ -12,6 +12,7 @@ use anyhow::Context;
 use seamless_core::lease::LeaseSpec;
 use serde::Serialize;
 
+use crate::fields::LeaseFields;
 use crate::outcome::Settled;
 
 /// The event's name.
@@ -36,13 +37,8 @@ struct Event<'e> {
     level: &'static str,
     event: &'static str,
     lease_key: &'e str,
-    node_id: Option<&'e str>,
-    interval: Option<u64>,
-    batch_start: Option<i64>,
-    batch_end: Option<i64>,
-    world: Option<&'e str>,
-    requested_as_of: Option<&'e str>,
-    token_prefix: Option<String>,
+    #[serde(flatten)]
+    lease: LeaseFields<'e>,
     action: &'static str,
     reason: &'e str,
     outcome: &'static str,
@@ -56,7 +52,6 @@ struct Event<'e> {
 impl Circumstances {
     /// The event for one lease, as one line of JSON with its end.
     pub(crate) fn line(&self, spec: &LeaseSpec, settled: &Settled, at: jiff::Timestamp) -> String {
-        let parts = spec.key.canonical();
         let event = Event {
             timestamp: at.to_string(),
             level: if settled.outcome.is_recovered() {
@@ -66,13 +61,7 @@ impl Circumstances {
             },
             event: EVENT,
             lease_key: spec.key.as_str(),
-            node_id: parts.map(|p| p.node_id),
-            interval: parts.map(|p| p.interval),
-            batch_start: parts.map(|p| p.batch_start),
-            batch_end: parts.map(|p| p.batch_end),
-            world: parts.and_then(|p| p.world),
-            requested_as_of: parts.and_then(|p| p.requested_as_of),
-            token_prefix: spec.token.as_ref().map(|token| token.hint()),
+            lease: LeaseFields::of(&spec.key, spec.token.as_ref()),
             action: self.action,
             reason: &self.reason,
             outcome: settled.outcome.word(),

@@ -11,6 +11,7 @@
 mod args;
 mod audit;
 mod execute;
+mod fields;
 mod freshness;
 mod journal;
 mod list;

@@ -6,7 +6,7 @@ use seamless_core::lease::LeaseSpec;
 
 use crate::args::Output;
 use crate::render::{json, specs, table};
-use crate::report::Trouble;
+use crate::report::{Trouble, counted};
 use crate::request::Request;
 use crate::select::{Narrowing, Stuckness, Thresholds, judge};
 
@@ -61,7 +61,8 @@ impl Judged {
 /// What is said of leases that `--stuck` could not judge.
 pub(crate) fn cannot_tell_warning(count: usize) -> String {
     format!(
-        "cannot tell whether {count} leases are stuck: the coordinator lists them without completion or times; to recover them anyway, pick from --list --output specs and give them to --from-file"
+        "cannot tell of {} whether it is stuck: the coordinator lists no completion or times; to recover it anyway, pick from --list --output specs and give it to --from-file",
+        counted(count)
     )
 }
 

@@ -123,6 +123,14 @@ impl Tail {
     }
 }
 
+/// A count of leases in words.
+pub(crate) fn counted(leases: usize) -> String {
+    match leases {
+        1 => "1 lease".to_owned(),
+        more => format!("{more} leases"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

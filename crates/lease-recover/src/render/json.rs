@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Render;
+use crate::fields::LeaseFields;
 use crate::outcome::{Outcome, Settled};
 use crate::report::{Head, Summary, Tail, Trouble};
 use crate::select::Stuckness;
@@ -19,30 +20,18 @@ const SCHEMA_VERSION: u32 = 1;
 #[derive(Serialize)]
 struct Name<'l> {
     key: &'l str,
-    node_id: Option<&'l str>,
-    interval: Option<u64>,
-    batch_start: Option<i64>,
-    batch_end: Option<i64>,
-    world: Option<&'l str>,
-    requested_as_of: Option<&'l str>,
-    token_prefix: Option<String>,
+    #[serde(flatten)]
+    lease: LeaseFields<'l>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'l str>,
 }
 
 impl<'l> Name<'l> {
     fn of(spec: &'l LeaseSpec, show_tokens: bool) -> Self {
-        let parts = spec.key.canonical();
         let token = spec.token.as_ref();
         Self {
             key: spec.key.as_str(),
-            node_id: parts.map(|p| p.node_id),
-            interval: parts.map(|p| p.interval),
-            batch_start: parts.map(|p| p.batch_start),
-            batch_end: parts.map(|p| p.batch_end),
-            world: parts.and_then(|p| p.world),
-            requested_as_of: parts.and_then(|p| p.requested_as_of),
-            token_prefix: token.map(|token| token.hint()),
+            lease: LeaseFields::of(&spec.key, token),
             token: token.filter(|_| show_tokens).map(|token| token.expose()),
         }
     }

@@ -5,7 +5,7 @@ use seamless_core::lease::LeaseSpec;
 
 use super::Render;
 use crate::outcome::{Outcome, Settled};
-use crate::report::{Head, Tail};
+use crate::report::{Head, Tail, counted};
 use crate::verify::Verification;
 
 pub(super) struct Text {
@@ -81,11 +81,13 @@ impl Render for Text {
         if let Some(verification) = &tail.verification {
             let line = match verification {
                 Verification::Confirmed { leases } => self.palette.good(&format!(
-                    "verified: none of {leases} recovered leases is still held"
+                    "verified: of {} recovered none is still held",
+                    counted(*leases)
                 )),
-                Verification::StillHeld { leases } => self
-                    .palette
-                    .bad(&format!("verified: {leases} leases are still held")),
+                Verification::StillHeld { leases } => self.palette.bad(&format!(
+                    "not released: {}, which the coordinator still lists",
+                    counted(*leases)
+                )),
                 Verification::NotPossible(reason) => self
                     .palette
                     .warning(&format!("not verified: {}", clean(reason))),

@@ -265,6 +265,11 @@ fn verifying_believes_the_list_more_than_the_answer() {
         assert_eq!(run.code, code, "{name}: {}", run.stdout);
         if code == 1 {
             assert!(run.stdout.contains("still lists it"), "{}", run.stdout);
+            assert!(
+                run.stdout.contains("not released: 1 lease,"),
+                "{}",
+                run.stdout
+            );
             assert!(run.stdout.contains("released=0"), "{}", run.stdout);
         }
     }

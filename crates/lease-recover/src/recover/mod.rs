@@ -2,28 +2,31 @@
 //!
 //! Owns the order of things: everything named is read and everything written to is opened before anybody
 //! is contacted, a selection is shown and confirmed before it is acted on, and the report is made
-//! however the run ends.
+//! however the run ends. Choosing is in [`selection`], what follows the last request in [`conclusion`].
+
+mod conclusion;
+mod selection;
 
 use std::sync::Arc;
 
-use seamless_cli::{ConfirmError, ExitStatus, Signal, Stop, Terminal, confirm};
+use seamless_cli::{ExitStatus, Stop, Terminal};
 use seamless_core::coordinator::{Confirmation, Coordinator};
 use seamless_core::http::Pace;
-use seamless_core::lease::LeaseSpec;
 
 use crate::args::LogFormat;
 use crate::audit::{self, AuditLog, Circumstances};
 use crate::execute::{Engine, Executed, Target};
 use crate::freshness::Freshness;
 use crate::journal::Journal;
-use crate::list::{self, Judged, cannot_tell_warning};
 use crate::outcome::{Settled, Skip};
 use crate::records::Records;
-use crate::render::{renderer, table};
+use crate::render::renderer;
 use crate::report::{Head, Tail, Trouble};
 use crate::request::{Recovery, Request};
 use crate::sources::{Seen, Sources};
-use crate::verify::{self, Verification};
+
+use self::conclusion::unsent;
+use self::selection::Ended;
 
 /// A run and its surroundings.
 struct Run<'r> {
@@ -31,13 +34,6 @@ struct Run<'r> {
     recovery: &'r Recovery,
     terminal: &'r Terminal,
     stop: &'r Stop,
-}
-
-/// Why leases that were meant are not sent, all of them.
-enum Ended {
-    Signal(Signal),
-    Declined,
-    Trouble(Trouble),
 }
 
 /// Runs a recovery.
@@ -236,92 +232,6 @@ impl Run<'_> {
         })
     }
 
-    /// Adds the stuck leases to the targets, unless they are named already. `None` without `--stuck`.
-    async fn select(
-        &self,
-        coordinator: &Coordinator,
-        seen: &mut Seen,
-        targets: &mut Vec<Target>,
-        tail: &mut Tail,
-    ) -> Result<Option<Judged>, Ended> {
-        if !self.recovery.stuck {
-            return Ok(None);
-        }
-        let records =
-            list::read(coordinator, self.terminal, self.stop)
-                .await
-                .map_err(|error| match (error, self.stop.requested()) {
-                    (None, Some(signal)) => Ended::Signal(signal),
-                    (trouble, _) => Ended::Trouble(trouble.unwrap_or_else(|| {
-                        Trouble::CouldNotTell("the list was not read".to_owned())
-                    })),
-                })?;
-        let now_ms = jiff::Timestamp::now().as_millisecond();
-        let Request {
-            narrowing,
-            thresholds,
-            ..
-        } = self.request;
-        let mut judged = Judged::new(records, narrowing, *thresholds, now_ms);
-        tail.cannot_tell = judged.keep_stuck();
-        if tail.cannot_tell > 0 {
-            self.terminal.warn(&cannot_tell_warning(tail.cannot_tell));
-        }
-        judged.leases.retain(|(record, _)| {
-            let spec = LeaseSpec::from(record.clone());
-            let is_new = seen.is_new(&spec);
-            if is_new {
-                targets.push(Target {
-                    spec,
-                    is_selected: true,
-                });
-            }
-            is_new
-        });
-        Ok(Some(judged))
-    }
-
-    /// Shows a selection and asks, unless nothing needs to be asked.
-    async fn confirm(&self, judged: &Judged, targets: &[Target]) -> Result<Confirmation, Ended> {
-        if self.recovery.yes || self.recovery.dry_run || targets.is_empty() {
-            return Ok(Confirmation::YesFlag);
-        }
-        let palette = self.terminal.stderr_palette();
-        let width = self.terminal.stderr_width();
-        self.terminal.show(&table::leases(
-            &judged.leases,
-            judged.now_ms,
-            width,
-            palette,
-        ));
-        let named = targets.len() - judged.leases.len();
-        let named = if named > 0 {
-            format!(" and, named explicitly, {}", counted(named))
-        } else {
-            String::new()
-        };
-        let question = format!(
-            "{} {}{named}?",
-            match self.recovery.action.word() {
-                "complete" => "Complete",
-                _ => "Fail",
-            },
-            counted(judged.leases.len()),
-        );
-        let asked = tokio::task::spawn_blocking(move || confirm(&question));
-        let answer = tokio::select! {
-            signal = self.stop.wait() => return Err(Ended::Signal(signal)),
-            answer = asked => answer,
-        };
-        match (answer, self.stop.requested()) {
-            (_, Some(signal)) => Err(Ended::Signal(signal)),
-            (Ok(Ok(true)), None) => Ok(Confirmation::AnsweredYes),
-            (Ok(Ok(false) | Err(ConfirmError::NoTerminal)), None) => Err(Ended::Declined),
-            (Ok(Err(error)), None) => Err(Ended::Trouble(Trouble::Failed(error.to_string()))),
-            (Err(error), None) => Err(Ended::Trouble(Trouble::Failed(error.to_string()))),
-        }
-    }
-
     async fn execute(
         &self,
         engine: &Engine<'_>,
@@ -356,95 +266,5 @@ impl Run<'_> {
             tail.trouble = Some(Trouble::Failed(error));
         }
         settled
-    }
-
-    fn left_unsent(
-        &self,
-        records: &Records<'_>,
-        targets: &[Target],
-        skip: &Skip,
-        tail: &mut Tail,
-    ) -> Vec<Settled> {
-        let now = jiff::Timestamp::now();
-        targets
-            .iter()
-            .map(|target| {
-                let settled = unsent(records, &target.spec, skip.clone());
-                if let Err(error) = records.emit(&target.spec, &settled, now) {
-                    let error = format!("cannot write the audit log: {error}");
-                    tail.trouble.get_or_insert(Trouble::Failed(error));
-                }
-                settled
-            })
-            .collect()
-    }
-
-    async fn verify(
-        &self,
-        coordinator: &Coordinator,
-        records: &Records<'_>,
-        targets: &[Target],
-        settled: &mut [Settled],
-    ) -> Verification {
-        if self.stop.requested().is_some() {
-            return Verification::NotPossible("the run was stopped first".to_owned());
-        }
-        let listed = match list::read(coordinator, self.terminal, self.stop).await {
-            Ok(listed) => listed,
-            Err(Some(trouble)) => return Verification::NotPossible(trouble.text().to_owned()),
-            Err(None) => return Verification::NotPossible("the run was stopped first".to_owned()),
-        };
-        let (verification, changed) = verify::compare(&listed, targets, settled);
-        for index in changed {
-            // It is reported either way; the journal's word matters to the next run only.
-            if let Err(error) = records.write(&targets[index].spec, &settled[index]).await {
-                self.terminal.error(&error);
-            }
-        }
-        verification
-    }
-
-    fn report(
-        &self,
-        head: &Head,
-        targets: &[Target],
-        settled: &[Settled],
-        mut tail: Tail,
-    ) -> anyhow::Result<ExitStatus> {
-        let mut out = String::new();
-        let mut render = renderer(
-            self.request.output,
-            self.request.show_tokens,
-            self.terminal.palette(),
-        );
-        render.begin(&mut out, head);
-        for (target, settled) in targets.iter().zip(settled) {
-            tail.summary.count(settled);
-            render.lease(&mut out, &target.spec, settled);
-        }
-        let status = tail.status(self.recovery.dry_run);
-        render.end(&mut out, &tail, status);
-        self.terminal.result(status, &out)?;
-        Ok(status)
-    }
-}
-
-/// The outcome of a lease that is not sent: what an earlier run found, or why.
-fn unsent(records: &Records<'_>, spec: &LeaseSpec, skip: Skip) -> Settled {
-    if let Some(settled) = records.settled(spec) {
-        return settled;
-    }
-    Settled::skipped(if spec.token.is_none() {
-        Skip::MissingToken
-    } else {
-        skip
-    })
-}
-
-/// A count of leases in words.
-fn counted(leases: usize) -> String {
-    match leases {
-        1 => "1 lease".to_owned(),
-        more => format!("{more} leases"),
     }
 }
