@@ -5,7 +5,10 @@
     reason = "what a test needs and cannot get fails it"
 )]
 
-#[expect(dead_code, reason = "telemetry needs no deployment")]
+#[expect(
+    dead_code,
+    reason = "shared by several tests, of which each uses a part"
+)]
 mod support;
 
 use std::fs;
