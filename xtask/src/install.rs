@@ -27,6 +27,10 @@ pub const FOR_TESTS: &[Program] = &[
         names: &["jsonnetfmt"],
         package: "jsonnet",
     },
+    Program {
+        names: &["xmllint"],
+        package: "libxml2-utils",
+    },
 ];
 
 /// Makes sure that every program is there.

@@ -54,10 +54,12 @@ impl Lab {
     fn start(time_scale: f64) -> Self {
         let root = xtask::root();
         let dir = TempDir::with_prefix("seamless-pages-").unwrap();
+        let log = dir.path().join("seamless.jsonl");
         let pager = Pager::start().unwrap();
         let coordinator = Coordinator::start().unwrap();
         let runtime = Runtime::builder()
             .coordinator(coordinator.url())
+            .log(&log)
             .start()
             .unwrap();
         // The pages check the files where they lie.
@@ -104,6 +106,7 @@ impl Lab {
             ("QMTL_PROMETHEUS_URL", prometheus.url()),
             ("QMTL_ALERTMANAGER_URL", alertmanager.url()),
             ("SEAMLESS_METRICS_URL", runtime.metrics_url()),
+            ("SEAMLESS_LOG", log.display().to_string()),
         ] {
             let written = environment.insert(name.to_owned(), value);
             assert!(

@@ -166,9 +166,11 @@ async fn from_prometheus(
                 when(wants(Source::Inputs), async {
                     vector(client.instant(&queries::inputs(), None).await)
                 }),
-                when(wants(Source::Alertmanagers), async {
-                    Ok(client.alertmanagers().await?)
-                }),
+                // With the rules: who knows no Alertmanagers evaluates none.
+                when(
+                    wants(Source::Alertmanagers) || wants(Source::Rules),
+                    async { Ok(client.alertmanagers().await?) }
+                ),
                 when(wants(Source::P99), async {
                     let window = window(&rules).await;
                     vector(client.instant(&p99(window), None).await)
@@ -199,6 +201,12 @@ async fn from_prometheus(
     facts.buckets = kept(buckets, &mut warnings);
     facts.inputs = kept(inputs, &mut warnings);
     facts.alertmanagers = kept(alertmanagers, &mut warnings);
+    if facts.rules.as_ref().is_ok_and(Vec::is_empty)
+        && matches!(facts.alertmanagers, Err(Gap::NotOffered(_)))
+    {
+        let reason = "not offered by this server: it evaluates no rules (with VictoriaMetrics, vmalert does)";
+        facts.rules = Err(Gap::NotOffered(reason.to_owned()));
+    }
     facts.p99 = kept(p99, &mut warnings);
     facts.p99_history = kept(p99_history, &mut warnings).map(QueryValue::matrix);
     facts.error_budget = kept(error_budget, &mut warnings);

@@ -167,7 +167,10 @@ fn backfill_events(facts: &Facts, _: &Request) -> Outcome {
         ];
         Outcome::of(
             items,
-            format!("{} leases, every field there", logs.leases.len()),
+            match logs.leases.len() {
+                1 => "1 lease, every field there".to_owned(),
+                leases => format!("{leases} leases, every field there"),
+            },
         )
     })
 }

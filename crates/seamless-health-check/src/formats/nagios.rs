@@ -62,12 +62,13 @@ fn perfdata(label: &str, measured: Measured) -> String {
     } else {
         format!("{warn}{from}")
     };
-    format!(
-        "'{label}'={:.4}{};{warn};{};",
-        measured.value,
-        measured.unit,
-        limit(measured.fail)
-    )
+    // The guidelines know numbers, and U for what is none: a p99 may be infinite.
+    let value = if measured.value.is_finite() {
+        format!("{:.4}{}", measured.value, measured.unit)
+    } else {
+        "U".to_owned()
+    };
+    format!("'{label}'={value};{warn};{};", limit(measured.fail))
 }
 
 fn one_line(text: &str) -> String {

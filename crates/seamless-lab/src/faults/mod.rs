@@ -120,6 +120,15 @@ impl Reply {
         self
     }
 
+    /// Rewrites its body, if that is text.
+    #[must_use]
+    pub fn rewritten(mut self, rewrite: impl FnOnce(&str) -> String) -> Self {
+        if let Ok(text) = std::str::from_utf8(&self.body) {
+            self.body = rewrite(text).into_bytes();
+        }
+        self
+    }
+
     /// The same, that much later.
     #[must_use]
     pub const fn after(mut self, delay: Duration) -> Self {

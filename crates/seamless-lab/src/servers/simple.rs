@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::launch::{Launch, Server};
@@ -27,9 +28,22 @@ fn start(
     ready: &'static str,
     arguments: &dyn Fn(u16, &Path) -> Vec<String>,
 ) -> Result<Server> {
+    start_in(folder()?, program, ready, arguments)
+}
+
+fn folder() -> Result<TempDir> {
+    TempDir::with_prefix("seamless-lab-").context("no temporary folder")
+}
+
+fn start_in(
+    dir: TempDir,
+    program: Program,
+    ready: &'static str,
+    arguments: &dyn Fn(u16, &Path) -> Vec<String>,
+) -> Result<Server> {
     Launch {
         program,
-        dir: TempDir::with_prefix("seamless-lab-").context("no temporary folder")?,
+        dir,
         arguments,
         prefix: "",
         credentials: None,
@@ -50,20 +64,46 @@ impl Pushgateway {
 }
 
 impl VictoriaMetrics {
-    /// Starts one.
+    /// Starts one that scrapes nothing.
     ///
     /// # Errors
     /// If it is not installed or does not become ready.
     pub fn start() -> Result<Self> {
+        Self::with(folder()?, &[])
+    }
+
+    /// Starts one that scrapes `/metrics` of a `HOST:PORT` every second.
+    ///
+    /// # Errors
+    /// If it is not installed or does not become ready.
+    pub fn scraping(target: &str) -> Result<Self> {
+        let dir = folder()?;
+        let path = dir.path().join("scrape.yml");
+        // JSON is YAML too.
+        let text = json!({
+            "global": {"scrape_interval": "1s"},
+            "scrape_configs": [{
+                "job_name": "seamless",
+                "static_configs": [{"targets": [target]}],
+            }],
+        });
+        std::fs::write(&path, text.to_string()).context("cannot write the scrape configuration")?;
+        let flag = format!("-promscrape.config={}", path.display());
+        Self::with(dir, &[flag])
+    }
+
+    fn with(dir: TempDir, more: &[String]) -> Result<Self> {
         let arguments = |port, dir: &Path| {
-            vec![
+            let mut arguments = vec![
                 format!("-httpListenAddr=127.0.0.1:{port}"),
                 format!("-storageDataPath={}", dir.join("data").display()),
                 // Queries see samples at once, not 30 seconds later.
                 "-search.latencyOffset=0s".to_owned(),
-            ]
+            ];
+            arguments.extend_from_slice(more);
+            arguments
         };
-        start(VICTORIA_METRICS, "/health", &arguments).map(Self)
+        start_in(dir, VICTORIA_METRICS, "/health", &arguments).map(Self)
     }
 }
 

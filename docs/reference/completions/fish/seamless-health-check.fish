@@ -7,6 +7,8 @@ complete -c seamless-health-check -l required-env -d 'Environment variable that 
 complete -c seamless-health-check -l coordinator-health-path -d 'Path of the coordinator\'s health endpoint [default: /health, on 404 /healthz]' -r
 complete -c seamless-health-check -l metrics-url -d 'Exposition to check against the schema, by URL' -r
 complete -c seamless-health-check -l metrics-file -d 'Exposition to check against the schema, from a file; - is stdin' -r -F
+complete -c seamless-health-check -l logs -d 'Platform log to check for its events: JSON lines; - is stdin' -r -F
+complete -c seamless-health-check -l traces -d 'Traces to check for their spans: an OTLP/JSON file, or the base URL of an OTLP/HTTP receiver' -r
 complete -c seamless-health-check -l wait -d 'Repeat until everything passes, for at most this long' -r
 complete -c seamless-health-check -l interval -d 'How long to pause between repetitions' -r
 complete -c seamless-health-check -l fail-on -d 'What makes the exit code 1' -r -f -a "fail\t'A failed check'
