@@ -3,7 +3,6 @@
 //! It judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -114,26 +113,27 @@ async fn from_prometheus(
         .shared();
     let p99 = |window| queries::p99(window);
     let total = request.budget(Phase::Total);
-    let missing_labels = async {
-        match queries::missing_labels(metrics) {
-            Some(query) => vector(client.instant(&query, None).await),
-            None => Ok(empty()),
-        }
-    };
     let (ready, clock, presence, ages, missing_labels, metadata, jobs, targets) = tokio::join!(
         when(wants(Source::Ready), async { Ok(client.ready().await?) }),
         when(wants(Source::Clock), async {
             clock(client.instant("time()", None).await)
         }),
         when(wants(Source::Presence), presence(client, metrics, now)).boxed_local(),
-        when(wants(Source::Ages), ages(client, metrics)),
-        when(wants(Source::MissingLabels), missing_labels),
+        when(
+            wants(Source::Ages),
+            about_each(client, metrics, queries::ages)
+        ),
+        when(
+            wants(Source::MissingLabels),
+            about_each(client, metrics, queries::missing_labels)
+        ),
         when(wants(Source::Metadata), async {
             Ok(client.metadata().await?)
         }),
-        when(wants(Source::Jobs), async {
-            vector(client.instant(&queries::jobs(metrics), None).await)
-        }),
+        when(
+            wants(Source::Jobs),
+            about_each(client, metrics, queries::jobs)
+        ),
         async {
             // The rest runs beside the above; it is only written apart.
             tokio::join!(
@@ -169,7 +169,7 @@ async fn from_prometheus(
     let mut warnings = Vec::new();
     let mut facts = Facts::missing(now, &Gap::NotConfigured("not needed".to_owned()));
     facts.ready = ready;
-    facts.clock = clock;
+    facts.clock = kept(clock, &mut warnings);
     facts.presence = kept(presence, &mut warnings);
     facts.ages = kept(ages, &mut warnings);
     facts.missing_labels = kept(missing_labels, &mut warnings);
@@ -200,13 +200,6 @@ fn kept<T>(reply: Fact<Reply<T>>, warnings: &mut Vec<String>) -> Fact<T> {
     })
 }
 
-const fn empty() -> Reply<Vec<InstantSeries>> {
-    Reply {
-        data: Vec::new(),
-        warnings: Vec::new(),
-    }
-}
-
 fn vector(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<Vec<InstantSeries>>> {
     let reply = answer?;
     Ok(Reply {
@@ -215,24 +208,39 @@ fn vector(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<Vec<
     })
 }
 
-fn clock(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<f64> {
-    match answer?.data {
-        QueryValue::Scalar(sample) => Ok(sample.value),
+fn clock(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<f64>> {
+    let reply = answer?;
+    let time = match reply.data {
+        QueryValue::Scalar(sample) => sample.value,
         // VictoriaMetrics answers with a vector of one.
-        other => Ok(other
+        other => other
             .vector()
             .first()
             .and_then(|series| series.value)
-            .map_or(f64::NAN, |sample| sample.value)),
-    }
+            .map_or(f64::NAN, |sample| sample.value),
+    };
+    Ok(Reply {
+        data: time,
+        warnings: reply.warnings,
+    })
 }
 
-async fn ages(client: &Prometheus, metrics: &[Metric]) -> Fact<Reply<Vec<InstantSeries>>> {
-    let chunks = metrics
+/// The answers to `query` about all of `metrics`, which is asked in as few queries as there can be.
+async fn about_each(
+    client: &Prometheus,
+    metrics: &[Metric],
+    query: impl Fn(&[Metric]) -> Option<String>,
+) -> Fact<Reply<Vec<InstantSeries>>> {
+    let queries: Vec<String> = metrics
         .chunks(METRICS_PER_QUERY)
-        .map(|chunk| async move { client.instant(&queries::ages(chunk), None).await });
-    let mut all = empty();
-    for answer in futures_util::future::join_all(chunks).await {
+        .filter_map(query)
+        .collect();
+    let answers = queries.iter().map(|query| client.instant(query, None));
+    let mut all = Reply {
+        data: Vec::new(),
+        warnings: Vec::new(),
+    };
+    for answer in futures_util::future::join_all(answers).await {
         let part = vector(answer)?;
         all.data.extend(part.data);
         all.warnings.extend(part.warnings);
@@ -241,20 +249,14 @@ async fn ages(client: &Prometheus, metrics: &[Metric]) -> Fact<Reply<Vec<Instant
 }
 
 async fn presence(client: &Prometheus, metrics: &[Metric], now: f64) -> Fact<Reply<Presence>> {
-    let chunks = metrics
-        .chunks(METRICS_PER_QUERY)
-        .map(|chunk| async move { client.instant(&queries::presence(chunk), None).await });
+    let counted = about_each(client, metrics, queries::presence).await?;
     let mut found = Presence::default();
-    let mut warnings = Vec::new();
-    for answer in futures_util::future::join_all(chunks).await {
-        let part = vector(answer)?;
-        warnings.extend(part.warnings);
-        for series in part.data {
-            let name = series.metric.name().to_owned();
-            let drill = series.metric.get("drill").to_owned();
-            let count = series.value.map_or(0.0, |sample| sample.value);
-            found.now.insert((name, drill), count);
-        }
+    let mut warnings = counted.warnings;
+    for series in counted.data {
+        let name = series.metric.name().to_owned();
+        let drill = series.metric.get("drill").to_owned();
+        let count = series.value.map_or(0.0, |sample| sample.value);
+        found.now.insert((name, drill), count);
     }
     let missing: Vec<String> = metrics
         .iter()
@@ -296,23 +298,12 @@ async fn window<F: Future<Output = Rules>>(rules: &Shared<F>) -> Duration {
 async fn read_exposition(
     request: &Request,
 ) -> Fact<Result<exposition::read::Exposition, exposition::read::ReadError>> {
-    let unreadable = |what: String, error: std::io::Error| Gap::Failed {
-        message: format!("cannot read {what}: {error}"),
-        hint: "check the path and its permissions".to_owned(),
-    };
     match &request.exposition {
         None => Err(Gap::NotConfigured(
             "no exposition is given (--metrics-url or --metrics-file)".to_owned(),
         )),
-        Some(Metrics::File(path)) => std::fs::read(path)
-            .map(|bytes| exposition::read::parse(&bytes))
-            .map_err(|error| unreadable(path.display().to_string(), error)),
-        Some(Metrics::Stdin) => {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .lock()
-                .read_to_end(&mut bytes)
-                .map_err(|error| unreadable("stdin".to_owned(), error))?;
+        Some(Metrics::Input(input)) => {
+            let bytes = input.read(request.deadline).await?;
             Ok(exposition::read::parse(&bytes))
         }
         Some(Metrics::Url(source)) => {

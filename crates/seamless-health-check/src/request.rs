@@ -14,11 +14,13 @@ use seamless_core::exposition::is_metric_name;
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions, TlsFiles};
 use seamless_core::prometheus::Prometheus;
 use seamless_core::schema::{FAMILIES, Family, Phase};
+use tokio::time::Instant;
 
 use crate::args::{Args, FailOn};
 use crate::check::{Check, Group, with_required};
 use crate::checks;
 use crate::formats::Format;
+use crate::input::Input;
 
 /// As many requests as one round may have under way at the same server.
 const CONCURRENCY: usize = 24;
@@ -62,8 +64,7 @@ impl Metric {
 #[derive(Debug, Clone)]
 pub(crate) enum Metrics {
     Url(Box<(HttpClient, Endpoint)>),
-    File(PathBuf),
-    Stdin,
+    Input(Input),
 }
 
 /// A format and, unless it goes to stdout, its file.
@@ -82,6 +83,8 @@ pub(crate) struct Request {
     pub(crate) required_env: Vec<String>,
     pub(crate) health_path: Option<String>,
     pub(crate) exposition: Option<Metrics>,
+    /// When the whole run must be over.
+    pub(crate) deadline: Option<Instant>,
     pub(crate) wait: Option<Duration>,
     pub(crate) interval: Duration,
     pub(crate) fail_on: FailOn,
@@ -96,7 +99,8 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
-        let exposition = exposition(args)?;
+        let deadline = args.http.deadline.map(|allowed| Instant::now() + allowed);
+        let exposition = exposition(args, deadline)?;
         let metrics = metrics(&args.prometheus_metric)?;
         let budgets = budgets(&args.budget)?;
         let outputs = outputs(&args.output)?;
@@ -159,6 +163,7 @@ impl Request {
             required_env: args.required_env.clone(),
             health_path: args.coordinator_health_path.clone(),
             exposition,
+            deadline,
             wait: args.wait,
             interval: args.interval,
             fail_on: args.fail_on,
@@ -287,14 +292,9 @@ fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
     Ok(chosen)
 }
 
-fn exposition(args: &Args) -> anyhow::Result<Option<Metrics>> {
+fn exposition(args: &Args, deadline: Option<Instant>) -> anyhow::Result<Option<Metrics>> {
     if let Some(path) = &args.metrics_file {
-        let stdin = path.as_os_str() == "-";
-        return Ok(Some(if stdin {
-            Metrics::Stdin
-        } else {
-            Metrics::File(path.clone())
-        }));
+        return Ok(Some(Metrics::Input(Input::new(path))));
     }
     let Some(url) = &args.metrics_url else {
         return Ok(None);
@@ -302,10 +302,7 @@ fn exposition(args: &Args) -> anyhow::Result<Option<Metrics>> {
     let endpoint = Endpoint::parse("metrics endpoint", url, "--metrics-url")?;
     let options = HttpOptions {
         timeout: args.http.timeout,
-        deadline: args
-            .http
-            .deadline
-            .map(|deadline| tokio::time::Instant::now() + deadline),
+        deadline,
         tls: TlsFiles {
             ca_cert: args.http.ca_cert.clone(),
             client_cert: None,
