@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
+use seamless_cli::Stop;
 use seamless_core::exposition::{self, Format};
 use seamless_core::http::{Call, QUERY_BODY_LIMIT};
 use seamless_core::prometheus::{
@@ -31,8 +32,13 @@ const DEFAULT_WINDOW: Duration = Duration::from_secs(300);
 type Rules = Result<Reply<Vec<RuleGroup>>, Gap>;
 
 /// Fetches everything that `sources` name. `now` is this machine's clock in seconds since the epoch.
-pub(crate) async fn gather(request: &Request, sources: &BTreeSet<Source>, now: f64) -> Facts {
-    let wants = |source| sources.contains(&source);
+pub(crate) async fn gather(
+    request: &Request,
+    sources: &BTreeSet<Source>,
+    now: f64,
+    stop: &Stop,
+) -> Facts {
+    let fetching = Fetching { sources, stop };
     let not_configured = |what: &str| Gap::NotConfigured(format!("no {what} URL is configured"));
     let mut facts = Facts::missing(now, &Gap::NotConfigured("not needed".to_owned()));
     facts.environment = environment(request);
@@ -43,10 +49,10 @@ pub(crate) async fn gather(request: &Request, sources: &BTreeSet<Source>, now: f
             return (Err(gap.clone()), Err(gap));
         };
         tokio::join!(
-            when(wants(Source::CoordinatorHealth), async {
+            fetching.when(Source::CoordinatorHealth, async {
                 Ok(client.health(request.health_path.as_deref()).await?)
             }),
-            when(wants(Source::Leases), async { Ok(client.inspect().await?) }),
+            fetching.when(Source::Leases, async { Ok(client.inspect().await?) }),
         )
     };
     let alertmanager = async {
@@ -56,18 +62,18 @@ pub(crate) async fn gather(request: &Request, sources: &BTreeSet<Source>, now: f
             return (Err(gap.clone()), Err(gap));
         };
         tokio::join!(
-            when(wants(Source::AlertmanagerReady), async {
+            fetching.when(Source::AlertmanagerReady, async {
                 Ok(client.ready().await?)
             }),
-            when(wants(Source::AlertmanagerConfig), async {
+            fetching.when(Source::AlertmanagerConfig, async {
                 Ok(client.status().await?.config.original)
             }),
         )
     };
-    let exposition = when(wants(Source::Exposition), read_exposition(request));
+    let exposition = fetching.when(Source::Exposition, read_exposition(request));
     let prometheus = async {
         match &request.prometheus {
-            Some(client) => from_prometheus(client, request, sources, now).await,
+            Some(client) => from_prometheus(client, request, fetching, now).await,
             None => Facts::missing(now, &not_configured("Prometheus")),
         }
     };
@@ -92,21 +98,36 @@ fn environment(request: &Request) -> BTreeMap<String, bool> {
     request.required_env.iter().map(set).collect()
 }
 
-async fn when<T>(wanted: bool, fetch: impl Future<Output = Fact<T>>) -> Fact<T> {
-    if wanted {
-        fetch.await
-    } else {
-        Err(Gap::NotConfigured("not needed".to_owned()))
+/// What to fetch, and what ends it.
+#[derive(Clone, Copy)]
+struct Fetching<'f> {
+    sources: &'f BTreeSet<Source>,
+    stop: &'f Stop,
+}
+
+impl Fetching<'_> {
+    /// Fetches what is wanted; a signal ends that and leaves what has been fetched by then.
+    async fn when<T>(self, source: Source, fetch: impl Future<Output = Fact<T>>) -> Fact<T> {
+        if !self.sources.contains(&source) {
+            return Err(Gap::NotConfigured("not needed".to_owned()));
+        }
+        tokio::select! {
+            biased;
+            fact = fetch => fact,
+            signal = self.stop.wait() => {
+                let name = signal.name();
+                Err(Gap::OutOfTime(format!("{name} came before the answer")))
+            }
+        }
     }
 }
 
 async fn from_prometheus(
     client: &Prometheus,
     request: &Request,
-    sources: &BTreeSet<Source>,
+    fetching: Fetching<'_>,
     now: f64,
 ) -> Facts {
-    let wants = |source| sources.contains(&source);
     let metrics = &request.metrics;
     let rules = async { client.rules().await.map_err(Gap::from) }
         .boxed_local()
@@ -114,52 +135,44 @@ async fn from_prometheus(
     let p99 = |window| queries::p99(window);
     let total = request.budget(Phase::Total);
     let (ready, clock, presence, ages, missing_labels, metadata, jobs, targets) = tokio::join!(
-        when(wants(Source::Ready), async { Ok(client.ready().await?) }),
-        when(wants(Source::Clock), async {
+        fetching.when(Source::Ready, async { Ok(client.ready().await?) }),
+        fetching.when(Source::Clock, async {
             clock(client.instant("time()", None).await)
         }),
-        when(wants(Source::Presence), presence(client, metrics, now)).boxed_local(),
-        when(
-            wants(Source::Ages),
-            about_each(client, metrics, queries::ages)
-        ),
-        when(
-            wants(Source::MissingLabels),
+        fetching
+            .when(Source::Presence, presence(client, metrics, now))
+            .boxed_local(),
+        fetching.when(Source::Ages, about_each(client, metrics, queries::ages)),
+        fetching.when(
+            Source::MissingLabels,
             about_each(client, metrics, queries::missing_labels)
         ),
-        when(wants(Source::Metadata), async {
-            Ok(client.metadata().await?)
-        }),
-        when(
-            wants(Source::Jobs),
-            about_each(client, metrics, queries::jobs)
-        ),
+        fetching.when(Source::Metadata, async { Ok(client.metadata().await?) }),
+        fetching.when(Source::Jobs, about_each(client, metrics, queries::jobs)),
         async {
             // The rest runs beside the above; it is only written apart.
             tokio::join!(
-                when(wants(Source::Targets), async {
-                    Ok(client.targets().await?)
-                }),
-                when(wants(Source::Rules), async { rules.clone().await }),
-                when(wants(Source::Buckets), async {
+                fetching.when(Source::Targets, async { Ok(client.targets().await?) }),
+                fetching.when(Source::Rules, async { rules.clone().await }),
+                fetching.when(Source::Buckets, async {
                     vector(client.instant(&queries::buckets(), None).await)
                 }),
-                when(wants(Source::Inputs), async {
+                fetching.when(Source::Inputs, async {
                     vector(client.instant(&queries::inputs(), None).await)
                 }),
-                when(wants(Source::Alertmanagers), async {
+                fetching.when(Source::Alertmanagers, async {
                     Ok(client.alertmanagers().await?)
                 }),
-                when(wants(Source::P99), async {
+                fetching.when(Source::P99, async {
                     let window = window(&rules).await;
                     vector(client.instant(&p99(window), None).await)
                 }),
-                when(wants(Source::P99History), async {
+                fetching.when(Source::P99History, async {
                     let window = window(&rules).await;
                     let step = HOUR / HISTORY_STEPS;
                     Ok(client.range(&p99(window), now - HOUR, now, step).await?)
                 }),
-                when(wants(Source::ErrorBudget), async {
+                fetching.when(Source::ErrorBudget, async {
                     vector(client.instant(&queries::error_ratio(total), None).await)
                 }),
             )

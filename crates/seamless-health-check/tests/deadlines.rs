@@ -164,20 +164,32 @@ fn waiting_ends_when_its_time_is_over() {
 }
 
 #[test]
-fn an_interrupted_run_reports_what_it_was_about() {
-    let server = Faults::choose(|_, _| Behaviour::HangBeforeHeaders).unwrap();
+fn an_interrupted_run_reports_what_it_knows() {
+    let server = Faults::choose(|request, _| match request.path.as_str() {
+        "/health" => Reply::json("{\"status\":\"ok\"}").into(),
+        _ => Behaviour::HangBeforeHeaders,
+    })
+    .unwrap();
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let before = server.received().len();
         let mut command = coordinator(&server);
         let child = started(command.args(["--timeout", "90s"]));
-        wait_until(PATIENCE, "its request", || server.received().len() > before).unwrap();
+        wait_until(PATIENCE, "its requests", || {
+            server.received().len() > before + 1
+        })
+        .unwrap();
+        // The first has been answered; that the answer has been read cannot be seen from here.
+        std::thread::sleep(Duration::from_millis(500));
         let id = child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &id]).status();
         assert!(sent.unwrap().success());
         let (document, ended) = ended(child);
         assert_eq!(ended, Some(code), "{document:#}");
         assert_eq!(document["stopped_by"], format!("SIG{signal}"));
-        assert_eq!(document["checks"][0]["verdict"], "skip");
+        assert_eq!(document["checks"][0]["verdict"], "pass");
+        assert_eq!(document["checks"][1]["verdict"], "skip");
+        let message = document["checks"][1]["message"].as_str().unwrap();
+        assert_eq!(message, format!("SIG{signal} came before the answer"));
     }
 }
 
