@@ -3,11 +3,11 @@
 //! It judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
+use seamless_cli::Stop;
 use seamless_core::exposition::{self, Format};
 use seamless_core::http::{Call, QUERY_BODY_LIMIT};
 use seamless_core::prometheus::{
@@ -33,8 +33,13 @@ const DEFAULT_WINDOW: Duration = Duration::from_secs(300);
 type Rules = Result<Reply<Vec<RuleGroup>>, Gap>;
 
 /// Fetches everything that `sources` name. `now` is this machine's clock in seconds since the epoch.
-pub(crate) async fn gather(request: &Request, sources: &BTreeSet<Source>, now: f64) -> Facts {
-    let wants = |source| sources.contains(&source);
+pub(crate) async fn gather(
+    request: &Request,
+    sources: &BTreeSet<Source>,
+    now: f64,
+    stop: &Stop,
+) -> Facts {
+    let fetching = Fetching { sources, stop };
     let not_configured = |what: &str| Gap::NotConfigured(format!("no {what} URL is configured"));
     let mut facts = Facts::missing(now, &Gap::NotConfigured("not needed".to_owned()));
     facts.environment = environment(request);
@@ -45,10 +50,10 @@ pub(crate) async fn gather(request: &Request, sources: &BTreeSet<Source>, now: f
             return (Err(gap.clone()), Err(gap));
         };
         tokio::join!(
-            when(wants(Source::CoordinatorHealth), async {
+            fetching.when(Source::CoordinatorHealth, async {
                 Ok(client.health(request.health_path.as_deref()).await?)
             }),
-            when(wants(Source::Leases), async { Ok(client.inspect().await?) }),
+            fetching.when(Source::Leases, async { Ok(client.inspect().await?) }),
         )
     };
     let alertmanager = async {
@@ -58,33 +63,30 @@ pub(crate) async fn gather(request: &Request, sources: &BTreeSet<Source>, now: f
             return (Err(gap.clone()), Err(gap));
         };
         tokio::join!(
-            when(wants(Source::AlertmanagerReady), async {
+            fetching.when(Source::AlertmanagerReady, async {
                 Ok(client.ready().await?)
             }),
-            when(wants(Source::AlertmanagerConfig), async {
+            fetching.when(Source::AlertmanagerConfig, async {
                 Ok(client.status().await?.config.original)
             }),
         )
     };
-    let exposition = when(wants(Source::Exposition), read_exposition(request));
-    let asked = &request.telemetry;
+    let exposition = fetching.when(Source::Exposition, read_exposition(request));
     let telemetry = async {
+        let asked = &request.telemetry;
         let spans = asked.spans.as_ref();
         tokio::join!(
-            when(
-                wants(Source::Logs),
-                telemetry::logs(asked.log.as_deref(), asked.deadline)
+            fetching.when(
+                Source::Logs,
+                telemetry::logs(asked.log.as_deref(), request.deadline)
             ),
-            when(
-                wants(Source::Traces),
-                telemetry::traces(spans, asked.deadline)
-            ),
-            when(wants(Source::Receiver), telemetry::receiver(spans)),
+            fetching.when(Source::Traces, telemetry::traces(spans, request.deadline)),
+            fetching.when(Source::Receiver, telemetry::receiver(spans)),
         )
     };
     let prometheus = async {
         match &request.prometheus {
-            Some(client) => from_prometheus(client, request, sources, now).await,
+            Some(client) => from_prometheus(client, request, fetching, now).await,
             None => Facts::missing(now, &not_configured("Prometheus")),
         }
     };
@@ -112,75 +114,91 @@ fn environment(request: &Request) -> BTreeMap<String, bool> {
     request.required_env.iter().map(set).collect()
 }
 
-async fn when<T>(wanted: bool, fetch: impl Future<Output = Fact<T>>) -> Fact<T> {
-    if wanted {
-        fetch.await
-    } else {
-        Err(Gap::NotConfigured("not needed".to_owned()))
+/// What to fetch, and what ends it.
+#[derive(Clone, Copy)]
+struct Fetching<'f> {
+    sources: &'f BTreeSet<Source>,
+    stop: &'f Stop,
+}
+
+impl Fetching<'_> {
+    /// Fetches what is wanted; a signal ends that and leaves what has been fetched by then.
+    async fn when<T>(self, source: Source, fetch: impl Future<Output = Fact<T>>) -> Fact<T> {
+        self.when_any(&[source], fetch).await
+    }
+
+    /// The same for what serves several sources.
+    async fn when_any<T>(
+        self,
+        sources: &[Source],
+        fetch: impl Future<Output = Fact<T>>,
+    ) -> Fact<T> {
+        if !sources.iter().any(|source| self.sources.contains(source)) {
+            return Err(Gap::NotConfigured("not needed".to_owned()));
+        }
+        tokio::select! {
+            biased;
+            fact = fetch => fact,
+            signal = self.stop.wait() => {
+                let name = signal.name();
+                Err(Gap::OutOfTime(format!("{name} came before the answer")))
+            }
+        }
     }
 }
 
 async fn from_prometheus(
     client: &Prometheus,
     request: &Request,
-    sources: &BTreeSet<Source>,
+    fetching: Fetching<'_>,
     now: f64,
 ) -> Facts {
-    let wants = |source| sources.contains(&source);
     let metrics = &request.metrics;
     let rules = async { client.rules().await.map_err(Gap::from) }
         .boxed_local()
         .shared();
     let p99 = |window| queries::p99(window);
     let total = request.budget(Phase::Total);
-    let missing_labels = async {
-        match queries::missing_labels(metrics) {
-            Some(query) => vector(client.instant(&query, None).await),
-            None => Ok(empty()),
-        }
-    };
     let (ready, clock, presence, ages, missing_labels, metadata, jobs, targets) = tokio::join!(
-        when(wants(Source::Ready), async { Ok(client.ready().await?) }),
-        when(wants(Source::Clock), async {
+        fetching.when(Source::Ready, async { Ok(client.ready().await?) }),
+        fetching.when(Source::Clock, async {
             clock(client.instant("time()", None).await)
         }),
-        when(wants(Source::Presence), presence(client, metrics, now)).boxed_local(),
-        when(wants(Source::Ages), ages(client, metrics)),
-        when(wants(Source::MissingLabels), missing_labels),
-        when(wants(Source::Metadata), async {
-            Ok(client.metadata().await?)
-        }),
-        when(wants(Source::Jobs), async {
-            vector(client.instant(&queries::jobs(metrics), None).await)
-        }),
+        fetching
+            .when(Source::Presence, presence(client, metrics, now))
+            .boxed_local(),
+        fetching.when(Source::Ages, about_each(client, metrics, queries::ages)),
+        fetching.when(
+            Source::MissingLabels,
+            about_each(client, metrics, queries::missing_labels)
+        ),
+        fetching.when(Source::Metadata, async { Ok(client.metadata().await?) }),
+        fetching.when(Source::Jobs, about_each(client, metrics, queries::jobs)),
         async {
             // The rest runs beside the above; it is only written apart.
             tokio::join!(
-                when(wants(Source::Targets), async {
-                    Ok(client.targets().await?)
-                }),
-                when(wants(Source::Rules), async { rules.clone().await }),
-                when(wants(Source::Buckets), async {
+                fetching.when(Source::Targets, async { Ok(client.targets().await?) }),
+                fetching.when(Source::Rules, async { rules.clone().await }),
+                fetching.when(Source::Buckets, async {
                     vector(client.instant(&queries::buckets(), None).await)
                 }),
-                when(wants(Source::Inputs), async {
+                fetching.when(Source::Inputs, async {
                     vector(client.instant(&queries::inputs(), None).await)
                 }),
                 // With the rules: who knows no Alertmanagers evaluates none.
-                when(
-                    wants(Source::Alertmanagers) || wants(Source::Rules),
-                    async { Ok(client.alertmanagers().await?) }
-                ),
-                when(wants(Source::P99), async {
+                fetching.when_any(&[Source::Alertmanagers, Source::Rules], async {
+                    Ok(client.alertmanagers().await?)
+                }),
+                fetching.when(Source::P99, async {
                     let window = window(&rules).await;
                     vector(client.instant(&p99(window), None).await)
                 }),
-                when(wants(Source::P99History), async {
+                fetching.when(Source::P99History, async {
                     let window = window(&rules).await;
                     let step = HOUR / HISTORY_STEPS;
                     Ok(client.range(&p99(window), now - HOUR, now, step).await?)
                 }),
-                when(wants(Source::ErrorBudget), async {
+                fetching.when(Source::ErrorBudget, async {
                     vector(client.instant(&queries::error_ratio(total), None).await)
                 }),
             )
@@ -190,7 +208,7 @@ async fn from_prometheus(
     let mut warnings = Vec::new();
     let mut facts = Facts::missing(now, &Gap::NotConfigured("not needed".to_owned()));
     facts.ready = ready;
-    facts.clock = clock;
+    facts.clock = kept(clock, &mut warnings);
     facts.presence = kept(presence, &mut warnings);
     facts.ages = kept(ages, &mut warnings);
     facts.missing_labels = kept(missing_labels, &mut warnings);
@@ -227,13 +245,6 @@ fn kept<T>(reply: Fact<Reply<T>>, warnings: &mut Vec<String>) -> Fact<T> {
     })
 }
 
-const fn empty() -> Reply<Vec<InstantSeries>> {
-    Reply {
-        data: Vec::new(),
-        warnings: Vec::new(),
-    }
-}
-
 fn vector(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<Vec<InstantSeries>>> {
     let reply = answer?;
     Ok(Reply {
@@ -242,24 +253,39 @@ fn vector(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<Vec<
     })
 }
 
-fn clock(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<f64> {
-    match answer?.data {
-        QueryValue::Scalar(sample) => Ok(sample.value),
+fn clock(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<f64>> {
+    let reply = answer?;
+    let time = match reply.data {
+        QueryValue::Scalar(sample) => sample.value,
         // VictoriaMetrics answers with a vector of one.
-        other => Ok(other
+        other => other
             .vector()
             .first()
             .and_then(|series| series.value)
-            .map_or(f64::NAN, |sample| sample.value)),
-    }
+            .map_or(f64::NAN, |sample| sample.value),
+    };
+    Ok(Reply {
+        data: time,
+        warnings: reply.warnings,
+    })
 }
 
-async fn ages(client: &Prometheus, metrics: &[Metric]) -> Fact<Reply<Vec<InstantSeries>>> {
-    let chunks = metrics
+/// The answers to `query` about all of `metrics`, which is asked in as few queries as there can be.
+async fn about_each(
+    client: &Prometheus,
+    metrics: &[Metric],
+    query: impl Fn(&[Metric]) -> Option<String>,
+) -> Fact<Reply<Vec<InstantSeries>>> {
+    let queries: Vec<String> = metrics
         .chunks(METRICS_PER_QUERY)
-        .map(|chunk| async move { client.instant(&queries::ages(chunk), None).await });
-    let mut all = empty();
-    for answer in futures_util::future::join_all(chunks).await {
+        .filter_map(query)
+        .collect();
+    let answers = queries.iter().map(|query| client.instant(query, None));
+    let mut all = Reply {
+        data: Vec::new(),
+        warnings: Vec::new(),
+    };
+    for answer in futures_util::future::join_all(answers).await {
         let part = vector(answer)?;
         all.data.extend(part.data);
         all.warnings.extend(part.warnings);
@@ -268,20 +294,14 @@ async fn ages(client: &Prometheus, metrics: &[Metric]) -> Fact<Reply<Vec<Instant
 }
 
 async fn presence(client: &Prometheus, metrics: &[Metric], now: f64) -> Fact<Reply<Presence>> {
-    let chunks = metrics
-        .chunks(METRICS_PER_QUERY)
-        .map(|chunk| async move { client.instant(&queries::presence(chunk), None).await });
+    let counted = about_each(client, metrics, queries::presence).await?;
     let mut found = Presence::default();
-    let mut warnings = Vec::new();
-    for answer in futures_util::future::join_all(chunks).await {
-        let part = vector(answer)?;
-        warnings.extend(part.warnings);
-        for series in part.data {
-            let name = series.metric.name().to_owned();
-            let drill = series.metric.get("drill").to_owned();
-            let count = series.value.map_or(0.0, |sample| sample.value);
-            found.now.insert((name, drill), count);
-        }
+    let mut warnings = counted.warnings;
+    for series in counted.data {
+        let name = series.metric.name().to_owned();
+        let drill = series.metric.get("drill").to_owned();
+        let count = series.value.map_or(0.0, |sample| sample.value);
+        found.now.insert((name, drill), count);
     }
     let missing: Vec<String> = metrics
         .iter()
@@ -323,23 +343,12 @@ async fn window<F: Future<Output = Rules>>(rules: &Shared<F>) -> Duration {
 async fn read_exposition(
     request: &Request,
 ) -> Fact<Result<exposition::read::Exposition, exposition::read::ReadError>> {
-    let unreadable = |what: String, error: std::io::Error| Gap::Failed {
-        message: format!("cannot read {what}: {error}"),
-        hint: "check the path and its permissions".to_owned(),
-    };
     match &request.exposition {
         None => Err(Gap::NotConfigured(
             "no exposition is given (--metrics-url or --metrics-file)".to_owned(),
         )),
-        Some(Metrics::File(path)) => std::fs::read(path)
-            .map(|bytes| exposition::read::parse(&bytes))
-            .map_err(|error| unreadable(path.display().to_string(), error)),
-        Some(Metrics::Stdin) => {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .lock()
-                .read_to_end(&mut bytes)
-                .map_err(|error| unreadable("stdin".to_owned(), error))?;
+        Some(Metrics::Input(input)) => {
+            let bytes = input.read(request.deadline).await?;
             Ok(exposition::read::parse(&bytes))
         }
         Some(Metrics::Url(source)) => {

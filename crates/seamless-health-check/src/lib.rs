@@ -10,6 +10,7 @@ mod checks;
 mod facts;
 mod formats;
 mod gather;
+mod input;
 mod queries;
 mod report;
 mod request;

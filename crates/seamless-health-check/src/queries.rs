@@ -1,5 +1,6 @@
 //! The PromQL that the checks ask with. Every query aggregates on the server: what comes back is bounded
-//! by the number of names, labels or phases, never by the number of series.
+//! by the number of names, labels or phases, never by the number of series. What is asked about metrics
+//! is None where there is nothing to ask about them.
 
 use std::time::Duration;
 
@@ -22,9 +23,9 @@ fn tagged(expression: &str, label: &str, value: &str) -> String {
 }
 
 /// Series per exposed name and drill.
-pub(crate) fn presence(metrics: &[Metric]) -> String {
+pub(crate) fn presence(metrics: &[Metric]) -> Option<String> {
     let selector = Selector::any_name(names(metrics));
-    format!("count by (__name__, {DRILL_LABEL}) ({selector})")
+    Some(format!("count by (__name__, {DRILL_LABEL}) ({selector})"))
 }
 
 /// Real series per name, for looking back.
@@ -34,7 +35,7 @@ pub(crate) fn presence_of(names: &[String]) -> String {
 }
 
 /// The time of each metric's newest real sample, under the label `metric`.
-pub(crate) fn ages(metrics: &[Metric]) -> String {
+pub(crate) fn ages(metrics: &[Metric]) -> Option<String> {
     // One name at a time: `timestamp` drops the name, and `_sum` and `_count` have the same labels else.
     let newest = |metric: &Metric| {
         let names = metric.exposed.iter().map(|name| {
@@ -44,7 +45,7 @@ pub(crate) fn ages(metrics: &[Metric]) -> String {
         let any = names.collect::<Vec<_>>().join(" or ");
         tagged(&format!("max({any})"), "metric", &metric.name)
     };
-    metrics.iter().map(newest).collect::<Vec<_>>().join(" or ")
+    Some(metrics.iter().map(newest).collect::<Vec<_>>().join(" or "))
 }
 
 /// How many real series lack a label that the schema asks for, under the labels `metric` and `missing`.
@@ -67,9 +68,11 @@ pub(crate) fn missing_labels(metrics: &[Metric]) -> Option<String> {
 }
 
 /// The jobs that export the metrics, now or an hour ago.
-pub(crate) fn jobs(metrics: &[Metric]) -> String {
+pub(crate) fn jobs(metrics: &[Metric]) -> Option<String> {
     let selector = Selector::any_name(names(metrics)).with(DRILL_LABEL, "");
-    format!("count by (job) ({selector}) or count by (job) ({selector} offset 1h)")
+    Some(format!(
+        "count by (job) ({selector}) or count by (job) ({selector} offset 1h)"
+    ))
 }
 
 /// Real series of the schema's histograms per name and bucket bound.
@@ -134,11 +137,11 @@ mod tests {
             .chain([Metric::parse("job:any:rate5m").unwrap()])
             .collect();
         let queries = [
-            presence(&metrics),
+            presence(&metrics).unwrap(),
             presence_of(&["a".to_owned(), "b".to_owned()]),
-            ages(&metrics),
+            ages(&metrics).unwrap(),
             missing_labels(&metrics).unwrap(),
-            jobs(&metrics),
+            jobs(&metrics).unwrap(),
             buckets(),
             inputs(),
             p99(Duration::from_secs(300)),

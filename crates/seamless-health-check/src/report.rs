@@ -5,7 +5,7 @@ use std::time::Duration;
 use seamless_cli::{ExitStatus, Signal};
 
 use crate::args::FailOn;
-use crate::check::{Check, Outcome, Skip, Verdict};
+use crate::check::{Check, Outcome, Severity, Skip, Verdict};
 use crate::facts::Facts;
 use crate::request::Request;
 
@@ -110,7 +110,7 @@ pub(crate) fn judge(request: &Request, facts: &Facts) -> Vec<Finding> {
         });
         let outcome = match unmet {
             Some(id) => Outcome::new(Verdict::Skip(Skip::Requires(id)), ""),
-            None => (check.judge)(facts, request),
+            None => no_worse_than(check.severity, (check.judge)(facts, request)),
         };
         findings.push(Finding {
             check: *check,
@@ -118,4 +118,12 @@ pub(crate) fn judge(request: &Request, facts: &Facts) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// That what a check needs could not be had is no worse than what the check may come to.
+fn no_worse_than(severity: Severity, mut outcome: Outcome) -> Outcome {
+    if severity == Severity::Warn && outcome.verdict == Verdict::Fail {
+        outcome.verdict = Verdict::Warn;
+    }
+    outcome
 }

@@ -14,11 +14,13 @@ use seamless_core::exposition::is_metric_name;
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions, HttpSetupError, TlsFiles};
 use seamless_core::prometheus::Prometheus;
 use seamless_core::schema::{FAMILIES, Family, Phase};
+use tokio::time::Instant;
 
 use crate::args::{Args, FailOn};
 use crate::check::{Check, Group, with_required};
 use crate::checks;
 use crate::formats::Format;
+use crate::input::Input;
 use crate::telemetry::{Receiver, Spans};
 
 /// As many requests as one round may have under way at the same server.
@@ -63,8 +65,7 @@ impl Metric {
 #[derive(Debug, Clone)]
 pub(crate) enum Metrics {
     Url(Box<(HttpClient, Endpoint)>),
-    File(PathBuf),
-    Stdin,
+    Input(Input),
 }
 
 /// The platform's log and traces, where they are to be checked.
@@ -72,12 +73,10 @@ pub(crate) enum Metrics {
 pub(crate) struct Telemetry {
     pub(crate) log: Option<PathBuf>,
     pub(crate) spans: Option<Spans>,
-    /// When reading them ends: the run's own deadline.
-    pub(crate) deadline: Option<tokio::time::Instant>,
 }
 
 impl Telemetry {
-    fn asked(args: &Args) -> anyhow::Result<Self> {
+    fn asked(args: &Args, deadline: Option<Instant>) -> anyhow::Result<Self> {
         if args.wait.is_some()
             && args
                 .logs
@@ -92,7 +91,7 @@ impl Telemetry {
                 let endpoint = Endpoint::parse("OTLP receiver", url, "--traces")?
                     .without_last_segment("traces")
                     .without_last_segment("v1");
-                let http = http_for(args, &endpoint).context("--traces")?;
+                let http = http_for(args, deadline, &endpoint).context("--traces")?;
                 Some(Spans::Receiver(Receiver::new(http, endpoint)))
             }
             Some(path) => Some(Spans::File(PathBuf::from(path))),
@@ -101,10 +100,6 @@ impl Telemetry {
         Ok(Self {
             log: args.logs.clone(),
             spans,
-            deadline: args
-                .http
-                .deadline
-                .map(|deadline| tokio::time::Instant::now() + deadline),
         })
     }
 
@@ -130,6 +125,8 @@ pub(crate) struct Request {
     pub(crate) health_path: Option<String>,
     pub(crate) exposition: Option<Metrics>,
     pub(crate) telemetry: Telemetry,
+    /// When the whole run must be over.
+    pub(crate) deadline: Option<Instant>,
     pub(crate) wait: Option<Duration>,
     pub(crate) interval: Duration,
     pub(crate) fail_on: FailOn,
@@ -144,8 +141,9 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
-        let exposition = exposition(args)?;
-        let telemetry = Telemetry::asked(args)?;
+        let deadline = args.http.deadline.map(|allowed| Instant::now() + allowed);
+        let exposition = exposition(args, deadline)?;
+        let telemetry = Telemetry::asked(args, deadline)?;
         let metrics = metrics(&args.prometheus_metric)?;
         let budgets = budgets(&args.budget)?;
         let outputs = outputs(&args.output)?;
@@ -218,6 +216,7 @@ impl Request {
             health_path: args.coordinator_health_path.clone(),
             exposition,
             telemetry,
+            deadline,
             wait: args.wait,
             interval: args.interval,
             fail_on: args.fail_on,
@@ -346,31 +345,27 @@ fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
     Ok(chosen)
 }
 
-fn exposition(args: &Args) -> anyhow::Result<Option<Metrics>> {
+fn exposition(args: &Args, deadline: Option<Instant>) -> anyhow::Result<Option<Metrics>> {
     if let Some(path) = &args.metrics_file {
-        let stdin = path.as_os_str() == "-";
-        return Ok(Some(if stdin {
-            Metrics::Stdin
-        } else {
-            Metrics::File(path.clone())
-        }));
+        return Ok(Some(Metrics::Input(Input::new(path))));
     }
     let Some(url) = &args.metrics_url else {
         return Ok(None);
     };
     let endpoint = Endpoint::parse("metrics endpoint", url, "--metrics-url")?;
-    let http = http_for(args, &endpoint).context("--metrics-url")?;
+    let http = http_for(args, deadline, &endpoint).context("--metrics-url")?;
     Ok(Some(Metrics::Url(Box::new((http, endpoint)))))
 }
 
 /// A client for an endpoint that is none of the services.
-fn http_for(args: &Args, endpoint: &Endpoint) -> Result<HttpClient, HttpSetupError> {
+fn http_for(
+    args: &Args,
+    deadline: Option<Instant>,
+    endpoint: &Endpoint,
+) -> Result<HttpClient, HttpSetupError> {
     let options = HttpOptions {
         timeout: args.http.timeout,
-        deadline: args
-            .http
-            .deadline
-            .map(|deadline| tokio::time::Instant::now() + deadline),
+        deadline,
         tls: TlsFiles {
             ca_cert: args.http.ca_cert.clone(),
             client_cert: None,

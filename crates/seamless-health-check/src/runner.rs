@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use seamless_cli::{ExitStatus, Stop, Terminal};
 
 use crate::args::Args;
-use crate::facts::{Facts, Gap, Source};
+use crate::facts::Source;
 use crate::formats;
 use crate::gather::gather;
 use crate::report::{Report, judge};
@@ -26,14 +26,7 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
     let mut rounds = 0;
     let report = loop {
         rounds += 1;
-        let round = async { gather(&request, &sources, now()).await };
-        let (facts, stopped) = tokio::select! {
-            facts = round => (facts, None),
-            signal = stop.wait() => {
-                let gap = Gap::OutOfTime("interrupted before an answer came".to_owned());
-                (Facts::missing(now(), &gap), Some(signal))
-            }
-        };
+        let facts = gather(&request, &sources, now(), &stop).await;
         let mut report = Report {
             findings: judge(&request, &facts),
             warnings: facts.warnings,
@@ -42,7 +35,7 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
             took: began.elapsed(),
             rounds,
             fail_on: request.fail_on,
-            stopped,
+            stopped: stop.requested(),
         };
         let status = report.status();
         let left = request

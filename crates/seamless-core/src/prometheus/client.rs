@@ -100,7 +100,28 @@ impl PrometheusError {
         }
     }
 
-    /// Whether the server answered that it has no such endpoint.
+    /// A 400 to a request that asks something is about what it asks.
+    fn about_what_was_asked(self) -> Self {
+        match self {
+            Self::Status {
+                doing,
+                endpoint,
+                status: status @ 400,
+                described,
+                detail,
+            } => Self::Refused {
+                doing,
+                endpoint,
+                status,
+                kind: described,
+                message: detail.unwrap_or_else(|| "it gave no reason".to_owned()),
+            },
+            other => other,
+        }
+    }
+
+    /// Whether the server answered that it has no such endpoint. VictoriaMetrics says so with 400, which
+    /// is [`Self::Refused`] where something was asked.
     #[must_use]
     pub const fn is_not_offered(&self) -> bool {
         matches!(
@@ -293,6 +314,7 @@ impl Prometheus {
         fields: Vec<(String, String)>,
     ) -> Result<Reply<T>, PrometheusError> {
         let mut url = self.endpoint.url(path);
+        let asks_something = !fields.is_empty();
         let length: usize = fields
             .iter()
             .map(|(name, value)| name.len() + value.len())
@@ -313,7 +335,12 @@ impl Prometheus {
             Call::get(&self.endpoint, url, QUERY_BODY_LIMIT)
         };
         let answer = self.send(doing, &call).await?;
-        self.read(doing, &answer)
+        let read = self.read(doing, &answer);
+        if asks_something {
+            read.map_err(PrometheusError::about_what_was_asked)
+        } else {
+            read
+        }
     }
 
     /// Reads the answer to a request of the API, however it was had.

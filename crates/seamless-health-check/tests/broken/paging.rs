@@ -1,0 +1,289 @@
+//! Faults on the way from a series to a person.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use seamless_lab::faults::{Faults, Refusing, Reply};
+use seamless_lab::servers::Prometheus;
+use serde_json::json;
+
+use crate::scraping::SLOW_SCRAPE;
+use crate::site::{self, Site, address, alertmanager, evaluated, scraped, settled};
+use crate::table::Row;
+
+/// A further group, whose alert fires at once.
+const FIRING: &str = "\
+- name: another
+  rules:
+  - {alert: SeamlessLiveDataStale, expr: vector(1)}
+";
+
+fn start(site: &Site, rules: &str) -> Prometheus {
+    let builder = site.prometheus().rules(rules);
+    let prometheus = builder.scrape("seamless", [site.runtime.address()]);
+    prometheus.start().unwrap()
+}
+
+/// The shipped rules with `from` replaced, which must be in them.
+fn changed(from: &str, to: &str) -> String {
+    let rules = site::rules();
+    assert!(
+        rules.contains(from),
+        "the shipped rules do not hold {from:?}"
+    );
+    rules.replace(from, to)
+}
+
+pub(crate) fn rules(site: &Site) -> Vec<Row> {
+    let prometheus = start(site, &site::rules());
+    scraped(&prometheus);
+    let check = |rules: &str| {
+        prometheus.set_rules(rules).unwrap();
+        evaluated(&prometheus);
+        let mut command = site.check(&prometheus.url());
+        // After a reload Prometheus has none for some seconds.
+        command.args(["--skip", "alerting/alertmanager-known"]);
+        command
+    };
+    let row = |fault: &str, id: &str, says: &str, rules: &str| {
+        Row::named(fault, id, says, &mut check(rules))
+    };
+    let loaded = "alerting/rules-loaded";
+    let coverage = "min by (node_id, interval, world_id, drill) (coverage_ratio) < 0.98";
+    vec![
+        row("no rules are loaded", loaded, "none of", "groups: []"),
+        row(
+            "one alert is not loaded",
+            loaded,
+            "SeamlessCoverageLow: not loaded",
+            &changed("alert: SeamlessCoverageLow", "alert: CoverageLow"),
+        ),
+        row(
+            "an alert with another threshold",
+            loaded,
+            "SeamlessCoverageLow: the expression differs",
+            &changed(coverage, &coverage.replace("0.98", "0.5")),
+        ),
+        row(
+            "an alert with another `for`",
+            loaded,
+            "for is 20m, shipped 10m",
+            &changed("for: 10m", "for: 20m"),
+        ),
+        row(
+            "an alert with another severity",
+            loaded,
+            "label severity is \"info\", shipped \"critical\"",
+            &changed("severity: critical", "severity: info"),
+        ),
+        Row::healthy(
+            "an alert is written in another way and means the same",
+            &mut check(&changed(
+                coverage,
+                &coverage.replace(", drill)", ",\n        drill)"),
+            )),
+        ),
+        row(
+            "an alert is firing",
+            "alerting/firing",
+            "SeamlessLiveDataStale",
+            &(site::rules() + FIRING),
+        ),
+        row(
+            "a rule that cannot be evaluated",
+            "alerting/rules-evaluated",
+            "SeamlessCoverageLow: fails",
+            &changed(coverage, "coverage_ratio * on (node_id) coverage_ratio"),
+        ),
+        row(
+            "a threshold above the top bucket",
+            "alerting/thresholds",
+            "can never fire: the highest finite bucket of seamless_sla_deadline_seconds is 600",
+            &changed("> 60", "> 6000"),
+        ),
+        row(
+            "a range shorter than two scrapes",
+            "alerting/ranges",
+            "covers fewer than two scrapes of 1s",
+            &changed("[5m]", "[1s]"),
+        ),
+    ]
+}
+
+pub(crate) fn evaluation(site: &Site) -> Vec<Row> {
+    let hourly = start(site, &site::rules().replace("interval: 1s", "interval: 1h"));
+    let sound = start(site, &site::rules());
+    settled(&sound);
+    // The real answer, as if the rules had last been evaluated when it says.
+    let rules = sound.get("/api/v1/rules", &[]).unwrap();
+    let mut old: serde_json::Value = serde_json::from_str(&rules).unwrap();
+    for group in old["data"]["groups"].as_array_mut().unwrap() {
+        for rule in group["rules"].as_array_mut().unwrap() {
+            rule["lastEvaluation"] = json!("2024-01-01T00:00:00Z");
+        }
+    }
+    let old = old.to_string();
+    let long_ago = Faults::choose(move |request, _| {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = now.as_secs_f64();
+        match request.path.as_str() {
+            "/-/ready" => Reply::status(200).body("ready").into(),
+            "/api/v1/rules" => Reply::json(&old).into(),
+            _ => Reply::json(
+                &json!({"status": "success", "data":
+                    {"resultType": "scalar", "result": [now, now.to_string()]}})
+                .to_string(),
+            )
+            .into(),
+        }
+    })
+    .unwrap();
+    let only = ["--only", "alerting/rules-evaluated"];
+    let id = "alerting/rules-evaluated";
+    vec![
+        Row::named(
+            "rules that are due once an hour and were never evaluated",
+            id,
+            "not evaluated yet",
+            site.check(&hourly.url()).args(only),
+        ),
+        Row::named(
+            "rules that were last evaluated long ago",
+            id,
+            "though due every 1s",
+            site.check(&long_ago.url()).args(only),
+        ),
+    ]
+}
+
+/// The SLA histogram's buckets that `keep` lets through.
+fn buckets(text: &str, keep: impl Fn(f64) -> bool) -> String {
+    let kept = text.lines().filter(|line| {
+        let bound = line
+            .strip_prefix("seamless_sla_deadline_seconds_bucket{")
+            .and_then(|line| line.split_once("le=\""))
+            .and_then(|(_, rest)| rest.split_once('"'))
+            .and_then(|(bound, _)| bound.parse::<f64>().ok());
+        bound.is_none_or(|bound| bound.is_infinite() || keep(bound))
+    });
+    kept.map(|line| format!("{line}\n")).collect()
+}
+
+pub(crate) fn buckets_of_the_histogram(site: &Site) -> Vec<Row> {
+    let scraping = |change: fn(String) -> String| {
+        let worker = site.worker(change);
+        let prometheus = site.prometheus().scrape("seamless", [address(&worker)]);
+        let prometheus = prometheus.start().unwrap();
+        settled(&prometheus);
+        (prometheus, worker)
+    };
+    let default = scraping(|text| buckets(&text, |bound| bound <= 10.0));
+    let no_edge = scraping(|text| buckets(&text, |bound| (bound - 60.0).abs() > 0.5));
+    let integers = scraping(|text| text.replace(".0\"} ", "\"} "));
+    let thresholds = "alerting/thresholds";
+    vec![
+        Row::named(
+            "a client's default buckets (top 10 s) under a budget of 60 s",
+            thresholds,
+            "can never fire: the highest finite bucket of seamless_sla_deadline_seconds is 10; use the buckets 0.05",
+            &mut site.check(&default.0.url()),
+        ),
+        Row::named(
+            "no bucket edge at the budget",
+            thresholds,
+            "can never fire: seamless_sla_deadline_seconds_bucket has no bucket le=",
+            &mut site.check(&no_edge.0.url()),
+        ),
+        Row::healthy(
+            "buckets are written le=\"60\" instead of le=\"60.0\"",
+            &mut site.check(&integers.0.url()),
+        ),
+    ]
+}
+
+pub(crate) fn ranges(site: &Site) -> Vec<Row> {
+    let worker = site.worker(|text| text);
+    let slow = json!({
+        "job_name": "slow",
+        "scrape_interval": format!("{}s", SLOW_SCRAPE.as_secs()),
+        "static_configs": [{"targets": [address(&worker)]}],
+        // The same job as the other worker, as most sites have it.
+        "relabel_configs": [{"target_label": "job", "replacement": "seamless"}],
+    });
+    let builder = site.prometheus().scrape_config(slow);
+    let prometheus = builder.scrape("seamless", [site.runtime.address()]);
+    let prometheus = prometheus.start().unwrap();
+    settled(&prometheus);
+    vec![Row::named(
+        "a worker is scraped every five minutes",
+        "alerting/ranges",
+        "covers fewer than two scrapes of 5m",
+        site.check(&prometheus.url())
+            // Whether it has been scraped by now is chance.
+            .args(["--skip", "prometheus/targets"]),
+    )]
+}
+
+pub(crate) fn ways_to_a_person(site: &Site) -> Vec<Row> {
+    let builder = Prometheus::builder().rules(site::rules());
+    let alone = builder.scrape("seamless", [site.runtime.address()]);
+    let alone = alone.start().unwrap();
+    scraped(&alone);
+    evaluated(&alone);
+    let sound = start(site, &site::rules());
+    settled(&sound);
+    let refusing = Refusing::start().unwrap();
+    let refusing = refusing.url().unwrap();
+    let elsewhere =
+        alertmanager(|config| config.replace("severity=\"critical\"", "severity=\"page\""));
+    let empty = alertmanager(|config| {
+        // Nothing but the names is left of the receivers.
+        let (routes, _) = config.split_once("\nreceivers:").unwrap_or_default();
+        format!("{routes}\nreceivers: [{{name: pagerduty}}, {{name: slack}}, {{name: watchdog}}]\n")
+    });
+    let no_slack = alertmanager(|config| {
+        config.replace(
+            "matchers: ['severity=~\"critical|warning\"']\n      receiver: slack",
+            "matchers: ['severity=~\"critical|warning\"']\n      receiver: watchdog",
+        )
+    });
+    let with = |url: &str| {
+        let mut command = site.check(&sound.url());
+        command.env("QMTL_ALERTMANAGER_URL", url);
+        command
+    };
+    let routes = "alerting/routes";
+    vec![
+        Row::named(
+            "Prometheus knows no Alertmanager",
+            "alerting/alertmanager-known",
+            "no alert reaches anyone",
+            &mut site.check(&alone.url()),
+        ),
+        Row::named(
+            "Alertmanager is down",
+            "alerting/alertmanager-ready",
+            "refused",
+            &mut with(&refusing),
+        ),
+        Row::named(
+            "critical alerts are not routed to PagerDuty",
+            routes,
+            "critical: reaches no PagerDuty receiver, only slack",
+            &mut with(&elsewhere.url()),
+        ),
+        Row::named(
+            "warnings are not routed to Slack",
+            routes,
+            "warning: reaches no Slack receiver, only watchdog",
+            &mut with(&no_slack.url()),
+        ),
+        Row::named(
+            "receivers that send nothing",
+            routes,
+            "critical: reaches no PagerDuty receiver",
+            &mut with(&empty.url()),
+        ),
+    ]
+}

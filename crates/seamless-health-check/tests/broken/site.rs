@@ -1,0 +1,128 @@
+//! What broken deployments have in common: a sound runtime, coordinator and Alertmanager, and a
+//! Prometheus that has one thing wrong.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs and cannot get fails it"
+)]
+
+use std::process::Command;
+use std::sync::Arc;
+
+use seamless_lab::coordinator::Coordinator;
+use seamless_lab::faults::{Faults, Reply};
+use seamless_lab::runtime::Runtime;
+use seamless_lab::servers::{Alertmanager, Prometheus, PrometheusBuilder};
+use seamless_lab::wait_until;
+
+use crate::support::{PATIENCE, program, shipped};
+
+/// Everything that is sound.
+pub(crate) struct Site {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) alertmanager: Alertmanager,
+}
+
+/// The shipped rules, evaluated every second so that nobody waits for them.
+pub(crate) fn rules() -> String {
+    shipped("alert_rules.yml")
+        .replace("interval: 30s", "interval: 1s")
+        .replace("interval: 2m", "interval: 1s")
+}
+
+/// An Alertmanager with a change to the shipped configuration.
+pub(crate) fn alertmanager(change: impl FnOnce(String) -> String) -> Alertmanager {
+    let config = shipped("alertmanager.yml").replace("/etc/alertmanager/secrets/", "");
+    Alertmanager::builder()
+        .config(change(config))
+        .file("slack_api_url", "http://127.0.0.1:1/slack")
+        .file("pagerduty_routing_key", "key")
+        .start()
+        .unwrap()
+}
+
+/// The `HOST:PORT` of a stand-in.
+pub(crate) fn address(faults: &Faults) -> String {
+    faults.url().replace("http://", "")
+}
+
+impl Site {
+    pub(crate) fn start() -> Self {
+        let coordinator = Coordinator::start().unwrap();
+        let runtime = Runtime::builder().coordinator(coordinator.url());
+        Self {
+            runtime: Arc::new(runtime.start().unwrap()),
+            coordinator,
+            alertmanager: alertmanager(|config| config),
+        }
+    }
+
+    /// A worker whose `/metrics` is the runtime's with a change.
+    pub(crate) fn worker(
+        &self,
+        change: impl Fn(String) -> String + Send + Sync + 'static,
+    ) -> Faults {
+        let runtime = Arc::clone(&self.runtime);
+        Faults::choose(move |_, _| {
+            let text = change(runtime.exposition());
+            let version = "text/plain; version=0.0.4; charset=utf-8";
+            let reply = Reply::status(200).header("Content-Type", version);
+            reply.body(text).into()
+        })
+        .unwrap()
+    }
+
+    /// A Prometheus that scrapes nothing yet and has the rest.
+    pub(crate) fn prometheus(&self) -> PrometheusBuilder {
+        Prometheus::builder()
+            .rules(rules())
+            .alertmanager(self.alertmanager.address())
+    }
+
+    /// The program, with this site's endpoints and that Prometheus.
+    pub(crate) fn check(&self, prometheus: &str) -> Command {
+        let mut command = program();
+        command
+            .env("QMTL_PROMETHEUS_URL", prometheus)
+            .env("QMTL_ALERTMANAGER_URL", self.alertmanager.url())
+            .env("QMTL_SEAMLESS_COORDINATOR_URL", self.coordinator.url());
+        command
+    }
+}
+
+/// Waits until Prometheus has scraped, evaluated its rules and found its Alertmanager.
+pub(crate) fn settled(prometheus: &Prometheus) {
+    scraped(prometheus);
+    evaluated(prometheus);
+    notifying(prometheus);
+}
+
+/// Waits until rates can be had.
+pub(crate) fn scraped(prometheus: &Prometheus) {
+    wait_until(PATIENCE, "three scrapes", || {
+        prometheus
+            .query("count_over_time(up[5m]) >= 3")
+            .is_ok_and(|found| !found.is_empty())
+    })
+    .unwrap();
+}
+
+/// Waits until every rule has been evaluated.
+pub(crate) fn evaluated(prometheus: &Prometheus) {
+    wait_until(PATIENCE, "every rule's evaluation", || {
+        prometheus
+            .get("/api/v1/rules", &[])
+            .is_ok_and(|rules| !rules.contains(r#""health":"unknown""#))
+    })
+    .unwrap();
+}
+
+/// Waits until Prometheus has an Alertmanager; it takes about five seconds to look at its configuration.
+pub(crate) fn notifying(prometheus: &Prometheus) {
+    wait_until(PATIENCE, "an Alertmanager", || {
+        prometheus
+            .get("/api/v1/alertmanagers", &[])
+            .is_ok_and(|known| !known.contains(r#""activeAlertmanagers":[]"#))
+    })
+    .unwrap();
+}

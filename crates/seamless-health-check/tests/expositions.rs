@@ -1,0 +1,218 @@
+//! An exposition against the schema, with no Prometheus: from a URL, a file and a pipe, in both formats.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs and cannot get fails it"
+)]
+
+#[expect(dead_code, reason = "an exposition needs no deployment")]
+mod support;
+
+use std::io::Write as _;
+use std::process::Command;
+
+use seamless_lab::faults::{Faults, Reply};
+use support::{Run, program};
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The SLA histogram of the phase `total` with these finite bucket bounds.
+fn histogram(bounds: &[&str]) -> String {
+    let mut text = "# TYPE seamless_sla_deadline_seconds histogram\n".to_owned();
+    let labels = "node_id=\"n\",phase=\"total\"";
+    for bound in bounds.iter().chain(&["+Inf"]) {
+        text += &format!("seamless_sla_deadline_seconds_bucket{{{labels},le=\"{bound}\"}} 1\n");
+    }
+    text + &format!(
+        "seamless_sla_deadline_seconds_sum{{{labels}}} 1\nseamless_sla_deadline_seconds_count{{{labels}}} 1\n"
+    )
+}
+
+/// What the program makes of what that command reads, when only these metrics are required.
+fn only(command: &mut Command, metrics: &[&str]) -> Run {
+    command.args(["--only", "exposition"]);
+    for metric in metrics {
+        command.args(["--prometheus-metric", metric]);
+    }
+    Run::of(command)
+}
+
+/// What it makes of a file with this text.
+fn file(text: &str, metrics: &[&str]) -> Run {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    only(program().arg("--metrics-file").arg(file.path()), metrics)
+}
+
+/// What it makes of a server's answer.
+fn url(reply: Reply, metrics: &[&str]) -> Run {
+    let server = Faults::choose(move |_, _| reply.clone().into()).unwrap();
+    let at = format!("{}/metrics", server.url());
+    let run = only(program().args(["--metrics-url", &at]), metrics);
+    let asked = server.received();
+    assert!(asked.iter().all(|request| request.path == "/metrics"));
+    let accept = asked[0].header("accept").unwrap();
+    assert!(accept.contains("openmetrics-text"), "{accept}");
+    run
+}
+
+const SLA: &[&str] = &["seamless_sla_deadline_seconds"];
+const GAUGE: &str = "\
+# TYPE coverage_ratio gauge
+coverage_ratio{node_id=\"n\",interval=\"60\",world_id=\"w\"} 1
+";
+
+#[test]
+fn a_typo_of_a_known_name_is_named_with_what_is_meant() {
+    let typo = "# TYPE live_stalenes_seconds gauge\nlive_stalenes_seconds 1\n";
+    let run = file(&format!("{GAUGE}{typo}"), &["coverage_ratio"]);
+    let (verdict, message) = run.check("exposition/families");
+    assert_eq!((verdict, run.code), ("warn", 0));
+    assert_eq!(
+        message,
+        "live_stalenes_seconds: is in no schema; live_staleness_seconds is meant?"
+    );
+    // A name of its own is nobody's typo.
+    let own = "# TYPE process_open_fds gauge\nprocess_open_fds 1\n";
+    let run = file(&format!("{GAUGE}{own}"), &["coverage_ratio"]);
+    assert_eq!(run.check("exposition/families").0, "pass");
+}
+
+#[test]
+fn buckets_carry_the_budgets_or_it_is_said_why_not() {
+    for (bounds, verdict, says) in [
+        (&["60", "600"][..], "pass", "every budget is an edge"),
+        (&["60.0", "600.0"], "pass", "every budget is an edge"),
+        (&["5", "10"], "fail", "the highest finite bucket is 10"),
+        (&["30", "60"], "fail", "the highest finite bucket is 60"),
+        (&["50", "70"], "warn", "the budget 60 is no bucket edge"),
+        (&[], "fail", "has no finite bucket"),
+    ] {
+        let run = file(&histogram(bounds), SLA);
+        let (is, message) = run.check("exposition/buckets");
+        assert_eq!(is, verdict, "{bounds:?}: {message}");
+        assert!(message.contains(says), "{bounds:?}: {message}");
+    }
+    // A budget of one's own is what must be carried then.
+    let mut command = program();
+    command.args(["--budget", "total=10"]);
+    let text = histogram(&["60", "600"]);
+    let mut path = tempfile::NamedTempFile::new().unwrap();
+    path.write_all(text.as_bytes()).unwrap();
+    let run = only(command.arg("--metrics-file").arg(path.path()), SLA);
+    let (verdict, message) = run.check("exposition/buckets");
+    assert_eq!(verdict, "warn", "{message}");
+    assert!(message.contains("the budget 10"), "{message}");
+}
+
+#[test]
+fn counters_are_known_with_and_without_total() {
+    for name in ["fingerprint_collisions", "fingerprint_collisions_total"] {
+        let labels = "node_id=\"n\",interval=\"60\",world_id=\"w\"";
+        let text = format!("# TYPE {name} counter\n{name}{{{labels}}} 1\n");
+        let run = file(&text, &["fingerprint_collisions"]);
+        assert_eq!(run.ids("fail"), Vec::<&str>::new(), "{:#}", run.document);
+        assert_eq!(run.check("exposition/types").0, "pass");
+    }
+}
+
+#[test]
+fn labels_types_and_phases_are_compared_with_the_schema() {
+    let no_world = GAUGE.replace(",world_id=\"w\"", "");
+    let run = file(&no_world, &["coverage_ratio"]);
+    let (verdict, message) = run.check("exposition/labels");
+    assert_eq!((verdict, run.code), ("fail", 1));
+    assert_eq!(
+        message,
+        "coverage_ratio: line 2: the label world_id is missing"
+    );
+    let counter = GAUGE.replace("gauge", "counter");
+    let run = file(&counter, &["coverage_ratio"]);
+    let (verdict, message) = run.check("exposition/types");
+    assert_eq!(verdict, "fail");
+    assert_eq!(message, "coverage_ratio: is a counter, must be a gauge");
+    let phase = histogram(&["60", "600"]).replace("total", "sum_of_all");
+    let run = file(&phase, SLA);
+    let (verdict, message) = run.check("exposition/labels");
+    assert_eq!(verdict, "warn");
+    assert!(message.contains("unknown phase: sum_of_all"), "{message}");
+}
+
+#[test]
+fn what_is_no_exposition_is_refused_with_its_place() {
+    for (text, says) in [
+        ("", "it holds no sample"),
+        ("# nothing but a comment\n", "it holds no sample"),
+        ("<html>\n", "line 1"),
+        ("{\"status\":\"ok\"}", "line 1"),
+        ("a 1\na 1\n", "this series stands already on line 1"),
+        ("a{b=\"1} 2\n", "line 1"),
+        ("a 1\nb{c=\"d\"\n", "line 2"),
+    ] {
+        let run = file(text, &["coverage_ratio"]);
+        let (verdict, message) = run.check("exposition/readable");
+        assert_eq!((verdict, run.code), ("fail", 1), "{text:?}");
+        assert!(message.contains(says), "{text:?}: {message}");
+        // What cannot be read is not judged any further.
+        assert_eq!(run.check("exposition/families").0, "skip");
+    }
+}
+
+#[test]
+fn both_formats_are_read_from_a_url_packed_or_not() {
+    let open = "\
+# TYPE seamless_conformance_flag counter
+seamless_conformance_flag_total{node_id=\"n\",interval=\"60\",world_id=\"w\",flag_type=\"gap\"} 1 # {trace_id=\"t\"} 1
+# EOF
+";
+    let run = url(
+        Reply::status(200)
+            .header("Content-Type", OPEN_METRICS)
+            .body(open),
+        &["seamless_conformance_flag_total"],
+    );
+    assert_eq!(run.ids("fail"), Vec::<&str>::new(), "{:#}", run.document);
+    assert_eq!(run.code, 0);
+    assert_eq!(run.check("exposition/types").0, "pass");
+    // The same without its end has been cut off.
+    let cut = open.replace("# EOF\n", "");
+    let run = url(
+        Reply::status(200)
+            .header("Content-Type", OPEN_METRICS)
+            .body(cut),
+        &["seamless_conformance_flag_total"],
+    );
+    assert_eq!(run.check("exposition/readable").0, "fail");
+
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(GAUGE.as_bytes()).unwrap();
+    let reply = Reply::status(200).header("Content-Type", TEXT);
+    let run = url(
+        reply
+            .header("Content-Encoding", "gzip")
+            .body(packed.finish().unwrap()),
+        &["coverage_ratio"],
+    );
+    assert_eq!(run.code, 0, "{:#}", run.document);
+}
+
+#[test]
+fn an_answer_that_is_no_exposition_is_said_to_be_none() {
+    for (reply, says) in [
+        (Reply::html(), "no exposition"),
+        (Reply::status(404), "404"),
+        (Reply::redirect("https://login.example/"), "302"),
+        (
+            Reply::status(200)
+                .header("Content-Type", TEXT)
+                .body(vec![b'\n'; 65 * 1024 * 1024]),
+            "larger than 67108864 bytes",
+        ),
+    ] {
+        let run = url(reply, &["coverage_ratio"]);
+        let (verdict, message) = run.check("exposition/readable");
+        assert_eq!((verdict, run.code), ("fail", 1), "{message}");
+        assert!(message.contains(says), "{message}");
+    }
+}
