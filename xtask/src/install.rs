@@ -27,7 +27,20 @@ pub const FOR_TESTS: &[Program] = &[
         names: &["jsonnetfmt"],
         package: "jsonnet",
     },
+    NODE,
+    NPM,
 ];
+
+/// What runs Grafana's own packages.
+pub const NODE: Program = Program {
+    names: &["node", "nodejs"],
+    package: "nodejs",
+};
+/// What brings them.
+pub const NPM: Program = Program {
+    names: &["npm"],
+    package: "npm",
+};
 
 /// Makes sure that every program is there.
 ///
