@@ -4,6 +4,7 @@
 //! from npm, into the build folder. No Grafana server is asked: this repository cannot install one.
 
 mod dashboard;
+mod draw;
 mod npm;
 mod types;
 
@@ -28,6 +29,8 @@ pub struct Args {
 enum Command {
     /// Check every rendered dashboard against Grafana's published schema types.
     Types,
+    /// Draw every rendered dashboard with Grafana's own components, on a real Prometheus fed by the injector.
+    Draw(draw::Args),
 }
 
 /// Runs one.
@@ -35,7 +38,8 @@ enum Command {
 /// # Errors
 /// If node or npm is missing and cannot be installed, or what they bring cannot be had.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match args.command {
+    match &args.command {
         Command::Types => types::run(),
+        Command::Draw(args) => draw::run(args),
     }
 }

@@ -32,10 +32,15 @@ pub(super) fn folder(name: &str) -> Result<PathBuf> {
 }
 
 /// Runs node in a check's folder and hands back whether it succeeded and what it said.
-pub(super) fn node(folder: &Path, arguments: &[&str]) -> Result<(bool, String)> {
+pub(super) fn node(
+    folder: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &Path)],
+) -> Result<(bool, String)> {
     let program = install::NODE.require()?;
     let output = Command::new(program)
         .args(arguments)
+        .envs(environment.iter().copied())
         .current_dir(folder)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())

@@ -74,7 +74,11 @@ pub fn mistyped<'d>(
     }
     let compiler = packages.join("node_modules/typescript/bin/tsc");
     let compiler = compiler.display().to_string();
-    let (sound, said) = npm::node(folder.path(), &[&compiler, "--pretty", "false", "-p", "."])?;
+    let (sound, said) = npm::node(
+        folder.path(),
+        &[&compiler, "--pretty", "false", "-p", "."],
+        &[],
+    )?;
     let found = said
         .lines()
         .filter_map(|line| place(line, &sources))
