@@ -143,7 +143,7 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
     options: {
       showHeader: true,
       cellHeight: 'sm',
-      footer: { show: false, reducer: ['sum'], countRows: false, fields: '' },
+      footer: { show: false, reducer: ['sum'], countRows: false },
       sortBy: if std.objectHas(spec, 'sort') then [{ displayName: spec.sort, desc: true }] else [],
     },
   },

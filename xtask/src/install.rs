@@ -31,7 +31,20 @@ pub const FOR_TESTS: &[Program] = &[
         names: &["xmllint"],
         package: "libxml2-utils",
     },
+    NODE,
+    NPM,
 ];
+
+/// What runs Grafana's own packages.
+pub const NODE: Program = Program {
+    names: &["node", "nodejs"],
+    package: "nodejs",
+};
+/// What brings them.
+pub const NPM: Program = Program {
+    names: &["npm"],
+    package: "npm",
+};
 
 /// Makes sure that every program is there.
 ///

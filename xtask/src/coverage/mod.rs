@@ -5,22 +5,22 @@
 //! one holds the histograms in buckets, the other holds them as native histograms and in no other form.
 //! It judges no values.
 
+mod injected;
 mod matrix;
 mod native;
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use seamless_core::rules::RuleFile;
 use seamless_lab::servers::Prometheus;
 use serde::Deserialize;
 
 use crate::grafana::{self, Dashboard, Filling};
-use crate::render::{self, Override};
+pub(crate) use injected::{Injector, rules};
 pub use matrix::{Matrix, Row};
 
 /// Arguments of `cargo xtask coverage`.
@@ -71,16 +71,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// A child that ends with its value.
-struct Injector(Child);
-
-impl Drop for Injector {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Asks for what has no data yet, until everything has some or the time is over.
 fn measure(matrix: &mut Matrix, within: Duration) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -94,12 +84,12 @@ fn measure(matrix: &mut Matrix, within: Duration) -> anyhow::Result<()> {
     };
     let with_buckets = prometheus().file_sd("seamless", &targets).start()?;
     let with_native: Prometheus = native::receiver(prometheus(), &targets).start()?;
-    let _injector = injector(&targets)?;
+    let _injector = Injector::start(&targets)?;
     let mut feed = native::Feed::new(&with_native)?;
 
     let deadline = Instant::now() + within;
     while !matrix.empty().is_empty() && Instant::now() < deadline {
-        if let Some(address) = announced(&targets) {
+        if let Some(address) = injected::announced(&targets) {
             feed.step(&address)?;
         }
         for row in matrix.rows_mut() {
@@ -140,43 +130,6 @@ fn returns_data(server: &Prometheus, expr: &str) -> anyhow::Result<bool> {
         // A value of NaN draws nothing.
         element.histogram.is_some() || element.value.as_ref().is_some_and(|(_, v)| v != "NaN")
     }))
-}
-
-/// The address that the injector announced, once it has.
-fn announced(targets: &Path) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Group {
-        targets: Vec<String>,
-    }
-    let groups: Vec<Group> = serde_json::from_slice(&fs::read(targets).ok()?).ok()?;
-    groups.into_iter().flat_map(|group| group.targets).next()
-}
-
-fn injector(targets: &Path) -> anyhow::Result<Injector> {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked"])
-        .args(["--package", "inject-sla-violation"])
-        .current_dir(crate::root())
-        .status()
-        .context("cannot run cargo")?;
-    if !built.success() {
-        bail!("inject-sla-violation does not build (see above)");
-    }
-    let program = std::env::current_exe()?.with_file_name("inject-sla-violation");
-    let child = Command::new(&program)
-        .args(["seam-node-1", "--scenario", "all", "--serve", "0"])
-        .args(["--hold", "10m", "--step", "1s", "--file-sd"])
-        .arg(targets)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .with_context(|| format!("cannot run {}", program.display()))?;
-    Ok(Injector(child))
-}
-
-/// The shipped rules on a clock on which every alert is due within seconds.
-fn rules() -> anyhow::Result<String> {
-    render::rules(&[Override::new("time_scale", 0.02)])
 }
 
 fn rows() -> anyhow::Result<Vec<Row>> {

@@ -1,0 +1,45 @@
+//! `cargo xtask grafana`: the dashboards against what Grafana publishes of itself.
+//!
+//! Owns the model of a dashboard and the checks for which Grafana's own packages are needed. Those come
+//! from npm, into the build folder. No Grafana server is asked: this repository cannot install one.
+
+mod dashboard;
+mod draw;
+mod npm;
+mod types;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+pub use dashboard::{
+    Annotation, Annotations, Dashboard, Datasource, FieldConfig, FieldDefaults, Filling, GridPos,
+    Link, Panel, RATE_INTERVAL, Target, Templating, Variable, rendered,
+};
+pub use types::{Mistyped, mistyped};
+
+/// Arguments of `cargo xtask grafana`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check every rendered dashboard against Grafana's published schema types.
+    Types,
+    /// Draw every rendered dashboard with Grafana's own components, on a real Prometheus fed by the injector.
+    Draw(draw::Args),
+}
+
+/// Runs one.
+///
+/// # Errors
+/// If node or npm is missing and cannot be installed, or what they bring cannot be had.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Types => types::run(),
+        Command::Draw(args) => draw::run(args),
+    }
+}
