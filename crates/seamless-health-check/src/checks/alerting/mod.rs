@@ -146,31 +146,44 @@ fn firing(facts: &Facts, _: &Request) -> Outcome {
         }
     };
     let alerts: Vec<FiringAlert> = alerting_rules(facts).flat_map(firing).collect();
-    let items: Vec<Item> = alerts
+    // One alert fires for many domains: those that say the same are counted.
+    let mut groups: Vec<(&FiringAlert, usize)> = Vec::new();
+    for alert in &alerts {
+        match groups.iter_mut().find(|(first, _)| alike(first, alert)) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((alert, 1)),
+        }
+    }
+    let items = groups
         .iter()
-        .map(|alert| {
-            let name = alert.labels.get("alertname");
-            let summary = alert.annotations.get("summary");
-            let summary = if summary.is_empty() {
-                "firing"
-            } else {
-                summary
-            };
-            let drill = alert.labels.get(DRILL_LABEL);
-            if drill.is_empty() {
-                Item::new(name, Verdict::Warn, summary)
-            } else {
-                Item::new(name, Verdict::Pass, format!("drill {drill}: {summary}"))
-            }
-        })
+        .map(|(alert, count)| firing_item(alert, *count))
         .collect();
-    let drills = items.len();
-    let good = if drills == 0 {
-        "none".to_owned()
-    } else {
-        format!("none but {drills} of a drill")
+    let good = match alerts.len() {
+        0 => "none".to_owned(),
+        drills => format!("none but {drills} of a drill"),
     };
     Outcome::of(items, good)
+}
+
+fn alike(one: &FiringAlert, other: &FiringAlert) -> bool {
+    let summary = |alert: &FiringAlert| alert.annotations.get("summary").to_owned();
+    let same = |label| one.labels.get(label) == other.labels.get(label);
+    same("alertname") && same(DRILL_LABEL) && summary(one) == summary(other)
+}
+
+fn firing_item(alert: &FiringAlert, count: usize) -> Item {
+    let name = alert.labels.get("alertname");
+    let mut message = match alert.annotations.get("summary") {
+        "" => "firing".to_owned(),
+        summary => summary.to_owned(),
+    };
+    if count > 1 {
+        message = format!("{count} times: {message}");
+    }
+    match alert.labels.get(DRILL_LABEL) {
+        "" => Item::new(name, Verdict::Warn, message),
+        drill => Item::new(name, Verdict::Pass, format!("drill {drill}: {message}")),
+    }
 }
 
 fn alertmanager_known(facts: &Facts, _: &Request) -> Outcome {
