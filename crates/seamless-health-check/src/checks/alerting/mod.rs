@@ -145,7 +145,8 @@ fn firing(facts: &Facts, _: &Request) -> Outcome {
             Vec::new()
         }
     };
-    let alerts: Vec<FiringAlert> = alerting_rules(facts).flat_map(firing).collect();
+    let mut alerts: Vec<FiringAlert> = alerting_rules(facts).flat_map(firing).collect();
+    alerts.sort_by_key(|alert| alert.labels.get("severity") != "critical");
     // One alert fires for many domains: those that say the same are counted.
     let mut groups: Vec<(&FiringAlert, usize)> = Vec::new();
     for alert in &alerts {
