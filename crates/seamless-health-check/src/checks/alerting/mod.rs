@@ -6,6 +6,7 @@ mod loaded;
 mod routes;
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use seamless_core::prometheus::{FiringAlert, RuleStatus, RuleType};
 use seamless_core::schema::DRILL_LABEL;
@@ -125,9 +126,13 @@ fn alerting_rules(facts: &Facts) -> impl Iterator<Item = (&RuleStatus, f64)> {
     groups.flat_map(|group| group.rules.iter().map(|rule| (rule, group.interval)))
 }
 
-fn shipped_names() -> BTreeSet<String> {
-    let shipped = seamless_core::rules::shipped().unwrap_or_default();
-    shipped.alerts().map(|rule| rule.name.clone()).collect()
+/// The names of the shipped alerts; reading the rules takes longer than any check that asks for them.
+fn shipped_names() -> &'static BTreeSet<String> {
+    static NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let shipped = seamless_core::rules::shipped().unwrap_or_default();
+        shipped.alerts().map(|rule| rule.name.clone()).collect()
+    });
+    &NAMES
 }
 
 fn firing(facts: &Facts, _: &Request) -> Outcome {
