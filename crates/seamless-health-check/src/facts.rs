@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use seamless_core::alertmanager::AlertmanagerError;
 use seamless_core::coordinator::{CoordinatorError, Health, LeaseRecord};
-use seamless_core::exposition::read::{Exposition, ReadError};
+use seamless_core::exposition::read::ReadError;
 use seamless_core::http::{Failure, Fault};
 use seamless_core::prometheus::{
     Alertmanagers, InstantSeries, MetricMetadata, PrometheusError, RangeSeries, RuleGroup, Target,
 };
 
 use crate::check::{Outcome, Skip, Verdict};
+use crate::survey::Survey;
 use crate::telemetry::{Logs, Traces};
 
 /// Something that is fetched at most once per run, by one request or one chain of them.
@@ -183,7 +184,7 @@ pub(crate) struct Facts {
     pub(crate) p99: Fact<Vec<InstantSeries>>,
     pub(crate) p99_history: Fact<Vec<RangeSeries>>,
     pub(crate) error_budget: Fact<Vec<InstantSeries>>,
-    pub(crate) exposition: Fact<Result<Exposition, ReadError>>,
+    pub(crate) exposition: Fact<Result<Survey, ReadError>>,
     pub(crate) logs: Fact<Logs>,
     pub(crate) traces: Fact<Traces>,
     /// What the OTLP receiver answered.

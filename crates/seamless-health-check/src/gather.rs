@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 use seamless_cli::Stop;
-use seamless_core::exposition::{self, Format};
+use seamless_core::exposition::Format;
+use seamless_core::exposition::read::ReadError;
 use seamless_core::http::{Call, QUERY_BODY_LIMIT};
 use seamless_core::prometheus::{
     InstantSeries, Prometheus, PrometheusError, QueryValue, Reply, RuleGroup,
@@ -19,6 +20,7 @@ use seamless_core::schema::Phase;
 use crate::facts::{Fact, Facts, Gap, Presence, Source};
 use crate::queries;
 use crate::request::{Metric, Metrics, Request};
+use crate::survey::Survey;
 use crate::telemetry;
 
 /// As many metrics as one query may name: far more than anyone asks for.
@@ -340,16 +342,14 @@ async fn window<F: Future<Output = Rules>>(rules: &Shared<F>) -> Duration {
         .unwrap_or(DEFAULT_WINDOW)
 }
 
-async fn read_exposition(
-    request: &Request,
-) -> Fact<Result<exposition::read::Exposition, exposition::read::ReadError>> {
+async fn read_exposition(request: &Request) -> Fact<Result<Survey, ReadError>> {
     match &request.exposition {
         None => Err(Gap::NotConfigured(
             "no exposition is given (--metrics-url or --metrics-file)".to_owned(),
         )),
         Some(Metrics::Input(input)) => {
             let bytes = input.read(request.deadline).await?;
-            Ok(exposition::read::parse(&bytes))
+            Ok(Survey::of(&bytes, None))
         }
         Some(Metrics::Url(source)) => {
             let (http, endpoint) = source.as_ref();
@@ -375,10 +375,7 @@ async fn read_exposition(
                 .content_type
                 .as_deref()
                 .and_then(Format::from_content_type);
-            Ok(match format {
-                Some(format) => exposition::read::parse_as(&answer.body, format),
-                None => exposition::read::parse(&answer.body),
-            })
+            Ok(Survey::of(&answer.body, format))
         }
     }
 }

@@ -15,6 +15,7 @@ mod queries;
 mod report;
 mod request;
 mod runner;
+mod survey;
 mod telemetry;
 
 use std::process::ExitCode;

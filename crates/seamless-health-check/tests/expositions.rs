@@ -9,9 +9,11 @@
 mod support;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use seamless_lab::faults::{Faults, Reply};
+use seamless_lab::faults::{Faults, Reply, Trial};
 use support::{Run, program};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -215,4 +217,29 @@ fn an_answer_that_is_no_exposition_is_said_to_be_none() {
         assert_eq!((verdict, run.code), ("fail", 1), "{message}");
         assert!(message.contains(says), "{message}");
     }
+}
+
+#[test]
+fn memory_is_that_of_the_text_and_not_of_its_samples() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut text = "# TYPE backfill_completion_ratio gauge\n".to_owned();
+    for lease in 0..150_000 {
+        let labels = format!("node_id=\"n\",interval=\"60\",lease_key=\"seam-node:60:{lease}\"");
+        text += &format!("backfill_completion_ratio{{{labels}}} 0.5\n");
+    }
+    file.write_all(text.as_bytes()).unwrap();
+    let arguments = [
+        "--metrics-file",
+        file.path().to_str().unwrap(),
+        "--only=exposition",
+        "--prometheus-metric=backfill_completion_ratio",
+    ]
+    .map(str::to_owned);
+    let program = Path::new(assert_cmd::cargo::cargo_bin!("seamless-health-check"));
+    let trial = Trial::run(program, &arguments, &[], Duration::from_secs(90)).unwrap();
+    assert_eq!(trial.code, Some(0), "{trial:?}");
+    assert!(trial.stdout.contains("150000 samples"), "{trial:?}");
+    // The program itself, the text, and what tells a series that stands twice.
+    let most = 24 * 1024 + 3 * text.len() as u64 / 1024;
+    assert!(trial.peak_kib < most, "{} of {most} KiB", trial.peak_kib);
 }

@@ -80,17 +80,16 @@ fn stuck_leases(facts: &Facts, _: &Request) -> Outcome {
         warn: Some(0.0),
         fail: None,
     };
-    let Some((oldest, age)) = stuck.first() else {
+    let Some((_, age)) = stuck.first() else {
         let message = format!("none of {} leases", leases.len());
         return Outcome::pass(message.clone()).items(vec![
             Item::new("stuck_leases", Verdict::Pass, message).measured(measured),
         ]);
     };
     let message = format!(
-        "{} of {} leases, the oldest {} since {}",
+        "{} of {} leases, the oldest since {}",
         stuck.len(),
         leases.len(),
-        oldest.key,
         seconds(*age)
     );
     let mut items =

@@ -1,16 +1,15 @@
 //! The exposition text itself against the schema, with no Prometheus needed. Whether it is an
 //! exposition at all is the strict reader's verdict; what it should hold is decided here.
 
-use std::collections::BTreeSet;
-
 use seamless_core::exposition::MetricType;
-use seamless_core::exposition::read::{Exposition, Family as Exposed, Value};
+use seamless_core::exposition::read::Value;
 use seamless_core::schema::{FAMILIES, Family, Kind, Phase};
 
 use super::listed;
 use crate::check::{Check, Group, Item, Outcome, Severity, Verdict};
 use crate::facts::{Facts, Source};
 use crate::request::Request;
+use crate::survey::{Survey, Surveyed};
 
 const READABLE: &str = "exposition/readable";
 /// Names nearer than this are taken for a typo of a known one.
@@ -74,7 +73,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-fn with_exposition(facts: &Facts, judge: impl FnOnce(&Exposition) -> Outcome) -> Outcome {
+fn with_exposition(facts: &Facts, judge: impl FnOnce(&Survey) -> Outcome) -> Outcome {
     match &facts.exposition {
         Ok(Ok(exposition)) => judge(exposition),
         Ok(Err(error)) => Outcome::fail(error.to_string()),
@@ -83,7 +82,7 @@ fn with_exposition(facts: &Facts, judge: impl FnOnce(&Exposition) -> Outcome) ->
 }
 
 fn readable(facts: &Facts, _: &Request) -> Outcome {
-    with_exposition(facts, |exposition| match exposition.samples().count() {
+    with_exposition(facts, |exposition| match exposition.samples {
         0 => Outcome::fail("it holds no sample").hint("check that this is the runtime's /metrics"),
         samples => Outcome::pass(format!(
             "{samples} samples in {} families",
@@ -92,20 +91,13 @@ fn readable(facts: &Facts, _: &Request) -> Outcome {
     })
 }
 
-/// The family of the schema that an exposed one is.
-fn known(exposed: &Exposed) -> Option<&'static Family> {
-    FAMILIES
-        .iter()
-        .find(|family| family.exposed_names().contains(&exposed.name))
-}
-
 fn families(facts: &Facts, request: &Request) -> Outcome {
     with_exposition(facts, |exposition| {
         let mut items = Vec::new();
         for exposed in exposition
             .families
             .iter()
-            .filter(|exposed| known(exposed).is_none())
+            .filter(|exposed| exposed.known.is_none())
         {
             if let Some(name) = meant(&exposed.name) {
                 let message = format!("is in no schema; {name} is meant?");
@@ -114,8 +106,8 @@ fn families(facts: &Facts, request: &Request) -> Outcome {
         }
         let mut there = 0;
         for metric in &request.metrics {
-            let found = |exposed: &&Exposed| metric.exposed.contains(&exposed.name);
-            if exposition.families.iter().any(|exposed| found(&exposed)) {
+            let found = |exposed: &Surveyed| metric.exposed.contains(&exposed.name);
+            if exposition.families.iter().any(found) {
                 there += 1;
             } else {
                 items.push(Item::new(&metric.name, Verdict::Fail, "is not exposed"));
@@ -154,7 +146,7 @@ fn types(facts: &Facts, _: &Request) -> Outcome {
     with_exposition(facts, |exposition| {
         let mut items = Vec::new();
         for exposed in &exposition.families {
-            let Some(family) = known(exposed) else {
+            let Some(family) = exposed.known else {
                 continue;
             };
             let expected = match family.kind {
@@ -179,28 +171,16 @@ fn labels(facts: &Facts, _: &Request) -> Outcome {
     with_exposition(facts, |exposition| {
         let mut items = Vec::new();
         for exposed in &exposition.families {
-            let Some(family) = known(exposed) else {
+            let Some(family) = exposed.known else {
                 continue;
             };
-            for label in family.labels {
-                let lacking = exposed
-                    .samples
-                    .iter()
-                    .find(|sample| sample.label(label).is_none_or(str::is_empty));
-                if let Some(sample) = lacking {
-                    let message = format!("line {}: the label {label} is missing", sample.line);
-                    items.push(Item::new(family.name, Verdict::Fail, message));
-                }
+            for (label, line) in &exposed.lacking {
+                let message = format!("line {line}: the label {label} is missing");
+                items.push(Item::new(family.name, Verdict::Fail, message));
             }
-            let strange: BTreeSet<&str> = exposed
-                .samples
-                .iter()
-                .filter_map(|sample| sample.label("phase"))
-                .filter(|phase| Phase::from_label(phase).is_none())
-                .collect();
-            if !strange.is_empty() {
-                let strange: Vec<&str> = strange.into_iter().collect();
-                let message = format!("unknown phase: {}", listed(&strange));
+            if !exposed.unknown_phases.is_empty() {
+                let unknown: Vec<&String> = exposed.unknown_phases.iter().collect();
+                let message = format!("unknown phase: {}", listed(&unknown));
                 items.push(Item::new(family.name, Verdict::Warn, message));
             }
         }
@@ -210,7 +190,7 @@ fn labels(facts: &Facts, _: &Request) -> Outcome {
 
 fn buckets(facts: &Facts, request: &Request) -> Outcome {
     with_exposition(facts, |exposition| {
-        let metrics = match exposition.metrics() {
+        let metrics = match exposition.histograms() {
             Ok(metrics) => metrics,
             Err(error) => return Outcome::fail(error.to_string()),
         };

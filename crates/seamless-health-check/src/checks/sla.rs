@@ -115,10 +115,15 @@ fn error_budget(facts: &Facts, _: &Request) -> Outcome {
     } else {
         Verdict::Pass
     };
+    let left_in_words = if left > 0.0 {
+        format!("{:.0} % left", left * 100.0)
+    } else {
+        "none left".to_owned()
+    };
     let message = format!(
-        "{:.0} % left; {:.2} % of requests over budget in {over}",
-        left * 100.0,
-        errors * 100.0
+        "{left_in_words}; {:.2} % of requests over budget in {over}, {:.0} % allowed",
+        errors * 100.0,
+        (1.0 - SLO_OBJECTIVE) * 100.0,
     );
     let item =
         Item::new("error_budget_left", verdict.clone(), message.clone()).measured(Measured {

@@ -99,8 +99,11 @@ fn items(finding: &Finding, look: Look, margin: usize) -> Vec<String> {
     let bad = |item: &&Item| matches!(item.verdict, Verdict::Warn | Verdict::Fail);
     let mut shown: Vec<&Item> = all.iter().filter(measured).collect();
     if shown.is_empty() {
+        let message = &finding.outcome.message;
         shown = all.iter().filter(bad).collect();
-        if shown.len() < 2 {
+        shown.retain(|item| item.message != *message);
+        let said = |item: &&Item| message.contains(&item.message);
+        if shown.len() < 2 && shown.iter().all(said) {
             return Vec::new();
         }
     }
@@ -115,9 +118,20 @@ fn items(finding: &Finding, look: Look, margin: usize) -> Vec<String> {
     let mut lines: Vec<String> = shown
         .iter()
         .map(|item| {
-            let subject = format!("{:column$}", truncated(&clean(&item.subject), 60));
-            let subject = painted(look.palette, &item.verdict, &subject);
             let message = clean(&item.message);
+            let subject = clean(&item.subject);
+            if item.history.is_empty() && subject.chars().count() > column {
+                // A line of its own, since cutting a lease's key takes away what tells it from others.
+                let room = look
+                    .width
+                    .map_or(usize::MAX, |width| width.saturating_sub(margin));
+                let subject = truncated(&subject, room.max(20));
+                let subject = painted(look.palette, &item.verdict, &subject);
+                let message = truncated(&message, room.saturating_sub(2).max(20));
+                return format!("{subject}\n{}{message}", " ".repeat(margin + 2));
+            }
+            let subject = truncated(&format!("{subject:column$}"), 60);
+            let subject = painted(look.palette, &item.verdict, &subject);
             if item.history.is_empty() {
                 let room = look.width.map_or(usize::MAX, |width| {
                     width.saturating_sub(margin + column + 1).max(20)

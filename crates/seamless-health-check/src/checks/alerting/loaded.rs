@@ -126,7 +126,11 @@ pub(super) fn evaluated(facts: &Facts, _: &Request) -> Outcome {
         return Outcome::not_applicable("no shipped rule is loaded");
     }
     let good = format!("{} rules", items.len());
-    Outcome::of(items, good)
+    let outcome = Outcome::of(items, good);
+    match outcome.verdict {
+        Verdict::Warn => outcome.hint("each group is evaluated once per interval: --wait 5m"),
+        _ => outcome,
+    }
 }
 
 fn state(rule: &RuleStatus, interval: f64, now: f64) -> (Verdict, String) {

@@ -6,6 +6,7 @@ mod loaded;
 mod routes;
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use seamless_core::prometheus::{FiringAlert, RuleStatus, RuleType};
 use seamless_core::schema::DRILL_LABEL;
@@ -125,9 +126,13 @@ fn alerting_rules(facts: &Facts) -> impl Iterator<Item = (&RuleStatus, f64)> {
     groups.flat_map(|group| group.rules.iter().map(|rule| (rule, group.interval)))
 }
 
-fn shipped_names() -> BTreeSet<String> {
-    let shipped = seamless_core::rules::shipped().unwrap_or_default();
-    shipped.alerts().map(|rule| rule.name.clone()).collect()
+/// The names of the shipped alerts; reading the rules takes longer than any check that asks for them.
+fn shipped_names() -> &'static BTreeSet<String> {
+    static NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let shipped = seamless_core::rules::shipped().unwrap_or_default();
+        shipped.alerts().map(|rule| rule.name.clone()).collect()
+    });
+    &NAMES
 }
 
 fn firing(facts: &Facts, _: &Request) -> Outcome {
@@ -145,32 +150,46 @@ fn firing(facts: &Facts, _: &Request) -> Outcome {
             Vec::new()
         }
     };
-    let alerts: Vec<FiringAlert> = alerting_rules(facts).flat_map(firing).collect();
-    let items: Vec<Item> = alerts
+    let mut alerts: Vec<FiringAlert> = alerting_rules(facts).flat_map(firing).collect();
+    alerts.sort_by_key(|alert| alert.labels.get("severity") != "critical");
+    // One alert fires for many domains: those that say the same are counted.
+    let mut groups: Vec<(&FiringAlert, usize)> = Vec::new();
+    for alert in &alerts {
+        match groups.iter_mut().find(|(first, _)| alike(first, alert)) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((alert, 1)),
+        }
+    }
+    let items = groups
         .iter()
-        .map(|alert| {
-            let name = alert.labels.get("alertname");
-            let summary = alert.annotations.get("summary");
-            let summary = if summary.is_empty() {
-                "firing"
-            } else {
-                summary
-            };
-            let drill = alert.labels.get(DRILL_LABEL);
-            if drill.is_empty() {
-                Item::new(name, Verdict::Warn, summary)
-            } else {
-                Item::new(name, Verdict::Pass, format!("drill {drill}: {summary}"))
-            }
-        })
+        .map(|(alert, count)| firing_item(alert, *count))
         .collect();
-    let drills = items.len();
-    let good = if drills == 0 {
-        "none".to_owned()
-    } else {
-        format!("none but {drills} of a drill")
+    let good = match alerts.len() {
+        0 => "none".to_owned(),
+        drills => format!("none but {drills} of a drill"),
     };
     Outcome::of(items, good)
+}
+
+fn alike(one: &FiringAlert, other: &FiringAlert) -> bool {
+    let summary = |alert: &FiringAlert| alert.annotations.get("summary").to_owned();
+    let same = |label| one.labels.get(label) == other.labels.get(label);
+    same("alertname") && same(DRILL_LABEL) && summary(one) == summary(other)
+}
+
+fn firing_item(alert: &FiringAlert, count: usize) -> Item {
+    let name = alert.labels.get("alertname");
+    let mut message = match alert.annotations.get("summary") {
+        "" => "firing".to_owned(),
+        summary => summary.to_owned(),
+    };
+    if count > 1 {
+        message = format!("{count} times: {message}");
+    }
+    match alert.labels.get(DRILL_LABEL) {
+        "" => Item::new(name, Verdict::Warn, message),
+        drill => Item::new(name, Verdict::Pass, format!("drill {drill}: {message}")),
+    }
 }
 
 fn alertmanager_known(facts: &Facts, _: &Request) -> Outcome {
