@@ -3,6 +3,7 @@
 //! Owns the formats of the result. A renderer is fed lease by lease, so that a million of them need not
 //! be held; it decides nothing and prints nothing itself.
 
+mod blocks;
 pub(crate) mod json;
 pub(crate) mod specs;
 pub(crate) mod table;

@@ -1,4 +1,4 @@
-//! Leases as a table that an engineer can decide from.
+//! Leases as a table that an engineer can decide from, and what its cells hold.
 
 use std::time::Duration;
 
@@ -7,97 +7,96 @@ use seamless_core::coordinator::LeaseRecord;
 use seamless_core::duration::human;
 use seamless_core::lease::CanonicalKey;
 
+use super::blocks;
 use crate::select::Stuckness;
 
 /// From this width on every field has a column of its own.
 const WIDE: usize = 140;
+/// What a canonical key is taken apart into.
+pub(super) const KEY_TITLES: [&str; 5] = ["NODE", "INTERVAL", "WINDOW (UTC)", "WORLD", "AS OF"];
 
-/// The table, in as many columns as `width` allows (`None`: no limit), at `now_ms`.
+/// The leases at `now_ms`, laid out for `width` columns (`None`: no limit).
 pub(crate) fn leases(
     leases: &[(LeaseRecord, Stuckness)],
     now_ms: i64,
     width: Option<usize>,
     palette: Palette,
 ) -> String {
-    let is_wide = width.is_none_or(|width| width >= WIDE);
+    if let Some(width) = width.filter(|width| *width < WIDE) {
+        return blocks::leases(leases, now_ms, width, palette);
+    }
+    let header = [
+        &["STATE"][..],
+        &KEY_TITLES,
+        &["DONE", "AGE", "EXPIRES", "WORKER", "TOKEN"],
+    ]
+    .concat();
     let rows = leases.iter().map(|(record, stuckness)| {
-        let mut row = vec![state(*stuckness, palette)];
-        let parts = record.key.canonical();
-        if is_wide {
-            row.extend(parts.map_or_else(
-                || {
-                    [
-                        clean(record.key.as_str()),
-                        String::new(),
-                        String::new(),
-                        String::new(),
-                        String::new(),
-                    ]
-                },
-                columns,
-            ));
-        } else {
-            row.push(parts.map_or_else(|| clean(record.key.as_str()), in_one));
-        }
-        row.push(record.completion_ratio.map_or_else(
-            || "?".to_owned(),
-            |ratio| ratio_bar(ratio, if is_wide { 10 } else { 4 }),
-        ));
-        row.push(
+        let mut row = vec![painted(*stuckness, palette, state(*stuckness))];
+        row.extend(match record.key.canonical() {
+            Some(parts) => columns(parts),
+            None => {
+                let mut cells: [String; 5] = Default::default();
+                cells[0] = clean(record.key.as_str());
+                cells
+            }
+        });
+        row.extend([
+            done(record, |ratio| ratio_bar(ratio, 10)),
+            age(record, now_ms),
+            expires(record, now_ms),
+            worker(record),
             record
-                .claimed_at_ms
-                .map_or_else(|| "?".to_owned(), |at| span(now_ms.saturating_sub(at))),
-        );
-        row.push(
-            record
-                .lease_until_ms
-                .map_or_else(|| "?".to_owned(), |at| until(at.saturating_sub(now_ms))),
-        );
-        row.push(
-            record
-                .worker
-                .as_deref()
-                .map_or_else(|| "-".to_owned(), clean),
-        );
-        if is_wide {
-            row.push(
-                record
-                    .token
-                    .as_ref()
-                    .map_or_else(|| "-".to_owned(), |t| clean(&t.to_string())),
-            );
-        }
+                .token
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |token| clean(&token.to_string())),
+        ]);
         row
     });
-    let header: &[&str] = if is_wide {
-        &[
-            "STATE",
-            "NODE",
-            "INTERVAL",
-            "WINDOW (UTC)",
-            "WORLD",
-            "AS OF",
-            "DONE",
-            "AGE",
-            "EXPIRES",
-            "WORKER",
-            "TOKEN",
-        ]
-    } else {
-        &["STATE", "LEASE", "DONE", "AGE", "EXPIRES", "WORKER"]
-    };
-    table(header, rows, width)
+    table(&header, rows, width)
 }
 
-fn state(stuckness: Stuckness, palette: Palette) -> String {
+pub(super) const fn state(stuckness: Stuckness) -> &'static str {
     match stuckness {
-        Stuckness::Expired | Stuckness::Old => palette.bad("stuck"),
-        Stuckness::CannotTell => palette.warning("unclear"),
-        Stuckness::Alive => palette.dim("alive"),
+        Stuckness::Expired | Stuckness::Old => "stuck",
+        Stuckness::CannotTell => "unclear",
+        Stuckness::Alive => "alive",
     }
 }
 
-fn columns(parts: CanonicalKey<'_>) -> [String; 5] {
+/// A text in the colour of a state.
+pub(super) fn painted(stuckness: Stuckness, palette: Palette, text: &str) -> String {
+    match stuckness {
+        Stuckness::Expired | Stuckness::Old => palette.bad(text),
+        Stuckness::CannotTell => palette.warning(text),
+        Stuckness::Alive => palette.dim(text),
+    }
+}
+
+pub(super) fn done(record: &LeaseRecord, bar: impl Fn(f64) -> String) -> String {
+    record.completion_ratio.map_or_else(unknown, bar)
+}
+
+pub(super) fn age(record: &LeaseRecord, now_ms: i64) -> String {
+    let claimed = record.claimed_at_ms;
+    claimed.map_or_else(unknown, |at| span(now_ms.saturating_sub(at)))
+}
+
+pub(super) fn expires(record: &LeaseRecord, now_ms: i64) -> String {
+    let until_ms = record.lease_until_ms;
+    until_ms.map_or_else(unknown, |at| until(at.saturating_sub(now_ms)))
+}
+
+pub(super) fn worker(record: &LeaseRecord) -> String {
+    let worker = record.worker.as_deref();
+    worker.map_or_else(|| "-".to_owned(), clean)
+}
+
+fn unknown() -> String {
+    "?".to_owned()
+}
+
+pub(super) fn columns(parts: CanonicalKey<'_>) -> [String; 5] {
     let text = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), clean);
     [
         clean(parts.node_id),
@@ -106,16 +105,6 @@ fn columns(parts: CanonicalKey<'_>) -> [String; 5] {
         text(parts.world),
         text(parts.requested_as_of),
     ]
-}
-
-fn in_one(parts: CanonicalKey<'_>) -> String {
-    let [node, interval, window, world, as_of] = columns(parts);
-    let mut text = format!("{node} {interval} {window}");
-    for part in [world, as_of].iter().filter(|part| *part != "-") {
-        text.push(' ');
-        text.push_str(part);
-    }
-    text
 }
 
 /// A window as its start and its length. What is no time that a calendar knows is shown as it is.
@@ -160,6 +149,7 @@ fn until(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use seamless_core::lease::{LeaseKey, LeaseToken};
+    use unicode_width::UnicodeWidthStr as _;
 
     use super::*;
 
@@ -210,29 +200,32 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_table_fits_and_loses_nothing_of_a_key() {
-        let key = "an-uncanonical-key-that-is-much-longer-than-the-terminal-is-wide-".repeat(2);
-        let text = leases(
-            &[(record(&key, 0), Stuckness::Expired)],
-            NOW,
-            Some(80),
-            Palette::plain(),
-        );
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 80),
-            "{text}"
-        );
-        let letters = |text: &str| {
-            text.chars()
-                .filter(char::is_ascii_alphabetic)
-                .collect::<String>()
-        };
-        let shown: String = text
-            .lines()
-            .map(|line| line.get(7..).unwrap_or_default())
-            .collect();
-        for word in ["uncanonical", "terminal"] {
-            assert_eq!(letters(&shown).matches(&word[..4]).count(), 2, "{text}");
+    fn a_narrow_terminal_loses_nothing_of_a_key_and_breaks_no_field_that_fits() {
+        let long = "an-uncanonical-key-that-is-much-longer-than-the-terminal-is-wide-".repeat(2);
+        let canonical = "노드:거래소:삼성전자:60:1704067200:1704070800:w:2024-01-01T00:00:00Z";
+        let leases_ = [
+            (record(canonical, 20_000), Stuckness::Expired),
+            (record(&long, 0), Stuckness::Alive),
+        ];
+        for width in [40, 80, 139] {
+            let text = leases(&leases_, NOW, Some(width), Palette::plain());
+            let lines: Vec<&str> = text.lines().collect();
+            assert!(lines.iter().all(|line| line.width() <= width), "{text}");
+            let whole: String = lines.iter().map(|line| line.trim()).collect();
+            assert!(whole.contains(&long), "{text}");
+            for field in [
+                "노드:거래소:삼성전자",
+                "2024-01-01 00:00 +1h",
+                "2024-01-01T00:00:00Z",
+                "worker-1",
+                "█░░░  25%",
+                "in 20s",
+            ] {
+                assert!(
+                    lines.iter().any(|line| line.contains(field)),
+                    "{field}: {text}"
+                );
+            }
         }
     }
 }
