@@ -26,6 +26,8 @@ enum Command {
     Docs(xtask::docs::Args),
     /// Run every panel's query and every alert's expression on a real Prometheus fed by the injector.
     Coverage(xtask::coverage::Args),
+    /// Hold the dependencies' licences, duplicates and origins to deny.toml.
+    Deny(xtask::deny::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
     Drill(Box<xtask::drill::Args>),
     /// Measure what domains cost a Prometheus with the shipped rules.
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Dist(args) => xtask::dist::run(&args),
         Command::Docs(args) => xtask::docs::run(&args),
         Command::Coverage(args) => xtask::coverage::run(&args),
+        Command::Deny(args) => xtask::deny::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
         Command::Sizing(args) => xtask::sizing::run(&args),
         Command::Test(args) => xtask::test::run(&args),
