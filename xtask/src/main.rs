@@ -28,6 +28,8 @@ enum Command {
     Coverage(xtask::coverage::Args),
     /// Check the dashboards with what Grafana publishes of itself.
     Grafana(xtask::grafana::Args),
+    /// Hold the dependencies' licences, duplicates and origins to deny.toml.
+    Deny(xtask::deny::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
     Drill(Box<xtask::drill::Args>),
     /// Measure what domains cost a Prometheus with the shipped rules.
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Docs(args) => xtask::docs::run(&args),
         Command::Coverage(args) => xtask::coverage::run(&args),
         Command::Grafana(args) => xtask::grafana::run(&args),
+        Command::Deny(args) => xtask::deny::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
         Command::Sizing(args) => xtask::sizing::run(&args),
         Command::Test(args) => xtask::test::run(&args),

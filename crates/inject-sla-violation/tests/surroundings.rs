@@ -8,11 +8,11 @@
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Behaviour, Faults, Reply};
+use seamless_lab::faults::{Behaviour, Faults, Reply, bare, signalled};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_inject-sla-violation");
@@ -20,29 +20,10 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_inject-sla-violation");
 /// it is, and at work.
 const MOMENTS: [u64; 8] = [0, 3, 8, 15, 40, 120, 350, 900];
 
-/// With nothing in its environment: no HOME, no TERM, no PATH.
 fn program(arguments: &[&str]) -> Command {
-    // A shell may have left signals ignored (`nohup`, `&` in a script), and children inherit that.
-    let mut command = Command::new("/usr/bin/env");
+    let mut command = bare(PROGRAM);
+    command.args(arguments);
     command
-        .args(["--default-signal=HUP,INT,TERM", PROGRAM])
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::null());
-    command
-}
-
-fn signalled(arguments: &[&str], signal: &str, after: Duration) -> Output {
-    let child = program(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    thread::sleep(after);
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args(["-s", signal, &id]).status();
-    assert!(sent.unwrap().success());
-    child.wait_with_output().unwrap()
 }
 
 #[test]
@@ -65,7 +46,12 @@ fn a_signal_at_any_moment_leaves_nothing_behind() {
                 &format!("--remote-write={}", receiver.url()),
                 &format!("--drill-id={drill}"),
             ];
-            let output = signalled(&arguments, signal, Duration::from_millis(moment));
+            let output = signalled(
+                &mut program(&arguments),
+                signal,
+                Duration::from_millis(moment),
+            )
+            .unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
             if output.status.signal() == Some(number) {
                 // It came before the program had begun to listen for signals, and so to work.
@@ -119,7 +105,7 @@ fn is_not_held_up(behaviour: &Behaviour, sink: &str) {
     let started = Instant::now();
     let url = format!("--{sink}={}", receiver.url());
     let arguments = ["n", "--hold=10m", "--timeout=40s", &url];
-    let output = signalled(&arguments, "TERM", Duration::from_millis(700));
+    let output = signalled(&mut program(&arguments), "TERM", Duration::from_millis(700)).unwrap();
     let code = output.status.code();
     assert_eq!(code, Some(143), "{behaviour:?}, {sink}: {output:?}");
     let took = started.elapsed();

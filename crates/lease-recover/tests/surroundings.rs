@@ -9,11 +9,10 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::thread;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Behaviour, Faults, Reply, Trial};
+use seamless_lab::faults::{Behaviour, Faults, Reply, Trial, bare, signalled};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lease-recover");
@@ -22,15 +21,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_lease-recover");
 const MOMENTS: [u64; 7] = [0, 3, 10, 40, 120, 300, 700];
 const LEASES: usize = 400;
 
-/// With nothing in its environment: no HOME, no TERM, no PATH.
 fn program(arguments: &[String]) -> Command {
-    // A shell may have left signals ignored (`nohup`, `&` in a script), and children inherit that.
-    let mut command = Command::new("/usr/bin/env");
-    command
-        .args(["--default-signal=HUP,INT,TERM", PROGRAM])
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::null());
+    let mut command = bare(PROGRAM);
+    command.args(arguments);
     command
 }
 
@@ -52,19 +45,6 @@ fn arguments(coordinator: &Faults, more: &[&str]) -> Vec<String> {
     let url = format!("--coordinator-url={}", coordinator.url());
     let more = more.iter().map(|argument| (*argument).to_owned());
     std::iter::once(url).chain(more).collect()
-}
-
-fn signalled(arguments: &[String], signal: &str, after: Duration) -> Output {
-    let child = program(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    thread::sleep(after);
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args(["-s", signal, &id]).status();
-    assert!(sent.unwrap().success());
-    child.wait_with_output().unwrap()
 }
 
 /// The keys that requests named.
@@ -95,7 +75,12 @@ fn a_signal_at_any_moment_loses_no_lease_and_the_journal_takes_up_where_it_left(
                     &journal.display().to_string(),
                 ],
             );
-            let output = signalled(&arguments, signal, Duration::from_millis(moment));
+            let output = signalled(
+                &mut program(&arguments),
+                signal,
+                Duration::from_millis(moment),
+            )
+            .unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
             let early = sent(&coordinator);
             if output.status.signal() == Some(number) {
@@ -136,7 +121,8 @@ fn a_coordinator_that_hangs_does_not_hold_up_a_signal() {
         let mut arguments = arguments(&coordinator, &["--timeout=5s"]);
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         let started = Instant::now();
-        let output = signalled(&arguments, "TERM", Duration::from_millis(300));
+        let output =
+            signalled(&mut program(&arguments), "TERM", Duration::from_millis(300)).unwrap();
         assert_eq!(output.status.code(), Some(143), "{more:?}: {output:?}");
         assert!(started.elapsed() < Duration::from_secs(30), "{more:?}");
     }

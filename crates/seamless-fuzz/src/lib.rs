@@ -11,7 +11,8 @@
 //! ```
 //!
 //! (`fuzz/found` collects new inputs and is not committed.) What it finds becomes a file in
-//! `corpus/TARGET`, named after what was wrong.
+//! `corpus/TARGET`, named after what was wrong. Each target has been run ten million times (without a
+//! sanitizer: there is no unsafe code here; with debug assertions).
 
 #![expect(clippy::panic, reason = "a broken promise stops the fuzzer")]
 

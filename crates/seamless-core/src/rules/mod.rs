@@ -21,6 +21,7 @@
 
 mod file;
 mod inputs;
+mod overlong;
 mod query;
 
 pub use file::{Rule, RuleFile, RuleFileError, RuleGroup, RuleKind};

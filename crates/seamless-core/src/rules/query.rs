@@ -12,6 +12,7 @@ use promql_parser::parser::token::{
 use promql_parser::parser::{self, BinaryExpr, Call, Expr, LabelModifier, Offset, VectorSelector};
 use thiserror::Error;
 
+use super::overlong::has_overlong_duration;
 use crate::schema::{FAMILIES, Family};
 
 /// An expression that cannot be read.
@@ -90,13 +91,15 @@ impl Query {
     /// # Errors
     /// [`QueryError`] when it is not PromQL.
     pub fn parse(expr: &str) -> Result<Self, QueryError> {
-        match parser::parse(expr) {
-            Ok(tree) => Ok(Self { tree }),
-            Err(reason) => Err(QueryError {
-                expr: expr.to_owned(),
-                reason,
-            }),
+        let unreadable = |reason| QueryError {
+            expr: expr.to_owned(),
+            reason,
+        };
+        if has_overlong_duration(expr) {
+            return Err(unreadable("a duration is too long".to_owned()));
         }
+        let tree = parser::parse(expr).map_err(unreadable)?;
+        Ok(Self { tree })
     }
 
     /// The syntax tree, for checks that this module does not offer.

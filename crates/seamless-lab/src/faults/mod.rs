@@ -7,6 +7,8 @@
 pub mod catalogue;
 mod connection;
 mod matrix;
+pub mod secrets;
+mod surroundings;
 mod tls;
 mod trial;
 
@@ -23,6 +25,7 @@ use crate::background;
 use crate::received::Received;
 use crate::serving::ANY_PORT;
 pub use matrix::Matrix;
+pub use surroundings::{bare, signalled};
 pub use tls::{Certificate, TlsServer};
 pub use trial::Trial;
 

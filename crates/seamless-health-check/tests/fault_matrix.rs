@@ -1,0 +1,232 @@
+//! Every fault of every endpoint that is asked, and what the check that asks it makes of it. The table
+//! beside this file is what the test expects; `FAULT_MATRIX=write` writes it anew.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs and cannot get fails it"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use seamless_lab::Received;
+use seamless_lab::faults::catalogue::{CATALOGUE, Fault};
+use seamless_lab::faults::{Matrix, Reply, Trial};
+use serde_json::{Value, json};
+
+/// A few requests, each of which may take its timeout or be repeated.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// An endpoint, the check that asks it, and those that it would wait for: left out, since the fault
+/// would hit them first.
+struct Asked {
+    endpoint: &'static str,
+    check: &'static str,
+    without: &'static [&'static str],
+}
+
+const PROMETHEUS_READY: &[&str] = &["prometheus/ready"];
+const PROMETHEUS: &[&str] = &["prometheus/ready", "prometheus/queries"];
+
+const fn asked(
+    endpoint: &'static str,
+    check: &'static str,
+    without: &'static [&'static str],
+) -> Asked {
+    Asked {
+        endpoint,
+        check,
+        without,
+    }
+}
+
+const ASKED: [Asked; 13] = [
+    asked("coordinator /health", "coordinator/health", &[]),
+    asked(
+        "coordinator /v1/leases/inspect",
+        "coordinator/stuck-leases",
+        &["coordinator/health"],
+    ),
+    asked("Prometheus /-/ready", "prometheus/ready", &[]),
+    asked("Prometheus query", "prometheus/queries", PROMETHEUS_READY),
+    // A query that is refused where others are answered; with `prometheus/queries` left out, a 404 here
+    // is a skip.
+    asked("Prometheus query", "prometheus/present", PROMETHEUS),
+    asked("Prometheus query_range", "sla/p99", PROMETHEUS),
+    asked("Prometheus metadata", "prometheus/types", PROMETHEUS),
+    asked("Prometheus targets", "prometheus/targets", PROMETHEUS),
+    asked("Prometheus rules", "alerting/rules-evaluated", PROMETHEUS),
+    asked(
+        "Prometheus alertmanagers",
+        "alerting/alertmanager-known",
+        PROMETHEUS,
+    ),
+    asked("Alertmanager /-/ready", "alerting/alertmanager-ready", &[]),
+    asked(
+        "Alertmanager status",
+        "alerting/routes",
+        &["alerting/alertmanager-ready"],
+    ),
+    asked("--metrics-url", "exposition/readable", &[]),
+];
+
+/// Faults that a client gets over, or that are none to it.
+const HARMLESS: [&str; 5] = [
+    "reset once, then fine",
+    "HTTP/1.0",
+    "100 Continue first",
+    "429 with Retry-After, then fine",
+    "503 once, then fine",
+];
+
+/// Whether the check may pass all the same. Where an endpoint says it with its status, what the body
+/// holds is nothing to go by, unless it is a web page.
+fn may_pass(asked: &Asked, fault: Fault) -> bool {
+    let more: &[&str] = match asked.check {
+        "coordinator/health" => &[
+            "200 with an empty body",
+            "200 with another program's JSON",
+            "200 with deeply nested JSON",
+            "200 with a member twice",
+        ],
+        "prometheus/ready" | "alerting/alertmanager-ready" => &[
+            "cut off, the connection being the end",
+            "200 with an empty body",
+            "200 with plain text",
+            "200 with half of the JSON",
+            "200 with another program's JSON",
+            "200 with deeply nested JSON",
+            "200 with a member twice",
+            "200 with bytes that are not UTF-8",
+            "200 with NaN and huge numbers",
+        ],
+        _ => &[],
+    };
+    HARMLESS.iter().chain(more).any(|name| *name == fault.name)
+}
+
+/// What a healthy server of any kind answers.
+fn polite(request: &Received) -> Reply {
+    let now = jiff::Timestamp::now();
+    let success = |data: Value| {
+        let body = json!({ "status": "success", "data": data });
+        Reply::json(&body.to_string())
+    };
+    let vector = |labels: Value| {
+        let result = json!([{ "metric": labels, "value": [now.as_second(), "1"] }]);
+        success(json!({ "resultType": "vector", "result": result }))
+    };
+    let asked = format!("{:?} {}", request.query, request.text());
+    match request.path.as_str() {
+        "/health" => Reply::json(r#"{"status":"ok"}"#),
+        "/v1/leases/inspect" => Reply::json(r#"{"leases":[]}"#),
+        "/-/ready" => Reply::status(200).body("Ready.\n"),
+        "/api/v1/query" if asked.contains("time%28%29") => success(
+            json!({ "resultType": "scalar", "result": [now.as_second(), now.as_second().to_string()] }),
+        ),
+        "/api/v1/query" if asked.contains("histogram_quantile") => {
+            vector(json!({ "phase": "total" }))
+        }
+        "/api/v1/query" if asked.contains("job") => vector(json!({ "job": "seamless" })),
+        "/api/v1/query" => vector(json!({ "__name__": "coverage_ratio" })),
+        "/api/v1/query_range" => success(json!({ "resultType": "matrix", "result": [] })),
+        "/api/v1/metadata" => {
+            success(json!({ "coverage_ratio": [{ "type": "gauge", "help": "", "unit": "" }] }))
+        }
+        "/api/v1/targets" => success(json!({ "activeTargets": [{
+            "discoveredLabels": {},
+            "labels": { "job": "seamless", "instance": "a:1" },
+            "scrapePool": "seamless",
+            "scrapeUrl": "http://a:1/metrics",
+            "lastError": "",
+            "lastScrape": now.to_string(),
+            "health": "up",
+            "scrapeInterval": "15s",
+        }] })),
+        "/api/v1/rules" => success(json!({ "groups": [{
+            "name": "seamless-watchdog",
+            "file": "alert_rules.yml",
+            "interval": 30,
+            "rules": [{
+                "name": "SeamlessWatchdog",
+                "type": "alerting",
+                "query": "vector(1)",
+                "health": "ok",
+                "lastEvaluation": now.to_string(),
+                "state": "firing",
+                "duration": 0,
+                "labels": {},
+                "annotations": {},
+                "alerts": [],
+            }],
+        }] })),
+        "/api/v1/alertmanagers" => success(json!({
+            "activeAlertmanagers": [{ "url": "http://a:9093/api/v2/alerts" }],
+            "droppedAlertmanagers": [],
+        })),
+        "/api/v2/status" => {
+            let routes = include_str!("../../../alertmanager.yml");
+            let status = json!({
+                "config": { "original": routes },
+                "versionInfo": { "version": "0.25.0" },
+            });
+            Reply::json(&status.to_string())
+        }
+        "/metrics" => Reply::status(200)
+            .header("Content-Type", "text/plain; version=0.0.4")
+            .body("# TYPE coverage_ratio gauge\ncoverage_ratio{node_id=\"n\"} 1\n"),
+        _ => Reply::status(404),
+    }
+}
+
+fn trial(asked: &Asked, fault: Fault) -> (Trial, String) {
+    let faulty = fault.start(polite).unwrap();
+    let mut arguments: Vec<String> = [
+        "--output=json",
+        "--timeout=8s",
+        "--prometheus-metric=coverage_ratio",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let url = faulty.url();
+    arguments.push(format!("--only={}", asked.check));
+    arguments.extend(asked.without.iter().map(|id| format!("--skip={id}")));
+    arguments.push(format!("--coordinator-url={url}"));
+    arguments.push(format!("--prometheus-url={url}"));
+    arguments.push(format!("--alertmanager-url={url}"));
+    if asked.check.starts_with("exposition") {
+        arguments.push(format!("--metrics-url={url}/metrics"));
+    }
+    arguments.extend(faulty.arguments().iter().cloned());
+    let program = assert_cmd::cargo::cargo_bin!("seamless-health-check");
+    let trial = Trial::run(Path::new(program), &arguments, &[], LONGEST).unwrap();
+    let what = format!("{}, {}", asked.endpoint, fault.name);
+    let document: Result<Value, _> = serde_json::from_str(&trial.stdout);
+    assert!(document.is_ok(), "{what}: no JSON: {trial:?}");
+    let document = document.unwrap();
+    assert_eq!(document["exit_code"], trial.code.unwrap(), "{what}");
+    let checks = document["checks"].as_array().unwrap();
+    assert_eq!(checks.len(), 1, "{what}: {checks:?}");
+    let (verdict, message) = (&checks[0]["verdict"], &checks[0]["message"]);
+    assert!(!message.as_str().unwrap().contains('\n'), "{what}");
+    assert!(
+        verdict != "pass" || may_pass(asked, fault),
+        "{what}: {message}"
+    );
+    let serious = checks[0]["severity"] == "fail" && verdict != "skip";
+    assert!(
+        !serious || (trial.code == Some(0)) == (verdict == "pass"),
+        "{what}: {message}"
+    );
+    (trial, verdict.as_str().unwrap().to_owned())
+}
+
+#[test]
+fn every_fault_has_its_verdict_and_none_is_green() {
+    let mut matrix = Matrix::new("verdict");
+    for asked in &ASKED {
+        let endpoint = format!("{} ({})", asked.endpoint, asked.check);
+        matrix.add(&endpoint, &CATALOGUE, |fault| trial(asked, fault));
+    }
+    matrix.check(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fault_matrix.md"));
+}

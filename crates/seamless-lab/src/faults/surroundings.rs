@@ -1,0 +1,39 @@
+//! A program in surroundings that lack everything, and a signal at a chosen moment.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+/// The program with nothing in its environment (no HOME, no TERM, no PATH), no terminal and an empty
+/// stdin.
+#[must_use]
+pub fn bare(program: impl AsRef<Path>) -> Command {
+    // A shell may have left signals ignored (`nohup`, `&` in a script), and children inherit that.
+    let mut command = Command::new("/usr/bin/env");
+    command
+        .arg("--default-signal=HUP,INT,TERM,PIPE")
+        .arg(program.as_ref())
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs `command`, sends it `signal` (`INT`, `TERM`, …) that long after its start, and waits for its end.
+///
+/// # Errors
+/// If it cannot be started or signalled.
+pub fn signalled(command: &mut Command, signal: &str, after: Duration) -> Result<Output> {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start the program")?;
+    thread::sleep(after);
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", signal, &id]).status()?;
+    ensure!(sent.success(), "cannot send {signal}");
+    child.wait_with_output().context("cannot wait for it")
+}
