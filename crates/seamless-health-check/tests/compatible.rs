@@ -2,14 +2,9 @@
 //! tenant, VictoriaMetrics, native histograms, series that nobody scrapes.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "what a test needs and cannot get fails it"
 )]
 
-#[expect(
-    dead_code,
-    reason = "shared by several tests, of which each uses a part"
-)]
 mod support;
 
 use std::fs;

@@ -1,9 +1,4 @@
 //! The group `telemetry`: the real runtime's log and traces pass, and what is wrong with others is named.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "what a test needs and cannot get fails it"
-)]
 
 #[expect(
     dead_code,
