@@ -133,7 +133,8 @@ fn query(url: &str) -> Result<()> {
         ..HttpOptions::default()
     };
     let http = HttpClient::new(options, [&endpoint])?;
-    let prometheus = Prometheus::new(http, endpoint);
+    // The programs refuse an answer above 64 MiB; here the reading is measured, on a larger one.
+    let prometheus = Prometheus::new(http, endpoint).with_body_limit(128 * 1024 * 1024);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

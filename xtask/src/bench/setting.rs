@@ -132,7 +132,7 @@ impl Setting {
         })
     }
 
-    /// A query's answer with one sample a series, made once.
+    /// A query's answer of some 110 bytes a sample, made once.
     pub(super) fn answer(&self, samples: usize) -> Result<String> {
         self.file(&format!("answer-{samples}"), |text| {
             text.push_str(r#"{"status":"success","data":{"resultType":"vector","result":["#);
@@ -140,8 +140,9 @@ impl Setting {
                 let comma = if index == 0 { "" } else { "," };
                 write!(
                     text,
-                    r#"{comma}{{"metric":{{"l":"{index}"}},"value":[1.7e9,"{}"]}}"#,
-                    index % 1000,
+                    r#"{comma}{{"metric":{{"interval":"60","lease_key":"lease-{index}","node_id":"node-{}"}},"value":[1700000000.123,"{}"]}}"#,
+                    index % 500,
+                    (index % 1000) as f64 / 1000.0,
                 )?;
             }
             text.push_str("]}}");
