@@ -45,6 +45,27 @@ pub const NPM: Program = Program {
     names: &["npm"],
     package: "npm",
 };
+/// What the benchmarks compare with, and what they need to do so.
+pub const FOR_BENCH: &[Program] = &[
+    servers::PROMETHEUS,
+    servers::PROMTOOL,
+    Program {
+        names: &["jsonnet"],
+        package: "jsonnet",
+    },
+    Program {
+        names: &["wrk"],
+        package: "wrk",
+    },
+    Program {
+        names: &["curl"],
+        package: "curl",
+    },
+    Program {
+        names: &["python3"],
+        package: "python3-venv",
+    },
+];
 
 /// Makes sure that every program is there.
 ///

@@ -1,11 +1,12 @@
 //! The rules that an injection is held against: a file's, those that a Prometheus has loaded, or the
 //! shipped ones.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use seamless_cli::UsageError;
-use seamless_core::prometheus::{Prometheus, PrometheusError, RuleStatus, RuleType};
+use seamless_core::prometheus::{Labels, Prometheus, PrometheusError, RuleStatus, RuleType};
 use seamless_core::rules::{self, Rule, RuleFile, RuleGroup, RuleKind};
 
 /// Reads a rule file.
@@ -52,7 +53,12 @@ fn rule(status: RuleStatus) -> Rule {
         name: status.name,
         kind,
         expr: status.query,
-        labels: status.labels.0,
-        annotations: status.annotations.0,
+        labels: owned(&status.labels),
+        annotations: owned(&status.annotations),
     }
+}
+
+fn owned(labels: &Labels) -> BTreeMap<String, String> {
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    labels.iter().map(owned).collect()
 }

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::time::TimeValLike as _;
+
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
@@ -24,7 +26,7 @@ use seamless_core::prometheus::{Prometheus, Sample};
 
 #[derive(Parser)]
 enum Job {
-    /// Run a program; print its wall time, its peak memory and what it wrote.
+    /// Run a program; print its wall time, its processor time, its peak memory and what it wrote last.
     Launch {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
@@ -93,14 +95,16 @@ fn launch(command: &[String]) -> Result<()> {
         .with_context(|| format!("cannot run {program}"))?;
     let seconds = begun.elapsed().as_secs_f64();
     let children = nix::sys::resource::UsageWho::RUSAGE_CHILDREN;
-    let peak_kib = nix::sys::resource::getrusage(children)?.max_rss();
+    let usage = nix::sys::resource::getrusage(children)?;
+    let seconds_of = |time: nix::sys::time::TimeVal| time.num_microseconds() as f64 / 1e6;
     let tail = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         text.lines().last().unwrap_or_default().to_owned()
     };
     let result = serde_json::json!({
         "seconds": seconds,
-        "peak_kib": peak_kib,
+        "cpu_seconds": seconds_of(usage.user_time()) + seconds_of(usage.system_time()),
+        "peak_kib": usage.max_rss(),
         "code": output.status.code(),
         "last_line": tail(&output.stdout),
         "complaint": tail(&output.stderr),
@@ -129,7 +133,8 @@ fn query(url: &str) -> Result<()> {
         ..HttpOptions::default()
     };
     let http = HttpClient::new(options, [&endpoint])?;
-    let prometheus = Prometheus::new(http, endpoint);
+    // The programs refuse an answer above 64 MiB; here the reading is measured, on a larger one.
+    let prometheus = Prometheus::new(http, endpoint).with_body_limit(128 * 1024 * 1024);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -73,17 +73,14 @@ fn write(setting: &Setting) -> Row {
     let series = SERIES.to_string();
     let task =
         |name: &str, job: &str| Task::new(name, [&setting.driver(), job, &series]).times_itself();
-    let mut python = setting.peer("write.py", &[&series], Bar::Times(1.0 / 20.0));
-    if let Against::Task(_, task, _) = &mut python {
-        *task = task.clone().times_itself();
-    }
+    let python = setting.peer("write.py", &[&series], Bar::Times(1.0 / 20.0));
     let rust = task("prometheus-client (Rust)", "write-rust-client");
     Row {
         id: "write",
         job: "exposition of 1,000,000 series written".to_owned(),
         ours: task("", "write"),
         against: vec![
-            python,
+            python.with(Task::times_itself),
             Against::Task(Role::Peer, rust, Bar::Times(0.5)),
             Against::Task(Role::Limit, task("memory copy", "copy"), Bar::None),
         ],

@@ -69,32 +69,34 @@ impl Task {
         if let Some(why) = &self.missing {
             bail!("{why}");
         }
+        let program = self.command.first().map_or("", String::as_str);
         let output = Command::new(driver)
             .arg("launch")
             .args(&self.command)
             .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
             .output()
             .context("cannot run the benchmarks' driver")?;
-        let launched: Launched = serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("{}: cannot be run", self.name))?;
+        if !output.status.success() {
+            bail!("{program} is missing, or cannot be run");
+        }
+        let launched: Launched = serde_json::from_slice(&output.stdout)?;
         if !launched.code.is_some_and(|code| self.codes.contains(&code)) {
-            bail!(
-                "{}: exit code {:?}: {}",
-                self.name,
-                launched.code,
-                launched.complaint
+            let ended = launched.code.map_or_else(
+                || "was killed".to_owned(),
+                |code| format!("exit code {code}"),
             );
+            bail!("{program}: {ended}: {}", launched.complaint);
         }
         let seconds = if self.times_itself {
             let own: OwnTime = serde_json::from_str(&launched.last_line)
-                .with_context(|| format!("{}: no time in its output", self.name))?;
+                .with_context(|| format!("{program}: no time in its output"))?;
             own.seconds
         } else {
             launched.seconds
         };
         Ok(Run {
             seconds: seconds * self.scale,
+            cpu_seconds: launched.cpu_seconds * self.scale,
             peak_mib: launched.peak_kib as f64 / 1024.0,
         })
     }
@@ -103,6 +105,7 @@ impl Task {
 #[derive(Deserialize)]
 struct Launched {
     seconds: f64,
+    cpu_seconds: f64,
     peak_kib: u64,
     code: Option<i32>,
     last_line: String,
@@ -116,6 +119,7 @@ struct OwnTime {
 
 struct Run {
     seconds: f64,
+    cpu_seconds: f64,
     peak_mib: f64,
 }
 
@@ -127,6 +131,8 @@ pub(super) struct Figure {
     pub(super) seconds: f64,
     pub(super) fastest: f64,
     pub(super) slowest: f64,
+    /// The median of what the processor spent on the whole program; none for what is computed.
+    pub(super) cpu_seconds: Option<f64>,
     /// The most memory in any run; none for what is computed.
     pub(super) peak_mib: Option<f64>,
 }
@@ -139,18 +145,24 @@ impl Figure {
             seconds,
             fastest: seconds,
             slowest: seconds,
+            cpu_seconds: None,
             peak_mib: None,
         }
     }
 
     fn of(name: &str, runs: &[Run]) -> Self {
-        let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
-        seconds.sort_by(f64::total_cmp);
+        let sorted = |of: fn(&Run) -> f64| {
+            let mut values: Vec<f64> = runs.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let seconds = sorted(|run| run.seconds);
         Self {
             name: name.to_owned(),
             seconds: median(&seconds),
             fastest: seconds.first().copied().unwrap_or(f64::NAN),
             slowest: seconds.last().copied().unwrap_or(f64::NAN),
+            cpu_seconds: Some(median(&sorted(|run| run.cpu_seconds))),
             peak_mib: runs.iter().map(|run| run.peak_mib).reduce(f64::max),
         }
     }

@@ -25,16 +25,19 @@ pub(super) enum Bar {
     SecondsMore(f64),
     /// At most this many seconds.
     Seconds(f64),
+    /// At most this much memory, in MiB, whatever the size of the job.
+    Mebibytes(f64),
     /// Nothing is asked for; the ratio is told.
     None,
 }
 
 impl Bar {
-    fn holds(self, ours: f64, other: f64) -> Option<bool> {
+    fn holds(self, ours: &Figure, other: &Figure) -> Option<bool> {
         match self {
-            Self::Times(most) => Some(ours <= most * other),
-            Self::SecondsMore(most) => Some(ours - other <= most),
-            Self::Seconds(most) => Some(ours <= most),
+            Self::Times(most) => Some(ours.seconds <= most * other.seconds),
+            Self::SecondsMore(most) => Some(ours.seconds - other.seconds <= most),
+            Self::Seconds(most) => Some(ours.seconds <= most),
+            Self::Mebibytes(most) => Some(ours.peak_mib? <= most),
             Self::None => None,
         }
     }
@@ -45,6 +48,7 @@ impl Bar {
             Self::Times(most) => format!("≤ {most} ×"),
             Self::SecondsMore(most) => format!("within {} ms", most * 1e3),
             Self::Seconds(most) => format!("≤ {} ms", most * 1e3),
+            Self::Mebibytes(most) => format!("≤ {most} MiB"),
             Self::None => String::new(),
         }
     }
@@ -54,17 +58,50 @@ impl Bar {
 pub(super) enum Against {
     Task(Role, Task, Bar),
     Computed(Role, Figure, Bar),
-    /// Named, and why it could not be measured.
-    Missing(Role, String),
+}
+
+impl Against {
+    /// The same, its task changed.
+    pub(super) fn with(self, change: impl FnOnce(Task) -> Task) -> Self {
+        match self {
+            Self::Task(role, task, bar) => Self::Task(role, change(task), bar),
+            computed @ Self::Computed(..) => computed,
+        }
+    }
 }
 
 /// A job to be measured.
 pub(super) struct Row {
-    /// What `--only` names.
+    /// What `--row` names.
     pub(super) id: &'static str,
     pub(super) job: String,
     pub(super) ours: Task,
     pub(super) against: Vec<Against>,
+}
+
+/// What became of a bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    /// It holds.
+    Held,
+    /// It does not.
+    Missed,
+    /// One of the two could not be run.
+    NotMeasured,
+    /// None was asked for.
+    NoBar,
+}
+
+impl Verdict {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Missed => "MISSED",
+            Self::NotMeasured => "not measured",
+            Self::NoBar => "",
+        }
+    }
 }
 
 /// A line of the table.
@@ -74,13 +111,44 @@ pub(super) struct Line {
     pub(super) job: String,
     pub(super) ours: Option<Figure>,
     pub(super) role: Role,
+    /// The other's name.
+    pub(super) against: String,
     pub(super) other: Option<Figure>,
     /// Ours : other.
     pub(super) ratio: Option<f64>,
     pub(super) bar: String,
-    pub(super) held: Option<bool>,
+    pub(super) verdict: Verdict,
     /// What could not be measured, and why.
     pub(super) missing: Option<String>,
+}
+
+impl Role {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+impl Line {
+    /// One line for whoever waits for the table.
+    pub(super) fn told(&self) -> String {
+        let Self {
+            role, against, bar, ..
+        } = self;
+        let time = |figure: &Option<Figure>| {
+            let time = figure.as_ref().map(|figure| super::time(figure.seconds));
+            time.or_else(|| self.missing.clone()).unwrap_or_default()
+        };
+        let (ours, other) = (time(&self.ours), time(&self.other));
+        let verdict = self.verdict.word();
+        let told = format!(
+            "{ours}; {} {against}: {other}; {bar} {verdict}",
+            role.word()
+        );
+        told.trim_end_matches([' ', ';']).to_owned()
+    }
 }
 
 impl Row {
@@ -97,24 +165,32 @@ impl Row {
             .unwrap_or_else(|| Err("not measured".to_owned()));
         let mut lines = Vec::new();
         for against in self.against {
-            let (role, other, bar) = match against {
-                Against::Task(role, _, bar) => {
+            let (role, name, other, bar) = match against {
+                Against::Task(role, task, bar) => {
                     let figure = figures.next();
                     let figure = figure.unwrap_or_else(|| Err("not measured".to_owned()));
-                    (role, figure, bar)
+                    (role, task.name, figure, bar)
                 }
-                Against::Computed(role, figure, bar) => (role, Ok(figure), bar),
-                Against::Missing(role, why) => (role, Err(why), Bar::None),
+                Against::Computed(role, figure, bar) => {
+                    (role, figure.name.clone(), Ok(figure), bar)
+                }
             };
             let both = ours.as_ref().ok().zip(other.as_ref().ok());
             let missing = ours.as_ref().err().or(other.as_ref().err()).cloned();
+            let verdict = match both {
+                _ if matches!(bar, Bar::None) => Verdict::NoBar,
+                Some((ours, other)) if bar.holds(ours, other) == Some(true) => Verdict::Held,
+                Some(_) => Verdict::Missed,
+                None => Verdict::NotMeasured,
+            };
             lines.push(Line {
                 id: self.id,
                 job: self.job.clone(),
                 role,
                 ratio: both.map(|(ours, other)| ours.seconds / other.seconds),
-                held: both.and_then(|(ours, other)| bar.holds(ours.seconds, other.seconds)),
+                verdict,
                 ours: ours.as_ref().ok().cloned(),
+                against: name,
                 other: other.ok(),
                 bar: bar.described(),
                 missing,
@@ -126,14 +202,19 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use super::Bar;
+    use super::{Bar, Figure};
 
     #[test]
     fn bars_hold_up_to_their_value() {
-        assert_eq!(Bar::Times(2.0).holds(2.0, 1.0), Some(true));
-        assert_eq!(Bar::Times(2.0).holds(2.1, 1.0), Some(false));
-        assert_eq!(Bar::SecondsMore(0.005).holds(0.007, 0.001), Some(false));
-        assert_eq!(Bar::Seconds(0.3).holds(0.2, 0.0), Some(true));
-        assert_eq!(Bar::None.holds(9.0, 1.0), None);
+        let holds = |bar: Bar, ours, other| {
+            bar.holds(&Figure::computed("", ours), &Figure::computed("", other))
+        };
+        assert_eq!(holds(Bar::Times(2.0), 2.0, 1.0), Some(true));
+        assert_eq!(holds(Bar::Times(2.0), 2.1, 1.0), Some(false));
+        assert_eq!(holds(Bar::SecondsMore(0.005), 0.007, 0.001), Some(false));
+        assert_eq!(holds(Bar::Seconds(0.3), 0.2, 0.0), Some(true));
+        assert_eq!(holds(Bar::None, 9.0, 1.0), None);
+        // Without a measured peak nothing is claimed of it.
+        assert_eq!(holds(Bar::Mebibytes(9.0), 1.0, 1.0), None);
     }
 }

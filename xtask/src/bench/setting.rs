@@ -5,12 +5,14 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use super::measure::Task;
 use super::row::{Against, Bar, Role};
+use crate::install;
 
 /// What is built before anything is measured.
 pub(super) const PROGRAMS: [&str; 3] = [
@@ -26,8 +28,6 @@ pub(super) struct Setting {
     /// The interpreter with the peers' packages, or why there is none.
     pub(super) python: Result<PathBuf, String>,
     pub(super) files: TempDir,
-    /// How long cargo took; short when all was built before.
-    pub(super) build_seconds: f64,
 }
 
 impl Setting {
@@ -35,20 +35,30 @@ impl Setting {
     pub(super) fn prepare() -> Result<Self> {
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| crate::root().join("target"), PathBuf::from);
-        let begun = std::time::Instant::now();
-        crate::say("building the release binaries");
-        let packages = PROGRAMS.iter().flat_map(|name| ["--package", name]);
-        cargo(packages.collect())?;
-        let build_seconds = begun.elapsed().as_secs_f64();
-        cargo(vec!["--package", "xtask", "--example", "bench-driver"])?;
+        crate::say("building the release binaries and the benchmarks' driver");
+        cargo(&target, &shipped())?;
+        cargo(
+            &target,
+            &["--package", "xtask", "--example", "bench-driver"],
+        )?;
+        // What is still missing then is named in the rows that need it; the others are measured.
+        if let Err(error) = install::ensure(install::FOR_BENCH) {
+            crate::say(&format!("going on without: {error:#}"));
+        }
         let release = target.join("release");
         Ok(Self {
             driver: release.join("examples/bench-driver"),
             release,
             python: python(&target.join("bench-peers")).map_err(|error| format!("{error:#}")),
             files: TempDir::with_prefix("seamless-bench-").context("no temporary folder")?,
-            build_seconds,
         })
+    }
+
+    /// How long the shipped programs take to build where nothing has been built.
+    pub(super) fn build_from_nothing(&self) -> Result<f64> {
+        let begun = Instant::now();
+        cargo(&self.files.path().join("target"), &shipped())?;
+        Ok(begun.elapsed().as_secs_f64())
     }
 
     pub(super) fn program(&self, name: &str) -> String {
@@ -71,17 +81,15 @@ impl Setting {
 
     /// A peer in Python, or why there is none.
     pub(super) fn peer(&self, script: &str, arguments: &[&str], bar: Bar) -> Against {
+        let name = format!("Python, {script}");
         let python = match &self.python {
             Ok(python) => python.display().to_string(),
-            Err(why) => return Against::Missing(Role::Peer, why.clone()),
+            Err(why) => return Against::Task(Role::Peer, Task::missing(name, why), bar),
         };
         let path = crate::root().join("xtask/bench/peers").join(script);
         let path = path.display().to_string();
         let command = [python.as_str(), &path].into_iter();
-        let task = Task::new(
-            format!("Python, {script}"),
-            command.chain(arguments.iter().copied()),
-        );
+        let task = Task::new(name, command.chain(arguments.iter().copied()));
         Against::Task(Role::Peer, task, bar)
     }
 
@@ -124,7 +132,7 @@ impl Setting {
         })
     }
 
-    /// A query's answer with one sample a series, made once.
+    /// A query's answer of some 110 bytes a sample, made once.
     pub(super) fn answer(&self, samples: usize) -> Result<String> {
         self.file(&format!("answer-{samples}"), |text| {
             text.push_str(r#"{"status":"success","data":{"resultType":"vector","result":["#);
@@ -132,8 +140,9 @@ impl Setting {
                 let comma = if index == 0 { "" } else { "," };
                 write!(
                     text,
-                    r#"{comma}{{"metric":{{"l":"{index}"}},"value":[1.7e9,"{}"]}}"#,
-                    index % 1000,
+                    r#"{comma}{{"metric":{{"interval":"60","lease_key":"lease-{index}","node_id":"node-{}"}},"value":[1700000000.123,"{}"]}}"#,
+                    index % 500,
+                    (index % 1000) as f64 / 1000.0,
                 )?;
             }
             text.push_str("]}}");
@@ -188,10 +197,17 @@ impl Drop for Server {
     }
 }
 
-fn cargo(arguments: Vec<&str>) -> Result<()> {
+/// Arguments that name the shipped programs' packages.
+fn shipped() -> Vec<&'static str> {
+    let packages = PROGRAMS.iter();
+    packages.flat_map(|name| ["--package", name]).collect()
+}
+
+fn cargo(target: &Path, arguments: &[&str]) -> Result<()> {
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--quiet"])
+        .args(["build", "--release", "--locked"])
         .args(arguments)
+        .env("CARGO_TARGET_DIR", target)
         .current_dir(crate::root())
         .status()
         .context("cannot run cargo")?;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::labels::Labels;
 use super::response::{
-    Alertmanagers, Alerts, BuildInfo, FiringAlert, Labels, MetricMetadata, QueryValue, RuleGroup,
+    Alertmanagers, Alerts, BuildInfo, FiringAlert, MetricMetadata, QueryValue, RuleGroup,
     RuleGroups, Target, Targets,
 };
 use crate::http::{
@@ -142,13 +143,26 @@ impl PrometheusError {
 pub struct Prometheus {
     http: HttpClient,
     endpoint: Endpoint,
+    body_limit: usize,
 }
 
 impl Prometheus {
     /// A client of the server at `endpoint`.
     #[must_use]
     pub const fn new(http: HttpClient, endpoint: Endpoint) -> Self {
-        Self { http, endpoint }
+        Self {
+            http,
+            endpoint,
+            body_limit: QUERY_BODY_LIMIT,
+        }
+    }
+
+    /// The same, but for another bound on what the answer to a query may hold, in bytes. Memory follows
+    /// it: a whole answer and what is read from it are held at a time.
+    #[must_use]
+    pub const fn with_body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
     }
 
     /// Where it is, without credentials.
@@ -325,14 +339,14 @@ impl Prometheus {
                 &self.endpoint,
                 url,
                 Body::Form(fields),
-                QUERY_BODY_LIMIT,
+                self.body_limit,
                 true,
             )
         } else {
             if !fields.is_empty() {
                 url.query_pairs_mut().extend_pairs(&fields);
             }
-            Call::get(&self.endpoint, url, QUERY_BODY_LIMIT)
+            Call::get(&self.endpoint, url, self.body_limit)
         };
         let answer = self.send(doing, &call).await?;
         let read = self.read(doing, &answer);

@@ -5,12 +5,14 @@
 //! to what Prometheus 2.42 and VictoriaMetrics answer, and judges nothing.
 
 mod client;
+mod labels;
 mod response;
 mod selector;
 
 pub use client::{Prometheus, PrometheusError, Reply};
+pub use labels::Labels;
 pub use response::{
-    AlertmanagerUrl, Alertmanagers, BuildInfo, FiringAlert, HistogramSample, InstantSeries, Labels,
+    AlertmanagerUrl, Alertmanagers, BuildInfo, FiringAlert, HistogramSample, InstantSeries,
     MetricMetadata, QueryValue, RangeSeries, RuleGroup, RuleStatus, RuleType, Sample, Target,
 };
 pub use selector::{Selector, quote};

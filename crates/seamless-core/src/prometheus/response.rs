@@ -1,42 +1,9 @@
 //! The shapes of Prometheus's answers. Fields that some servers leave out are optional.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
+use serde::Deserialize;
 use serde::de::{Deserializer, Error};
-use serde::{Deserialize, Serialize};
 
-/// The labels of a series, its name under `__name__`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(transparent)]
-pub struct Labels(pub BTreeMap<String, String>);
-
-impl Labels {
-    /// The value of a label. An absent label is the empty one, as Prometheus has it.
-    #[must_use]
-    pub fn get(&self, label: &str) -> &str {
-        self.0.get(label).map(String::as_str).unwrap_or_default()
-    }
-
-    /// The name of the series, empty if it has none.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.get("__name__")
-    }
-}
-
-impl fmt::Display for Labels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
-        f.write_str("{")?;
-        let labels = self.0.iter().filter(|(label, _)| *label != "__name__");
-        for (index, (label, value)) in labels.enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{label}={}", super::quote(value))?;
-        }
-        f.write_str("}")
-    }
-}
+use super::labels::{Labels, Part};
 
 /// A value at a time: seconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,7 +16,7 @@ pub struct Sample {
 
 impl<'de> Deserialize<'de> for Sample {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (time, text) = <(f64, std::borrow::Cow<'de, str>)>::deserialize(deserializer)?;
+        let (time, Part(text)) = Deserialize::deserialize(deserializer)?;
         let value = text
             .parse()
             .map_err(|_| D::Error::custom(format_args!("{text:?} is no sample value")))?;
@@ -345,11 +312,5 @@ mod tests {
         for text in [r#"[1,"x"]"#, r#"[1,2]"#, r#"[1]"#, r#"["1","2"]"#] {
             assert!(serde_json::from_str::<Sample>(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn labels_show_as_a_selector() {
-        let labels: Labels = serde_json::from_str(r#"{"__name__":"up","job":"a\"b"}"#).unwrap();
-        assert_eq!(labels.to_string(), r#"up{job="a\"b"}"#);
     }
 }
