@@ -1,12 +1,11 @@
 //! The rules that an injection is held against: a file's, those that a Prometheus has loaded, or the
 //! shipped ones.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use seamless_cli::UsageError;
-use seamless_core::prometheus::{Labels, Prometheus, PrometheusError, RuleStatus, RuleType};
+use seamless_core::prometheus::{Prometheus, PrometheusError, RuleStatus, RuleType};
 use seamless_core::rules::{self, Rule, RuleFile, RuleGroup, RuleKind};
 
 /// Reads a rule file.
@@ -53,12 +52,7 @@ fn rule(status: RuleStatus) -> Rule {
         name: status.name,
         kind,
         expr: status.query,
-        labels: owned(&status.labels),
-        annotations: owned(&status.annotations),
+        labels: (&status.labels).into(),
+        annotations: (&status.annotations).into(),
     }
-}
-
-fn owned(labels: &Labels) -> BTreeMap<String, String> {
-    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    labels.iter().map(owned).collect()
 }

@@ -45,6 +45,21 @@ impl Labels {
     }
 }
 
+impl From<&Labels> for BTreeMap<String, String> {
+    fn from(labels: &Labels) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        labels.iter().map(owned).collect()
+    }
+}
+
+impl PartialEq<BTreeMap<String, String>> for Labels {
+    fn eq(&self, other: &BTreeMap<String, String>) -> bool {
+        let other = other.iter();
+        self.iter()
+            .eq(other.map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+}
+
 impl<'l> FromIterator<(&'l str, &'l str)> for Labels {
     /// Labels from pairs in any order; of a name that comes twice, the last stands.
     fn from_iter<I: IntoIterator<Item = (&'l str, &'l str)>>(pairs: I) -> Self {

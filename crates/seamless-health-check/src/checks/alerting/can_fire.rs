@@ -32,7 +32,7 @@ fn live_rules(facts: &Facts) -> RuleFile {
                     RuleType::Recording => RuleKind::Recording,
                 },
                 expr: rule.query.clone(),
-                labels: rule.labels.0.clone(),
+                labels: (&rule.labels).into(),
                 annotations: BTreeMap::new(),
             })
             .collect(),

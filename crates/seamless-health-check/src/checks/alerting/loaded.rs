@@ -30,7 +30,7 @@ pub(super) fn loaded(facts: &Facts, _: &Request) -> Outcome {
     for rule in shipped.alerts() {
         let free = |exact: bool| {
             loaded.iter().zip(&taken).position(|(loaded, taken)| {
-                !taken && loaded.name == rule.name && (!exact || loaded.labels.0 == rule.labels)
+                !taken && loaded.name == rule.name && (!exact || loaded.labels == rule.labels)
             })
         };
         let title = title(rule);
