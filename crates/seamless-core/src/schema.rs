@@ -213,6 +213,16 @@ impl Family {
         }
     }
 
+    /// Those exposed names of which one is there wherever the family is: of a classic histogram that is
+    /// `_count`, one series where there are twenty of `_bucket`.
+    #[must_use]
+    pub fn tracked_names(&self) -> Vec<String> {
+        match self.kind {
+            Kind::Histogram(_) => vec![format!("{}_count", self.name), self.name.to_owned()],
+            Kind::Gauge | Kind::Counter => self.exposed_names(),
+        }
+    }
+
     /// The name that this project's own exposition uses: counters carry `_total`, as `OpenMetrics`
     /// asks and as client libraries write them.
     #[must_use]

@@ -307,8 +307,8 @@ async fn presence(client: &Prometheus, metrics: &[Metric], now: f64) -> Fact<Rep
     }
     let missing: Vec<String> = metrics
         .iter()
-        .filter(|metric| found.real(&metric.exposed) == 0.0)
-        .flat_map(|metric| metric.exposed.clone())
+        .filter(|metric| found.real(&metric.tracked) == 0.0)
+        .flat_map(|metric| metric.tracked.clone())
         .collect();
     if !missing.is_empty() {
         let query = queries::presence_of(&missing);

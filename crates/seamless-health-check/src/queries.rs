@@ -1,6 +1,7 @@
 //! The PromQL that the checks ask with. Every query aggregates on the server: what comes back is bounded
-//! by the number of names, labels or phases, never by the number of series. What is asked about metrics
-//! is None where there is nothing to ask about them.
+//! by the number of names, labels or phases, never by the number of series. Of a histogram the server
+//! reads `_count`, unless the buckets are what matters: there are twenty of them to each. What is asked
+//! about metrics is None where there is nothing to ask about them.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::request::Metric;
 const SLA: &str = "seamless_sla_deadline_seconds";
 
 fn names(metrics: &[Metric]) -> impl Iterator<Item = String> {
-    metrics.iter().flat_map(|metric| metric.exposed.clone())
+    metrics.iter().flat_map(|metric| metric.tracked.clone())
 }
 
 fn tagged(expression: &str, label: &str, value: &str) -> String {
@@ -22,7 +23,7 @@ fn tagged(expression: &str, label: &str, value: &str) -> String {
     format!(r#"label_replace({expression}, "{label}", {value}, "", "")"#)
 }
 
-/// Series per exposed name and drill.
+/// Series per tracked name and drill.
 pub(crate) fn presence(metrics: &[Metric]) -> Option<String> {
     let selector = Selector::any_name(names(metrics));
     Some(format!("count by (__name__, {DRILL_LABEL}) ({selector})"))
@@ -38,7 +39,7 @@ pub(crate) fn presence_of(names: &[String]) -> String {
 pub(crate) fn ages(metrics: &[Metric]) -> Option<String> {
     // One name at a time: `timestamp` drops the name, and `_sum` and `_count` have the same labels else.
     let newest = |metric: &Metric| {
-        let names = metric.exposed.iter().map(|name| {
+        let names = metric.tracked.iter().map(|name| {
             let selector = Selector::name(name).with(DRILL_LABEL, "");
             tagged(&format!("max(timestamp({selector}))"), "name", name)
         });
@@ -57,7 +58,7 @@ pub(crate) fn missing_labels(metrics: &[Metric]) -> Option<String> {
             continue;
         };
         for label in family.labels {
-            let selector = Selector::any_name(&metric.exposed)
+            let selector = Selector::any_name(&metric.tracked)
                 .with(DRILL_LABEL, "")
                 .with(label, "");
             let counted = tagged(&format!("count({selector})"), "metric", &metric.name);
@@ -85,9 +86,9 @@ pub(crate) fn buckets() -> String {
     format!("count by (__name__, le) ({selector})")
 }
 
-/// Real series per exposed name of every family of the schema.
+/// Real series per tracked name of every family of the schema.
 pub(crate) fn inputs() -> String {
-    let names = FAMILIES.iter().flat_map(|family| family.exposed_names());
+    let names = FAMILIES.iter().flat_map(|family| family.tracked_names());
     let selector = Selector::any_name(names).with(DRILL_LABEL, "");
     format!("count by (__name__) ({selector})")
 }

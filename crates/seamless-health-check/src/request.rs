@@ -33,6 +33,8 @@ pub(crate) struct Metric {
     pub(crate) name: String,
     /// The names under which its series may appear.
     pub(crate) exposed: Vec<String>,
+    /// Those of them that tell whether it is there, with the fewest series.
+    pub(crate) tracked: Vec<String>,
     /// What the schema says of it, if it knows it.
     pub(crate) family: Option<&'static Family>,
 }
@@ -46,16 +48,21 @@ impl Metric {
         let family = FAMILIES
             .iter()
             .find(|family| family.name == name || family.exposition_name() == name);
-        let exposed = match family {
-            Some(family) => family.exposed_names(),
-            None => ["", "_bucket", "_sum", "_count", "_total"]
-                .iter()
-                .map(|suffix| format!("{name}{suffix}"))
-                .collect(),
+        let with_suffixes = |suffixes: &[&str]| {
+            let names = suffixes.iter().map(|suffix| format!("{name}{suffix}"));
+            names.collect::<Vec<_>>()
+        };
+        let (exposed, tracked) = match family {
+            Some(family) => (family.exposed_names(), family.tracked_names()),
+            None => (
+                with_suffixes(&["", "_bucket", "_sum", "_count", "_total"]),
+                with_suffixes(&["", "_count", "_total"]),
+            ),
         };
         Ok(Self {
             name: name.to_owned(),
             exposed,
+            tracked,
             family,
         })
     }

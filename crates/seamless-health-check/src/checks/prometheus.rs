@@ -139,7 +139,7 @@ fn present(facts: &Facts, request: &Request) -> Outcome {
 }
 
 fn presence_of(metric: &Metric, presence: &Presence, now: f64, max_age: f64) -> Item {
-    let count = presence.real(&metric.exposed);
+    let count = presence.real(&metric.tracked);
     let item = |verdict, message: String| {
         Item::new(&metric.name, verdict, message).measured(Measured {
             value: count,
@@ -164,7 +164,7 @@ fn presence_of(metric: &Metric, presence: &Presence, now: f64, max_age: f64) -> 
             ),
         );
     }
-    let drills = presence.drills(&metric.exposed);
+    let drills = presence.drills(&metric.tracked);
     if drills.is_empty() {
         item(Verdict::Fail, "never seen in the last day".to_owned())
     } else {
@@ -177,7 +177,7 @@ fn presence_of(metric: &Metric, presence: &Presence, now: f64, max_age: f64) -> 
 
 fn last_seen(metric: &Metric, presence: &Presence) -> Option<f64> {
     metric
-        .exposed
+        .tracked
         .iter()
         .filter_map(|name| presence.last_seen.get(name))
         .copied()

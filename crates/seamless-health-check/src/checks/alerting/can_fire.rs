@@ -74,7 +74,7 @@ pub(super) fn inputs(facts: &Facts, _: &Request) -> Outcome {
         let live = |name: &str| series.iter().any(|series| series.metric.name() == name);
         let some_live = families
             .iter()
-            .any(|family| family.exposed_names().iter().any(|name| live(name)));
+            .any(|family| family.tracked_names().iter().any(|name| live(name)));
         if families.is_empty() || some_live {
             continue;
         }
