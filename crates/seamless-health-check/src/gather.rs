@@ -1,6 +1,6 @@
 //! Fetching what the checks need, side by side. Owns which request waits for which (only the SLA figures
-//! wait for the rules, whose range they use, and a look back happens only where a metric is missing).
-//! It judges nothing.
+//! wait for the rules, whose range they use, and what is asked of metrics' samples for which metrics have
+//! any). It judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -159,6 +159,7 @@ async fn from_prometheus(
     let rules = async { client.rules().await.map_err(Gap::from) }
         .boxed_local()
         .shared();
+    let counted = counted(client, metrics).boxed_local().shared();
     let p99 = |window| queries::p99(window);
     let total = request.budget(Phase::Total);
     let (ready, clock, presence, ages, missing_labels, metadata, jobs, targets) = tokio::join!(
@@ -167,9 +168,13 @@ async fn from_prometheus(
             clock(client.instant("time()", None).await)
         }),
         fetching
-            .when(Source::Presence, presence(client, metrics, now))
+            .when(Source::Presence, presence(client, metrics, &counted, now))
             .boxed_local(),
-        fetching.when(Source::Ages, about_each(client, metrics, queries::ages)),
+        fetching.when(Source::Ages, async {
+            // Each name is a selector of its own, which a server takes its time for.
+            let live = live(metrics, &counted.clone().await?.data);
+            about_each(client, &live, queries::ages).await
+        }),
         fetching.when(
             Source::MissingLabels,
             about_each(client, metrics, queries::missing_labels)
@@ -295,16 +300,44 @@ async fn about_each(
     Ok(all)
 }
 
-async fn presence(client: &Prometheus, metrics: &[Metric], now: f64) -> Fact<Reply<Presence>> {
+/// The series there are now.
+async fn counted(client: &Prometheus, metrics: &[Metric]) -> Fact<Reply<Presence>> {
     let counted = about_each(client, metrics, queries::presence).await?;
     let mut found = Presence::default();
-    let mut warnings = counted.warnings;
     for series in counted.data {
         let name = series.metric.name().to_owned();
         let drill = series.metric.get("drill").to_owned();
         let count = series.value.map_or(0.0, |sample| sample.value);
         found.now.insert((name, drill), count);
     }
+    Ok(Reply {
+        data: found,
+        warnings: counted.warnings,
+    })
+}
+
+/// The metrics that have real series, under the names that do.
+fn live(metrics: &[Metric], presence: &Presence) -> Vec<Metric> {
+    let mut live = metrics.to_vec();
+    for metric in &mut live {
+        let has_series = |name: &String| presence.real(std::slice::from_ref(name)) > 0.0;
+        metric.exposed.retain(has_series);
+    }
+    live.retain(|metric| !metric.exposed.is_empty());
+    live
+}
+
+/// The series there are now, and when those that are missing were last seen.
+async fn presence<F: Future<Output = Fact<Reply<Presence>>>>(
+    client: &Prometheus,
+    metrics: &[Metric],
+    counted: &Shared<F>,
+    now: f64,
+) -> Fact<Reply<Presence>> {
+    let Reply {
+        data: mut found,
+        mut warnings,
+    } = counted.clone().await?;
     let missing: Vec<String> = metrics
         .iter()
         .filter(|metric| found.real(&metric.tracked) == 0.0)

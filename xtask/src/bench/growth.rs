@@ -31,14 +31,13 @@ pub(super) struct Growth {
 
 impl Growth {
     pub(super) fn cells(&self) -> Vec<String> {
-        let missing = || self.missing.clone().unwrap_or_default();
         let mut cells = vec![self.job.to_owned(), self.unit.clone()];
         for (seconds, peak) in self.cpu_seconds.into_iter().zip(self.peak_mib) {
-            cells.push(seconds.map_or_else(missing, super::time));
+            cells.push(seconds.map_or_else(String::new, super::time));
             cells.push(peak.map_or_else(String::new, |mib| format!("{mib:.0} MiB")));
         }
         let exponent = self.exponent.map(|exponent| format!("{exponent:.2}"));
-        cells.push(exponent.unwrap_or_default());
+        cells.extend(exponent.or_else(|| self.missing.clone()));
         cells
     }
 }
@@ -55,6 +54,7 @@ pub(super) fn table(setting: &Setting, runs: usize) -> Result<Vec<Growth>> {
     let servers = RefCell::new(Vec::new());
     let recover = setting.program("lease-recover");
     let inject = setting.program("inject-sla-violation");
+    let written = setting.files.path().join("written").display().to_string();
     let job = |name: &'static str, unit: usize, of: &str, task: &dyn Fn(usize) -> Result<Task>| {
         crate::say(&format!("measuring how cost grows: {name}"));
         let tasks = [unit, 10 * unit, 100 * unit].map(task);
@@ -115,7 +115,7 @@ pub(super) fn table(setting: &Setting, runs: usize) -> Result<Vec<Growth>> {
         })?,
         job("inject-sla-violation --nodes", 100, "nodes", &|size| {
             let nodes = size.to_string();
-            let command = [&inject, "--write-to", "/dev/null", "--nodes", &nodes, "n"];
+            let command = [&inject, "--write-to", &written, "--nodes", &nodes, "n"];
             Ok(Task::new("", command))
         })?,
         job("exposition read and checked", 9_500, "samples", &|size| {

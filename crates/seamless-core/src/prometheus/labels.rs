@@ -64,7 +64,7 @@ impl<'l> FromIterator<(&'l str, &'l str)> for Labels {
     /// Labels from pairs in any order; of a name that comes twice, the last stands.
     fn from_iter<I: IntoIterator<Item = (&'l str, &'l str)>>(pairs: I) -> Self {
         let sorted: BTreeMap<&str, &str> = pairs.into_iter().collect();
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered::new();
         for (name, value) in sorted {
             gathered.push(name);
             gathered.push(value);
@@ -74,13 +74,20 @@ impl<'l> FromIterator<(&'l str, &'l str)> for Labels {
 }
 
 /// Labels that are being read.
-#[derive(Default)]
 struct Gathered {
     text: String,
     ends: Vec<usize>,
 }
 
 impl Gathered {
+    /// With room for what most series carry: growing would cost more than cutting to size in the end.
+    fn new() -> Self {
+        Self {
+            text: String::with_capacity(256),
+            ends: Vec::with_capacity(16),
+        }
+    }
+
     fn push(&mut self, part: &str) {
         self.text.push_str(part);
         self.ends.push(self.text.len());
@@ -110,7 +117,7 @@ impl<'de> Visitor<'de> for Members {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Labels, A::Error> {
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered::new();
         let mut sorted = true;
         let mut last = 0..0;
         while let Some(Part(name)) = members.next_key()? {

@@ -10,12 +10,10 @@ use crate::exposition::Format;
 pub(super) struct SeenSeries {
     format: Format,
     hasher: RandomState,
-    seen: HashMap<u64, Seen, Identity>,
-}
-
-struct Seen {
-    line: usize,
-    timestamp: Option<i64>,
+    /// The last line of each.
+    seen: HashMap<u64, usize, Identity>,
+    /// The last timestamp of those that had one, where several points may follow each other.
+    timestamps: HashMap<u64, i64, Identity>,
 }
 
 impl SeenSeries {
@@ -24,6 +22,7 @@ impl SeenSeries {
             format,
             hasher: RandomState::new(),
             seen: HashMap::default(),
+            timestamps: HashMap::default(),
         }
     }
 
@@ -45,16 +44,16 @@ impl SeenSeries {
             .fold(self.hasher.hash_one(name), |sum, label| {
                 sum.wrapping_add(self.hasher.hash_one(label))
             });
-        let Some(before) = self.seen.insert(key, Seen { line, timestamp }) else {
-            return Ok(());
-        };
-        // OpenMetrics lets one series have several points, in the order of their time.
-        let later_point = self.format == Format::OpenMetrics
-            && matches!((before.timestamp, timestamp), (Some(then), Some(now)) if then < now);
-        if later_point {
-            Ok(())
-        } else {
-            Err(before.line)
+        let earlier = timestamp
+            .filter(|_| self.format == Format::OpenMetrics)
+            .and_then(|now| self.timestamps.insert(key, now));
+        match self.seen.insert(key, line) {
+            None => Ok(()),
+            // OpenMetrics lets one series have several points, in the order of their time.
+            Some(_) if matches!((earlier, timestamp), (Some(then), Some(now)) if then < now) => {
+                Ok(())
+            }
+            Some(before) => Err(before),
         }
     }
 }

@@ -46,7 +46,7 @@ fn shipped_alerts(rules: &RuleFile) -> Vec<&Rule> {
     let names = shipped_names();
     rules
         .alerts()
-        .filter(|rule| names.contains(&rule.name))
+        .filter(|rule| names.contains(rule.name.as_str()))
         .collect()
 }
 
@@ -263,7 +263,7 @@ pub(super) fn ranges(facts: &Facts, _: &Request) -> Outcome {
     let mut items = Vec::new();
     let ours = rules
         .rules()
-        .filter(|rule| names.contains(&rule.name) || rule.name.starts_with("seamless:"));
+        .filter(|rule| names.contains(rule.name.as_str()) || rule.name.starts_with("seamless:"));
     for rule in ours {
         let Ok(query) = Query::parse(&rule.expr) else {
             continue;

@@ -1,9 +1,9 @@
 //! Whether Prometheus runs the alerts that ship: compared by meaning, evaluated, and recently.
 
 use seamless_core::prometheus::{RuleStatus, RuleType};
-use seamless_core::rules::{Rule, same_meaning, shipped};
+use seamless_core::rules::{Rule, same_meaning};
 
-use super::{alerting_rules, shipped_names};
+use super::{alerting_rules, shipped, shipped_names};
 use crate::check::{Item, Outcome, Verdict};
 use crate::checks::seconds;
 use crate::facts::Facts;
@@ -112,7 +112,10 @@ pub(super) fn evaluated(facts: &Facts, _: &Request) -> Outcome {
     let mut items = Vec::new();
     for group in rules {
         // What an alert records on its way counts as much as the alert.
-        let ours = group.rules.iter().any(|rule| names.contains(&rule.name))
+        let ours = group
+            .rules
+            .iter()
+            .any(|rule| names.contains(rule.name.as_str()))
             || group.name.starts_with("seamless");
         if !ours {
             continue;

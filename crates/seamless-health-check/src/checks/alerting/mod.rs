@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use seamless_core::prometheus::{FiringAlert, RuleStatus, RuleType};
+use seamless_core::rules::{RuleFile, RuleFileError};
 use seamless_core::schema::DRILL_LABEL;
 
 use crate::check::{Check, Group, Item, Outcome, Severity, Verdict};
@@ -126,13 +127,17 @@ fn alerting_rules(facts: &Facts) -> impl Iterator<Item = (&RuleStatus, f64)> {
     groups.flat_map(|group| group.rules.iter().map(|rule| (rule, group.interval)))
 }
 
-/// The names of the shipped alerts; reading the rules takes longer than any check that asks for them.
-fn shipped_names() -> &'static BTreeSet<String> {
-    static NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-        let shipped = seamless_core::rules::shipped().unwrap_or_default();
-        shipped.alerts().map(|rule| rule.name.clone()).collect()
-    });
-    &NAMES
+/// The shipped rules; reading them takes longer than any check that asks for them.
+fn shipped() -> Result<&'static RuleFile, &'static RuleFileError> {
+    static SHIPPED: LazyLock<Result<RuleFile, RuleFileError>> =
+        LazyLock::new(seamless_core::rules::shipped);
+    SHIPPED.as_ref()
+}
+
+/// The names of the shipped alerts.
+fn shipped_names() -> BTreeSet<&'static str> {
+    let alerts = shipped().into_iter().flat_map(RuleFile::alerts);
+    alerts.map(|rule| rule.name.as_str()).collect()
 }
 
 fn firing(facts: &Facts, _: &Request) -> Outcome {
@@ -141,8 +146,9 @@ fn firing(facts: &Facts, _: &Request) -> Outcome {
     }
     let names = shipped_names();
     let firing = |(rule, _): (&'_ RuleStatus, f64)| -> Vec<FiringAlert> {
-        let shipped =
-            rule.kind == RuleType::Alerting && names.contains(&rule.name) && rule.name != WATCHDOG;
+        let shipped = rule.kind == RuleType::Alerting
+            && names.contains(rule.name.as_str())
+            && rule.name != WATCHDOG;
         let alerts = rule.alerts.iter().filter(|alert| alert.state == "firing");
         if shipped {
             alerts.cloned().collect()
