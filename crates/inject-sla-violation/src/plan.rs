@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seamless_cli::{clean, table};
+use seamless_cli::{ExitStatus, clean, table};
 use seamless_core::duration;
 use seamless_core::rules::{QueryError, RuleFile};
 use serde::Serialize;
@@ -19,6 +19,7 @@ pub(crate) struct Plan {
     schema_version: u32,
     program: &'static str,
     dry_run: bool,
+    exit_code: u8,
     drill_id: String,
     node_id: String,
     scenarios: Vec<&'static str>,
@@ -32,6 +33,10 @@ pub(crate) struct Plan {
     /// Where the rules come from.
     rules: String,
     alerts: Vec<Prospect>,
+    /// Why the rules could not be had; nothing is known of the alerts then.
+    error: Option<String>,
+    #[serde(skip)]
+    status: ExitStatus,
 }
 
 /// What is to be expected of an alert.
@@ -133,8 +138,19 @@ impl Plan {
         request: &Request,
         cast: &Cast,
         rules: String,
-        alerts: Vec<Prospect>,
+        alerts: Result<Vec<Prospect>, String>,
     ) -> Self {
+        let (alerts, error) = match alerts {
+            Ok(alerts) => (alerts, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let status = if error.is_some() {
+            ExitStatus::Undetermined
+        } else if alerts.iter().all(Prospect::keeps_its_promise) {
+            ExitStatus::Done
+        } else {
+            ExitStatus::Negative
+        };
         let course = match &request.delivery {
             Delivery::Once(_) => None,
             Delivery::Lasting(course) => Some(course),
@@ -143,6 +159,7 @@ impl Plan {
             schema_version: 1,
             program: "inject-sla-violation",
             dry_run: true,
+            exit_code: status.code(),
             drill_id: request.drill_id.clone(),
             node_id: request.node_id.clone(),
             scenarios: request.scenarios.iter().map(|s| s.name()).collect(),
@@ -156,7 +173,14 @@ impl Plan {
                 .map(|after| after.as_secs_f64()),
             rules,
             alerts,
+            error,
+            status,
         }
+    }
+
+    /// What the plan comes to.
+    pub(crate) const fn status(&self) -> ExitStatus {
+        self.status
     }
 
     pub(crate) fn rendered(&self, format: OutputFormat, width: Option<usize>) -> String {
@@ -197,6 +221,9 @@ impl Plan {
         text.push_str(&format!("\nalerts, by {}:\n", clean(&self.rules)));
         for alert in &self.alerts {
             text.push_str(&format!("  {}\n", alert.line()));
+        }
+        if let Some(error) = &self.error {
+            text.push_str(&format!("  unknown: {}\n", clean(error)));
         }
         text
     }

@@ -50,9 +50,9 @@ async fn plan(
     terminal: &Terminal,
 ) -> anyhow::Result<ExitStatus> {
     let (rules, source) = match (&args.rules, &args.prometheus.prometheus_url) {
-        (Some(path), _) => (rulebook::from_file(path)?, path.display().to_string()),
+        (Some(path), _) => (Ok(rulebook::from_file(path)?), path.display().to_string()),
         (None, None) => (
-            rulebook::shipped()?,
+            Ok(rulebook::shipped()?),
             "the shipped alert_rules.yml".to_owned(),
         ),
         (None, Some(url)) => {
@@ -61,24 +61,24 @@ async fn plan(
                 flag: Some(url),
             };
             let prometheus = Connections::resolve(&args.http, &[wanted], 2)?.prometheus()?;
-            match rulebook::loaded(&prometheus).await {
-                Ok(rules) => (rules, prometheus.endpoint().to_string()),
-                Err(error) => {
-                    terminal.error(&seamless_cli::clean(&format!("{error}; {}", error.hint())));
-                    return Ok(ExitStatus::Undetermined);
-                }
-            }
+            let rules = rulebook::loaded(&prometheus).await;
+            let rules = rules.map_err(|error| format!("{error}; {}", error.hint()));
+            (rules, prometheus.endpoint().to_string())
         }
     };
-    let prospects = Prospect::of(&rules, request, cast, Facts::default())?;
-    let status = if prospects.iter().all(Prospect::keeps_its_promise) {
-        ExitStatus::Done
-    } else {
-        ExitStatus::Negative
+    let prospects = match rules {
+        Ok(rules) => Ok(Prospect::of(&rules, request, cast, Facts::default())?),
+        Err(error) => {
+            terminal.error(&seamless_cli::clean(&error));
+            Err(error)
+        }
     };
     let plan = Plan::new(request, cast, source, prospects);
-    terminal.result(status, &plan.rendered(request.output, terminal.width()))?;
-    Ok(status)
+    terminal.result(
+        plan.status(),
+        &plan.rendered(request.output, terminal.width()),
+    )?;
+    Ok(plan.status())
 }
 
 /// One document, after one step.

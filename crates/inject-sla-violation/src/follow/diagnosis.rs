@@ -6,7 +6,7 @@ use seamless_core::prometheus::{PrometheusError, RuleGroup, Selector, quote};
 use seamless_core::rules::Query;
 use seamless_core::schema::DRILL_LABEL;
 
-use super::{Follow, Reason, Stage, Track, rules_named, value_of};
+use super::{Follow, Reason, Stage, Track, receivers, rules_named, value_of};
 use crate::foresight::{self, Facts, Obstacle, Verdict};
 use crate::rulebook;
 
@@ -21,14 +21,43 @@ impl Follow {
             Stage::Received => self.why_not_received(track).await,
             Stage::Resolved => self.why_not_resolved(track).await,
         };
-        found.unwrap_or_else(|error| {
-            let hint = error.hint();
-            Reason::CannotAsk(if hint.is_empty() {
-                error.to_string()
-            } else {
-                format!("{error}; {hint}")
-            })
-        })
+        let error = match found {
+            Ok(reason) => return reason,
+            Err(error) => error,
+        };
+        let hint = error.hint();
+        let text = if hint.is_empty() {
+            error.to_string()
+        } else {
+            format!("{error}; {hint}")
+        };
+        if self.is_surely_missed(track, missed).await {
+            Reason::Unexplained(text)
+        } else {
+            Reason::CannotAsk(text)
+        }
+    }
+
+    /// Whether the server whose word counts says that the alert has not come so far, whatever else could
+    /// not be asked.
+    async fn is_surely_missed(&self, track: &Track, missed: Stage) -> bool {
+        match missed {
+            Stage::Target | Stage::Sample | Stage::Expression | Stage::Pending | Stage::Firing => {
+                let groups = self.prometheus.rules().await;
+                groups.is_ok_and(|reply| {
+                    let alerts = self.alerts(&track.alert, &reply.data);
+                    !alerts.iter().any(|alert| alert.state == "firing")
+                })
+            }
+            Stage::Received => {
+                let Some(alertmanager) = &self.alertmanager else {
+                    return false;
+                };
+                let held = alertmanager.alerts(&[self.own_label()]).await;
+                held.is_ok_and(|held| receivers(&self.held(&track.alert, &held)).is_none())
+            }
+            Stage::Resolved => false,
+        }
     }
 
     async fn why_no_target(&self) -> Result<Reason, PrometheusError> {
@@ -201,8 +230,7 @@ impl Follow {
 
     async fn why_not_received(&self, track: &Track) -> Result<Reason, PrometheusError> {
         if let Some(alertmanager) = &self.alertmanager {
-            let filter = format!("{DRILL_LABEL}={}", quote(&self.request.drill_id));
-            let held = match alertmanager.alerts(&[filter]).await {
+            let held = match alertmanager.alerts(&[self.own_label()]).await {
                 Ok(held) => held,
                 Err(error) => return Ok(Reason::CannotAsk(error.to_string())),
             };

@@ -158,8 +158,7 @@ impl Follow {
         }
         look.groups = self.prometheus.rules().await.ok().map(|reply| reply.data);
         if let Some(alertmanager) = &self.alertmanager {
-            let filter = format!("{DRILL_LABEL}={}", quote(&self.request.drill_id));
-            look.held = alertmanager.alerts(&[filter]).await.ok();
+            look.held = alertmanager.alerts(&[self.own_label()]).await.ok();
         }
         look
     }
@@ -197,6 +196,11 @@ impl Follow {
             }
         }
         done
+    }
+
+    /// What Alertmanager is to filter by.
+    fn own_label(&self) -> String {
+        format!("{DRILL_LABEL}={}", quote(&self.request.drill_id))
     }
 
     /// This drill's alerts of that name.

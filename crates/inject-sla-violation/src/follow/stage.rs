@@ -104,6 +104,8 @@ impl Track {
 pub(crate) enum Reason {
     /// The servers could not be asked: nothing is known.
     CannotAsk(String),
+    /// It is not there, that is known; why could not be asked.
+    Unexplained(String),
     /// Prometheus scrapes other things, and not the drill.
     NoTarget { url: String, others: usize },
     /// Prometheus scrapes the drill and fails.
@@ -144,6 +146,7 @@ impl Reason {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::CannotAsk(_) => "cannot_ask",
+            Self::Unexplained(_) => "unexplained",
             Self::NoTarget { .. } => "no_target",
             Self::TargetDown { .. } => "target_down",
             Self::NoSample { .. } => "no_sample",
@@ -167,6 +170,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CannotAsk(error) => write!(f, "could not ask: {error}"),
+            Self::Unexplained(error) => {
+                write!(f, "the alert is not there, and why could not be asked: {error}")
+            }
             Self::NoTarget { url, others } => write!(
                 f,
                 "none of Prometheus's {others} targets is {url}; add it to its scrape configuration, or give \
