@@ -70,15 +70,6 @@ const ASKED: [Asked; 13] = [
     asked("--metrics-url", "exposition/readable", &[]),
 ];
 
-/// Faults that a client gets over, or that are none to it.
-const HARMLESS: [&str; 5] = [
-    "reset once, then fine",
-    "HTTP/1.0",
-    "100 Continue first",
-    "429 with Retry-After, then fine",
-    "503 once, then fine",
-];
-
 /// Whether the check may pass all the same. Where an endpoint says it with its status, what the body
 /// holds is nothing to go by, unless it is a web page.
 fn may_pass(asked: &Asked, fault: Fault) -> bool {
@@ -102,16 +93,13 @@ fn may_pass(asked: &Asked, fault: Fault) -> bool {
         ],
         _ => &[],
     };
-    HARMLESS.iter().chain(more).any(|name| *name == fault.name)
+    fault.is_harmless() || more.contains(&fault.name)
 }
 
 /// What a healthy server of any kind answers.
 fn polite(request: &Received) -> Reply {
     let now = jiff::Timestamp::now();
-    let success = |data: Value| {
-        let body = json!({ "status": "success", "data": data });
-        Reply::json(&body.to_string())
-    };
+    let success = |data: Value| Reply::prometheus(&data);
     let vector = |labels: Value| {
         let result = json!([{ "metric": labels, "value": [now.as_second(), "1"] }]);
         success(json!({ "resultType": "vector", "result": result }))

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -30,6 +31,14 @@ enum Kind {
     Shows(Certificate),
 }
 
+/// Faults that a client gets over, or that are none to it.
+const HARMLESS: [&str; 5] = [
+    "reset once, then fine",
+    "HTTP/1.0",
+    "100 Continue first",
+    "429 with Retry-After, then fine",
+    "503 once, then fine",
+];
 const BOMB: &str = "gzip bomb";
 const BYTE_EVERY: Duration = Duration::from_millis(250);
 
@@ -249,6 +258,12 @@ enum Running {
 }
 
 impl Fault {
+    /// Whether a client gets over it, or it is none to a client.
+    #[must_use]
+    pub fn is_harmless(self) -> bool {
+        HARMLESS.contains(&self.name)
+    }
+
     /// The fault called `name`.
     ///
     /// # Errors
@@ -269,6 +284,19 @@ impl Fault {
         self,
         polite: impl Fn(&Received) -> Reply + Send + Sync + 'static,
     ) -> Result<Faulty> {
+        self.start_at(|_| true, polite)
+    }
+
+    /// Starts a server that has this fault where `at` says so, and is well elsewhere. What keeps a
+    /// connection from being made is everywhere.
+    ///
+    /// # Errors
+    /// If no port is free.
+    pub fn start_at(
+        self,
+        at: impl Fn(&Received) -> bool + Send + Sync + 'static,
+        polite: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Result<Faulty> {
         let faulty = |url: String, arguments: Vec<String>, running| Faulty {
             url,
             arguments,
@@ -279,8 +307,15 @@ impl Fault {
                 if self.name == BOMB {
                     bomb(&Reply::status(200));
                 }
-                let faults =
-                    Faults::choose(move |request, number| change(polite(request), number))?;
+                let so_far = AtomicUsize::new(0);
+                let faults = Faults::choose(move |request, _| {
+                    let reply = polite(request);
+                    if at(request) {
+                        change(reply, so_far.fetch_add(1, Ordering::SeqCst))
+                    } else {
+                        reply.into()
+                    }
+                })?;
                 faulty(faults.url(), Vec::new(), Running::Faults(faults))
             }
             Kind::Refuses => {

@@ -89,6 +89,12 @@ impl Reply {
             .body(body)
     }
 
+    /// What Prometheus answers when it has `data`.
+    #[must_use]
+    pub fn prometheus(data: &serde_json::Value) -> Self {
+        Self::json(&serde_json::json!({ "status": "success", "data": data }).to_string())
+    }
+
     /// 200 with an HTML page, as a login page or a proxy would answer.
     #[must_use]
     pub fn html() -> Self {
