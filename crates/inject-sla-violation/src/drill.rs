@@ -85,7 +85,7 @@ impl Drill<'_> {
     /// What makes it impossible, found before anything was contacted or changed.
     pub(crate) async fn run(self, args: &Args) -> anyhow::Result<ExitStatus> {
         let connections = self.connect(args)?;
-        let started_at = Timestamp::now();
+        let (started_at, began) = (Timestamp::now(), Instant::now());
         let mut frame = Frame::first(&self.cast);
         let mut now = Picture::now(&self.cast, &frame);
         let given_rules = args.rules.as_deref().map(rulebook::from_file).transpose()?;
@@ -130,7 +130,7 @@ impl Drill<'_> {
             self.request,
             &self.cast,
             started_at,
-            Timestamp::now(),
+            began.elapsed(),
             outcome,
         );
         report.steps = frame.step;

@@ -28,6 +28,8 @@ pub(crate) struct Report {
     pub(crate) started_at: Timestamp,
     #[serde(serialize_with = "rfc3339")]
     pub(crate) ended_at: Timestamp,
+    #[serde(skip)]
+    pub(crate) took: Duration,
     pub(crate) outcome: Outcome,
     pub(crate) exit_code: u8,
     pub(crate) steps: u64,
@@ -203,12 +205,13 @@ pub(crate) fn families(cast: &Cast) -> Vec<FamilyReport> {
 }
 
 impl Report {
-    /// A report of a run that began at `started_at` and ends now.
+    /// A report of a run that began at `started_at` and lasted so long. The time of day at its end is
+    /// worked out: a clock that was set meanwhile makes no run longer or shorter.
     pub(crate) fn new(
         request: &Request,
         cast: &Cast,
         started_at: Timestamp,
-        ended_at: Timestamp,
+        took: Duration,
         outcome: Outcome,
     ) -> Self {
         Self {
@@ -218,7 +221,8 @@ impl Report {
             node_id: request.node_id.clone(),
             scenarios: request.scenarios.iter().map(|s| s.name()).collect(),
             started_at,
-            ended_at,
+            ended_at: started_at.saturating_add(took).unwrap_or(started_at),
+            took,
             outcome,
             exit_code: outcome.status().code(),
             steps: 0,
@@ -239,8 +243,6 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let took = self.ended_at.duration_since(self.started_at);
-        let took = Duration::try_from(took).unwrap_or_default();
         let mut text = format!(
             "drill {} on {}: {} series in {}, {} in {}\n",
             self.drill_id,
@@ -248,7 +250,7 @@ impl Report {
             self.series,
             counted(self.families.len() as u64, "family", "families"),
             counted(self.steps, "step", "steps"),
-            duration::human(took),
+            duration::human(self.took),
         );
         for sink in &self.sinks {
             text.push_str(&sink.text());

@@ -1,6 +1,7 @@
 //! A run from its arguments to its exit status: plan, one document, or a drill that lasts.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -88,7 +89,7 @@ fn once(
     one_shot: &OneShot,
     terminal: &Terminal,
 ) -> anyhow::Result<ExitStatus> {
-    let started_at = Timestamp::now();
+    let (started_at, began) = (Timestamp::now(), Instant::now());
     let mut frame = Frame::first(cast);
     let mut rng = Rng::with_seed(request.seed);
     frame.advance(cast, request, Mood::Violating, &mut rng);
@@ -109,7 +110,7 @@ fn once(
                 Ok(()) => Outcome::Done,
                 Err(_) => Outcome::SinkFailed,
             };
-            let mut report = Report::new(request, cast, started_at, Timestamp::now(), outcome);
+            let mut report = Report::new(request, cast, started_at, began.elapsed(), outcome);
             report.steps = frame.step;
             report.sinks.push(SinkReport {
                 sink: "write-to",
