@@ -33,6 +33,7 @@ pub const FOR_TESTS: &[Program] = &[
     },
     NODE,
     NPM,
+    seamless_lab::faults::FAKETIME,
 ];
 
 /// What runs Grafana's own packages.

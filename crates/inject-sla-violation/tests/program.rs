@@ -463,3 +463,27 @@ fn the_runs_deadline_leaves_it_open() {
     assert_eq!(report["outcome"], "deadline_over");
     assert_eq!(report["sinks"][0]["cleaned_up"], true);
 }
+
+#[test]
+fn it_serves_over_ipv6_and_announces_that_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let discovery = folder.path().join("drill.json");
+    let mut injector = Injector::start(&[
+        "n",
+        "--serve=[::1]:0",
+        "--hold=10m",
+        "--file-sd",
+        discovery.to_str().unwrap(),
+    ]);
+    let url = injector.url();
+    let address = url.strip_prefix("http://").unwrap();
+    let address = address.strip_suffix("/metrics").unwrap();
+    assert!(address.starts_with("[::1]:"), "{url}");
+    let (_, document) = get(&url, "*/*");
+    assert!(document.contains("seamless_sla_deadline_seconds_count"));
+    let announced: Value = serde_json::from_slice(&fs::read(&discovery).unwrap()).unwrap();
+    assert_eq!(announced[0]["targets"][0], address);
+    injector.signal("TERM");
+    assert_eq!(injector.end().status.code(), Some(143));
+    assert!(!discovery.exists());
+}

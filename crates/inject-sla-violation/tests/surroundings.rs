@@ -12,13 +12,30 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Behaviour, Faults, Reply, bare, signalled};
+use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, bare, signalled};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_inject-sla-violation");
 /// Moments at which a signal comes, in milliseconds after the start: before anything is set up, while
 /// it is, and at work.
 const MOMENTS: [u64; 8] = [0, 3, 8, 15, 40, 120, 350, 900];
+
+/// A drill of a second, to every sink that is not asked but asks.
+const SUBJECT: Subject = Subject {
+    program: PROGRAM,
+    arguments: |url, folder| {
+        vec![
+            "n".to_owned(),
+            "--hold=1s".to_owned(),
+            "--step=300ms".to_owned(),
+            "--output=json".to_owned(),
+            format!("--push-gateway={url}"),
+            format!("--remote-write={url}"),
+            format!("--write-to={}", folder.join("out.prom").display()),
+        ]
+    },
+    polite: |_| Reply::status(200),
+};
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = bare(PROGRAM);
@@ -206,4 +223,28 @@ fn few_file_descriptors_do_not_stop_a_server_for_good() {
     child.kill().unwrap();
     child.wait().unwrap();
     scraped.unwrap();
+}
+
+#[test]
+fn odd_places_make_no_difference() {
+    SUBJECT.succeeds_in_odd_places().unwrap();
+}
+
+#[test]
+fn without_a_proxy_that_is_needed_nothing_succeeds() {
+    SUBJECT.fails_without_a_proxy().unwrap();
+}
+
+#[test]
+fn without_a_disk_nothing_is_sent_or_nothing_called_done() {
+    SUBJECT.fails_without_a_disk().unwrap();
+}
+
+#[test]
+fn a_clock_that_jumps_makes_no_drill_longer() {
+    for report in SUBJECT.succeeds_while_the_clock_jumps().unwrap() {
+        let at = |key: &str| report[key].as_str().unwrap().parse::<jiff::Timestamp>();
+        let took = (at("ended_at").unwrap() - at("started_at").unwrap()).as_secs_f64();
+        assert!((1.0..60.0).contains(&took), "{report:#}");
+    }
 }

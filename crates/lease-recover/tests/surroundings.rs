@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Behaviour, Faults, Reply, Trial, bare, signalled};
+use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, Trial, bare, signalled};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lease-recover");
@@ -20,6 +20,21 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_lease-recover");
 /// it is, and at work.
 const MOMENTS: [u64; 7] = [0, 3, 10, 40, 120, 300, 700];
 const LEASES: usize = 400;
+
+/// One lease, with its records.
+const SUBJECT: Subject = Subject {
+    program: PROGRAM,
+    arguments: |url, folder| {
+        vec![
+            "node:60:1700:1760:w:2024-01-01T00:00:00Z:token".to_owned(),
+            "--output=json".to_owned(),
+            format!("--coordinator-url={url}/v1"),
+            format!("--journal={}", folder.join("journal").display()),
+            format!("--audit-log={}", folder.join("audit").display()),
+        ]
+    },
+    polite: |_| Reply::json(r#"{"completion_ratio":0.5}"#),
+};
 
 fn program(arguments: &[String]) -> Command {
     let mut command = bare(PROGRAM);
@@ -273,4 +288,26 @@ fn endless_files_are_refused() {
         );
     }
     assert_eq!(coordinator.connections(), 0);
+}
+
+#[test]
+fn odd_places_make_no_difference() {
+    SUBJECT.succeeds_in_odd_places().unwrap();
+}
+
+#[test]
+fn without_a_proxy_that_is_needed_nothing_succeeds() {
+    SUBJECT.fails_without_a_proxy().unwrap();
+}
+
+#[test]
+fn without_a_disk_nothing_is_sent_or_nothing_called_done() {
+    SUBJECT.fails_without_a_disk().unwrap();
+}
+
+#[test]
+fn a_clock_that_jumps_settles_no_lease_twice() {
+    for document in SUBJECT.succeeds_while_the_clock_jumps().unwrap() {
+        assert_eq!(document["summary"]["released"], 1, "{document:#}");
+    }
 }

@@ -11,13 +11,31 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Behaviour, Faults, Reply, Trial, bare, signalled};
+use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, Trial, bare, signalled};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_seamless-health-check");
 /// Moments at which a signal comes, in milliseconds after the start: before anything is set up, while
 /// it is, and at work.
 const MOMENTS: [u64; 8] = [0, 3, 8, 15, 40, 120, 350, 900];
+
+/// A check of every service, with a further report.
+const SUBJECT: Subject = Subject {
+    program: PROGRAM,
+    arguments: |url, folder| {
+        vec![
+            GOOD.to_owned(),
+            "--only=prometheus/ready".to_owned(),
+            "--only=alerting/alertmanager-ready".to_owned(),
+            "--output=json".to_owned(),
+            format!("--coordinator-url={url}"),
+            format!("--prometheus-url={url}"),
+            format!("--alertmanager-url={url}"),
+            format!("--output=junit={}", folder.join("report.xml").display()),
+        ]
+    },
+    polite: |_| Reply::json(r#"{"status":"ok"}"#),
+};
 
 fn program(server: &Faults, more: &[&str]) -> Command {
     let mut command = bare(PROGRAM);
@@ -230,5 +248,28 @@ fn endless_files_are_refused() {
             "{option}: {} KiB",
             trial.peak_kib
         );
+    }
+}
+
+#[test]
+fn odd_places_make_no_difference() {
+    SUBJECT.succeeds_in_odd_places().unwrap();
+}
+
+#[test]
+fn without_a_proxy_that_is_needed_nothing_succeeds() {
+    SUBJECT.fails_without_a_proxy().unwrap();
+}
+
+#[test]
+fn without_a_disk_nothing_is_sent_or_nothing_called_done() {
+    SUBJECT.fails_without_a_disk().unwrap();
+}
+
+#[test]
+fn a_clock_that_jumps_makes_no_run_longer() {
+    for document in SUBJECT.succeeds_while_the_clock_jumps().unwrap() {
+        let took = document["duration_seconds"].as_f64().unwrap();
+        assert!((0.5..60.0).contains(&took), "{document:#}");
     }
 }

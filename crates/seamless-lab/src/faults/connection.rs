@@ -120,9 +120,10 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(Received, usize, usize)>> {
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => return Err(io::Error::new(ErrorKind::InvalidData, error)),
     };
-    let (path, query) = match parsed.path.unwrap_or_default().split_once('?') {
+    let target = origin_form(parsed.path.unwrap_or_default());
+    let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query.to_owned())),
-        None => (parsed.path.unwrap_or_default(), None),
+        None => (target, None),
     };
     let request = Received {
         method: parsed.method.unwrap_or_default().to_owned(),
@@ -143,6 +144,16 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(Received, usize, usize)>> {
         .and_then(|length| length.parse().ok())
         .unwrap_or(0);
     Ok(Some((request, head, length)))
+}
+
+/// The path and query alone: a proxy is sent the whole URL (RFC 9112, 3.2.2).
+fn origin_form(target: &str) -> &str {
+    match target.split_once("://") {
+        Some((_, rest)) if !target.starts_with('/') => {
+            rest.find('/').map_or("/", |path| &rest[path..])
+        }
+        _ => target,
+    }
 }
 
 async fn carry_out(

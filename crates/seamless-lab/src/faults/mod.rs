@@ -8,11 +8,12 @@ pub mod catalogue;
 mod connection;
 mod matrix;
 pub mod secrets;
+mod subject;
 mod surroundings;
 mod tls;
 mod trial;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::background;
 use crate::received::Received;
 use crate::serving::ANY_PORT;
 pub use matrix::Matrix;
+pub use subject::{FAKETIME, Subject};
 pub use surroundings::{bare, signalled};
 pub use tls::{Certificate, TlsServer};
 pub use trial::Trial;
@@ -204,9 +206,24 @@ impl Faults {
         Self::start(Plan::Choose(Box::new(choose)))
     }
 
+    /// The same, on `[::1]`.
+    ///
+    /// # Errors
+    /// If the system has no IPv6.
+    pub fn choose_over_ipv6(
+        choose: impl Fn(&Received, usize) -> Behaviour + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
+        Self::listen(address, Plan::Choose(Box::new(choose)))
+    }
+
     fn start(plan: Plan) -> Result<Self> {
+        Self::listen(ANY_PORT, plan)
+    }
+
+    fn listen(address: SocketAddr, plan: Plan) -> Result<Self> {
         let listener =
-            background::run(TcpListener::bind(ANY_PORT))?.context("no free port to listen on")?;
+            background::run(TcpListener::bind(address))?.context("no free port to listen on")?;
         let address = listener.local_addr().context("no local address")?;
         let shared = Arc::new(Shared {
             plan,
