@@ -14,6 +14,9 @@ use seamless_lab::servers::{self, Program};
 /// What the drill starts.
 pub const FOR_DRILL: &[Program] = &[servers::PROMETHEUS, servers::ALERTMANAGER];
 
+/// What the load run starts.
+pub const FOR_LOAD: &[Program] = FOR_DRILL;
+
 /// What the tests start and run.
 pub const FOR_TESTS: &[Program] = &[
     servers::PROMETHEUS,

@@ -14,6 +14,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use crate::drill::programs::Programs;
+use crate::exposed::Exposed;
 
 /// As in the shipped `prometheus.yml`.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
@@ -140,7 +141,7 @@ impl Size {
         }
         .start()?;
         std::thread::sleep(WARM_UP);
-        let own = Own::of(&prometheus)?;
+        let own = Exposed::of(&prometheus)?;
         let groups = own.all("prometheus_rule_group_last_duration_seconds");
         let slowest = groups
             .iter()
@@ -157,41 +158,5 @@ impl Size {
                 .context("nothing was scraped")?
                 .value,
         })
-    }
-}
-
-/// What a Prometheus exposes of itself.
-struct Own(prometheus_parse::Scrape);
-
-impl Own {
-    fn of(prometheus: &Prometheus) -> Result<Self> {
-        let text = prometheus.get("/metrics", &[])?;
-        let lines = text.lines().map(|line| Ok(line.to_owned()));
-        prometheus_parse::Scrape::parse(lines)
-            .map(Self)
-            .context("cannot read what Prometheus exposes")
-    }
-
-    /// The samples of a family, each under its rule group's name.
-    fn all(&self, family: &str) -> Vec<(String, f64)> {
-        let samples = self.0.samples.iter();
-        samples
-            .filter(|sample| sample.metric == family)
-            .filter_map(|sample| {
-                let group = sample.labels.get("rule_group").unwrap_or_default();
-                let name = group.rsplit(';').next().unwrap_or_default();
-                match sample.value {
-                    prometheus_parse::Value::Gauge(value)
-                    | prometheus_parse::Value::Counter(value)
-                    | prometheus_parse::Value::Untyped(value) => Some((name.to_owned(), value)),
-                    _ => None,
-                }
-            })
-            .collect()
-    }
-
-    fn one(&self, family: &str) -> Result<f64> {
-        let found = self.all(family).first().map(|(_, value)| *value);
-        found.with_context(|| format!("Prometheus exposes no {family}"))
     }
 }

@@ -79,6 +79,31 @@ pub struct Process {
     stderr: PathBuf,
 }
 
+/// What a process holds, in KiB.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Now.
+    pub resident_kib: u64,
+    /// At the most, so far.
+    pub peak_kib: u64,
+}
+
+impl Memory {
+    /// By the kernel's account, of a process that is alive.
+    #[must_use]
+    pub fn of(id: u32) -> Option<Self> {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().strip_suffix("kB")?.trim().parse().ok()
+        };
+        Some(Self {
+            resident_kib: kib("VmRSS:")?,
+            peak_kib: kib("VmHWM:")?,
+        })
+    }
+}
+
 impl Start<'_> {
     /// Starts it.
     ///

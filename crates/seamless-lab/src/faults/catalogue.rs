@@ -276,6 +276,15 @@ impl Fault {
             .ok_or_else(|| anyhow!("no fault is called {name:?}"))
     }
 
+    /// What the `number`-th request gets instead of the polite answer; `None` where no connection is made.
+    #[must_use]
+    pub fn behaviour(self, polite: Reply, number: usize) -> Option<Behaviour> {
+        match self.kind {
+            Kind::Answers(change) => Some(change(polite, number)),
+            Kind::Refuses | Kind::HasNoName | Kind::Shows(_) => None,
+        }
+    }
+
     /// Starts a server that would answer each request with what `polite` says, had it not this fault.
     ///
     /// # Errors

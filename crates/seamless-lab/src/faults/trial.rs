@@ -2,11 +2,13 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+use crate::process::Memory;
 
 const POLL: Duration = Duration::from_millis(5);
 
@@ -53,7 +55,8 @@ impl Trial {
         let stderr = reader(child.stderr.take());
         let mut peak_kib = 0;
         let status = loop {
-            peak_kib = peak_kib.max(peak(&child).unwrap_or(0));
+            peak_kib =
+                Memory::of(child.id()).map_or(peak_kib, |memory| memory.peak_kib.max(peak_kib));
             if let Some(status) = child.try_wait()? {
                 break status;
             }
@@ -88,13 +91,4 @@ fn reader<R: Read + Send + 'static>(stream: Option<R>) -> thread::JoinHandle<Str
         }
         String::from_utf8_lossy(&bytes).into_owned()
     })
-}
-
-/// The kernel's own high-water mark of a process that is alive.
-fn peak(child: &Child) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }

@@ -14,7 +14,7 @@ pub use launch::Server;
 pub use prometheus::{BASIC_AUTH, Prometheus, PrometheusBuilder, Sample};
 pub use simple::{NodeExporter, Pushgateway, VictoriaMetrics};
 
-pub use crate::process::{Process, Program, Start};
+pub use crate::process::{Memory, Process, Program, Start};
 
 /// Prometheus.
 pub const PROMETHEUS: Program = Program {

@@ -20,6 +20,7 @@ pub const BASIC_AUTH: (&str, &str) = ("admin", "test");
 const BASIC_AUTH_HASH: &str = "$2b$04$4.Z9uJrWg2SWHN6hmPFQmuxes9NhNztJV1zt3mmqDZLaUr6m8irZy";
 
 const RULES_FILE: &str = "rules.yml";
+const QUERY_LOG: &str = "queries.jsonl";
 
 /// A running Prometheus.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub struct PrometheusBuilder {
     external_labels: BTreeMap<String, String>,
     prefix: String,
     basic_auth: bool,
+    logs_queries: bool,
     flags: Vec<String>,
 }
 
@@ -61,6 +63,7 @@ impl Prometheus {
             external_labels: BTreeMap::new(),
             prefix: String::new(),
             basic_auth: false,
+            logs_queries: false,
             flags: Vec::new(),
         }
     }
@@ -117,6 +120,20 @@ impl Prometheus {
             .as_array()
             .cloned()
             .unwrap_or_default())
+    }
+
+    /// The queries it was asked and those of its rules, oldest first, with what each cost, if it logs them.
+    ///
+    /// # Errors
+    /// If there is no log.
+    pub fn query_log(&self) -> Result<Vec<Value>> {
+        let path = self.dir().join(QUERY_LOG);
+        let text = fs::read_to_string(path).context("Prometheus logs no queries")?;
+        // The last line may not be whole yet.
+        Ok(text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
     }
 
     /// Replaces the rules and reloads.
@@ -209,6 +226,13 @@ impl PrometheusBuilder {
         self
     }
 
+    /// Logs every query.
+    #[must_use]
+    pub fn log_queries(mut self) -> Self {
+        self.logs_queries = true;
+        self
+    }
+
     /// Takes remote write at `/api/v1/write`.
     #[must_use]
     pub fn remote_write_receiver(self) -> Self {
@@ -247,13 +271,17 @@ impl PrometheusBuilder {
                 })
             })
             .collect();
+        let mut global = json!({
+            "scrape_interval": milliseconds(self.scrape_interval),
+            "scrape_timeout": milliseconds(self.scrape_interval),
+            "evaluation_interval": milliseconds(self.evaluation_interval),
+            "external_labels": self.external_labels,
+        });
+        if self.logs_queries {
+            global["query_log_file"] = QUERY_LOG.into();
+        }
         json!({
-            "global": {
-                "scrape_interval": milliseconds(self.scrape_interval),
-                "scrape_timeout": milliseconds(self.scrape_interval),
-                "evaluation_interval": milliseconds(self.evaluation_interval),
-                "external_labels": self.external_labels,
-            },
+            "global": global,
             "rule_files": [RULES_FILE],
             "alerting": {"alertmanagers": alertmanagers},
             "scrape_configs": self.scrape_configs,

@@ -1,0 +1,214 @@
+//! The health check against a Prometheus that holds a million series, and what that costs the server.
+//!
+//! The series are the injector's, scraped without their `drill` label: to the rules and the checks they
+//! are real ones. What a query cost is what the server's own query log says.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use seamless_lab::coordinator::Coordinator;
+use seamless_lab::pager::Pager;
+use seamless_lab::routes::Routes;
+use seamless_lab::servers::{Alertmanager, Memory, Prometheus, Start};
+use seamless_lab::wait_until;
+use serde_json::{Value, json};
+
+use super::sheet::{Sheet, mib};
+use crate::drill::programs::Programs;
+use crate::exposed::Exposed;
+
+const LOAD: &str = "million";
+const NODES: u64 = 4150;
+const SCRAPE_INTERVAL: Duration = Duration::from_secs(30);
+const LOADED_WITHIN: Duration = Duration::from_secs(300);
+/// A round of every rule group, the slowest of which runs every two minutes.
+const WARM_UP: Duration = Duration::from_secs(150);
+const RUNS: usize = 3;
+const LONGEST: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(5);
+
+/// A finished run.
+struct Ran {
+    seconds: f64,
+    peak_kib: u64,
+    code: i32,
+    document: Value,
+}
+
+/// What the server says of the queries it was asked.
+#[derive(Default)]
+struct Cost {
+    queries: usize,
+    seconds: f64,
+    samples: f64,
+    slowest: (f64, String),
+}
+
+pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
+    crate::say(&format!("{LOAD}: filling a Prometheus"));
+    let folder = tempfile::tempdir()?;
+    let targets = folder.path().join("targets.json");
+    let read = |name: &str| {
+        std::fs::read_to_string(crate::root().join(name))
+            .with_context(|| format!("cannot read {name}"))
+    };
+    let pager = Pager::start()?;
+    let coordinator = Coordinator::start()?;
+    let routes = Routes::led_to_pager(&read("alertmanager.yml")?, &pager, 1.0)?;
+    let mut alertmanager = Alertmanager::builder().config(routes.config);
+    for (name, content) in routes.files {
+        alertmanager = alertmanager.file(name, content);
+    }
+    let alertmanager = alertmanager.start()?;
+    let prometheus = Prometheus::builder()
+        .scrape_interval(SCRAPE_INTERVAL)
+        .scrape_config(json!({
+            "job_name": "seamless",
+            "file_sd_configs": [{"files": [targets], "refresh_interval": "1s"}],
+            "metric_relabel_configs": [{"action": "labeldrop", "regex": "drill"}],
+        }))
+        .rules(read("alert_rules.yml")?)
+        .alertmanager(alertmanager.address())
+        .log_queries()
+        .start()?;
+    let arguments = [
+        "seam-node-1".to_owned(),
+        "--scenario=healthy".to_owned(),
+        format!("--nodes={NODES}"),
+        "--serve=0".to_owned(),
+        "--hold=1h".to_owned(),
+        format!("--step={}s", SCRAPE_INTERVAL.as_secs()),
+        format!("--file-sd={}", targets.display()),
+    ];
+    let injector = Start {
+        program: &programs.inject,
+        arguments: &arguments,
+        environment: &[],
+        dir: folder.path(),
+        name: "injector",
+    }
+    .start()?;
+    wait_until(LOADED_WITHIN, "a million series and a rate", || {
+        let rate = "sum(rate(seamless_sla_deadline_seconds_count[5m])) > 0";
+        prometheus.query(rate).is_ok_and(|found| !found.is_empty())
+    })
+    .with_context(|| injector.log_tail())?;
+    thread::sleep(WARM_UP);
+
+    let environment = [
+        ("QMTL_SEAMLESS_COORDINATOR_URL", coordinator.url()),
+        ("QMTL_PROMETHEUS_URL", prometheus.url()),
+        ("QMTL_ALERTMANAGER_URL", alertmanager.url()),
+    ];
+    let before = (asked(&prometheus)?, prometheus.query_log()?.len());
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        runs.push(check(&programs.health, &environment, folder.path())?);
+    }
+    let log = prometheus.query_log()?;
+    let cost = Cost::of(log.iter().skip(before.1));
+    // The last look is one of its requests too.
+    let requests = asked(&prometheus)? - before.0 - 1.0;
+
+    let series = Exposed::of(&prometheus)?.one("prometheus_tsdb_head_series")?;
+    sheet.at_least(LOAD, "series", series as u64, 1_000_000);
+    let worst = |of: fn(&Ran) -> f64| runs.iter().map(of).fold(0.0, f64::max);
+    sheet.at_most(
+        LOAD,
+        "slowest of 3 runs",
+        worst(|run| run.seconds),
+        10.0,
+        "s",
+    );
+    sheet.at_most(
+        LOAD,
+        "peak memory",
+        worst(|run| mib(run.peak_kib)),
+        128.0,
+        "MiB",
+    );
+    for run in &runs {
+        for check in run.document["checks"].as_array().into_iter().flatten() {
+            if check["verdict"] != "pass" {
+                let (id, verdict, message) = (&check["id"], &check["verdict"], &check["message"]);
+                crate::say(&format!("  {id}: {verdict}: {message}"));
+            }
+        }
+    }
+    sheet.exactly(LOAD, "exit code", worst(|run| f64::from(run.code)), 0.0);
+    let per_run = RUNS as f64;
+    sheet.note(LOAD, "requests a run", format!("{:.0}", requests / per_run));
+    sheet.note(LOAD, "queries a run", cost.queries / RUNS);
+    sheet.note(
+        LOAD,
+        "samples that a run's queries touch",
+        format!("{:.0}", cost.samples / per_run),
+    );
+    let seconds = cost.seconds / per_run;
+    sheet.at_most(LOAD, "server's time on a run's queries", seconds, 10.0, "s");
+    let (slowest, query) = &cost.slowest;
+    sheet.at_most(LOAD, "its slowest query", *slowest, 5.0, "s");
+    sheet.note(LOAD, "which is", query);
+    Ok(())
+}
+
+fn check(program: &Path, environment: &[(&str, String)], folder: &Path) -> Result<Ran> {
+    let begun = Instant::now();
+    let mut process = Start {
+        program,
+        arguments: &[
+            "--output=json".to_owned(),
+            format!("--deadline={}s", LONGEST.as_secs()),
+        ],
+        environment,
+        dir: folder,
+        name: "health-check",
+    }
+    .start()?;
+    let mut peak_kib = 0;
+    let status = loop {
+        if let Some(memory) = Memory::of(process.id()) {
+            peak_kib = memory.peak_kib.max(peak_kib);
+        }
+        if let Some(status) = process.exited() {
+            break status;
+        }
+        thread::sleep(POLL);
+    };
+    Ok(Ran {
+        seconds: begun.elapsed().as_secs_f64(),
+        peak_kib,
+        code: status.code().unwrap_or(-1),
+        document: serde_json::from_str(&process.stdout())
+            .with_context(|| format!("no document: {}", process.log_tail()))?,
+    })
+}
+
+/// How many requests the server has answered.
+fn asked(prometheus: &Prometheus) -> Result<f64> {
+    let exposed = Exposed::of(prometheus)?;
+    let counts = exposed.all("prometheus_http_requests_total");
+    Ok(counts.iter().map(|(_, count)| count).sum())
+}
+
+impl Cost {
+    /// Of the queries that were asked; the rules' own are left out.
+    fn of<'l>(log: impl Iterator<Item = &'l Value>) -> Self {
+        let mut cost = Self::default();
+        for entry in log.filter(|entry| entry["ruleGroup"].is_null()) {
+            let stats = &entry["stats"];
+            let seconds = stats["timings"]["execTotalTime"].as_f64().unwrap_or(0.0);
+            cost.queries += 1;
+            cost.seconds += seconds;
+            let samples = &stats["samples"]["totalQueryableSamples"];
+            cost.samples += samples.as_f64().unwrap_or(0.0);
+            if seconds > cost.slowest.0 {
+                let query = entry["params"]["query"].as_str().unwrap_or_default();
+                cost.slowest = (seconds, query.chars().take(100).collect());
+            }
+        }
+        cost
+    }
+}
