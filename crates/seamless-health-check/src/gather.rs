@@ -1,6 +1,6 @@
 //! Fetching what the checks need, side by side. Owns which request waits for which (only the SLA figures
-//! wait for the rules, whose range they use, and what is asked of metrics' samples for which metrics have
-//! any). It judges nothing.
+//! wait for the rules, whose range they use, and for how many series there are, all buckets for the outer
+//! ones, and what is asked of metrics' samples for which metrics have any). It judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,7 +29,11 @@ const DAY: f64 = 86_400.0;
 /// Steps of the look back: a little less than what Prometheus looks back itself.
 const LOOK_BACK_STEP: f64 = 290.0;
 const HOUR: f64 = 3600.0;
-const HISTORY_STEPS: f64 = 30.0;
+const MOST_HISTORY_STEPS: f64 = 30.0;
+/// Fewer draw no line.
+const LEAST_HISTORY_STEPS: f64 = 6.0;
+/// Series of the SLA histogram, times steps: each costs the server as much as the p99 does.
+const MOST_HISTORY: f64 = 6000.0;
 const DEFAULT_WINDOW: Duration = Duration::from_secs(300);
 
 type Rules = Result<Reply<Vec<RuleGroup>>, Gap>;
@@ -160,6 +164,9 @@ async fn from_prometheus(
         .boxed_local()
         .shared();
     let counted = counted(client, metrics).boxed_local().shared();
+    let inputs = async { vector(client.instant(&queries::inputs(), None).await) }
+        .boxed_local()
+        .shared();
     let p99 = |window| queries::p99(window);
     let total = request.budget(Phase::Total);
     let (ready, clock, presence, ages, missing_labels, metadata, jobs, targets) = tokio::join!(
@@ -186,12 +193,8 @@ async fn from_prometheus(
             tokio::join!(
                 fetching.when(Source::Targets, async { Ok(client.targets().await?) }),
                 fetching.when(Source::Rules, async { rules.clone().await }),
-                fetching.when(Source::Buckets, async {
-                    vector(client.instant(&queries::buckets(), None).await)
-                }),
-                fetching.when(Source::Inputs, async {
-                    vector(client.instant(&queries::inputs(), None).await)
-                }),
+                fetching.when(Source::Buckets, buckets(client, &rules)),
+                fetching.when(Source::Inputs, async { inputs.clone().await }),
                 // With the rules: who knows no Alertmanagers evaluates none.
                 fetching.when_any(&[Source::Alertmanagers, Source::Rules], async {
                     Ok(client.alertmanagers().await?)
@@ -201,8 +204,9 @@ async fn from_prometheus(
                     vector(client.instant(&p99(window), None).await)
                 }),
                 fetching.when(Source::P99History, async {
+                    let steps = history_steps(&inputs.clone().await?.data)?;
                     let window = window(&rules).await;
-                    let step = HOUR / HISTORY_STEPS;
+                    let step = HOUR / steps;
                     Ok(client.range(&p99(window), now - HOUR, now, step).await?)
                 }),
                 fetching.when(Source::ErrorBudget, async {
@@ -327,6 +331,71 @@ fn live(metrics: &[Metric], presence: &Presence) -> Vec<Metric> {
     live
 }
 
+/// The bucket bounds by which thresholds are judged: all of them only where the outer ones do not tell.
+async fn buckets<F: Future<Output = Rules>>(
+    client: &Prometheus,
+    rules: &Shared<F>,
+) -> Fact<Reply<Vec<InstantSeries>>> {
+    let outer = vector(client.instant(&queries::outer_buckets(), None).await)?;
+    let rules = rules.clone().await?;
+    if every_top_is_known(&outer.data) && every_edge_is_there(&outer.data, &rules.data) {
+        return Ok(outer);
+    }
+    vector(client.instant(&queries::buckets(), None).await)
+}
+
+/// Whether all series of each histogram have the schema's highest finite bucket.
+fn every_top_is_known(buckets: &[InstantSeries]) -> bool {
+    queries::histograms().all(|(name, bounds)| {
+        let series_with = |bound: f64| -> f64 {
+            buckets
+                .iter()
+                .filter(|bucket| bucket.metric.name() == name)
+                .filter(|bucket| bucket.metric.get("le").parse() == Ok(bound))
+                .filter_map(|bucket| bucket.value)
+                .map(|sample| sample.value)
+                .sum()
+        };
+        let top = bounds.last().copied().unwrap_or(f64::INFINITY);
+        series_with(top) >= series_with(f64::INFINITY)
+    })
+}
+
+/// Whether every bucket edge that the rules ask for by itself is among the buckets.
+fn every_edge_is_there(buckets: &[InstantSeries], groups: &[RuleGroup]) -> bool {
+    groups
+        .iter()
+        .flat_map(|group| &group.rules)
+        .filter_map(|rule| Query::parse(&rule.query).ok())
+        .flat_map(|query| query.selectors())
+        .filter(|selector| selector.matchers_of("le").next().is_some())
+        .all(|selector| {
+            let mut own = buckets
+                .iter()
+                .filter(|bucket| selector.selects_name(bucket.metric.name()))
+                .map(|bucket| bucket.metric.get("le"))
+                .peekable();
+            own.peek().is_none()
+                || own.any(|le| selector.matchers_of("le").all(|edge| edge.is_match(le)))
+        })
+}
+
+/// Into how many steps the last hour may be cut without being a burden.
+fn history_steps(inputs: &[InstantSeries]) -> Result<f64, Gap> {
+    let series: f64 = inputs
+        .iter()
+        .filter(|series| series.metric.name().starts_with(queries::SLA))
+        .filter_map(|series| series.value)
+        .map(|sample| sample.value)
+        .sum();
+    let steps = (MOST_HISTORY / series.max(1.0)).floor();
+    if steps < LEAST_HISTORY_STEPS {
+        let reason = "the last hour of so many series is a burden to the server";
+        return Err(Gap::NotConfigured(reason.to_owned()));
+    }
+    Ok(steps.min(MOST_HISTORY_STEPS))
+}
+
 /// The series there are now, and when those that are missing were last seen.
 async fn presence<F: Future<Output = Fact<Reply<Presence>>>>(
     client: &Prometheus,
@@ -410,5 +479,61 @@ async fn read_exposition(request: &Request) -> Fact<Result<Survey, ReadError>> {
                 .and_then(Format::from_content_type);
             Ok(Survey::of(&answer.body, format))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(labels: &[(&str, &str)], value: f64) -> InstantSeries {
+        let metric: BTreeMap<&str, &str> = labels.iter().copied().collect();
+        let series = serde_json::json!({ "metric": metric, "value": [0, value.to_string()] });
+        serde_json::from_value(series).unwrap()
+    }
+
+    fn bucket(le: &str, count: f64) -> InstantSeries {
+        let name = format!("{}_bucket", queries::SLA);
+        series(&[("__name__", &name), ("le", le)], count)
+    }
+
+    #[test]
+    fn the_outer_buckets_tell_where_every_series_has_the_top_one() {
+        assert!(every_top_is_known(&[]));
+        assert!(every_top_is_known(&[
+            bucket("600", 2.0),
+            bucket("600.0", 3.0),
+            bucket("+Inf", 5.0)
+        ]));
+        assert!(!every_top_is_known(&[
+            bucket("600", 4.0),
+            bucket("+Inf", 5.0)
+        ]));
+        assert!(!every_top_is_known(&[
+            bucket("7.5", 5.0),
+            bucket("+Inf", 5.0)
+        ]));
+    }
+
+    #[test]
+    fn an_edge_that_a_rule_asks_for_must_be_among_them() {
+        let rules = |edge: &str| -> Vec<RuleGroup> {
+            let query = format!("rate({}_bucket{{le=~{edge:?}}}[5m])", queries::SLA);
+            let rule = serde_json::json!({ "type": "recording", "name": "r", "query": query });
+            serde_json::from_value(serde_json::json!([{ "name": "g", "rules": [rule] }])).unwrap()
+        };
+        let outer = [bucket("60.0", 5.0), bucket("600.0", 5.0)];
+        assert!(every_edge_is_there(&outer, &rules("60([.]0)?")));
+        assert!(!every_edge_is_there(&outer, &rules("120([.]0)?")));
+        assert!(every_edge_is_there(&[], &rules("120([.]0)?")));
+    }
+
+    #[test]
+    fn the_more_series_the_shorter_the_history() {
+        let name = format!("{}_count", queries::SLA);
+        let steps = |count| history_steps(&[series(&[("__name__", &name)], count)]);
+        assert_eq!(steps(4.0), Ok(30.0));
+        assert_eq!(steps(600.0), Ok(10.0));
+        assert!(steps(16_600.0).is_err());
     }
 }

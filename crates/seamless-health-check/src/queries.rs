@@ -11,7 +11,8 @@ use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
 
 use crate::request::Metric;
 
-const SLA: &str = "seamless_sla_deadline_seconds";
+/// The histogram of the SLA.
+pub(crate) const SLA: &str = "seamless_sla_deadline_seconds";
 
 fn names(metrics: &[Metric]) -> impl Iterator<Item = String> {
     metrics.iter().flat_map(|metric| metric.tracked.clone())
@@ -76,14 +77,40 @@ pub(crate) fn jobs(metrics: &[Metric]) -> Option<String> {
     ))
 }
 
+/// The schema's histograms, each with its bounds.
+pub(crate) fn histograms() -> impl Iterator<Item = (String, &'static [f64])> {
+    FAMILIES.iter().filter_map(|family| match family.kind {
+        Kind::Histogram(bounds) => Some((format!("{}_bucket", family.name), bounds)),
+        Kind::Counter | Kind::Gauge => None,
+    })
+}
+
 /// Real series of the schema's histograms per name and bucket bound.
 pub(crate) fn buckets() -> String {
-    let histograms = FAMILIES
-        .iter()
-        .filter(|family| matches!(family.kind, Kind::Histogram(_)))
-        .map(|family| format!("{}_bucket", family.name));
-    let selector = Selector::any_name(histograms).with(DRILL_LABEL, "");
+    let selector = Selector::any_name(histograms().map(|(name, _)| name)).with(DRILL_LABEL, "");
     format!("count by (__name__, le) ({selector})")
+}
+
+/// The same without the schema's own bounds between, of which there are 17 in 20: where every series has
+/// the top one, they tell nothing more. The total budget stays, which rules ask for by itself.
+pub(crate) fn outer_buckets() -> String {
+    let mut between: Vec<String> = histograms()
+        .filter_map(|(_, bounds)| bounds.split_last())
+        .flat_map(|(_, lower)| lower)
+        .filter(|bound| **bound != Phase::Total.budget_seconds())
+        .map(|bound| edge(*bound))
+        .collect();
+    between.sort();
+    between.dedup();
+    let selector = Selector::any_name(histograms().map(|(name, _)| name))
+        .with(DRILL_LABEL, "")
+        .not_matching("le", &between.join("|"));
+    format!("count by (__name__, le) ({selector})")
+}
+
+/// A pattern of either writing of a bucket edge.
+fn edge(bound: f64) -> String {
+    format!("{}([.]0)?", bound.to_string().replace('.', "[.]"))
 }
 
 /// Real series per tracked name of every family of the schema.
@@ -108,7 +135,7 @@ pub(crate) fn p99(window: Duration) -> String {
 /// with the label `window`).
 pub(crate) fn error_ratio(total_budget: f64) -> String {
     let recorded = Selector::name("seamless:sla_error:ratio_rate30d").with(DRILL_LABEL, "");
-    let edge = format!("{}([.]0)?", total_budget.to_string().replace('.', "[.]"));
+    let edge = edge(total_budget);
     let within = Selector::name(&format!("{SLA}_bucket"))
         .with("phase", Phase::Total.label())
         .with(DRILL_LABEL, "")
@@ -144,6 +171,7 @@ mod tests {
             missing_labels(&metrics).unwrap(),
             jobs(&metrics).unwrap(),
             buckets(),
+            outer_buckets(),
             inputs(),
             p99(Duration::from_secs(300)),
             error_ratio(60.0),

@@ -55,6 +55,14 @@ impl Selector {
             .push((label.to_owned(), "=~", pattern.to_owned()));
         self
     }
+
+    /// Narrows it to series whose `label` does not match the whole of the regular expression `pattern`.
+    #[must_use]
+    pub fn not_matching(mut self, label: &str, pattern: &str) -> Self {
+        self.matchers
+            .push((label.to_owned(), "!~", pattern.to_owned()));
+        self
+    }
 }
 
 impl fmt::Display for Selector {
