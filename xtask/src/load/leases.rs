@@ -205,7 +205,9 @@ fn expected() -> Result<Vec<Expected>> {
 }
 
 fn fault_of(index: usize, faults: &[Expected]) -> Option<Expected> {
-    (index % FAULTY == 0).then(|| faults[index / FAULTY % faults.len()])
+    index
+        .is_multiple_of(FAULTY)
+        .then(|| faults[index / FAULTY % faults.len()])
 }
 
 fn key(index: usize) -> String {

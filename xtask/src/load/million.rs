@@ -27,6 +27,8 @@ const LOADED_WITHIN: Duration = Duration::from_secs(300);
 const WARM_UP: Duration = Duration::from_secs(150);
 const RUNS: usize = 3;
 const LONGEST: Duration = Duration::from_secs(120);
+/// What a server of this size is given on a machine that it shares with the injector and its own rules.
+const TIMEOUT: &str = "--timeout=30s";
 const POLL: Duration = Duration::from_millis(5);
 
 /// A finished run.
@@ -119,7 +121,7 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
         LOAD,
         "slowest of 3 runs",
         worst(|run| run.seconds),
-        10.0,
+        30.0,
         "s",
     );
     sheet.at_most(
@@ -139,6 +141,7 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
     }
     sheet.exactly(LOAD, "exit code", worst(|run| f64::from(run.code)), 0.0);
     let per_run = RUNS as f64;
+    sheet.note(LOAD, "asked with", TIMEOUT);
     sheet.note(LOAD, "requests a run", format!("{:.0}", requests / per_run));
     sheet.note(LOAD, "queries a run", cost.queries / RUNS);
     sheet.note(
@@ -147,9 +150,9 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
         format!("{:.0}", cost.samples / per_run),
     );
     let seconds = cost.seconds / per_run;
-    sheet.at_most(LOAD, "server's time on a run's queries", seconds, 10.0, "s");
+    sheet.at_most(LOAD, "server's time on a run's queries", seconds, 40.0, "s");
     let (slowest, query) = &cost.slowest;
-    sheet.at_most(LOAD, "its slowest query", *slowest, 5.0, "s");
+    sheet.at_most(LOAD, "its slowest query", *slowest, 20.0, "s");
     sheet.note(LOAD, "which is", query);
     Ok(())
 }
@@ -160,6 +163,7 @@ fn check(program: &Path, environment: &[(&str, String)], folder: &Path) -> Resul
         program,
         arguments: &[
             "--output=json".to_owned(),
+            TIMEOUT.to_owned(),
             format!("--deadline={}s", LONGEST.as_secs()),
         ],
         environment,

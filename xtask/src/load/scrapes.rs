@@ -18,8 +18,8 @@ use super::sheet::{Sheet, mib};
 const LOAD: &str = "scrapes";
 const NODES: u64 = 3700;
 const SCRAPERS: usize = 4;
-/// What 900,000 series may take, and a quarter of a body that each scraper has not read yet.
-const MOST_MIB: f64 = 512.0;
+/// Their values, and no body: a body is 100 MB, and written piece by piece.
+const MOST_MIB: f64 = 128.0;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
