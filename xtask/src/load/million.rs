@@ -210,7 +210,7 @@ impl Cost {
             cost.samples += samples.as_f64().unwrap_or(0.0);
             if seconds > cost.slowest.0 {
                 let query = entry["params"]["query"].as_str().unwrap_or_default();
-                cost.slowest = (seconds, query.chars().take(100).collect());
+                cost.slowest = (seconds, query.chars().take(60).collect());
             }
         }
         cost
