@@ -21,7 +21,7 @@ use nix::sys::time::TimeValLike as _;
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
-use seamless_core::lease::LeaseSpec;
+use seamless_core::lease::SpecRef;
 use seamless_core::prometheus::{Prometheus, Sample};
 
 #[derive(Parser)]
@@ -118,7 +118,7 @@ fn specs(file: &Path) -> Result<()> {
     let mut line = String::new();
     let mut count = 0_usize;
     while input.read_line(&mut line)? > 0 {
-        std::hint::black_box(LeaseSpec::parse_line(&line)?);
+        std::hint::black_box(SpecRef::parse_line(&line)?);
         count += 1;
         line.clear();
     }

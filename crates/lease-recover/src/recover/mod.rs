@@ -68,7 +68,7 @@ impl Run<'_> {
         let records = self.records(coordinator.as_ref())?;
         let mut sources = self.sources()?;
         // Every line is read before the first is shown: one that cannot be read is a usage error.
-        sources.each(&mut |_| Ok(()))?;
+        sources.check()?;
         let head = self.head(coordinator.as_ref());
         let mut render = renderer(
             self.request.output,

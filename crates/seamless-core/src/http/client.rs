@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -25,6 +25,8 @@ const MAX_RETRIES: usize = 3;
 /// connections the server closed, and what is sent on one of those would count as lost. The first turn
 /// polls the sockets, the second lets the connections' tasks run, the third comes after them.
 const TURNS_TO_NOTICE_CLOSED: usize = 3;
+/// So soon after an answer was read the sockets need no such look.
+const STILL_ATTENTIVE: Duration = Duration::from_millis(5);
 
 /// Certificate files, in PEM.
 #[derive(Debug, Clone, Default)]
@@ -99,6 +101,7 @@ struct Shared {
     identity: Option<reqwest::Identity>,
     // By (https, client certificate, loopback): each serves its own set of origins.
     variants: [OnceLock<reqwest::Client>; 8],
+    last_answer: Mutex<Option<Instant>>,
 }
 
 impl HttpClient {
@@ -145,6 +148,7 @@ impl HttpClient {
                 authorities,
                 identity,
                 variants: Default::default(),
+                last_answer: Mutex::default(),
             }),
             pace: None,
         };
@@ -304,42 +308,66 @@ impl HttpClient {
             .build()
             .map_err(|error| Fault::NotConnected(error.without_url().to_string()))?;
         let secrets = secrets_of(&request, call.endpoint);
-        for _ in 0..TURNS_TO_NOTICE_CLOSED {
-            tokio::task::yield_now().await;
-        }
+        self.notice_closed_connections().await;
         let bound = Bound::new(self.shared.options.timeout, self.deadline());
-        let sent = tokio::time::timeout_at(bound.at, client.execute(request));
-        let mut response = match sent.await {
-            Err(_) if call.body.is_noted() && !begun.is_set() => {
-                return Err(bound.passed(Stage::Connecting));
-            }
-            Err(_) => return Err(bound.passed(Stage::AwaitingAnswer)),
-            Ok(Err(error)) if error.is_timeout() => return Err(bound.passed(Stage::Connecting)),
-            Ok(Err(error)) => return Err(fault::before_answer(&error)),
-            Ok(Ok(response)) => response,
+        let stage = Cell::new(Stage::AwaitingAnswer);
+        let exchange = exchange(client, request, call.limit, &bound, &stage);
+        let Ok(exchanged) = tokio::time::timeout_at(bound.at, exchange).await else {
+            let nothing_out = call.body.is_noted() && !begun.is_set();
+            return Err(bound.passed(match stage.get() {
+                Stage::AwaitingAnswer if nothing_out => Stage::Connecting,
+                stage => stage,
+            }));
         };
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let mut body = Vec::new();
-        loop {
-            match tokio::time::timeout_at(bound.at, response.chunk()).await {
-                Err(_) => return Err(bound.passed(Stage::ReadingBody)),
-                Ok(Err(_)) => return Err(Fault::Truncated { status }),
-                Ok(Ok(None)) => break,
-                Ok(Ok(Some(chunk))) => {
-                    if body.len() + chunk.len() > call.limit {
-                        return Err(Fault::TooLarge {
-                            status,
-                            limit: call.limit,
-                        });
-                    }
-                    body.extend_from_slice(&chunk);
-                }
-            }
-        }
-        let mut answer = Answer::of(status, &headers, body);
+        let mut answer = exchanged?;
+        *self.last_answer() = Some(Instant::now());
         secrets.iter().for_each(|secret| answer.hide(secret));
         Ok(answer)
+    }
+
+    async fn notice_closed_connections(&self) {
+        let is_attentive = self
+            .last_answer()
+            .is_some_and(|at| at.elapsed() < STILL_ATTENTIVE);
+        if !is_attentive {
+            for _ in 0..TURNS_TO_NOTICE_CLOSED {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn last_answer(&self) -> MutexGuard<'_, Option<Instant>> {
+        let last_answer = &self.shared.last_answer;
+        last_answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends a request and reads its whole answer, noting how far it has come.
+async fn exchange(
+    client: &reqwest::Client,
+    request: reqwest::Request,
+    limit: usize,
+    bound: &Bound,
+    stage: &Cell<Stage>,
+) -> Result<Answer, Fault> {
+    let mut response = match client.execute(request).await {
+        Ok(response) => response,
+        Err(error) if error.is_timeout() => return Err(bound.passed(Stage::Connecting)),
+        Err(error) => return Err(fault::before_answer(&error)),
+    };
+    stage.set(Stage::ReadingBody);
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Err(_) => return Err(Fault::Truncated { status }),
+            Ok(None) => return Ok(Answer::of(status, &headers, body)),
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
+                return Err(Fault::TooLarge { status, limit });
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+        }
     }
 }
 
