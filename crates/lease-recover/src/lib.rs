@@ -31,7 +31,7 @@ use clap::CommandFactory;
 use seamless_cli::{ExitStatus, Stop, Terminal};
 
 pub use journal::settled_in;
-pub use sources::open_in_log;
+pub use sources::{named_in, open_in_log};
 
 use crate::args::{Args, Output};
 use crate::render::json;

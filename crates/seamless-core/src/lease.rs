@@ -235,7 +235,10 @@ impl<'t> SpecRef<'t> {
     /// # Errors
     /// [`SpecError`] for anything but `KEY:TOKEN`.
     pub fn parse(text: &'t str) -> Result<Self, SpecError> {
-        let text = text.trim();
+        Self::plain(text.trim())
+    }
+
+    fn plain(text: &'t str) -> Result<Self, SpecError> {
         if text.is_empty() {
             return Err(SpecError::Empty);
         }
@@ -260,7 +263,7 @@ impl<'t> SpecRef<'t> {
         }
         let line = line.trim();
         if !line.starts_with('{') {
-            return Self::parse(line);
+            return Self::plain(line);
         }
         let object: Object<'t> = serde_json::from_str(line).map_err(|error| {
             SpecError::Json(format!(
@@ -293,7 +296,7 @@ impl<'t> SpecRef<'t> {
 }
 
 fn is_blank(text: &str) -> bool {
-    text.trim().is_empty()
+    text.chars().all(char::is_whitespace)
 }
 
 /// Where the first control character is, in characters from 0.

@@ -83,7 +83,7 @@ impl Run<'_> {
                 return Ok(());
             }
             let settled = unsent(&records, &spec, Skip::DryRun);
-            records.emit(&spec, &settled, jiff::Timestamp::now())?;
+            records.emit(&spec, &settled)?;
             tail.summary.count(&settled);
             render.lease(&mut out, &spec, &settled);
             if is_quiet {

@@ -9,7 +9,7 @@ mod logs;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use seamless_core::lease::{LeaseSpec, SpecRef};
@@ -86,6 +86,20 @@ impl Sources {
         }
         Ok(())
     }
+}
+
+/// How many leases a file names, each of them read.
+///
+/// # Errors
+/// The file, or the first line that names no lease.
+pub fn named_in(file: &Path) -> anyhow::Result<usize> {
+    let mut named = 0;
+    let mut sources = Sources::open(&[], &[file.to_owned()], &[])?;
+    sources.each_named(&mut |_| {
+        named += 1;
+        Ok(())
+    })?;
+    Ok(named)
 }
 
 /// The leases that the text of a log shows claimed and never ended.
