@@ -463,3 +463,19 @@ fn the_runs_deadline_leaves_it_open() {
     assert_eq!(report["outcome"], "deadline_over");
     assert_eq!(report["sinks"][0]["cleaned_up"], true);
 }
+
+#[test]
+fn a_refusal_is_a_document_too_where_one_is_asked_for() {
+    for wrong in [["--serve", "host:port"], ["--step", "soon"]] {
+        let output = run(&["node-1", wrong[0], wrong[1], "--output=json"]);
+        assert_eq!(output.status.code(), Some(2));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["outcome"], "refused");
+        assert!(
+            document["error"].as_str().unwrap().contains(wrong[1]),
+            "{document}"
+        );
+        let output = run(&["node-1", wrong[0], wrong[1]]);
+        assert!(output.stdout.is_empty());
+    }
+}
