@@ -245,8 +245,8 @@ impl<'t> SpecRef<'t> {
         if let Some(at) = control_character(text) {
             return Err(SpecError::ControlCharacter(at + 1));
         }
-        let (key, token) = text.rsplit_once(':').ok_or(SpecError::NoToken)?;
-        Self::of(key.into(), Some(token.into()))
+        let at = memchr::memrchr(b':', text.as_bytes()).ok_or(SpecError::NoToken)?;
+        Self::of(text[..at].into(), Some(text[at + 1..].into()))
     }
 
     /// As [`LeaseSpec::parse_line`].
