@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
@@ -147,8 +148,12 @@ impl Clients {
                 .tcp_nodelay(true)
                 .dns_resolver(Arc::new(Resolver));
             // As Go's tools do: a proxy from the environment is not for this machine's own servers.
+            // Nor is there anything to save by packing what does not leave it.
             if loopback {
-                builder = builder.no_proxy();
+                let unpacked = HeaderValue::from_static("identity");
+                builder = builder
+                    .no_proxy()
+                    .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, unpacked)]));
             }
             if let Some(identity) = identity {
                 builder = builder.identity(identity.clone());
