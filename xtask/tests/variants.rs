@@ -19,7 +19,7 @@ fn expressions(overrides: &[&str]) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = RuleFile::parse(&rules)
         .unwrap()
         .rules()
-        .map(|rule| (rule.name.clone(), rule.expr.clone()))
+        .map(|rule| (rule.name.clone(), rule.expr.to_string()))
         .collect();
     for (file, text) in rendered(folder.path()).unwrap() {
         let dashboard: Dashboard = serde_json::from_str(&text).unwrap();

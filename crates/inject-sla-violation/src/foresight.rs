@@ -9,7 +9,7 @@ mod obstacle;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use seamless_core::rules::{Comparison, Query, QueryError, Rule, RuleFile, SeriesSelector};
+use seamless_core::rules::{Comparison, Expression, QueryError, Rule, RuleFile, SeriesSelector};
 use seamless_core::schema::{Family, Kind, Unit};
 
 use crate::cast::{Cast, CastFamily, Role};
@@ -162,11 +162,11 @@ impl Scene<'_> {
     /// The selectors that the expression needs, recording rules resolved.
     fn needed(
         &self,
-        expr: &str,
+        expr: &Expression,
         found: &mut Vec<SeriesSelector>,
         seen: &mut BTreeSet<String>,
     ) -> Result<(), QueryError> {
-        for selector in Query::parse(expr)?.needed_selectors() {
+        for selector in expr.query()?.needed_selectors() {
             let name = selector.name().unwrap_or_default().to_owned();
             let mut recordings = self.file.recordings_named(&name).peekable();
             if recordings.peek().is_none() {
@@ -270,7 +270,7 @@ impl Scene<'_> {
     fn levels(&self, rule: &Rule, obstacles: &mut Vec<Obstacle>) -> Result<Duration, QueryError> {
         let mut soonest: Option<u32> = None;
         let mut missed = None;
-        for (selector, comparison, threshold) in Query::parse(&rule.expr)?.compared_series() {
+        for (selector, comparison, threshold) in rule.expr.query()?.compared_series() {
             for (family, role) in self.roles() {
                 let Motion::Level {
                     start, violating, ..

@@ -28,5 +28,5 @@ pub use args::Args;
 /// Runs the program: arguments, environment, signals, streams and exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    seamless_cli::run(|args: &Args| args.terminal, run::run)
+    seamless_cli::run(|args: &Args| args.terminal, report::refusal, run::run)
 }

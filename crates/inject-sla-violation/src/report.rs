@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use seamless_cli::{ExitStatus, Signal, clean};
+use seamless_cli::{ExitStatus, Refusal, Signal, clean};
 use seamless_core::duration;
 use serde::{Serialize, Serializer};
 
@@ -15,6 +15,7 @@ use crate::request::Request;
 
 /// The version of the JSON report; it changes when a key changes its meaning or goes.
 const SCHEMA_VERSION: u32 = 1;
+const PROGRAM: &str = "inject-sla-violation";
 
 /// What became of a run.
 #[derive(Debug, Serialize)]
@@ -40,6 +41,23 @@ pub(crate) struct Report {
     pub(crate) prospects: Vec<Prospect>,
     /// What became of the expected alerts.
     pub(crate) expectations: Vec<ExpectationReport>,
+}
+
+/// The document of a run that was refused.
+pub(crate) fn refusal(outputs: &[String], error: &str) -> Option<Refusal> {
+    let status = ExitStatus::Usage;
+    let document = serde_json::json!({
+        "schema_version": SCHEMA_VERSION,
+        "program": PROGRAM,
+        "outcome": "refused",
+        "exit_code": status.code(),
+        "error": error,
+    });
+    let is_json = outputs.iter().any(|output| output == "json");
+    is_json.then(|| Refusal {
+        document: format!("{document}\n"),
+        status,
+    })
 }
 
 /// How a run ended.
@@ -216,7 +234,7 @@ impl Report {
     ) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
-            program: "inject-sla-violation",
+            program: PROGRAM,
             drill_id: request.drill_id.clone(),
             node_id: request.node_id.clone(),
             scenarios: request.scenarios.iter().map(|s| s.name()).collect(),

@@ -23,7 +23,7 @@ pub(crate) fn from_file(path: &Path) -> anyhow::Result<RuleFile> {
 
 /// The shipped rules.
 pub(crate) fn shipped() -> anyhow::Result<RuleFile> {
-    Ok(rules::shipped()?)
+    Ok(rules::shipped()?.clone())
 }
 
 /// The rules that a Prometheus has loaded.

@@ -487,3 +487,19 @@ fn it_serves_over_ipv6_and_announces_that_address() {
     assert_eq!(injector.end().status.code(), Some(143));
     assert!(!discovery.exists());
 }
+
+#[test]
+fn a_refusal_is_a_document_too_where_one_is_asked_for() {
+    for wrong in [["--serve", "host:port"], ["--step", "soon"]] {
+        let output = run(&["node-1", wrong[0], wrong[1], "--output=json"]);
+        assert_eq!(output.status.code(), Some(2));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["outcome"], "refused");
+        assert!(
+            document["error"].as_str().unwrap().contains(wrong[1]),
+            "{document}"
+        );
+        let output = run(&["node-1", wrong[0], wrong[1]]);
+        assert!(output.stdout.is_empty());
+    }
+}

@@ -3,7 +3,6 @@
 //! Owns what can be written there and what it means to the parser. What the parts mean together is
 //! decided in [`crate::request`].
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -151,20 +150,6 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object per event
     Json,
-}
-
-/// Whether `--output json` stands on a command line, which may be wrong elsewhere.
-pub(crate) fn wants_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
-    let mut is_value = false;
-    arguments.into_iter().any(|argument| {
-        let wanted = match argument.to_str() {
-            Some("--output=json" | "-ojson" | "-o=json") => true,
-            Some("json") => is_value,
-            _ => false,
-        };
-        is_value = argument == "--output" || argument == "-o";
-        wanted
-    })
 }
 
 fn ratio(text: &str) -> Result<f64, String> {

@@ -14,12 +14,12 @@ pub(crate) struct LeaseFields<'k> {
     batch_end: Option<i64>,
     world: Option<&'k str>,
     requested_as_of: Option<&'k str>,
-    token_prefix: Option<String>,
+    token_prefix: Option<&'k str>,
 }
 
 impl<'k> LeaseFields<'k> {
     /// Of the lease with this key, held under this token.
-    pub(crate) fn of(key: &'k LeaseKey, token: Option<&LeaseToken>) -> Self {
+    pub(crate) fn of(key: &'k LeaseKey, token: Option<&'k LeaseToken>) -> Self {
         let parts = key.canonical();
         Self {
             node_id: parts.map(|p| p.node_id),

@@ -145,7 +145,7 @@ impl Journal {
             coordinator: self.coordinator.clone(),
             action: action.to_owned(),
             key: spec.key.as_str().to_owned(),
-            token_prefix: spec.token.as_ref().map(|token| token.hint()),
+            token_prefix: spec.token.as_ref().map(|token| token.hint().to_owned()),
             fingerprint: fingerprint(spec),
             outcome: settled.outcome.word().to_owned(),
             requests: settled.requests,

@@ -28,20 +28,19 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use seamless_cli::{ExitStatus, Stop, Terminal};
+use seamless_cli::{ExitStatus, Refusal, Stop, Terminal};
 
 pub use journal::settled_in;
-pub use sources::open_in_log;
+pub use sources::{named_in, open_in_log};
 
-use crate::args::{Args, Output};
+use crate::args::Args;
 use crate::render::json;
 use crate::request::{Mode, Request};
 
 /// The whole program: arguments in, exit code out.
 #[must_use]
 pub fn main() -> ExitCode {
-    let refusal = |error: &str| args::wants_json(std::env::args_os()).then(|| json::refusal(error));
-    seamless_cli::run_or_refuse(|args: &Args| args.terminal, refusal, run)
+    seamless_cli::run(|args: &Args| args.terminal, refusal, run)
 }
 
 /// The command line, for manual pages and completions.
@@ -50,17 +49,18 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
+fn refusal(outputs: &[String], error: &str) -> Option<Refusal> {
+    let is_json = outputs.iter().any(|output| output == "json");
+    is_json.then(|| Refusal {
+        document: json::refusal(error),
+        status: ExitStatus::Usage,
+    })
+}
+
 async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitStatus> {
-    let output = args.output;
-    let done = match Request::try_from(args) {
-        Ok(request) => match &request.mode {
-            Mode::List { only_stuck } => list::run(&request, *only_stuck, &terminal, &stop).await,
-            Mode::Recover(recovery) => recover::run(&request, recovery, &terminal, &stop).await,
-        },
-        Err(error) => Err(error),
-    };
-    if let (Err(error), Output::Json) = (&done, output) {
-        terminal.bytes(json::refusal(&format!("{error:#}")).as_bytes())?;
+    let request = Request::try_from(args)?;
+    match &request.mode {
+        Mode::List { only_stuck } => list::run(&request, *only_stuck, &terminal, &stop).await,
+        Mode::Recover(recovery) => recover::run(&request, recovery, &terminal, &stop).await,
     }
-    done
 }

@@ -37,14 +37,14 @@ impl Records<'_> {
     /// # Errors
     /// What could not be written, in words.
     pub(crate) async fn write(&self, spec: &LeaseSpec, settled: &Settled) -> Result<(), String> {
-        let at = jiff::Timestamp::now();
         if let Some(journal) = self.journal.as_ref().filter(|_| !settled.by_earlier_run) {
-            let written = journal.append(spec, settled, self.circumstances.action, at);
+            let now = jiff::Timestamp::now();
+            let written = journal.append(spec, settled, self.circumstances.action, now);
             written
                 .await
                 .map_err(|error| format!("cannot write the journal: {error}"))?;
         }
-        self.emit(spec, settled, at)
+        self.emit(spec, settled)
             .map_err(|error| format!("cannot write the audit log: {error}"))
     }
 
@@ -52,16 +52,13 @@ impl Records<'_> {
     ///
     /// # Errors
     /// If the audit log cannot be written.
-    pub(crate) fn emit(
-        &self,
-        spec: &LeaseSpec,
-        settled: &Settled,
-        at: jiff::Timestamp,
-    ) -> io::Result<()> {
+    pub(crate) fn emit(&self, spec: &LeaseSpec, settled: &Settled) -> io::Result<()> {
         if self.audit_log.is_none() && self.stderr.is_none() {
             return Ok(());
         }
-        let line = self.circumstances.line(spec, settled, at);
+        let line = self
+            .circumstances
+            .line(spec, settled, jiff::Timestamp::now());
         if let Some((terminal, progress)) = &self.stderr {
             progress.suspend(|| terminal.show(line.trim_end()));
         }

@@ -28,7 +28,7 @@ pub use descriptors::concurrency_within_limits;
 pub use exit::{ExitStatus, UsageError};
 pub use file::{FileError, check_writable, write_atomically};
 pub use progress::Progress;
-pub use run::{run, run_or_refuse};
+pub use run::{Refusal, run};
 pub use signals::{Signal, Stop};
 pub use table::{clean, ratio_bar, table, truncated};
 pub use terminal::{OutputError, Terminal};

@@ -3,6 +3,7 @@
 //! Owns how a `KEY:TOKEN` is taken apart, how a canonical key is read into its fields, and that a
 //! token never shows whole by accident. It talks to nobody.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -16,7 +17,7 @@ impl LeaseKey {
     #[must_use]
     pub fn new(text: impl Into<String>) -> Option<Self> {
         let text = text.into();
-        (!text.trim().is_empty()).then_some(Self(text))
+        (!is_blank(&text)).then_some(Self(text))
     }
 
     /// The key as the coordinator knows it.
@@ -144,7 +145,7 @@ impl LeaseToken {
     #[must_use]
     pub fn new(text: impl Into<String>) -> Option<Self> {
         let text = text.into();
-        (!text.trim().is_empty()).then_some(Self(text))
+        (!is_blank(&text)).then_some(Self(text))
     }
 
     /// The whole token: for requests to the coordinator, and for output that was asked for.
@@ -155,8 +156,9 @@ impl LeaseToken {
 
     /// The first 4 characters: enough to tell tokens apart, and all that logs may hold.
     #[must_use]
-    pub fn hint(&self) -> String {
-        self.0.chars().take(4).collect()
+    pub fn hint(&self) -> &str {
+        let end = self.0.char_indices().nth(4).map(|(end, _)| end);
+        &self.0[..end.unwrap_or(self.0.len())]
     }
 }
 
@@ -207,18 +209,7 @@ impl LeaseSpec {
     /// # Errors
     /// [`SpecError`] for anything else.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(SpecError::Empty);
-        }
-        if let Some(at) = text.chars().position(char::is_control) {
-            return Err(SpecError::ControlCharacter(at + 1));
-        }
-        let (key, token) = text.rsplit_once(':').ok_or(SpecError::NoToken)?;
-        Ok(Self {
-            key: LeaseKey::new(key).ok_or(SpecError::EmptyKey)?,
-            token: LeaseToken::new(token),
-        })
+        SpecRef::parse(text).map(SpecRef::into_spec)
     }
 
     /// Reads a line of a specs file: `KEY:TOKEN`, or a JSON object with `key` and `token` (further
@@ -227,28 +218,97 @@ impl LeaseSpec {
     /// # Errors
     /// [`SpecError`] for anything else.
     pub fn parse_line(line: &str) -> Result<Self, SpecError> {
+        SpecRef::parse_line(line).map(SpecRef::into_spec)
+    }
+}
+
+/// A [`LeaseSpec`] that still lies in the text it was read from: a million lines are checked without a
+/// million copies.
+pub struct SpecRef<'t> {
+    key: Cow<'t, str>,
+    token: Option<Cow<'t, str>>,
+}
+
+impl<'t> SpecRef<'t> {
+    /// As [`LeaseSpec::parse`].
+    ///
+    /// # Errors
+    /// [`SpecError`] for anything but `KEY:TOKEN`.
+    pub fn parse(text: &'t str) -> Result<Self, SpecError> {
+        Self::plain(text.trim())
+    }
+
+    fn plain(text: &'t str) -> Result<Self, SpecError> {
+        if text.is_empty() {
+            return Err(SpecError::Empty);
+        }
+        if let Some(at) = control_character(text) {
+            return Err(SpecError::ControlCharacter(at + 1));
+        }
+        let at = memchr::memrchr(b':', text.as_bytes()).ok_or(SpecError::NoToken)?;
+        Self::of(text[..at].into(), Some(text[at + 1..].into()))
+    }
+
+    /// As [`LeaseSpec::parse_line`].
+    ///
+    /// # Errors
+    /// [`SpecError`] for anything but `KEY:TOKEN` and the JSON object.
+    pub fn parse_line(line: &'t str) -> Result<Self, SpecError> {
         #[derive(Deserialize)]
-        struct Object {
-            key: String,
+        struct Object<'t> {
+            #[serde(borrow)]
+            key: Cow<'t, str>,
             #[serde(default)]
             token: Option<String>,
         }
         let line = line.trim();
         if !line.starts_with('{') {
-            return Self::parse(line);
+            return Self::plain(line);
         }
-        let object: Object = serde_json::from_str(line).map_err(|error| {
+        let object: Object<'t> = serde_json::from_str(line).map_err(|error| {
             SpecError::Json(format!(
                 "{:?} at column {}",
                 error.classify(),
                 error.column()
             ))
         })?;
+        Self::of(object.key, object.token.map(Cow::Owned))
+    }
+
+    fn of(key: Cow<'t, str>, token: Option<Cow<'t, str>>) -> Result<Self, SpecError> {
+        if is_blank(&key) {
+            return Err(SpecError::EmptyKey);
+        }
         Ok(Self {
-            key: LeaseKey::new(object.key).ok_or(SpecError::EmptyKey)?,
-            token: object.token.and_then(LeaseToken::new),
+            key,
+            token: token.filter(|token| !is_blank(token)),
         })
     }
+
+    /// The spec, out of the text.
+    #[must_use]
+    pub fn into_spec(self) -> LeaseSpec {
+        LeaseSpec {
+            key: LeaseKey(self.key.into_owned()),
+            token: self.token.map(|token| LeaseToken(token.into_owned())),
+        }
+    }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
+}
+
+/// Where the first control character is, in characters from 0.
+fn control_character(text: &str) -> Option<usize> {
+    // A fold has no early end, so that many bytes are compared at once.
+    let only_printable_ascii = text
+        .bytes()
+        .fold(true, |so_far, byte| so_far & matches!(byte, b' '..=b'~'));
+    if only_printable_ascii {
+        return None;
+    }
+    text.chars().position(char::is_control)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use seamless_core::config::{ConfigFile, Service, endpoint};
-use seamless_core::rules::{Query, RuleFile, same_meaning};
+use seamless_core::rules::{Expression, RuleFile};
 
 /// A configuration file, and the URLs in it. What is read is an absolute URL; no error shows userinfo.
 pub(crate) fn configuration(bytes: &[u8]) {
@@ -44,8 +44,9 @@ pub(crate) fn rule_file(bytes: &[u8]) {
 }
 
 fn expression(text: &str) {
-    if let Ok(query) = Query::parse(text) {
-        assert!(matches!(same_meaning(text, text), Ok(true)), "{text}");
+    let [one, other] = [text, text].map(|text| Expression::from(text.to_owned()));
+    if let Ok(query) = one.query() {
+        assert!(matches!(one.same_meaning(&other), Ok(true)), "{text}");
         for selector in query.selectors() {
             let _ = (selector.name(), selector.families());
         }

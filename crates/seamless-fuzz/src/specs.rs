@@ -22,7 +22,7 @@ pub(crate) fn lease_spec(bytes: &[u8]) {
     if let Some(token) = &spec.token {
         let exposed = token.expose();
         let hint = token.hint();
-        assert!(hint.chars().count() <= 4 && exposed.starts_with(&hint));
+        assert!(hint.chars().count() <= 4 && exposed.starts_with(hint));
         assert_eq!(
             format!("{token} {token:?}"),
             format!("{hint}… LeaseToken({hint}…)")

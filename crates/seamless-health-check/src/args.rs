@@ -94,4 +94,5 @@ Examples:
   curl -sf \"$SEAMLESS_METRICS_URL\" | seamless-health-check --metrics-file - --only exposition
 
 Exit codes: 0 healthy; 1 not healthy; 2 usage or configuration error; 3 could not tell;
-130/143 stopped by SIGINT/SIGTERM. With --output nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
+130/143 stopped by SIGINT/SIGTERM. With --output nagios: 0 OK, 1 WARNING, 2 CRITICAL,
+3 UNKNOWN, which is also what wrong arguments end with.";

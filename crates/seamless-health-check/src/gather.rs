@@ -12,9 +12,8 @@ use seamless_core::exposition::Format;
 use seamless_core::exposition::read::ReadError;
 use seamless_core::http::{Call, QUERY_BODY_LIMIT};
 use seamless_core::prometheus::{
-    InstantSeries, Prometheus, PrometheusError, QueryValue, Reply, RuleGroup,
+    InstantSeries, Prometheus, PrometheusError, QueryValue, Reply, RuleGroup, RuleStatus,
 };
-use seamless_core::rules::Query;
 use seamless_core::schema::Phase;
 
 use crate::facts::{Fact, Facts, Gap, Presence, Source};
@@ -192,7 +191,14 @@ async fn from_prometheus(
             // The rest runs beside the above; it is only written apart.
             tokio::join!(
                 fetching.when(Source::Targets, async { Ok(client.targets().await?) }),
-                fetching.when(Source::Rules, async { rules.clone().await }),
+                fetching.when(Source::Rules, async {
+                    let reply = rules.clone().await;
+                    // First goes out what waits for this, so that it is answered meanwhile.
+                    tokio::task::yield_now().await;
+                    let loaded = reply.iter().flat_map(|reply| &reply.data);
+                    read_expressions(loaded.flat_map(|group| &group.rules));
+                    reply
+                }),
                 fetching.when(Source::Buckets, buckets(client, &rules)),
                 fetching.when(Source::Inputs, async { inputs.clone().await }),
                 // With the rules: who knows no Alertmanagers evaluates none.
@@ -366,7 +372,7 @@ fn every_edge_is_there(buckets: &[InstantSeries], groups: &[RuleGroup]) -> bool 
     groups
         .iter()
         .flat_map(|group| &group.rules)
-        .filter_map(|rule| Query::parse(&rule.query).ok())
+        .filter_map(|rule| rule.query.query().ok())
         .flat_map(|query| query.selectors())
         .filter(|selector| selector.matchers_of("le").next().is_some())
         .all(|selector| {
@@ -438,10 +444,22 @@ async fn window<F: Future<Output = Rules>>(rules: &Shared<F>) -> Duration {
     let loaded = reply.data.iter().flat_map(|group| &group.rules);
     loaded
         .filter(|rule| rule.name == "SeamlessSla99thDegraded")
-        .filter_map(|rule| Query::parse(&rule.query).ok())
+        .filter_map(|rule| rule.query.query().ok())
         .flat_map(|query| query.selectors())
         .find_map(|selector| selector.range)
         .unwrap_or(DEFAULT_WINDOW)
+}
+
+/// Reads the expressions of the loaded rules and of those that ship. The checks compare them, and here the
+/// answers are still on their way.
+fn read_expressions<'r>(loaded: impl Iterator<Item = &'r RuleStatus>) {
+    let shipped = seamless_core::rules::shipped();
+    let shipped = shipped.iter().flat_map(|file| file.rules());
+    let shipped = shipped.map(|rule| &rule.expr);
+    for expression in loaded.map(|rule| &rule.query).chain(shipped) {
+        // Whoever needs one that cannot be read says so.
+        let _ = expression.query();
+    }
 }
 
 async fn read_exposition(request: &Request) -> Fact<Result<Survey, ReadError>> {

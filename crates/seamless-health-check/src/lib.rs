@@ -25,5 +25,5 @@ pub use args::Args;
 /// Runs the program: arguments, environment, signals, streams and exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    seamless_cli::run(|args: &Args| args.terminal, runner::run)
+    seamless_cli::run(|args: &Args| args.terminal, formats::refusal, runner::run)
 }

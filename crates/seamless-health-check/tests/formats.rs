@@ -386,7 +386,7 @@ fn what_cannot_be_written_is_said_before_anything_is_asked() {
         assert_eq!(output.status.code(), Some(2), "{outputs:?}: {stderr}");
         assert!(stderr.contains(words), "{outputs:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        assert!(output.stdout.is_empty());
+        assert!(outputs.len() > 1 || output.stdout.is_empty());
     }
     assert_eq!(asked.received().len(), 0);
 
@@ -413,4 +413,41 @@ fn what_cannot_be_written_is_said_before_anything_is_asked() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("cannot write"), "{stderr}");
     wait_until(PATIENCE, "the folder to be gone", || !going.exists()).unwrap();
+}
+
+#[test]
+fn a_program_that_reads_stdout_is_told_of_a_refusal_there() {
+    for wrong in [
+        ["--prometheus-url", "ftp://prometheus"],
+        ["--timeout", "soon"],
+    ] {
+        let refused = |format: &str| {
+            let output = program()
+                .args(wrong)
+                .args(["--output", format])
+                .output()
+                .unwrap();
+            assert!(!output.stderr.is_empty());
+            (
+                output.status.code().unwrap(),
+                String::from_utf8(output.stdout).unwrap(),
+            )
+        };
+        let (code, document) = refused("json");
+        let document: Value = serde_json::from_str(&document).unwrap();
+        assert_eq!((code, &document["exit_code"]), (2, &Value::from(2)));
+        assert!(
+            document["error"].as_str().unwrap().contains(wrong[1]),
+            "{document}"
+        );
+        // The guidelines' word for wrong arguments; 2 would be CRITICAL.
+        let (code, line) = refused("nagios");
+        assert_eq!(code, 3);
+        let status = line.strip_prefix("SEAMLESS UNKNOWN - ").unwrap();
+        assert!(
+            status.contains(wrong[1]) && line.lines().count() == 1,
+            "{line}"
+        );
+        assert_eq!(refused("text"), (2, String::new()));
+    }
 }

@@ -14,6 +14,7 @@ use args::{Args, Command};
 fn main() -> ExitCode {
     seamless_cli::run::<Args>(
         |args| args.terminal,
+        |_, _| None,
         async |args, terminal, stop| match args.command {
             Command::Up(args) => up::run(args, &terminal, &stop).await,
             Command::Break { way, lab } => tell(&terminal, &lab.lab, &["break", way.name()]).await,

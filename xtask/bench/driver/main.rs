@@ -10,9 +10,7 @@
 mod exposition;
 mod serve;
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,7 +19,6 @@ use nix::sys::time::TimeValLike as _;
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
-use seamless_core::lease::LeaseSpec;
 use seamless_core::prometheus::{Prometheus, Sample};
 
 #[derive(Parser)]
@@ -66,7 +63,10 @@ enum Job {
 fn main() -> Result<()> {
     match Job::parse() {
         Job::Launch { command } => launch(&command),
-        Job::Specs { file } => specs(&file),
+        Job::Specs { file } => {
+            println!("{}", lease_recover::named_in(&file)?);
+            Ok(())
+        }
         Job::Write { series } => exposition::write(series),
         Job::WriteRustClient { series } => exposition::write_with_rust_client(series),
         Job::Copy { series } => exposition::copy(series),
@@ -110,19 +110,6 @@ fn launch(command: &[String]) -> Result<()> {
         "complaint": tail(&output.stderr),
     });
     println!("{result}");
-    Ok(())
-}
-
-fn specs(file: &Path) -> Result<()> {
-    let mut input = BufReader::with_capacity(256 * 1024, File::open(file)?);
-    let mut line = String::new();
-    let mut count = 0_usize;
-    while input.read_line(&mut line)? > 0 {
-        std::hint::black_box(LeaseSpec::parse_line(&line)?);
-        count += 1;
-        line.clear();
-    }
-    println!("{count}");
     Ok(())
 }
 

@@ -155,7 +155,7 @@ fn rows() -> anyhow::Result<Vec<Row>> {
             .map(|(_, value)| value.as_str())
             .collect();
         let place = ["alert", &rule.name, &labels.join(" ")];
-        rows.push(Row::new(place, rule.expr.clone()));
+        rows.push(Row::new(place, rule.expr.to_string()));
     }
     Ok(rows)
 }

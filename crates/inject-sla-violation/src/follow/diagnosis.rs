@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use seamless_core::prometheus::{PrometheusError, RuleGroup, Selector, quote};
-use seamless_core::rules::Query;
 use seamless_core::schema::DRILL_LABEL;
 
 use super::{Follow, Reason, Stage, Track, receivers, rules_named, value_of};
@@ -188,7 +187,7 @@ impl Follow {
         groups: &[RuleGroup],
     ) -> Result<Option<f64>, PrometheusError> {
         let histogram = rules_named(groups, &track.alert)
-            .filter_map(|rule| Query::parse(&rule.query).ok())
+            .filter_map(|rule| rule.query.query().ok())
             .flat_map(|query| query.thresholds())
             .find(|threshold| !threshold.native)
             .map(|threshold| threshold.histogram);

@@ -26,7 +26,7 @@ fn all_fires_every_shipped_alert_that_an_injection_can_fire() {
     let file = rules::shipped().unwrap();
     let arguments = [&LONG[..], &["--scenario=all"]].concat();
     for rule in file.alerts() {
-        let verdict = verdict(&arguments, &file, &rule.name, Facts::default());
+        let verdict = verdict(&arguments, file, &rule.name, Facts::default());
         if NOT_INJECTED.contains(&rule.name.as_str()) {
             assert_eq!(obstacles(&verdict), ["not_injected"], "{}", rule.name);
         } else {
@@ -70,7 +70,7 @@ fn each_scenario_fires_its_own_alerts_and_healthy_none() {
     ] {
         let arguments = [&LONG[..], &["--scenario", scenario]].concat();
         for alert in alerts {
-            let verdict = verdict(&arguments, &file, alert, Facts::default());
+            let verdict = verdict(&arguments, file, alert, Facts::default());
             assert!(
                 matches!(verdict, Verdict::Fires { .. }),
                 "{alert}: {verdict:?}"
@@ -81,7 +81,7 @@ fn each_scenario_fires_its_own_alerts_and_healthy_none() {
         } else {
             "SeamlessCoverageLow"
         };
-        let verdict = verdict(&arguments, &file, other, Facts::default());
+        let verdict = verdict(&arguments, file, other, Facts::default());
         assert_eq!(obstacles(&verdict), ["family_not_fed"], "{scenario}");
     }
 }
@@ -93,7 +93,7 @@ fn the_time_is_the_window_and_the_for() {
         scrape_interval: Some(Duration::from_secs(15)),
         top_bucket: None,
     };
-    let after = |arguments: &[&str], alert: &str| match verdict(arguments, &file, alert, facts) {
+    let after = |arguments: &[&str], alert: &str| match verdict(arguments, file, alert, facts) {
         Verdict::Fires { after } => after.as_secs(),
         other => panic!("{other:?}"),
     };
@@ -121,29 +121,29 @@ fn each_obstacle_is_named() {
         ..facts
     };
     assert_eq!(
-        named(&LONG, &shipped, low_top),
+        named(&LONG, shipped, low_top),
         ["threshold_above_top_bucket"]
     );
     let short = [&LONG[..], &["--duration=1"]].concat();
-    assert!(named(&short, &shipped, facts).contains(&"duration_too_short"));
+    assert!(named(&short, shipped, facts).contains(&"duration_too_short"));
     assert_eq!(
-        named(&["--serve=0", "--hold=10s"], &shipped, facts),
+        named(&["--serve=0", "--hold=10s"], shipped, facts),
         ["hold_too_short"]
     );
     let recovering = [&LONG[..], &["--recover-after=5s"]].concat();
-    assert_eq!(named(&recovering, &shipped, facts), ["hold_too_short"]);
+    assert_eq!(named(&recovering, shipped, facts), ["hold_too_short"]);
     assert_eq!(
-        named(&["--write-to=x"], &shipped, facts),
+        named(&["--write-to=x"], shipped, facts),
         ["rates_stand_still"]
     );
     let rare = Facts {
         scrape_interval: Some(Duration::from_secs(200)),
         ..facts
     };
-    assert_eq!(named(&LONG, &shipped, rare), ["range_under_two_scrapes"]);
+    assert_eq!(named(&LONG, shipped, rare), ["range_under_two_scrapes"]);
     let slow = [&LONG[..], &["--step=4m"]].concat();
-    assert_eq!(named(&slow, &shipped, facts), ["step_too_long"]);
-    let other = verdict(&LONG, &shipped, "SeamlessSla99Degraded", facts);
+    assert_eq!(named(&slow, shipped, facts), ["step_too_long"]);
+    let other = verdict(&LONG, shipped, "SeamlessSla99Degraded", facts);
     let Verdict::Cannot(obstacles) = other else {
         panic!("{other:?}");
     };

@@ -21,12 +21,11 @@ impl Run<'_> {
         skip: &Skip,
         tail: &mut Tail,
     ) -> Vec<Settled> {
-        let now = jiff::Timestamp::now();
         targets
             .iter()
             .map(|target| {
                 let settled = unsent(records, &target.spec, skip.clone());
-                if let Err(error) = records.emit(&target.spec, &settled, now) {
+                if let Err(error) = records.emit(&target.spec, &settled) {
                     let error = format!("cannot write the audit log: {error}");
                     tail.trouble.get_or_insert(Trouble::Failed(error));
                 }

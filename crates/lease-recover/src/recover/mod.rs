@@ -68,7 +68,7 @@ impl Run<'_> {
         let records = self.records(coordinator.as_ref())?;
         let mut sources = self.sources()?;
         // Every line is read before the first is shown: one that cannot be read is a usage error.
-        sources.each(&mut |_| Ok(()))?;
+        sources.check()?;
         let head = self.head(coordinator.as_ref());
         let mut render = renderer(
             self.request.output,
@@ -83,7 +83,7 @@ impl Run<'_> {
                 return Ok(());
             }
             let settled = unsent(&records, &spec, Skip::DryRun);
-            records.emit(&spec, &settled, jiff::Timestamp::now())?;
+            records.emit(&spec, &settled)?;
             tail.summary.count(&settled);
             render.lease(&mut out, &spec, &settled);
             if is_quiet {

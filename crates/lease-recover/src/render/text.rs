@@ -4,7 +4,7 @@ use seamless_cli::{ExitStatus, Palette, clean};
 use seamless_core::lease::LeaseSpec;
 
 use super::Render;
-use crate::outcome::{Outcome, Settled};
+use crate::outcome::{Outcome, Settled, Skip};
 use crate::report::{Head, Tail, counted};
 use crate::verify::Verification;
 
@@ -50,27 +50,30 @@ impl Render for Text {
         out.push_str(&clean(spec.key.as_str()));
         if let Some(token) = &spec.token {
             // Writing to a String cannot fail.
-            let _ = write!(out, "  token {}", clean(&token.to_string()));
+            let _ = write!(out, "  token {}…", clean(token.hint()));
         }
-        let mut remarks: Vec<String> = outcome.detail().into_iter().collect();
-        if let Outcome::Skipped(crate::outcome::Skip::DryRun) = outcome {
-            remarks = vec![format!("dry run: would {}", self.action)];
+        let mut separator = "  ";
+        let mut remark = |text: &str| {
+            out.push_str(separator);
+            out.push_str(&clean(text));
+            separator = "; ";
+        };
+        let detail = outcome.detail();
+        match outcome {
+            Outcome::Skipped(Skip::DryRun) => remark(&format!("dry run: would {}", self.action)),
+            _ => detail.iter().for_each(|detail| remark(detail)),
         }
         if let Outcome::Released {
             completion_ratio: Some(ratio),
         } = outcome
         {
-            remarks.push(format!("{:.0}% done", ratio * 100.0));
+            remark(&format!("{:.0}% done", ratio * 100.0));
         }
-        if settled.by_earlier_run && outcome.detail().is_none() {
-            remarks.push("settled by an earlier run".to_owned());
+        if settled.by_earlier_run && detail.is_none() {
+            remark("settled by an earlier run");
         }
         if settled.requests > 1 {
-            remarks.push(format!("{} requests", settled.requests));
-        }
-        if !remarks.is_empty() {
-            out.push_str("  ");
-            out.push_str(&clean(&remarks.join("; ")));
+            remark(&format!("{} requests", settled.requests));
         }
         out.push('\n');
     }

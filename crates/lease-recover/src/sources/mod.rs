@@ -9,10 +9,10 @@ mod logs;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use seamless_core::lease::LeaseSpec;
+use seamless_core::lease::{LeaseSpec, SpecRef};
 
 use self::lines::Input;
 
@@ -49,13 +49,27 @@ impl Sources {
         })
     }
 
+    /// Reads every lease, so that one that cannot be read is known before anything is done with the
+    /// first.
+    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
+        self.each_named(&mut |_| Ok(()))
+    }
+
     /// Visits every lease in order: arguments, files, logs. Duplicates are visited too.
     pub(crate) fn each(
         &mut self,
         visit: &mut dyn FnMut(LeaseSpec) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        self.each_named(&mut |spec| visit(spec.into_spec()))?;
+        self.from_logs.iter().cloned().try_for_each(visit)
+    }
+
+    fn each_named(
+        &mut self,
+        visit: &mut dyn FnMut(SpecRef<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         for (index, argument) in self.arguments.iter().enumerate() {
-            visit(LeaseSpec::parse(argument).with_context(|| format!("argument {}", index + 1))?)?;
+            visit(SpecRef::parse(argument).with_context(|| format!("argument {}", index + 1))?)?;
         }
         for file in &mut self.files {
             let name = file.name().to_owned();
@@ -67,14 +81,25 @@ impl Sources {
                 if text.is_empty() || text.starts_with('#') {
                     return Ok(());
                 }
-                visit(LeaseSpec::parse_line(text).with_context(place)?)
+                visit(SpecRef::parse_line(text).with_context(place)?)
             })?;
-        }
-        for spec in &self.from_logs {
-            visit(spec.clone())?;
         }
         Ok(())
     }
+}
+
+/// How many leases a file names, each of them read.
+///
+/// # Errors
+/// The file, or the first line that names no lease.
+pub fn named_in(file: &Path) -> anyhow::Result<usize> {
+    let mut named = 0;
+    let mut sources = Sources::open(&[], &[file.to_owned()], &[])?;
+    sources.each_named(&mut |_| {
+        named += 1;
+        Ok(())
+    })?;
+    Ok(named)
 }
 
 /// The leases that the text of a log shows claimed and never ended.

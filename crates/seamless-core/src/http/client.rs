@@ -1,10 +1,7 @@
 //! Sending a request, with retries, and reading its answer.
 
 use std::cell::Cell;
-use std::io::Read;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -13,10 +10,11 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
-use super::fault::{self, Failure, Fault, ResolveError, Stage};
+use super::fault::{self, Failure, Fault, Stage};
 use super::message::{Answer, Body, Call};
 use super::pace::Pace;
 use super::sending::Begun;
+use super::setup::{Clients, HttpOptions, HttpSetupError};
 
 /// A `Retry-After` beyond this is reported instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -25,65 +23,8 @@ const MAX_RETRIES: usize = 3;
 /// connections the server closed, and what is sent on one of those would count as lost. The first turn
 /// polls the sockets, the second lets the connections' tasks run, the third comes after them.
 const TURNS_TO_NOTICE_CLOSED: usize = 3;
-
-/// Certificate files, in PEM.
-#[derive(Debug, Clone, Default)]
-pub struct TlsFiles {
-    /// Authorities to trust beside those of the system.
-    pub ca_cert: Option<PathBuf>,
-    /// The client's certificate chain and its key.
-    pub client_cert: Option<(PathBuf, PathBuf)>,
-}
-
-/// How the client behaves in this run.
-#[derive(Debug, Clone)]
-pub struct HttpOptions {
-    /// The timeout of one request, from connecting to the last byte of the body.
-    pub timeout: Duration,
-    /// When the whole run must be over.
-    pub deadline: Option<Instant>,
-    /// Certificate files.
-    pub tls: TlsFiles,
-    /// Idle connections kept per host: at least the concurrency.
-    pub idle_per_host: usize,
-}
-
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(5),
-            deadline: None,
-            tls: TlsFiles::default(),
-            idle_per_host: 32,
-        }
-    }
-}
-
-/// Why no client could be made. Nothing has been contacted.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpSetupError {
-    /// A certificate or key file cannot be read.
-    #[error("cannot read {what} {}: {source}", path.display())]
-    Unreadable {
-        /// Which flag it belongs to.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file holds no usable PEM.
-    #[error("{what} {} holds no usable PEM", path.display())]
-    NotPem {
-        /// Which flag it belongs to.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The TLS library refused its configuration.
-    #[error("cannot set up TLS; install the system's CA certificates or give --ca-cert")]
-    Tls(#[source] reqwest::Error),
-}
+/// So soon after an answer was read the sockets need no such look.
+const STILL_ATTENTIVE: Duration = Duration::from_millis(5);
 
 /// One pooled client for a whole run. Cloning shares the pool.
 #[derive(Debug, Clone)]
@@ -94,11 +35,8 @@ pub struct HttpClient {
 
 #[derive(Debug)]
 struct Shared {
-    options: HttpOptions,
-    authorities: Vec<reqwest::Certificate>,
-    identity: Option<reqwest::Identity>,
-    // By (https, client certificate, loopback): each serves its own set of origins.
-    variants: [OnceLock<reqwest::Client>; 8],
+    clients: Clients,
+    last_answer: Mutex<Option<Instant>>,
 }
 
 impl HttpClient {
@@ -110,48 +48,17 @@ impl HttpClient {
         options: HttpOptions,
         endpoints: impl IntoIterator<Item = &'e Endpoint>,
     ) -> Result<Self, HttpSetupError> {
-        // An error means that a provider is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let authorities = match &options.tls.ca_cert {
-            None => Vec::new(),
-            Some(path) => {
-                let what = "--ca-cert";
-                reqwest::Certificate::from_pem_bundle(&read(what, path)?)
-                    .ok()
-                    .filter(|certificates| !certificates.is_empty())
-                    .ok_or_else(|| HttpSetupError::NotPem {
-                        what,
-                        path: path.clone(),
-                    })?
-            }
-        };
-        let identity = match &options.tls.client_cert {
-            None => None,
-            Some((certificate, key)) => {
-                let mut pem = read("--client-key", key)?;
-                pem.push(b'\n');
-                pem.extend(read("--client-cert", certificate)?);
-                Some(
-                    reqwest::Identity::from_pem(&pem).map_err(|_| HttpSetupError::NotPem {
-                        what: "--client-cert/--client-key",
-                        path: certificate.clone(),
-                    })?,
-                )
-            }
-        };
-        let client = Self {
+        let clients = Clients::new(options)?;
+        for endpoint in endpoints {
+            clients.serving(endpoint)?;
+        }
+        Ok(Self {
             shared: Arc::new(Shared {
-                options,
-                authorities,
-                identity,
-                variants: Default::default(),
+                clients,
+                last_answer: Mutex::default(),
             }),
             pace: None,
-        };
-        for endpoint in endpoints {
-            client.variant(endpoint)?;
-        }
-        Ok(client)
+        })
     }
 
     /// The same client, which takes a moment of `pace` before it sends a request again. The first
@@ -165,62 +72,13 @@ impl HttpClient {
     /// The timeout of one request.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.shared.options.timeout
+        self.shared.clients.options.timeout
     }
 
     /// When the whole run must be over.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.shared.options.deadline
-    }
-
-    fn variant(&self, endpoint: &Endpoint) -> Result<&reqwest::Client, HttpSetupError> {
-        let shared = &*self.shared;
-        let (https, loopback) = (endpoint.is_https(), endpoint.is_loopback());
-        let identity = shared
-            .identity
-            .as_ref()
-            .filter(|_| endpoint.shows_client_certificate());
-        let index =
-            usize::from(https) | usize::from(identity.is_some()) << 1 | usize::from(loopback) << 2;
-        let slot = &shared.variants[index];
-        if let Some(client) = slot.get() {
-            return Ok(client);
-        }
-        let base = || {
-            let mut builder = reqwest::Client::builder()
-                .user_agent(concat!("seamless-ops/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                // Slightly less than the whole, so that it is the connecting that is named.
-                .connect_timeout(shared.options.timeout.mul_f64(0.98))
-                .pool_max_idle_per_host(shared.options.idle_per_host)
-                .tcp_nodelay(true)
-                .dns_resolver(Arc::new(Resolver));
-            // As Go's tools do: a proxy from the environment is not for this machine's own servers.
-            if loopback {
-                builder = builder.no_proxy();
-            }
-            if let Some(identity) = identity {
-                builder = builder.identity(identity.clone());
-            }
-            builder
-        };
-        let built = if https && shared.authorities.is_empty() {
-            base().build()
-        } else if https {
-            // Without a system store the given authorities alone must do.
-            base()
-                .tls_certs_merge(shared.authorities.clone())
-                .build()
-                .or_else(|_| base().tls_certs_only(shared.authorities.clone()).build())
-        } else {
-            // Loading the system's store takes milliseconds that plain http need not spend.
-            base().tls_certs_only([]).build()
-        };
-        let built = built.map_err(|error| HttpSetupError::Tls(error.without_url()))?;
-        Ok(slot.get_or_init(|| built))
+        self.shared.clients.options.deadline
     }
 
     /// Sends a request and reads its whole answer, whatever the status.
@@ -296,50 +154,75 @@ impl HttpClient {
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Fault> {
-        let client = self
-            .variant(call.endpoint)
+        let clients = &self.shared.clients;
+        let client = clients
+            .serving(call.endpoint)
             .map_err(|error| Fault::NotConnected(error.to_string()))?;
         let begun = Begun::default();
         let request = request(client, call, &begun)
             .build()
             .map_err(|error| Fault::NotConnected(error.without_url().to_string()))?;
         let secrets = secrets_of(&request, call.endpoint);
-        for _ in 0..TURNS_TO_NOTICE_CLOSED {
-            tokio::task::yield_now().await;
-        }
-        let bound = Bound::new(self.shared.options.timeout, self.deadline());
-        let sent = tokio::time::timeout_at(bound.at, client.execute(request));
-        let mut response = match sent.await {
-            Err(_) if call.body.is_noted() && !begun.is_set() => {
-                return Err(bound.passed(Stage::Connecting));
-            }
-            Err(_) => return Err(bound.passed(Stage::AwaitingAnswer)),
-            Ok(Err(error)) if error.is_timeout() => return Err(bound.passed(Stage::Connecting)),
-            Ok(Err(error)) => return Err(fault::before_answer(&error)),
-            Ok(Ok(response)) => response,
+        self.notice_closed_connections().await;
+        let bound = Bound::new(self.shared.clients.options.timeout, self.deadline());
+        let stage = Cell::new(Stage::AwaitingAnswer);
+        let exchange = exchange(client, request, call.limit, &bound, &stage);
+        let Ok(exchanged) = tokio::time::timeout_at(bound.at, exchange).await else {
+            let nothing_out = call.body.is_noted() && !begun.is_set();
+            return Err(bound.passed(match stage.get() {
+                Stage::AwaitingAnswer if nothing_out => Stage::Connecting,
+                stage => stage,
+            }));
         };
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let mut body = Vec::new();
-        loop {
-            match tokio::time::timeout_at(bound.at, response.chunk()).await {
-                Err(_) => return Err(bound.passed(Stage::ReadingBody)),
-                Ok(Err(_)) => return Err(Fault::Truncated { status }),
-                Ok(Ok(None)) => break,
-                Ok(Ok(Some(chunk))) => {
-                    if body.len() + chunk.len() > call.limit {
-                        return Err(Fault::TooLarge {
-                            status,
-                            limit: call.limit,
-                        });
-                    }
-                    body.extend_from_slice(&chunk);
-                }
-            }
-        }
-        let mut answer = Answer::of(status, &headers, body);
+        let mut answer = exchanged?;
+        *self.last_answer() = Some(Instant::now());
         secrets.iter().for_each(|secret| answer.hide(secret));
         Ok(answer)
+    }
+
+    async fn notice_closed_connections(&self) {
+        let is_attentive = self
+            .last_answer()
+            .is_some_and(|at| at.elapsed() < STILL_ATTENTIVE);
+        if !is_attentive {
+            for _ in 0..TURNS_TO_NOTICE_CLOSED {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn last_answer(&self) -> MutexGuard<'_, Option<Instant>> {
+        let last_answer = &self.shared.last_answer;
+        last_answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends a request and reads its whole answer, noting how far it has come.
+async fn exchange(
+    client: &reqwest::Client,
+    request: reqwest::Request,
+    limit: usize,
+    bound: &Bound,
+    stage: &Cell<Stage>,
+) -> Result<Answer, Fault> {
+    let mut response = match client.execute(request).await {
+        Ok(response) => response,
+        Err(error) if error.is_timeout() => return Err(bound.passed(Stage::Connecting)),
+        Err(error) => return Err(fault::before_answer(&error)),
+    };
+    stage.set(Stage::ReadingBody);
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Err(_) => return Err(Fault::Truncated { status }),
+            Ok(None) => return Ok(Answer::of(status, &headers, body)),
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
+                return Err(Fault::TooLarge { status, limit });
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+        }
     }
 }
 
@@ -434,37 +317,4 @@ fn secrets_of(request: &reqwest::Request, endpoint: &Endpoint) -> Vec<String> {
         .flatten()
         .map(str::to_owned)
         .collect()
-}
-
-/// Reads a certificate or key file; the system's whole bundle of authorities is a twentieth of the bound.
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, HttpSetupError> {
-    const LARGEST: u64 = 4 * 1024 * 1024;
-    let mut bytes = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-    let read = match read {
-        Ok(length) if length as u64 > LARGEST => Err(std::io::ErrorKind::FileTooLarge.into()),
-        other => other,
-    };
-    read.map(|_| bytes)
-        .map_err(|source| HttpSetupError::Unreadable {
-            what,
-            path: path.to_owned(),
-            source,
-        })
-}
-
-/// Resolves names through the system, with an error that can be told apart by its type.
-struct Resolver;
-
-impl reqwest::dns::Resolve for Resolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let addresses: Vec<SocketAddr> = found
-                .map_err(|error| ResolveError(error.to_string()))?
-                .collect();
-            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
-        })
-    }
 }

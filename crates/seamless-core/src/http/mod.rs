@@ -10,12 +10,14 @@ mod fault;
 mod message;
 mod pace;
 mod sending;
+mod setup;
 
-pub use client::{HttpClient, HttpOptions, HttpSetupError, TlsFiles};
+pub use client::HttpClient;
 pub use endpoint::{Endpoint, EndpointError};
 pub use fault::{Failure, Fault, Stage};
 pub use message::{Answer, Body, Call};
 pub use pace::Pace;
+pub use setup::{HttpOptions, HttpSetupError, TlsFiles};
 
 /// The most that an answer to a query may hold: 64 MiB.
 pub const QUERY_BODY_LIMIT: usize = 64 * 1024 * 1024;

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use super::labels::{Labels, Part};
+use crate::rules::Expression;
 
 /// A value at a time: seconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -153,7 +154,7 @@ pub struct RuleStatus {
     pub name: String,
     /// The expression, as the server prints it.
     #[serde(default)]
-    pub query: String,
+    pub query: Expression,
     /// The alert's `for`, in seconds.
     #[serde(default)]
     pub duration: f64,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::Expression;
 use crate::duration;
 
 /// Why a text is not a rule file.
@@ -67,7 +68,7 @@ pub struct Rule {
     /// Which of the two it is, and what only that one has.
     pub kind: RuleKind,
     /// The PromQL expression.
-    pub expr: String,
+    pub expr: Expression,
     /// Labels added to what the expression returns.
     pub labels: BTreeMap<String, String>,
     /// Annotation templates; none on a recording rule.
@@ -218,7 +219,7 @@ impl Rule {
         Ok(Self {
             name,
             kind,
-            expr: raw.expr,
+            expr: raw.expr.into(),
             labels: raw.labels,
             annotations: raw.annotations,
         })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{QuantileThreshold, Query, QueryError, Rule, RuleFile, SeriesSelector};
+use super::{Expression, QuantileThreshold, QueryError, Rule, RuleFile, SeriesSelector};
 use crate::schema::Family;
 
 /// The series that a rule reads in the end, recording rules of the same file resolved.
@@ -57,12 +57,12 @@ impl RuleFile {
     /// # Errors
     /// [`QueryError`] for an expression on the way that cannot be read.
     pub fn thresholds(&self, rule: &Rule) -> Result<Vec<QuantileThreshold>, QueryError> {
-        let query = Query::parse(&rule.expr)?;
+        let query = rule.expr.query()?;
         let mut found = query.thresholds();
         for (series, comparison, threshold) in query.compared_series() {
             let Some(name) = series.name() else { continue };
             for recording in self.recordings_named(name) {
-                for (quantile, selector) in Query::parse(&recording.expr)?.quantile_values() {
+                for (quantile, selector) in recording.expr.query()?.quantile_values() {
                     let Some(name) = selector.name() else {
                         continue;
                     };
@@ -81,8 +81,8 @@ impl RuleFile {
         Ok(found)
     }
 
-    fn collect_inputs(&self, expr: &str, inputs: &mut Inputs) -> Result<(), QueryError> {
-        for selector in Query::parse(expr)?.selectors() {
+    fn collect_inputs(&self, expr: &Expression, inputs: &mut Inputs) -> Result<(), QueryError> {
+        for selector in expr.query()?.selectors() {
             let name = selector.name().unwrap_or_default().to_owned();
             let mut recordings = self.recordings_named(&name).peekable();
             if recordings.peek().is_none() {

@@ -19,22 +19,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::sync::LazyLock;
+
+mod expression;
 mod file;
 mod inputs;
 mod overlong;
 mod query;
 
+pub use expression::Expression;
 pub use file::{Rule, RuleFile, RuleFileError, RuleGroup, RuleKind};
 pub use inputs::Inputs;
-pub use query::{Comparison, QuantileThreshold, Query, QueryError, SeriesSelector, same_meaning};
+pub use query::{Comparison, QuantileThreshold, Query, QueryError, SeriesSelector};
 
 /// The text of the shipped `alert_rules.yml`.
 pub const SHIPPED: &str = include_str!("../../../../alert_rules.yml");
 
-/// The rules this project ships, parsed.
+/// The rules this project ships, read once.
 ///
 /// # Errors
 /// [`RuleFileError`] if the embedded file is not a rule file; a test holds that it is.
-pub fn shipped() -> Result<RuleFile, RuleFileError> {
-    RuleFile::parse(SHIPPED)
+pub fn shipped() -> Result<&'static RuleFile, &'static RuleFileError> {
+    static READ: LazyLock<Result<RuleFile, RuleFileError>> =
+        LazyLock::new(|| RuleFile::parse(SHIPPED));
+    READ.as_ref()
 }

@@ -1,5 +1,6 @@
 //! One JSON document, for programs. Its shape is stable within a `schema_version`.
 
+use seamless_cli::ExitStatus;
 use serde::Serialize;
 
 use crate::check::{Severity, Verdict};
@@ -59,6 +60,18 @@ struct Item {
     value: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<&'static str>,
+}
+
+/// The document of a run that was refused.
+pub(super) fn refusal(error: &str) -> String {
+    let document = serde_json::json!({
+        "schema_version": SCHEMA_VERSION,
+        "healthy": false,
+        "exit_code": ExitStatus::Usage.code(),
+        "error": error,
+        "checks": [],
+    });
+    format!("{document}\n")
 }
 
 pub(super) fn render(report: &Report) -> anyhow::Result<String> {

@@ -9,7 +9,7 @@ mod text;
 mod textfile;
 
 use anyhow::Context as _;
-use seamless_cli::{ExitStatus, Palette, Terminal};
+use seamless_cli::{ExitStatus, Palette, Refusal, Terminal};
 
 use crate::report::Report;
 use crate::request::Request;
@@ -71,6 +71,22 @@ impl Format {
             Self::Github => github::render(report),
         })
     }
+}
+
+/// What stands on stdout when nothing was checked, for the formats that programs read there.
+pub(crate) fn refusal(outputs: &[String], error: &str) -> Option<Refusal> {
+    let mut formats = outputs.iter().filter_map(|name| Format::from_name(name));
+    formats.find_map(|format| match format {
+        Format::Json => Some(Refusal {
+            document: json::refusal(error),
+            status: ExitStatus::Usage,
+        }),
+        Format::Nagios => Some(Refusal {
+            document: nagios::refusal(error),
+            status: ExitStatus::Undetermined,
+        }),
+        _ => None,
+    })
 }
 
 /// Writes the report in every format that was asked for and returns the exit status.

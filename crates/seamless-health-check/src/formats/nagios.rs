@@ -51,6 +51,11 @@ pub(super) fn render(report: &Report) -> String {
     out
 }
 
+/// The guidelines ask for UNKNOWN where a plugin's arguments are wrong.
+pub(super) fn refusal(error: &str) -> String {
+    format!("SEAMLESS {} - {}\n", State::Unknown.word(), one_line(error))
+}
+
 fn perfdata(label: &str, measured: Measured) -> String {
     let limit = |limit: Option<f64>| limit.map(|limit| format!("{limit}")).unwrap_or_default();
     let label = label.replace(['\'', '='], "_");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use seamless_core::duration;
 use seamless_core::prometheus::{InstantSeries, RuleType};
-use seamless_core::rules::{Comparison, Query, Rule, RuleFile, RuleGroup, RuleKind};
+use seamless_core::rules::{Comparison, Rule, RuleFile, RuleGroup, RuleKind};
 use seamless_core::schema::{FAMILIES, Kind};
 
 use super::shipped_names;
@@ -265,7 +265,7 @@ pub(super) fn ranges(facts: &Facts, _: &Request) -> Outcome {
         .rules()
         .filter(|rule| names.contains(rule.name.as_str()) || rule.name.starts_with("seamless:"));
     for rule in ours {
-        let Ok(query) = Query::parse(&rule.expr) else {
+        let Ok(query) = rule.expr.query() else {
             continue;
         };
         let Some(shortest) = query.two_sample_ranges().into_iter().min() else {

@@ -1,9 +1,9 @@
 //! Whether Prometheus runs the alerts that ship: compared by meaning, evaluated, and recently.
 
 use seamless_core::prometheus::{RuleStatus, RuleType};
-use seamless_core::rules::{Rule, same_meaning};
+use seamless_core::rules::{Rule, shipped};
 
-use super::{alerting_rules, shipped, shipped_names};
+use super::{alerting_rules, shipped_names};
 use crate::check::{Item, Outcome, Verdict};
 use crate::checks::seconds;
 use crate::facts::Facts;
@@ -81,7 +81,7 @@ fn differences(shipped: &Rule, loaded: &RuleStatus) -> Vec<String> {
             seconds(pending)
         ));
     }
-    match same_meaning(&shipped.expr, &loaded.query) {
+    match shipped.expr.same_meaning(&loaded.query) {
         Ok(true) => {}
         Ok(false) => found.push(format!(
             "the expression differs: {}",

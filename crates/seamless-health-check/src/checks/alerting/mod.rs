@@ -6,10 +6,9 @@ mod loaded;
 mod routes;
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 use seamless_core::prometheus::{FiringAlert, RuleStatus, RuleType};
-use seamless_core::rules::{RuleFile, RuleFileError};
+use seamless_core::rules::{RuleFile, shipped};
 use seamless_core::schema::DRILL_LABEL;
 
 use crate::check::{Check, Group, Item, Outcome, Severity, Verdict};
@@ -125,13 +124,6 @@ pub(super) const CHECKS: &[Check] = &[
 fn alerting_rules(facts: &Facts) -> impl Iterator<Item = (&RuleStatus, f64)> {
     let groups = facts.rules.iter().flatten();
     groups.flat_map(|group| group.rules.iter().map(|rule| (rule, group.interval)))
-}
-
-/// The shipped rules; reading them takes longer than any check that asks for them.
-fn shipped() -> Result<&'static RuleFile, &'static RuleFileError> {
-    static SHIPPED: LazyLock<Result<RuleFile, RuleFileError>> =
-        LazyLock::new(seamless_core::rules::shipped);
-    SHIPPED.as_ref()
 }
 
 /// The names of the shipped alerts.
