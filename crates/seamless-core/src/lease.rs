@@ -209,7 +209,7 @@ impl LeaseSpec {
     /// # Errors
     /// [`SpecError`] for anything else.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
-        SpecRef::parse(text).map(SpecRef::into_spec)
+        SpecRef::parse(text.trim()).map(SpecRef::into_spec)
     }
 
     /// Reads a line of a specs file: `KEY:TOKEN`, or a JSON object with `key` and `token` (further
@@ -218,7 +218,7 @@ impl LeaseSpec {
     /// # Errors
     /// [`SpecError`] for anything else.
     pub fn parse_line(line: &str) -> Result<Self, SpecError> {
-        SpecRef::parse_line(line).map(SpecRef::into_spec)
+        SpecRef::parse_line(line.trim()).map(SpecRef::into_spec)
     }
 }
 
@@ -230,15 +230,11 @@ pub struct SpecRef<'t> {
 }
 
 impl<'t> SpecRef<'t> {
-    /// As [`LeaseSpec::parse`].
+    /// As [`LeaseSpec::parse`], of a text without blanks around it.
     ///
     /// # Errors
     /// [`SpecError`] for anything but `KEY:TOKEN`.
     pub fn parse(text: &'t str) -> Result<Self, SpecError> {
-        Self::plain(text.trim())
-    }
-
-    fn plain(text: &'t str) -> Result<Self, SpecError> {
         if text.is_empty() {
             return Err(SpecError::Empty);
         }
@@ -249,7 +245,7 @@ impl<'t> SpecRef<'t> {
         Self::of(text[..at].into(), Some(text[at + 1..].into()))
     }
 
-    /// As [`LeaseSpec::parse_line`].
+    /// As [`LeaseSpec::parse_line`], of a line without blanks around it.
     ///
     /// # Errors
     /// [`SpecError`] for anything but `KEY:TOKEN` and the JSON object.
@@ -261,9 +257,8 @@ impl<'t> SpecRef<'t> {
             #[serde(default)]
             token: Option<String>,
         }
-        let line = line.trim();
         if !line.starts_with('{') {
-            return Self::plain(line);
+            return Self::parse(line);
         }
         let object: Object<'t> = serde_json::from_str(line).map_err(|error| {
             SpecError::Json(format!(

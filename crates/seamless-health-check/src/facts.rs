@@ -177,7 +177,7 @@ pub(crate) struct Facts {
     pub(crate) rules: Fact<Vec<RuleGroup>>,
     pub(crate) buckets: Fact<Vec<InstantSeries>>,
     /// Series per exposed name of every family that a shipped alert reads.
-    pub(crate) inputs: Fact<Vec<InstantSeries>>,
+    pub(crate) inputs: Fact<Presence>,
     pub(crate) alertmanagers: Fact<Alertmanagers>,
     pub(crate) alertmanager_ready: Fact<()>,
     pub(crate) alertmanager_config: Fact<String>,

@@ -22,8 +22,9 @@ use crate::request::{Metric, Metrics, Request};
 use crate::survey::Survey;
 use crate::telemetry;
 
-/// As many metrics as one query may name: far more than anyone asks for.
+/// As many metrics, or names, as one query may name: far more than anyone asks for.
 const METRICS_PER_QUERY: usize = 1000;
+const NAMES_PER_QUERY: usize = 2 * METRICS_PER_QUERY;
 const DAY: f64 = 86_400.0;
 /// Steps of the look back: a little less than what Prometheus looks back itself.
 const LOOK_BACK_STEP: f64 = 290.0;
@@ -163,9 +164,6 @@ async fn from_prometheus(
         .boxed_local()
         .shared();
     let counted = counted(client, metrics).boxed_local().shared();
-    let inputs = async { vector(client.instant(&queries::inputs(), None).await) }
-        .boxed_local()
-        .shared();
     let p99 = |window| queries::p99(window);
     let total = request.budget(Phase::Total);
     let (ready, clock, presence, ages, missing_labels, metadata, jobs, targets) = tokio::join!(
@@ -200,7 +198,7 @@ async fn from_prometheus(
                     reply
                 }),
                 fetching.when(Source::Buckets, buckets(client, &rules)),
-                fetching.when(Source::Inputs, async { inputs.clone().await }),
+                fetching.when(Source::Inputs, async { counted.clone().await }),
                 // With the rules: who knows no Alertmanagers evaluates none.
                 fetching.when_any(&[Source::Alertmanagers, Source::Rules], async {
                     Ok(client.alertmanagers().await?)
@@ -210,7 +208,7 @@ async fn from_prometheus(
                     vector(client.instant(&p99(window), None).await)
                 }),
                 fetching.when(Source::P99History, async {
-                    let steps = history_steps(&inputs.clone().await?.data)?;
+                    let steps = history_steps(&counted.clone().await?.data)?;
                     let window = window(&rules).await;
                     let step = HOUR / steps;
                     Ok(client.range(&p99(window), now - HOUR, now, step).await?)
@@ -297,6 +295,11 @@ async fn about_each(
         .chunks(METRICS_PER_QUERY)
         .filter_map(query)
         .collect();
+    all(client, &queries).await
+}
+
+/// The answers to all of `queries`, as one.
+async fn all(client: &Prometheus, queries: &[String]) -> Fact<Reply<Vec<InstantSeries>>> {
     let answers = queries.iter().map(|query| client.instant(query, None));
     let mut all = Reply {
         data: Vec::new(),
@@ -310,9 +313,14 @@ async fn about_each(
     Ok(all)
 }
 
-/// The series there are now.
+/// The series there are now, of the metrics and of what the rules may read.
 async fn counted(client: &Prometheus, metrics: &[Metric]) -> Fact<Reply<Presence>> {
-    let counted = about_each(client, metrics, queries::presence).await?;
+    let names: Vec<String> = queries::tracked(metrics).into_iter().collect();
+    let queries: Vec<String> = names
+        .chunks(NAMES_PER_QUERY)
+        .map(queries::presence)
+        .collect();
+    let counted = all(client, &queries).await?;
     let mut found = Presence::default();
     for series in counted.data {
         let name = series.metric.name().to_owned();
@@ -387,13 +395,11 @@ fn every_edge_is_there(buckets: &[InstantSeries], groups: &[RuleGroup]) -> bool 
 }
 
 /// Into how many steps the last hour may be cut without being a burden.
-fn history_steps(inputs: &[InstantSeries]) -> Result<f64, Gap> {
-    let series: f64 = inputs
-        .iter()
-        .filter(|series| series.metric.name().starts_with(queries::SLA))
-        .filter_map(|series| series.value)
-        .map(|sample| sample.value)
-        .sum();
+fn history_steps(counted: &Presence) -> Result<f64, Gap> {
+    let of_the_p99 =
+        |(name, drill): &(String, String)| name.starts_with(queries::SLA) && drill.is_empty();
+    let series = counted.now.iter().filter(|(series, _)| of_the_p99(series));
+    let series: f64 = series.map(|(_, count)| count).sum();
     let steps = (MOST_HISTORY / series.max(1.0)).floor();
     if steps < LEAST_HISTORY_STEPS {
         let reason = "the last hour of so many series is a burden to the server";
@@ -549,7 +555,14 @@ mod tests {
     #[test]
     fn the_more_series_the_shorter_the_history() {
         let name = format!("{}_count", queries::SLA);
-        let steps = |count| history_steps(&[series(&[("__name__", &name)], count)]);
+        let steps = |count| {
+            let mut counted = Presence::default();
+            counted.now.insert((name.clone(), String::new()), count);
+            counted
+                .now
+                .insert((name.clone(), "drill-1".to_owned()), 1e9);
+            history_steps(&counted)
+        };
         assert_eq!(steps(4.0), Ok(30.0));
         assert_eq!(steps(600.0), Ok(10.0));
         assert!(steps(16_600.0).is_err());

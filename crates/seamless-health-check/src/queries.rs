@@ -3,6 +3,7 @@
 //! reads `_count`, unless the buckets are what matters: there are twenty of them to each. What is asked
 //! about metrics is None where there is nothing to ask about them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use seamless_core::duration;
@@ -24,10 +25,16 @@ fn tagged(expression: &str, label: &str, value: &str) -> String {
     format!(r#"label_replace({expression}, "{label}", {value}, "", "")"#)
 }
 
-/// Series per tracked name and drill.
-pub(crate) fn presence(metrics: &[Metric]) -> Option<String> {
-    let selector = Selector::any_name(names(metrics));
-    Some(format!("count by (__name__, {DRILL_LABEL}) ({selector})"))
+/// The names under which the metrics and every family of the schema are tracked.
+pub(crate) fn tracked(metrics: &[Metric]) -> BTreeSet<String> {
+    let families = FAMILIES.iter().flat_map(|family| family.tracked_names());
+    families.chain(names(metrics)).collect()
+}
+
+/// Series per name and drill.
+pub(crate) fn presence(names: &[String]) -> String {
+    let selector = Selector::any_name(names);
+    format!("count by (__name__, {DRILL_LABEL}) ({selector})")
 }
 
 /// Real series per name, for looking back.
@@ -113,13 +120,6 @@ fn edge(bound: f64) -> String {
     format!("{}([.]0)?", bound.to_string().replace('.', "[.]"))
 }
 
-/// Real series per tracked name of every family of the schema.
-pub(crate) fn inputs() -> String {
-    let names = FAMILIES.iter().flat_map(|family| family.tracked_names());
-    let selector = Selector::any_name(names).with(DRILL_LABEL, "");
-    format!("count by (__name__) ({selector})")
-}
-
 /// The p99 of real requests by phase, classic or native.
 pub(crate) fn p99(window: Duration) -> String {
     let window = duration::format(window);
@@ -165,14 +165,13 @@ mod tests {
             .chain([Metric::parse("job:any:rate5m").unwrap()])
             .collect();
         let queries = [
-            presence(&metrics).unwrap(),
+            presence(&tracked(&metrics).into_iter().collect::<Vec<_>>()),
             presence_of(&["a".to_owned(), "b".to_owned()]),
             ages(&metrics).unwrap(),
             missing_labels(&metrics).unwrap(),
             jobs(&metrics).unwrap(),
             buckets(),
             outer_buckets(),
-            inputs(),
             p99(Duration::from_secs(300)),
             error_ratio(60.0),
             error_ratio(12.5),

@@ -134,10 +134,10 @@ pub(super) fn read_lines(
             anyhow::bail!("{name}: line {number}: longer than {LONGEST_LINE} bytes");
         }
         // Some editors begin a file with a byte order mark.
-        let marked = bytes.strip_prefix("\u{feff}".as_bytes());
+        let marked = (number == 1).then(|| bytes.strip_prefix("\u{feff}".as_bytes()));
         visit(Line {
             number,
-            bytes: marked.filter(|_| number == 1).unwrap_or(bytes),
+            bytes: marked.flatten().unwrap_or(bytes),
             is_torn,
         })
     };

@@ -69,7 +69,10 @@ impl Sources {
         visit: &mut dyn FnMut(SpecRef<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         for (index, argument) in self.arguments.iter().enumerate() {
-            visit(SpecRef::parse(argument).with_context(|| format!("argument {}", index + 1))?)?;
+            visit(
+                SpecRef::parse(argument.trim())
+                    .with_context(|| format!("argument {}", index + 1))?,
+            )?;
         }
         for file in &mut self.files {
             let name = file.name().to_owned();

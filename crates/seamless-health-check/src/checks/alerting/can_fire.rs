@@ -71,10 +71,9 @@ pub(super) fn inputs(facts: &Facts, _: &Request) -> Outcome {
             continue;
         };
         let families = inputs.families();
-        let live = |name: &str| series.iter().any(|series| series.metric.name() == name);
         let some_live = families
             .iter()
-            .any(|family| family.tracked_names().iter().any(|name| live(name)));
+            .any(|family| series.real(&family.tracked_names()) > 0.0);
         if families.is_empty() || some_live {
             continue;
         }
