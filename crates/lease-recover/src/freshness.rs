@@ -30,6 +30,7 @@ struct Reading {
     finished: Instant,
     took: Duration,
     leases: Result<HashMap<LeaseKey, LeaseRecord>, String>,
+    ahead_ms: i64,
 }
 
 impl<'c> Freshness<'c> {
@@ -50,19 +51,22 @@ impl<'c> Freshness<'c> {
             .filter(|reading| reading.finished.elapsed() < FRESH.max(reading.took * SHARE));
         if usable.is_none() {
             let started = Instant::now();
-            let leases = self.coordinator.inspect().await;
+            let read = self.coordinator.inspect().await;
             *latest = Some(Reading {
                 finished: Instant::now(),
                 took: started.elapsed(),
-                leases: leases
-                    .map(|leases| leases.into_iter().map(|l| (l.key.clone(), l)).collect())
+                ahead_ms: read.as_ref().map_or(0, |listed| listed.ahead_ms),
+                leases: read
+                    .map(|listed| listed.leases.into_iter())
+                    .map(|leases| leases.map(|l| (l.key.clone(), l)).collect())
                     .map_err(|error| error.to_string()),
             });
         }
-        match &latest.as_ref()?.leases {
+        let reading = latest.as_ref()?;
+        match &reading.leases {
             Err(error) => Some(Outcome::Skipped(Skip::NotReadAgain(error.clone()))),
             Ok(leases) => {
-                let now_ms = jiff::Timestamp::now().as_millisecond();
+                let now_ms = jiff::Timestamp::now().as_millisecond() - reading.ahead_ms;
                 moved_on(spec, leases.get(&spec.key), self.thresholds, now_ms)
             }
         }

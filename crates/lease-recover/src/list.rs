@@ -1,7 +1,10 @@
 //! `--list`: the coordinator's leases, stuck ones first. Changes nothing.
 
+use std::time::Duration;
+
 use seamless_cli::{ExitStatus, Stop, Terminal};
-use seamless_core::coordinator::{Coordinator, LeaseRecord};
+use seamless_core::coordinator::{Coordinator, Inspection, LeaseRecord};
+use seamless_core::duration;
 use seamless_core::lease::LeaseSpec;
 
 use crate::args::Output;
@@ -71,7 +74,7 @@ pub(crate) async fn read(
     coordinator: &Coordinator,
     terminal: &Terminal,
     stop: &Stop,
-) -> Result<Vec<LeaseRecord>, Option<Trouble>> {
+) -> Result<Inspection, Option<Trouble>> {
     let progress = terminal.progress();
     let _spinner = progress.spinner(format!("reading leases from {}", coordinator.endpoint()));
     let read = tokio::select! {
@@ -79,7 +82,23 @@ pub(crate) async fn read(
         _ = stop.wait() => Err(None),
     };
     progress.clear();
+    if let Some(warning) = read.as_ref().ok().and_then(clock_warning) {
+        terminal.warn(&warning);
+    }
     read
+}
+
+/// What is said where the two clocks differ: a lease expires when the coordinator's says so.
+fn clock_warning(listed: &Inspection) -> Option<String> {
+    let by = Duration::from_millis(listed.ahead_ms.unsigned_abs());
+    let by = duration::human(Duration::from_secs(by.as_secs()));
+    match listed.ahead_ms {
+        0 => None,
+        ahead => Some(format!(
+            "this machine's clock is {by} {} the coordinator's; leases are judged by the coordinator's",
+            if ahead > 0 { "ahead of" } else { "behind" }
+        )),
+    }
 }
 
 /// Runs `--list`.
@@ -91,9 +110,12 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitStatus> {
     let coordinator = request.connections()?.coordinator()?;
     let read = read(&coordinator, terminal, stop).await;
-    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let now_ms = match &read {
+        Ok(listed) => listed.now_ms(),
+        Err(_) => jiff::Timestamp::now().as_millisecond(),
+    };
     let (records, trouble, mut status) = match read {
-        Ok(records) => (records, None, ExitStatus::Done),
+        Ok(listed) => (listed.leases, None, ExitStatus::Done),
         Err(None) => (
             Vec::new(),
             None,

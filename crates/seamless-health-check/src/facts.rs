@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use seamless_core::alertmanager::AlertmanagerError;
-use seamless_core::coordinator::{CoordinatorError, Health, LeaseRecord};
+use seamless_core::coordinator::{CoordinatorError, Health, Inspection};
 use seamless_core::exposition::read::ReadError;
 use seamless_core::http::{Failure, Fault};
 use seamless_core::prometheus::{
@@ -164,7 +164,7 @@ pub(crate) struct Facts {
     /// Values of the environment variables that must be set.
     pub(crate) environment: BTreeMap<String, bool>,
     pub(crate) coordinator_health: Fact<Health>,
-    pub(crate) leases: Fact<Vec<LeaseRecord>>,
+    pub(crate) leases: Fact<Inspection>,
     pub(crate) ready: Fact<()>,
     /// Prometheus's clock, in seconds since the epoch.
     pub(crate) clock: Fact<f64>,

@@ -65,7 +65,7 @@ async fn a_lease_lives_and_ends_as_the_protocol_says() {
         .unwrap();
     assert_eq!(renewed.completion_ratio, 0.4);
 
-    let shown = client.inspect().await.unwrap();
+    let shown = client.inspect().await.unwrap().leases;
     assert_eq!(shown.len(), 1);
     assert_eq!(shown[0].worker.as_deref(), Some("worker-1"));
     assert_eq!(shown[0].completion_ratio, Some(0.4));
@@ -106,7 +106,7 @@ async fn inspect_shows_the_same_leases_in_every_shape() {
         for n in 0..5 {
             coordinator.insert(Lease::new(format!("{KEY}-{n}"), format!("t{n}"), now_ms()));
         }
-        let shown = client(&coordinator.url()).inspect().await.unwrap();
+        let shown = client(&coordinator.url()).inspect().await.unwrap().leases;
         let found: Vec<(String, String)> = shown
             .iter()
             .map(|lease| {

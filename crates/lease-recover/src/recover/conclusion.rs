@@ -49,7 +49,7 @@ impl Run<'_> {
             Err(Some(trouble)) => return Verification::NotPossible(trouble.text().to_owned()),
             Err(None) => return Verification::NotPossible("the run was stopped first".to_owned()),
         };
-        let (verification, changed) = verify::compare(&listed, targets, settled);
+        let (verification, changed) = verify::compare(&listed.leases, targets, settled);
         for index in changed {
             // It is reported either way; the journal's word matters to the next run only.
             if let Err(error) = records.write(&targets[index].spec, &settled[index]).await {

@@ -33,7 +33,7 @@ impl Run<'_> {
         if !self.recovery.stuck {
             return Ok(None);
         }
-        let records =
+        let listed =
             list::read(coordinator, self.terminal, self.stop)
                 .await
                 .map_err(|error| match (error, self.stop.requested()) {
@@ -42,13 +42,13 @@ impl Run<'_> {
                         Trouble::CouldNotTell("the list was not read".to_owned())
                     })),
                 })?;
-        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let now_ms = listed.now_ms();
         let Request {
             narrowing,
             thresholds,
             ..
         } = self.request;
-        let mut judged = Judged::new(records, narrowing, *thresholds, now_ms);
+        let mut judged = Judged::new(listed.leases, narrowing, *thresholds, now_ms);
         tail.cannot_tell = judged.keep_stuck();
         if tail.cannot_tell > 0 {
             self.terminal.warn(&cannot_tell_warning(tail.cannot_tell));

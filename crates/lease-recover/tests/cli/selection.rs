@@ -120,6 +120,51 @@ fn changing(second: impl Fn() -> Behaviour + Send + Sync + 'static) -> Faults {
     server.unwrap()
 }
 
+/// A coordinator whose clock is `ahead_ms` ahead of this machine's, with a lease that expires `until_ms`
+/// from then.
+fn with_clock(ahead_ms: i64, until_ms: i64) -> Faults {
+    let server = Faults::choose(move |request, _| {
+        if request.path != "/v1/leases/inspect" {
+            return Reply::status(204).into();
+        }
+        let there = jiff::Timestamp::from_millisecond(now_ms() + ahead_ms).unwrap();
+        let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+        let date = printer.timestamp_to_rfc9110_string(&there).unwrap();
+        listed("deadbeef", ahead_ms + until_ms, 0.1)
+            .header("Date", &date)
+            .into()
+    });
+    server.unwrap()
+}
+
+#[test]
+fn a_lease_is_stuck_by_the_coordinators_clock() {
+    const DAY: i64 = 86_400_000;
+    for (ahead_ms, until_ms, stuck, words) in [
+        (-DAY, 60_000, 0, "1d ahead of the coordinator's"),
+        (-DAY, -60_000, 1, "1d ahead of the coordinator's"),
+        (DAY, -60_000, 1, "behind the coordinator's"),
+        (2000, -60_000, 1, ""),
+    ] {
+        let server = with_clock(ahead_ms, until_ms);
+        let rule = ["--stuck", "--older-than=30d"];
+        let seen = Run::against(&server.url(), &[&rule[..], &["--list"]].concat());
+        assert_eq!(seen.code, 0, "{}", seen.stderr);
+        let summary = format!("leases={stuck} stuck={stuck}");
+        assert!(
+            seen.stdout.contains(&summary),
+            "{ahead_ms}: {}",
+            seen.stdout
+        );
+        let acted = Run::against(&server.url(), &[&rule[..], &["--yes"]].concat());
+        assert_eq!(posts(&server), stuck, "{ahead_ms}: {}", acted.stdout);
+        for said in [seen.stderr, acted.stderr] {
+            assert!(said.contains(words), "{said}");
+            assert_eq!(said.contains("clock"), !words.is_empty(), "{said}");
+        }
+    }
+}
+
 fn posts(server: &Faults) -> usize {
     let received = server.received();
     received.iter().filter(|r| r.method == "POST").count()

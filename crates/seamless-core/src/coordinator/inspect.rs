@@ -46,6 +46,41 @@ impl From<LeaseRecord> for LeaseSpec {
     }
 }
 
+/// The coordinator's leases, and how this machine's clock stands to the one that their times follow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inspection {
+    /// The leases.
+    pub leases: Vec<LeaseRecord>,
+    /// How far this machine's clock is ahead of the coordinator's, in milliseconds, as far as its answer
+    /// tells (`Date`, RFC 9110 section 6.6.1). 0 within what the answer's way may take.
+    pub ahead_ms: i64,
+}
+
+/// `Date` is exact to a second, and an answer may have been on its way for some.
+const SAME_TIME_MS: u64 = 5000;
+
+impl Inspection {
+    /// What the coordinator's clock says now, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        local_ms().saturating_sub(self.ahead_ms)
+    }
+}
+
+/// How far this machine's clock is ahead of the one that the answer which just came names.
+pub(super) fn ahead_ms(answer: &Answer) -> i64 {
+    let ahead = |date_ms| local_ms().saturating_sub(date_ms);
+    answer
+        .date_ms
+        .map(ahead)
+        .filter(|ahead: &i64| ahead.unsigned_abs() > SAME_TIME_MS)
+        .unwrap_or(0)
+}
+
+fn local_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
 /// One page of leases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {

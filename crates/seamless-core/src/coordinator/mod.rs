@@ -19,7 +19,7 @@ use crate::http::{
 use crate::lease::{LeaseKey, LeaseToken};
 use verdict::{check_success, no_answer, not_the_coordinator, reported_state};
 
-pub use inspect::{LeaseRecord, Page, read_page};
+pub use inspect::{Inspection, LeaseRecord, Page, read_page};
 pub use verdict::{Problem, Release, Verdict, verdict};
 
 /// More pages than any coordinator has; a cursor that never ends is an error.
@@ -173,7 +173,7 @@ impl Coordinator {
     /// # Errors
     /// [`CoordinatorError`] if a page cannot be had; a 404 means that this coordinator has no such
     /// endpoint.
-    pub async fn inspect(&self) -> Result<Vec<LeaseRecord>, CoordinatorError> {
+    pub async fn inspect(&self) -> Result<Inspection, CoordinatorError> {
         const DOING: &str = "listing leases";
         let mut leases = Vec::new();
         let mut seen = HashSet::new();
@@ -185,7 +185,8 @@ impl Coordinator {
             leases.extend(page.leases);
             bytes += answer.body.len();
             let Some(cursor) = page.next else {
-                return Ok(leases);
+                let ahead_ms = inspect::ahead_ms(&answer);
+                return Ok(Inspection { leases, ahead_ms });
             };
             url = self.endpoint.url(&["v1", "leases", "inspect"]);
             url.query_pairs_mut().append_pair("cursor", &cursor);

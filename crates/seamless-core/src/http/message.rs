@@ -105,6 +105,8 @@ pub struct Answer {
     pub earlier_attempt_lost: bool,
     /// How long the server asked to wait, if it did.
     pub retry_after: Option<Duration>,
+    /// What time it was there (`Date`), in milliseconds since the epoch, exact to a second.
+    pub date_ms: Option<i64>,
     secrets: Vec<SecretString>,
 }
 
@@ -125,6 +127,7 @@ impl Answer {
             attempts: 1,
             earlier_attempt_lost: false,
             retry_after: None,
+            date_ms: None,
             secrets: Vec::new(),
         }
     }
@@ -138,6 +141,9 @@ impl Answer {
                 .map(|value| value.trim().to_ascii_lowercase()),
             location: header(headers, &LOCATION).map(without_secrets),
             retry_after: retry_after(headers),
+            date_ms: header(headers, &DATE)
+                .and_then(date)
+                .map(jiff::Timestamp::as_millisecond),
             body,
             attempts: 1,
             earlier_attempt_lost: false,
@@ -241,13 +247,13 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = |text| {
-        jiff::fmt::rfc2822::parse(text)
-            .ok()
-            .map(|zoned| zoned.timestamp())
-    };
     let wait = date(text)?.duration_since(date(header(headers, &DATE)?)?);
     Duration::try_from(wait).ok()
+}
+
+fn date(text: &str) -> Option<jiff::Timestamp> {
+    let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(zoned.timestamp())
 }
 
 fn without_secrets(location: &str) -> String {

@@ -59,11 +59,12 @@ fn health(facts: &Facts, _: &Request) -> Outcome {
 }
 
 fn stuck_leases(facts: &Facts, _: &Request) -> Outcome {
-    let leases = match &facts.leases {
-        Ok(leases) => leases,
+    let (leases, ahead_ms) = match &facts.leases {
+        Ok(listed) => (&listed.leases, listed.ahead_ms),
         Err(gap) => return gap.outcome(),
     };
-    let now = facts.now * 1000.0;
+    // A lease expires when the coordinator's clock says so.
+    let now = facts.now * 1000.0 - ahead_ms as f64;
     let mut stuck: Vec<(&LeaseRecord, f64)> = leases
         .iter()
         .filter(|lease| is_stuck(lease, now))
