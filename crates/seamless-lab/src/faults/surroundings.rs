@@ -1,5 +1,6 @@
 //! A program in surroundings that lack everything, and a signal at a chosen moment.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -7,12 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+const ENV: &str = "/usr/bin/env";
+
 /// The program with nothing in its environment (no HOME, no TERM, no PATH), no terminal and an empty
 /// stdin.
 #[must_use]
 pub fn bare(program: impl AsRef<Path>) -> Command {
     // A shell may have left signals ignored (`nohup`, `&` in a script), and children inherit that.
-    let mut command = Command::new("/usr/bin/env");
+    let mut command = Command::new(ENV);
     command
         .arg("--default-signal=HUP,INT,TERM,PIPE")
         .arg(program.as_ref())
@@ -31,8 +34,13 @@ pub fn signalled(command: &mut Command, signal: &str, after: Duration) -> Result
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot start the program")?;
-    thread::sleep(after);
     let id = child.id().to_string();
+    // Until it has become the program, `env` may not have stopped ignoring signals.
+    let image = format!("/proc/{id}/exe");
+    while fs::read_link(&image).is_ok_and(|image| image == Path::new(ENV)) {
+        thread::yield_now();
+    }
+    thread::sleep(after);
     let sent = Command::new("kill").args(["-s", signal, &id]).status()?;
     ensure!(sent.success(), "cannot send {signal}");
     child.wait_with_output().context("cannot wait for it")
