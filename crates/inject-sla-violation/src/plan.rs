@@ -156,8 +156,8 @@ impl Plan {
             Delivery::Lasting(course) => Some(course),
         };
         Self {
-            schema_version: 1,
-            program: "inject-sla-violation",
+            schema_version: report::SCHEMA_VERSION,
+            program: report::PROGRAM,
             dry_run: true,
             exit_code: status.code(),
             drill_id: request.drill_id.clone(),

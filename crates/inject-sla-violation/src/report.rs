@@ -14,8 +14,8 @@ use crate::plan::Prospect;
 use crate::request::Request;
 
 /// The version of the JSON report; it changes when a key changes its meaning or goes.
-const SCHEMA_VERSION: u32 = 1;
-const PROGRAM: &str = "inject-sla-violation";
+pub(crate) const SCHEMA_VERSION: u32 = 1;
+pub(crate) const PROGRAM: &str = "inject-sla-violation";
 
 /// What became of a run.
 #[derive(Debug, Serialize)]
