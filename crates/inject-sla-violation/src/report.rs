@@ -45,18 +45,15 @@ pub(crate) struct Report {
 
 /// The document of a run that was refused.
 pub(crate) fn refusal(outputs: &[String], error: &str) -> Option<Refusal> {
-    let status = ExitStatus::Usage;
-    let document = serde_json::json!({
-        "schema_version": SCHEMA_VERSION,
-        "program": PROGRAM,
-        "outcome": "refused",
-        "exit_code": status.code(),
-        "error": error,
-    });
-    let is_json = outputs.iter().any(|output| output == "json");
-    is_json.then(|| Refusal {
-        document: format!("{document}\n"),
-        status,
+    Refusal::json(outputs, || {
+        let document = serde_json::json!({
+            "schema_version": SCHEMA_VERSION,
+            "program": PROGRAM,
+            "outcome": "refused",
+            "exit_code": ExitStatus::Usage.code(),
+            "error": error,
+        });
+        format!("{document}\n")
     })
 }
 

@@ -50,11 +50,7 @@ pub fn command() -> clap::Command {
 }
 
 fn refusal(outputs: &[String], error: &str) -> Option<Refusal> {
-    let is_json = outputs.iter().any(|output| output == "json");
-    is_json.then(|| Refusal {
-        document: json::refusal(error),
-        status: ExitStatus::Usage,
-    })
+    Refusal::json(outputs, || json::refusal(error))
 }
 
 async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitStatus> {

@@ -21,6 +21,17 @@ pub struct Refusal {
     pub status: ExitStatus,
 }
 
+impl Refusal {
+    /// A usage error's `document`, where `--output json` asks for one.
+    pub fn json(outputs: &[String], document: impl FnOnce() -> String) -> Option<Self> {
+        let is_json = outputs.iter().any(|output| output == "json");
+        is_json.then(|| Self {
+            document: document(),
+            status: ExitStatus::Usage,
+        })
+    }
+}
+
 /// Parses the arguments, runs the program on a single-threaded runtime and returns its exit code.
 ///
 /// An error that `program` returns was found before anything was contacted or changed (2), except for a
