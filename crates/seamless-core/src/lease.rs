@@ -234,6 +234,7 @@ impl<'t> SpecRef<'t> {
     ///
     /// # Errors
     /// [`SpecError`] for anything but `KEY:TOKEN`.
+    #[inline]
     pub fn parse(text: &'t str) -> Result<Self, SpecError> {
         if text.is_empty() {
             return Err(SpecError::Empty);
@@ -249,6 +250,7 @@ impl<'t> SpecRef<'t> {
     ///
     /// # Errors
     /// [`SpecError`] for anything but `KEY:TOKEN` and the JSON object.
+    #[inline]
     pub fn parse_line(line: &'t str) -> Result<Self, SpecError> {
         #[derive(Deserialize)]
         struct Object<'t> {
@@ -270,6 +272,7 @@ impl<'t> SpecRef<'t> {
         Self::of(object.key, object.token.map(Cow::Owned))
     }
 
+    #[inline]
     fn of(key: Cow<'t, str>, token: Option<Cow<'t, str>>) -> Result<Self, SpecError> {
         if is_blank(&key) {
             return Err(SpecError::EmptyKey);
@@ -296,14 +299,26 @@ fn is_blank(text: &str) -> bool {
 
 /// Where the first control character is, in characters from 0.
 fn control_character(text: &str) -> Option<usize> {
-    // A fold has no early end, so that many bytes are compared at once.
-    let only_printable_ascii = text
-        .bytes()
-        .fold(true, |so_far, byte| so_far & matches!(byte, b' '..=b'~'));
-    if only_printable_ascii {
+    if is_printable_ascii(text.as_bytes()) {
         return None;
     }
     text.chars().position(char::is_control)
+}
+
+/// Whether every byte is printable ASCII. Whole blocks are compared at once, without an early end; the
+/// last one overlaps the one before it, so that no bytes are left over.
+fn is_printable_ascii(bytes: &[u8]) -> bool {
+    const BLOCK: usize = 16;
+    let is_printable = |bytes: &[u8]| {
+        let bytes = bytes.iter();
+        bytes.fold(true, |so_far, byte| so_far & matches!(byte, b' '..=b'~'))
+    };
+    let Some(last) = bytes.last_chunk::<BLOCK>() else {
+        return is_printable(bytes);
+    };
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let blocks = blocks.iter().chain([last]);
+    blocks.fold(true, |so_far, block| so_far & is_printable(block))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ const LONGEST_HELD: u64 = 256 * 1024 * 1024;
 
 /// Larger reads cost the kernel less, and this still fits the processor's cache.
 const READ_AT_ONCE: usize = 256 * 1024;
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// A file of lines.
 pub(super) struct Input {
@@ -33,8 +34,10 @@ enum Content {
 pub(super) struct Line<'l> {
     /// From 1.
     pub(super) number: usize,
-    /// The text.
+    /// What it holds.
     pub(super) bytes: &'l [u8],
+    /// The same, if it is UTF-8.
+    pub(super) text: Option<&'l str>,
     /// The file ended before the line did.
     pub(super) is_torn: bool,
 }
@@ -65,7 +68,7 @@ impl Input {
     /// Visits every line, from the first.
     pub(super) fn each_line(
         &mut self,
-        visit: &mut dyn FnMut(Line<'_>) -> anyhow::Result<()>,
+        visit: impl FnMut(Line<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         match &mut self.content {
             Content::Held(text) => read_lines(&self.name, text.as_slice(), visit),
@@ -86,7 +89,7 @@ impl Input {
 /// bring any amount.
 pub(super) fn each_line_once(
     path: &Path,
-    visit: &mut dyn FnMut(Line<'_>) -> anyhow::Result<()>,
+    visit: impl FnMut(Line<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let name = name_of(path);
     if is_stdin(path) {
@@ -125,19 +128,26 @@ fn held(name: &str, reader: impl Read) -> anyhow::Result<Vec<u8>> {
 pub(super) fn read_lines(
     name: &str,
     mut reader: impl BufRead,
-    visit: &mut dyn FnMut(Line<'_>) -> anyhow::Result<()>,
+    mut visit: impl FnMut(Line<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut number = 1;
     let mut begun = Vec::new();
-    let mut visit = |number: usize, bytes: &[u8], is_torn| {
+    let mut visit = |number: usize, bytes: &[u8], text: Option<&str>, is_torn| {
         if bytes.len() > LONGEST_LINE {
             anyhow::bail!("{name}: line {number}: longer than {LONGEST_LINE} bytes");
         }
-        // Some editors begin a file with a byte order mark.
-        let marked = (number == 1).then(|| bytes.strip_prefix("\u{feff}".as_bytes()));
+        let (mut bytes, mut text) = (bytes, text.or_else(|| str::from_utf8(bytes).ok()));
+        if number == 1 {
+            // Some editors begin a file with a byte order mark.
+            bytes = bytes
+                .strip_prefix(BYTE_ORDER_MARK.as_bytes())
+                .unwrap_or(bytes);
+            text = text.map(|text| text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text));
+        }
         visit(Line {
             number,
-            bytes: marked.flatten().unwrap_or(bytes),
+            bytes,
+            text,
             is_torn,
         })
     };
@@ -149,19 +159,23 @@ pub(super) fn read_lines(
         if buffer.is_empty() {
             break;
         }
-        let mut rest = buffer;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
+        // All lines that end here are taken for text at once.
+        let last = memchr::memrchr(b'\n', buffer).unwrap_or(0);
+        let text = str::from_utf8(&buffer[..last]).ok();
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', buffer) {
+            let line = &buffer[start..end];
             if begun.is_empty() {
-                visit(number, &rest[..end], false)?;
+                visit(number, line, text.map(|text| &text[start..end]), false)?;
             } else {
-                begun.extend_from_slice(&rest[..end]);
-                visit(number, &begun, false)?;
+                begun.extend_from_slice(line);
+                visit(number, &begun, None, false)?;
                 begun.clear();
             }
             number += 1;
-            rest = &rest[end + 1..];
+            start = end + 1;
         }
-        begun.extend_from_slice(rest);
+        begun.extend_from_slice(&buffer[start..]);
         let read = buffer.len();
         reader.consume(read);
         if begun.len() > LONGEST_LINE {
@@ -171,5 +185,48 @@ pub(super) fn read_lines(
     if begun.is_empty() {
         return Ok(());
     }
-    visit(number, &begun, true)
+    visit(number, &begun, None, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Read = Vec<(usize, Vec<u8>, Option<String>, bool)>;
+
+    fn read(text: &[u8], at_once: usize) -> Read {
+        let mut read = Vec::new();
+        read_lines("it", BufReader::with_capacity(at_once, text), |line| {
+            let text = line.text.map(str::to_owned);
+            read.push((line.number, line.bytes.to_vec(), text, line.is_torn));
+            Ok(())
+        })
+        .unwrap();
+        read
+    }
+
+    #[test]
+    fn lines_are_the_same_wherever_a_read_ends() {
+        let text = "\u{feff}노드:a\n\ntail \u{e9}\n".as_bytes();
+        let text = [text, b"\xff is no text\nplain\n", "torn é".as_bytes()].concat();
+        let line = |number, text: &str, is_torn| {
+            (
+                number,
+                text.as_bytes().to_vec(),
+                Some(text.to_owned()),
+                is_torn,
+            )
+        };
+        let expected = vec![
+            line(1, "노드:a", false),
+            line(2, "", false),
+            line(3, "tail é", false),
+            (4, b"\xff is no text".to_vec(), None, false),
+            line(5, "plain", false),
+            line(6, "torn é", true),
+        ];
+        for at_once in 1..=text.len() + 1 {
+            assert_eq!(read(&text, at_once), expected, "{at_once} bytes at once");
+        }
+    }
 }

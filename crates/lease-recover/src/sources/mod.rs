@@ -33,7 +33,7 @@ impl Sources {
         let mut open_leases = logs::OpenLeases::default();
         for path in logs {
             let name = lines::name_of(path);
-            lines::each_line_once(path, &mut |line| {
+            lines::each_line_once(path, |line| {
                 open_leases
                     .read(line.bytes, line.is_torn)
                     .map_err(|reason| anyhow::anyhow!("{name}: line {}: {reason}", line.number))
@@ -52,7 +52,7 @@ impl Sources {
     /// Reads every lease, so that one that cannot be read is known before anything is done with the
     /// first.
     pub(crate) fn check(&mut self) -> anyhow::Result<()> {
-        self.each_named(&mut |_| Ok(()))
+        self.each_named(|_| Ok(()))
     }
 
     /// Visits every lease in order: arguments, files, logs. Duplicates are visited too.
@@ -60,13 +60,13 @@ impl Sources {
         &mut self,
         visit: &mut dyn FnMut(LeaseSpec) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        self.each_named(&mut |spec| visit(spec.into_spec()))?;
+        self.each_named(|spec| visit(spec.into_spec()))?;
         self.from_logs.iter().cloned().try_for_each(visit)
     }
 
     fn each_named(
         &mut self,
-        visit: &mut dyn FnMut(SpecRef<'_>) -> anyhow::Result<()>,
+        mut visit: impl FnMut(SpecRef<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         for (index, argument) in self.arguments.iter().enumerate() {
             visit(
@@ -76,11 +76,12 @@ impl Sources {
         }
         for file in &mut self.files {
             let name = file.name().to_owned();
-            file.each_line(&mut |line| {
+            file.each_line(|line| {
                 let place = || format!("{name}: line {}", line.number);
-                let text = std::str::from_utf8(line.bytes)
-                    .map_err(|_| anyhow::anyhow!("{}: not UTF-8 text", place()))?;
-                let text = text.trim();
+                let text = line
+                    .text
+                    .ok_or_else(|| anyhow::anyhow!("{}: not UTF-8 text", place()))?
+                    .trim();
                 if text.is_empty() || text.starts_with('#') {
                     return Ok(());
                 }
@@ -98,7 +99,7 @@ impl Sources {
 pub fn named_in(file: &Path) -> anyhow::Result<usize> {
     let mut named = 0;
     let mut sources = Sources::open(&[], &[file.to_owned()], &[])?;
-    sources.each_named(&mut |_| {
+    sources.each_named(|_| {
         named += 1;
         Ok(())
     })?;
@@ -111,7 +112,7 @@ pub fn named_in(file: &Path) -> anyhow::Result<usize> {
 /// The first line that is one of the coordinator clients' events and cannot be read.
 pub fn open_in_log(text: &[u8]) -> anyhow::Result<Vec<LeaseSpec>> {
     let mut open_leases = logs::OpenLeases::default();
-    lines::read_lines("the log", text, &mut |line| {
+    lines::read_lines("the log", text, |line| {
         open_leases
             .read(line.bytes, line.is_torn)
             .map_err(|reason| anyhow::anyhow!("line {}: {reason}", line.number))
