@@ -1,7 +1,7 @@
 //! Servers that must not be the bottleneck: fixed answers, and a delay in front of a real server.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -47,13 +47,24 @@ async fn answer_all(mut stream: TcpStream, latency: Duration, answer: Rc<[u8]>) 
     while stream.read_buf(&mut buffer).await? > 0 {
         while let Some(length) = request_length(&buffer) {
             buffer.drain(..length);
-            if !latency.is_zero() {
-                tokio::time::sleep(latency).await;
-            }
+            after(latency).await;
             stream.write_all(&answer).await?;
         }
     }
     Ok(())
+}
+
+/// Waits for so long and hardly longer. The runtime's timers round up to whole milliseconds, twice: with
+/// them alone an answer after 20 ms takes up to 22.
+async fn after(latency: Duration) {
+    const ROUNDED: Duration = Duration::from_millis(2);
+    let due = Instant::now() + latency;
+    if latency > ROUNDED {
+        tokio::time::sleep(latency - ROUNDED).await;
+    }
+    while Instant::now() < due {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The length of the first request in the buffer, if it is whole.
@@ -95,7 +106,7 @@ async fn pass_on(client: TcpStream, server: TcpStream, latency: Duration) -> Res
         );
     let mut burst = Vec::with_capacity(64 * 1024);
     while from_client.read_buf(&mut burst).await? > 0 {
-        tokio::time::sleep(latency).await;
+        after(latency).await;
         // What arrived meanwhile is of the same request.
         while matches!(from_client.try_read_buf(&mut burst), Ok(read) if read > 0) {}
         to_server.write_all(&burst).await?;
