@@ -136,18 +136,14 @@ pub(super) fn read_lines(
         if bytes.len() > LONGEST_LINE {
             anyhow::bail!("{name}: line {number}: longer than {LONGEST_LINE} bytes");
         }
-        let (mut bytes, mut text) = (bytes, text.or_else(|| str::from_utf8(bytes).ok()));
-        if number == 1 {
-            // Some editors begin a file with a byte order mark.
-            bytes = bytes
-                .strip_prefix(BYTE_ORDER_MARK.as_bytes())
-                .unwrap_or(bytes);
-            text = text.map(|text| text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text));
-        }
+        let text = text.or_else(|| str::from_utf8(bytes).ok());
+        // Some editors begin a file with a byte order mark.
+        let is_marked = number == 1 && bytes.starts_with(BYTE_ORDER_MARK.as_bytes());
+        let start = if is_marked { BYTE_ORDER_MARK.len() } else { 0 };
         visit(Line {
             number,
-            bytes,
-            text,
+            bytes: &bytes[start..],
+            text: text.map(|text| &text[start..]),
             is_torn,
         })
     };
