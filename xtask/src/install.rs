@@ -34,8 +34,6 @@ pub const FOR_TESTS: &[Program] = &[
         names: &["xmllint"],
         package: "libxml2-utils",
     },
-    NODE,
-    NPM,
     seamless_lab::faults::FAKETIME,
 ];
 

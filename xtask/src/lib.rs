@@ -4,7 +4,6 @@
 
 pub mod bench;
 pub mod coverage;
-pub mod deny;
 pub mod dist;
 pub mod docs;
 pub mod drill;

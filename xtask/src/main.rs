@@ -28,8 +28,6 @@ enum Command {
     Coverage(xtask::coverage::Args),
     /// Check the dashboards with what Grafana publishes of itself.
     Grafana(xtask::grafana::Args),
-    /// Hold the dependencies' licences, duplicates and origins to deny.toml.
-    Deny(xtask::deny::Args),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
     Drill(Box<xtask::drill::Args>),
     /// Put the programs under load: 900,000 series, 100,000 leases with faults, 1,000,000 series in Prometheus.
@@ -49,7 +47,6 @@ fn main() -> ExitCode {
         Command::Docs(args) => xtask::docs::run(&args),
         Command::Coverage(args) => xtask::coverage::run(&args),
         Command::Grafana(args) => xtask::grafana::run(&args),
-        Command::Deny(args) => xtask::deny::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
         Command::Load(args) => xtask::load::run(&args),
         Command::Sizing(args) => xtask::sizing::run(&args),

@@ -51,10 +51,6 @@ const CHECKS: &[Check] = &[
         command: &["cargo", "xtask", "lint"],
     },
     Check {
-        name: "dependencies",
-        command: &["cargo", "xtask", "deny"],
-    },
-    Check {
         name: "rules load",
         command: &["promtool", "check", "rules", "alert_rules.yml"],
     },

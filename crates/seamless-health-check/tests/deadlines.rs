@@ -180,9 +180,7 @@ fn an_interrupted_run_reports_what_it_knows() {
         .unwrap();
         // The first has been answered; that the answer has been read cannot be seen from here.
         std::thread::sleep(Duration::from_millis(500));
-        let id = child.id().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &id]).status();
-        assert!(sent.unwrap().success());
+        seamless_lab::signal(child.id(), signal).unwrap();
         let (document, ended) = ended(child);
         assert_eq!(ended, Some(code), "{document:#}");
         assert_eq!(document["stopped_by"], format!("SIG{signal}"));

@@ -25,5 +25,6 @@ pub mod stack;
 mod wait;
 
 pub use interrupt::Interrupt;
+pub use process::signal;
 pub use received::Received;
 pub use wait::{wait_for, wait_until};

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::background;
 use crate::wait_for;
@@ -175,17 +176,30 @@ impl Process {
     /// # Errors
     /// If it cannot be asked or is still there afterwards.
     pub fn interrupt(&mut self, grace: Duration) -> Result<ExitStatus> {
-        let pid = i32::try_from(self.id())
-            .ok()
-            .and_then(rustix::process::Pid::from_raw)
-            .context("no process id")?;
         if let Some(status) = self.exited() {
             return Ok(status);
         }
-        rustix::process::kill_process(pid, rustix::process::Signal::INT)
-            .context("cannot send SIGINT")?;
+        signal(self.id(), "INT")?;
         wait_for(grace, "a process to stop after SIGINT", || self.exited())
     }
+}
+
+/// Sends a process the signal of that name, without `SIG`: `INT`, `TERM`, `HUP`, `QUIT`, `KILL`.
+///
+/// # Errors
+/// If the name is none of these, or the process is not there or not ours.
+pub fn signal(id: u32, name: &str) -> Result<()> {
+    let signal = match name {
+        "INT" => Signal::INT,
+        "TERM" => Signal::TERM,
+        "HUP" => Signal::HUP,
+        "QUIT" => Signal::QUIT,
+        "KILL" => Signal::KILL,
+        _ => bail!("no signal that the lab sends: {name}"),
+    };
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+    kill_process(pid.context("no process id")?, signal)
+        .with_context(|| format!("cannot send SIG{name} to process {id}"))
 }
 
 fn read(path: &Path) -> String {

@@ -124,11 +124,7 @@ impl Injector {
 }
 
 pub(crate) fn signal(id: u32, name: &str) {
-    let sent = Command::new("sh")
-        .args(["-c", &format!("kill -{name} {id}")])
-        .status()
-        .unwrap();
-    assert!(sent.success());
+    seamless_lab::signal(id, name).unwrap();
 }
 
 impl Drop for Injector {

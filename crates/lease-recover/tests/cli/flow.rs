@@ -210,10 +210,7 @@ fn an_interrupted_run_waits_for_what_is_in_flight_and_reports_the_rest() {
         coordinator.received().len() == 4
     })
     .unwrap();
-    let sent = std::process::Command::new("kill")
-        .args(["-s", "INT", &child.id().to_string()])
-        .status();
-    assert!(sent.unwrap().success());
+    seamless_lab::signal(child.id(), "INT").unwrap();
     let run = Run::of(child.wait_with_output().unwrap());
     assert_eq!(run.code, 130, "{}{}", run.stdout, run.stderr);
     let document = run.json();

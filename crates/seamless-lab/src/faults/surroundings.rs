@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 const ENV: &str = "/usr/bin/env";
 
@@ -34,14 +34,13 @@ pub fn signalled(command: &mut Command, signal: &str, after: Duration) -> Result
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot start the program")?;
-    let id = child.id().to_string();
+    let id = child.id();
     // Until it has become the program, `env` may not have stopped ignoring signals.
     let image = format!("/proc/{id}/exe");
     while fs::read_link(&image).is_ok_and(|image| image == Path::new(ENV)) {
         thread::yield_now();
     }
     thread::sleep(after);
-    let sent = Command::new("kill").args(["-s", signal, &id]).status()?;
-    ensure!(sent.success(), "cannot send {signal}");
+    crate::signal(id, signal)?;
     child.wait_with_output().context("cannot wait for it")
 }
