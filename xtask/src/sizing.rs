@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .iter()
         .map(|text| Size::parse(text))
         .collect::<Result<Vec<_>>>()?;
-    let programs = Programs::build("release")?;
+    let programs = Programs::build(true)?;
     let mut table = Builder::new();
     table.push_record([
         "domains",

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use seamless_cli::TerminalArgs;
 use seamless_lab::runtime::Misbehaviour;
+use seamless_lab::servers::Generation;
 
 /// A simulated Seamless platform with a real Prometheus and Alertmanager, to be broken and healed.
 #[derive(Debug, Parser)]
@@ -63,6 +64,9 @@ pub(crate) struct UpArgs {
     /// What the routes' timings are multiplied by; give the factor with which the rules were rendered.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub(crate) time_scale: f64,
+    /// Which servers: `packaged` by the distribution, or `current` ones, as `cargo xtask servers` builds them.
+    #[arg(long, value_name = "GENERATION", default_value_t)]
+    pub(crate) servers: Generation,
     /// Send spans to this OTLP/HTTP receiver, such as http://127.0.0.1:4318, instead of a file.
     #[arg(long, value_name = "URL")]
     pub(crate) otlp: Option<String>,

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::background;
+use crate::servers::{self, Generation};
 use crate::wait_for;
 
 /// A program that the lab starts, under the names that it may have.
@@ -26,9 +27,14 @@ pub struct Program {
 }
 
 impl Program {
-    /// Where it is.
+    /// Where it is, of the [`Generation`] that this thread has chosen.
     #[must_use]
     pub fn find(&self) -> Option<PathBuf> {
+        if self.is_built_today() {
+            let folder = Generation::folder();
+            let mut files = self.names.iter().map(|name| folder.join(name));
+            return files.find(|file| file.is_file());
+        }
         let path = std::env::var_os("PATH")?;
         self.names.iter().find_map(|name| {
             std::env::split_paths(&path)
@@ -37,12 +43,24 @@ impl Program {
         })
     }
 
-    /// Where it is.
+    /// Whether today's generation is chosen and has this program.
+    fn is_built_today(&self) -> bool {
+        Generation::chosen() == Generation::Current && servers::BUILT.contains(self)
+    }
+
+    /// Where it is, of the [`Generation`] that this thread has chosen.
     ///
     /// # Errors
     /// If it is not installed; says how to install it.
     pub fn require(&self) -> Result<PathBuf> {
         self.find().ok_or_else(|| {
+            if self.is_built_today() {
+                return anyhow!(
+                    "today's {} is not in {}; build it with: cargo xtask servers",
+                    self.names.join(" or "),
+                    Generation::folder().display()
+                );
+            }
             anyhow!(
                 "{} is not installed; install it with: apt-get install {}",
                 self.names.join(" or "),

@@ -28,7 +28,7 @@ pub(crate) async fn run(args: UpArgs, terminal: &Terminal, stop: &Stop) -> Resul
     };
     let progress = terminal.progress();
     let spinner = progress.spinner("starting Prometheus and Alertmanager");
-    let stack = Arc::new(blueprint.start()?);
+    let stack = Arc::new(args.servers.during(|| blueprint.start())?);
     let console = Console::start(&stack, args.listen)?;
     spinner.finish_and_clear();
 

@@ -25,11 +25,8 @@ pub struct Args {
     /// Write the tarball, the package and the manifests into this folder.
     #[arg(long, value_name = "DIR", default_value = "target/dist")]
     out: PathBuf,
-    /// The cargo profile that the programs are built with.
-    #[arg(long, value_name = "NAME", default_value = "release")]
-    profile: String,
     /// Use the three programs in this folder instead of building them.
-    #[arg(long, value_name = "DIR", conflicts_with = "profile")]
+    #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
 }
 
@@ -51,7 +48,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let root = crate::root();
     let programs = match &args.programs {
         Some(folder) => Programs::found_in(folder)?,
-        None => Programs::build(&args.profile)?,
+        None => Programs::build(true)?,
     };
     let release = Release::of(&root)?;
     let out = root.join(&args.out);

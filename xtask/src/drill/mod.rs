@@ -25,6 +25,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result};
 use clap::builder::PossibleValuesParser;
 use seamless_lab::Interrupt;
+use seamless_lab::servers::Generation;
 
 use crate::install;
 use own::OwnStack;
@@ -58,11 +59,14 @@ pub struct Args {
     /// Write the timeline with plots of the metrics around it to this file as a self-contained page.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// The cargo profile that the programs are built with.
-    #[arg(long, value_name = "NAME", default_value = "release")]
-    profile: String,
+    /// Which servers: `packaged` by the distribution, or `current` ones, as `cargo xtask servers` builds them.
+    #[arg(long, value_name = "GENERATION", default_value_t)]
+    servers: Generation,
+    /// Build the programs as they are released, which takes longer.
+    #[arg(long)]
+    release: bool,
     /// Use the three programs in this folder, such as an unpacked release, instead of building them.
-    #[arg(long, value_name = "DIR", conflicts_with = "profile")]
+    #[arg(long, value_name = "DIR", conflicts_with = "release")]
     programs: Option<PathBuf>,
     #[command(flatten)]
     own: own::OwnStackArgs,
@@ -85,7 +89,8 @@ fn names() -> Vec<&'static str> {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let own = args.own.stack()?;
     if own.is_none() {
-        install::ensure(install::FOR_DRILL)?;
+        args.servers
+            .during(|| install::ensure(install::FOR_DRILL))?;
     }
     for (path, flag) in [(&args.report, "--report"), (&args.html, "--html")] {
         if let Some(path) = path {
@@ -94,12 +99,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let programs = match &args.programs {
         Some(folder) => Programs::found_in(folder)?,
-        None => Programs::build(&args.profile)?,
+        None => Programs::build(args.release)?,
     };
     let interrupt = Interrupt::listen()?;
     let (report, samples) = match own {
         Some(own) => (against_own(&own, &programs, &interrupt), None),
-        None => embedded(args, &programs, &interrupt),
+        None => args
+            .servers
+            .during(|| embedded(args, &programs, &interrupt)),
     };
 
     let mut out = std::io::stdout().lock();

@@ -41,11 +41,18 @@ pub(super) struct Ran {
 }
 
 impl Programs {
-    /// Builds them with that profile and asks cargo where they are.
-    pub(crate) fn build(profile: &str) -> Result<Self> {
-        crate::say(&format!("building the programs ({profile} profile)"));
+    /// Builds them, as the tests use them or as they are released, and asks cargo where they are.
+    pub(crate) fn build(release: bool) -> Result<Self> {
+        crate::say("building the programs");
         let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--locked", "--profile", profile]);
+        command.args(["build", "--locked"]);
+        if release {
+            command.arg("--release");
+        } else {
+            // With this program's own dependencies in the choice, cargo chooses the same features for all
+            // that they share, and nothing is compiled a second time.
+            command.args(["--package", env!("CARGO_PKG_NAME")]);
+        }
         command.arg("--message-format=json-render-diagnostics");
         for name in NAMES {
             command.args(["--package", name]);

@@ -37,7 +37,7 @@ pub struct Args {
 /// If a program cannot be built or started, or a server is missing.
 pub fn run(args: &Args) -> Result<ExitCode> {
     install::ensure(install::FOR_LOAD)?;
-    let programs = Programs::build("release")?;
+    let programs = Programs::build(true)?;
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     let mut sheet = Sheet::default();
     if wanted("scrapes") {

@@ -2,14 +2,16 @@
 //!
 //! Each starts on a free port of 127.0.0.1 with a temporary folder of its own, is awaited until it says
 //! that it is ready, and is killed when its value is dropped or when this process dies. Installed
-//! services of the same name are never used.
+//! services of the same name are never used. There are two [`Generation`]s of them.
 
 mod alertmanager;
+mod generation;
 mod launch;
 mod prometheus;
 mod simple;
 
 pub use alertmanager::{Alertmanager, AlertmanagerBuilder};
+pub use generation::Generation;
 pub use launch::Server;
 pub use prometheus::{BASIC_AUTH, Prometheus, PrometheusBuilder, Sample};
 pub use simple::{NodeExporter, Pushgateway, VictoriaMetrics};
@@ -46,6 +48,20 @@ pub const VICTORIA_METRICS: Program = Program {
     names: &["victoria-metrics", "victoria-metrics-prod"],
     package: "victoria-metrics",
 };
+/// vmalert, which evaluates rules for VictoriaMetrics; Debian has none.
+pub const VMALERT: Program = Program {
+    names: &["vmalert"],
+    package: "victoria-metrics",
+};
+/// What [`Generation::Current`] has; everything else is the distribution's in either generation.
+pub const BUILT: &[Program] = &[
+    PROMETHEUS,
+    PROMTOOL,
+    ALERTMANAGER,
+    AMTOOL,
+    VICTORIA_METRICS,
+    VMALERT,
+];
 /// node_exporter.
 pub const NODE_EXPORTER: Program = Program {
     names: &["prometheus-node-exporter", "node_exporter"],
