@@ -13,6 +13,7 @@ pub mod install;
 pub mod lint;
 pub mod load;
 pub mod render;
+pub mod servers;
 pub mod sizing;
 pub mod test;
 

@@ -32,6 +32,8 @@ enum Command {
     Drill(Box<xtask::drill::Args>),
     /// Put the programs under load: 900,000 series, 100,000 leases with faults, 1,000,000 series in Prometheus.
     Load(xtask::load::Args),
+    /// Build today's Prometheus, Alertmanager and VictoriaMetrics, which the tests run beside the distribution's.
+    Servers(xtask::servers::Args),
     /// Measure what domains cost a Prometheus with the shipped rules.
     Sizing(xtask::sizing::Args),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Grafana(args) => xtask::grafana::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
         Command::Load(args) => xtask::load::run(&args),
+        Command::Servers(args) => xtask::servers::run(&args),
         Command::Sizing(args) => xtask::sizing::run(&args),
         Command::Test(args) => xtask::test::run(&args),
     };

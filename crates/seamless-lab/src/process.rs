@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::background;
-use crate::servers::{self, Generation};
+use crate::servers::{self, Generation, current};
 use crate::wait_for;
 
 /// A program that the lab starts, under the names that it may have.
@@ -31,7 +31,7 @@ impl Program {
     #[must_use]
     pub fn find(&self) -> Option<PathBuf> {
         if self.is_built_today() {
-            let folder = Generation::folder();
+            let folder = current::folder().ok()?;
             let mut files = self.names.iter().map(|name| folder.join(name));
             return files.find(|file| file.is_file());
         }
@@ -55,10 +55,13 @@ impl Program {
     pub fn require(&self) -> Result<PathBuf> {
         self.find().ok_or_else(|| {
             if self.is_built_today() {
+                let folder = match current::folder() {
+                    Ok(folder) => folder.display().to_string(),
+                    Err(error) => return error,
+                };
                 return anyhow!(
-                    "today's {} is not in {}; build it with: cargo xtask servers",
-                    self.names.join(" or "),
-                    Generation::folder().display()
+                    "today's {} is not in {folder}; build it with: cargo xtask servers",
+                    self.names.join(" or ")
                 );
             }
             anyhow!(

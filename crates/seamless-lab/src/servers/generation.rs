@@ -1,11 +1,10 @@
 //! Which servers are started: the distribution's, or today's.
 //!
-//! Owns the choice and where today's servers are. A choice holds for a thread, so that a test says it once
+//! Owns the choice. A choice holds for a thread, so that a test says it once
 //! and every server that it starts, however deep in its helpers, is of that generation.
 
 use std::cell::Cell;
 use std::fmt;
-use std::path::PathBuf;
 
 /// A generation of servers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -13,7 +12,7 @@ pub enum Generation {
     /// The distribution's packages, found on the `PATH`.
     #[default]
     Packaged,
-    /// Today's releases, built from their Go modules by `cargo xtask servers` into [`folder`](Self::folder).
+    /// Today's releases, built from their Go modules by `cargo xtask servers` into [`current::folder`](super::current::folder).
     Current,
 }
 
@@ -52,21 +51,6 @@ impl Generation {
         }
         let _restore = Restore(CHOSEN.replace(self));
         work()
-    }
-
-    /// Where `cargo xtask servers` puts today's: `$SEAMLESS_SERVERS`, or `seamless-ops/servers` in
-    /// `$XDG_CACHE_HOME` or `~/.cache`.
-    #[must_use]
-    pub fn folder() -> PathBuf {
-        let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        if let Some(folder) = folder("SEAMLESS_SERVERS") {
-            return folder.into();
-        }
-        let cache = folder("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.unwrap_or_else(|| {
-            PathBuf::from(folder("HOME").unwrap_or_else(|| "/root".into())).join(".cache")
-        });
-        cache.join("seamless-ops/servers")
     }
 }
 

@@ -5,6 +5,7 @@
 //! services of the same name are never used. There are two [`Generation`]s of them.
 
 mod alertmanager;
+pub mod current;
 mod generation;
 mod launch;
 mod prometheus;
