@@ -70,25 +70,23 @@ impl std::str::FromStr for Generation {
     }
 }
 
-/// Tests that run once with each [`Generation`] of servers, as `NAME::packaged` and `NAME::current`.
+/// Makes functions tests that run once with each [`Generation`] of servers, as `NAME::packaged` and
+/// `NAME::current`.
 ///
 /// ```ignore
-/// seamless_lab::on_both_generations! {
-///     fn an_alert_arrives() {
-///         let prometheus = Prometheus::builder().start().unwrap();
-///         …
-///     }
+/// fn an_alert_arrives() {
+///     let prometheus = Prometheus::builder().start().unwrap();
+///     …
 /// }
+///
+/// seamless_lab::on_both_generations!(an_alert_arrives);
 /// ```
 ///
 /// Where today's servers are not built, `NAME::current` fails and says how to get them;
 /// `cargo xtask test` leaves these tests out where there is no Go to build them with, and says so.
 #[macro_export]
 macro_rules! on_both_generations {
-    ($($(#[$attribute:meta])* fn $name:ident() $body:block)+) => {$(
-        $(#[$attribute])*
-        fn $name() $body
-
+    ($($name:ident),+ $(,)?) => {$(
         mod $name {
             use $crate::servers::Generation;
 

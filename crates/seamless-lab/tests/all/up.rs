@@ -1,19 +1,22 @@
 //! The program `seamless-lab`, as a person uses it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use seamless_lab::servers::Generation;
 use seamless_lab::wait_until;
 
-#[test]
 fn a_lab_comes_up_breaks_heals_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let program = env!("CARGO_BIN_EXE_seamless-lab");
     let mut up = Command::new(program)
         .args(["up", "--listen", "127.0.0.1:0"])
+        .args(["--servers", Generation::chosen().name()])
         .current_dir(root)
         .env("TMPDIR", dir.path())
         .stdout(Stdio::piped())
@@ -63,9 +66,7 @@ fn a_lab_comes_up_breaks_heals_and_leaves_nothing() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("slow-storage"));
 
-    let pid = i32::try_from(up.id()).unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    seamless_lab::signal(up.id(), "INT").unwrap();
     assert_eq!(up.wait().unwrap().code(), Some(0));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     let gone = Command::new(program)
@@ -75,3 +76,5 @@ fn a_lab_comes_up_breaks_heals_and_leaves_nothing() {
     assert_eq!(gone.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&gone.stderr).contains("seamless-lab up"));
 }
+
+seamless_lab::on_both_generations!(a_lab_comes_up_breaks_heals_and_leaves_nothing);

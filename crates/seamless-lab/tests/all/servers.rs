@@ -27,7 +27,6 @@ fn runs(pid: u32) -> bool {
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim().starts_with('Z'))
 }
 
-#[test]
 fn a_violation_travels_from_the_coordinator_to_pagerduty_and_slack() {
     let coordinator = Coordinator::start().unwrap();
     coordinator.insert(Lease::new(KEY, "deadbeef", now_ms()).ratio(0.25));
@@ -94,7 +93,6 @@ fn a_violation_travels_from_the_coordinator_to_pagerduty_and_slack() {
     }
 }
 
-#[test]
 fn a_prometheus_answers_below_a_prefix_with_authentication_and_leaves_nothing_behind() {
     let prometheus = Prometheus::builder()
         .prefix("/prometheus")
@@ -116,7 +114,6 @@ fn a_prometheus_answers_below_a_prefix_with_authentication_and_leaves_nothing_be
     assert!(!dir.exists() && !runs(pid));
 }
 
-#[test]
 fn rules_that_prometheus_refuses_are_an_error_with_its_log() {
     let error = Prometheus::builder()
         .rules("groups: [{name: x, rules: [{alert: A, expr: 'up ='}]}]")
@@ -127,7 +124,6 @@ fn rules_that_prometheus_refuses_are_an_error_with_its_log() {
     assert!(error.contains("could not parse expression"), "{error}");
 }
 
-#[test]
 fn rules_can_be_replaced_while_it_runs() {
     let prometheus = Prometheus::builder().start().unwrap();
     prometheus
@@ -144,7 +140,6 @@ fn rules_can_be_replaced_while_it_runs() {
     assert!(prometheus.set_rules("groups: 3").is_err());
 }
 
-#[test]
 fn targets_found_through_service_discovery_files_are_scraped() {
     let coordinator = Coordinator::builder().drill("rehearsal").start().unwrap();
     coordinator.insert(Lease::new("lease-A", "t", now_ms()));
@@ -165,7 +160,6 @@ fn targets_found_through_service_discovery_files_are_scraped() {
     .unwrap();
 }
 
-#[test]
 fn the_other_servers_start_and_answer() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("lab.prom"), "lab_answer 42\n").unwrap();
@@ -214,7 +208,7 @@ fn servers_die_with_the_process_that_started_them() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pid");
     let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "child_of_the_next_test"])
+        .args(["--exact", "--ignored", "servers::child_of_the_next_test"])
         .env("SEAMLESS_LAB_TELL_PID_IN", &file)
         // Killed, it cannot remove its server's folder: this test does.
         .env("TMPDIR", dir.path())
@@ -231,3 +225,12 @@ fn servers_die_with_the_process_that_started_them() {
     parent.wait().unwrap();
     wait_until(SOON, "the orphaned server to be gone", || !runs(pid)).unwrap();
 }
+
+seamless_lab::on_both_generations!(
+    a_violation_travels_from_the_coordinator_to_pagerduty_and_slack,
+    a_prometheus_answers_below_a_prefix_with_authentication_and_leaves_nothing_behind,
+    rules_that_prometheus_refuses_are_an_error_with_its_log,
+    rules_can_be_replaced_while_it_runs,
+    targets_found_through_service_discovery_files_are_scraped,
+    the_other_servers_start_and_answer
+);

@@ -1,0 +1,8 @@
+//! The project's own commands and files, held to real servers and to the tools that others use.
+
+mod grafana;
+mod jsonnet;
+mod lint;
+mod pages;
+mod rules;
+mod variants;
