@@ -89,7 +89,7 @@ pub struct Args {
     /// How long to wait for that
     #[arg(long, value_name = "DURATION", help_heading = "Closed loop", default_value = "10m", value_parser = lasting, allow_hyphen_values = true)]
     pub(crate) within: Duration,
-    /// Rule file to foretell alerts from, instead of what Prometheus has loaded
+    /// Rule file to predict alerts from, instead of what Prometheus has loaded
     #[arg(long, value_name = "FILE", help_heading = "Closed loop")]
     pub(crate) rules: Option<PathBuf>,
 

@@ -1,135 +1,85 @@
-//! A frame as exposition text, a piece at a time.
+//! Values as exposition text, a piece at a time.
 //!
 //! Owns the order of the document. It holds one piece and never the whole: a scrape of a million
 //! series needs as much memory as one of a thousand.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use seamless_core::exposition::Format;
-use seamless_core::exposition::write::{Header, Stencil, Writer};
+use seamless_core::exposition::write::{Header, Writer};
 
-use crate::cast::{Cast, CastFamily};
-use crate::frame::{Frame, Value};
+use crate::series::{SeriesFamily, SeriesSet};
+use crate::values::{Value, Values};
 
-/// A piece is handed out once it holds this many bytes.
-const PIECE: usize = 256 * 1024;
+/// About so many series make one piece.
+const SERIES_PER_PIECE: usize = 2000;
+
+/// What one piece holds: some copies of one group, and what stands before and behind them.
+struct Part {
+    family: usize,
+    group: usize,
+    copies: Range<usize>,
+}
 
 /// The pieces of one document.
-pub(crate) struct Document {
-    cast: Arc<Cast>,
-    frame: Arc<Frame>,
-    writer: Writer,
-    at: Place,
-}
-
-/// What is written next.
-enum Place {
-    Family(usize),
-    Role {
-        family: usize,
-        role: usize,
-    },
-    Copy {
-        family: usize,
-        role: usize,
-        copy: usize,
-        stencil: Stencil,
-    },
-    End,
-    Over,
-}
-
-impl Document {
-    pub(crate) fn new(cast: Arc<Cast>, frame: Arc<Frame>, format: Format) -> Self {
-        Self {
-            cast,
-            frame,
-            writer: Writer::new(format),
-            at: Place::Family(0),
-        }
-    }
-
-    /// Writes up to the end of a piece and returns where to go on.
-    fn write(&self, at: Place, out: &mut Vec<u8>) -> Place {
-        match at {
-            Place::Family(index) => match self.cast.families.get(index) {
-                None => Place::End,
-                Some(family) => {
-                    let header = Header {
-                        name: &family.name,
-                        kind: family.metric_type(),
-                        help: family.family.help,
-                    };
-                    self.writer.header(header, out);
-                    Place::Role {
-                        family: index,
-                        role: 0,
-                    }
-                }
-            },
-            Place::Role { family, role } => match self.stencil(family, role) {
-                None => Place::Family(family + 1),
-                Some(stencil) => Place::Copy {
-                    family,
-                    role,
-                    copy: 0,
-                    stencil,
-                },
-            },
-            Place::Copy {
-                family,
-                role,
-                mut copy,
-                stencil,
-            } => {
-                let copies = self.cast.families[family].roles[role].copies.get(copy..);
-                for labels in copies.unwrap_or_default() {
-                    stencil.fill(labels, out);
-                    copy += 1;
-                    if out.len() >= PIECE {
-                        return Place::Copy {
-                            family,
-                            role,
-                            copy,
-                            stencil,
-                        };
-                    }
-                }
-                Place::Role {
-                    family,
-                    role: role + 1,
-                }
-            }
-            Place::End => {
-                self.writer.finish(out);
-                Place::Over
-            }
-            Place::Over => Place::Over,
-        }
-    }
-
-    fn stencil(&self, family: usize, role: usize) -> Option<Stencil> {
-        let CastFamily { name, bounds, .. } = self.cast.families.get(family)?;
-        Some(match self.frame.values.get(family)?.get(role)? {
-            Value::Count(count) => Stencil::count(name, *count),
-            Value::Level(level) => Stencil::sample(name, *level),
-            Value::Observations { buckets, sum } => Stencil::histogram(name, bounds, buckets, *sum),
-        })
-    }
-}
-
-impl Iterator for Document {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
+pub(crate) fn pieces(
+    series_set: Arc<SeriesSet>,
+    values: Arc<Values>,
+    format: Format,
+) -> impl Iterator<Item = Vec<u8>> + Send {
+    let writer = Writer::new(format);
+    let end = std::iter::once_with(move || {
         let mut out = Vec::new();
-        let mut at = std::mem::replace(&mut self.at, Place::Over);
-        while out.len() < PIECE && !matches!(at, Place::Over) {
-            at = self.write(at, &mut out);
+        writer.finish(&mut out);
+        out
+    });
+    parts(&series_set)
+        .into_iter()
+        .map(move |part| piece(&series_set, &values, writer, &part))
+        .chain(end)
+        .filter(|piece| !piece.is_empty())
+}
+
+fn parts(series_set: &SeriesSet) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for (family, SeriesFamily { groups, .. }) in series_set.families.iter().enumerate() {
+        let per_copy = series_set.families[family].series_per_copy();
+        let step = (SERIES_PER_PIECE / per_copy).max(1);
+        for (group, copies) in groups.iter().map(|group| group.copies.len()).enumerate() {
+            parts.extend((0..copies).step_by(step).map(|first| Part {
+                family,
+                group,
+                copies: first..(first + step).min(copies),
+            }));
         }
-        self.at = at;
-        (!out.is_empty()).then_some(out)
     }
+    parts
+}
+
+fn piece(series_set: &SeriesSet, values: &Values, writer: Writer, part: &Part) -> Vec<u8> {
+    let mut out = Vec::new();
+    let family = &series_set.families[part.family];
+    let name = &family.name;
+    if part.group == 0 && part.copies.start == 0 {
+        let header = Header {
+            name,
+            kind: family.metric_type(),
+            help: family.family.help,
+        };
+        writer.header(header, &mut out);
+    }
+    let value = &values.families[part.family][part.group];
+    for labels in &family.groups[part.group].copies[part.copies.clone()] {
+        match value {
+            Value::Count(count) => writer.count(name, labels, *count, &mut out),
+            Value::Level(level) => writer.sample(name, labels, *level, &mut out),
+            Value::Observations { buckets, sum } => {
+                writer.histogram(name, labels, &family.bounds, buckets, *sum, &mut out);
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -141,23 +91,23 @@ mod tests {
 
     use super::*;
     use crate::args::Args;
-    use crate::frame::Mood;
     use crate::request::Request;
+    use crate::values::Condition;
 
     fn document(arguments: &[&str], steps: usize, format: Format) -> (u64, Vec<Vec<u8>>) {
         let program = ["inject-sla-violation"];
         let args = Args::try_parse_from(program.iter().chain(arguments)).unwrap();
         let request = Request::from_args(&args).unwrap();
-        let cast = Arc::new(Cast::new(&request).unwrap());
-        let mut frame = Frame::first(&cast);
+        let series_set = Arc::new(SeriesSet::new(&request).unwrap());
+        let mut values = Values::first(&series_set);
         let mut rng = Rng::with_seed(1);
         for _ in 0..steps {
-            frame.advance(&cast, &request, Mood::Violating, &mut rng);
+            values.advance(&series_set, &request, Condition::Violating, &mut rng);
         }
-        let series = cast.series();
+        let series = series_set.series();
         (
             series,
-            Document::new(cast, Arc::new(frame), format).collect(),
+            pieces(series_set, Arc::new(values), format).collect(),
         )
     }
 
@@ -167,7 +117,7 @@ mod tests {
         for format in [Format::Text, Format::OpenMetrics] {
             let (series, pieces) = document(&arguments, 1, format);
             assert!(pieces.len() > 10);
-            assert!(pieces.iter().all(|piece| piece.len() < PIECE + 8192));
+            assert!(pieces.iter().all(|piece| piece.len() < 512 * 1024));
             let read = read::parse_as(&pieces.concat(), format).unwrap();
             assert_eq!(read.samples().count() as u64, series);
         }
@@ -198,7 +148,7 @@ mod tests {
             let read = read::parse(&pieces.concat()).unwrap();
             let sample = read.samples().next().unwrap();
             prop_assert_eq!(sample.label("node_id"), Some(node.as_str()));
-            prop_assert_eq!(sample.label("world_id"), Some(world.as_str()));
+            prop_assert_eq!(sample.label("world_id").unwrap_or_default(), world.as_str());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A drill that lasts: frame after frame to every sink, watched to its end, and cleaned up after.
+//! A drill that lasts: values after values to every sink, watched to its end, and cleaned up after.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,15 +15,14 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use crate::args::Args;
-use crate::cast::Cast;
-use crate::follow::{Follow, Reached, Track, Tracks};
-use crate::foresight::Facts;
-use crate::frame::{Frame, Mood};
-use crate::plan::Prospect;
-use crate::report::{ExpectationReport, Outcome, Report, SinkReport};
+use crate::prediction::{self, Prediction, ScrapeInfo};
+use crate::report::{Outcome, Report, SinkReport};
 use crate::request::{Course, Request};
 use crate::rulebook;
-use crate::sinks::{Picture, Sink};
+use crate::series::SeriesSet;
+use crate::sinks::{Sink, Snapshot};
+use crate::values::{Condition, Values};
+use crate::watch::{Expectation, Expectations, Reached, View, Watch};
 
 /// How long a delivery that is under way may go on after a signal.
 const DELIVERY_AFTER_SIGNAL: Duration = Duration::from_secs(2);
@@ -34,7 +33,7 @@ const CLEAN_UP_AFTER_SIGNAL: Duration = Duration::from_secs(10);
 pub(crate) struct Drill<'r> {
     pub(crate) request: &'r Request,
     pub(crate) course: &'r Course,
-    pub(crate) cast: Arc<Cast>,
+    pub(crate) series_set: Arc<SeriesSet>,
     pub(crate) terminal: &'r Terminal,
     pub(crate) stop: Stop,
 }
@@ -62,7 +61,7 @@ struct Working {
 
 /// The closed loop at work.
 struct Watching {
-    tracks: Tracks,
+    expectations: Expectations,
     /// Ends when every expected alert has come through, or has been given up.
     future: Pin<Box<dyn Future<Output = ()>>>,
     over: bool,
@@ -86,8 +85,8 @@ impl Drill<'_> {
     pub(crate) async fn run(self, args: &Args) -> anyhow::Result<ExitStatus> {
         let connections = self.connect(args)?;
         let (started_at, began) = (Timestamp::now(), Instant::now());
-        let mut frame = Frame::first(&self.cast);
-        let mut now = Picture::now(&self.cast, &frame);
+        let mut values = Values::first(&self.series_set);
+        let mut now = Snapshot::now(&self.series_set, &values);
         let given_rules = args.rules.as_deref().map(rulebook::from_file).transpose()?;
         let opened = Sink::open(
             self.course,
@@ -108,14 +107,21 @@ impl Drill<'_> {
         };
         let progress = self.terminal.progress();
         let mut watching = self.watch(args, &connections, &sinks, start, &progress)?;
-        let mut prospects = Vec::new();
+        let mut predictions = Vec::new();
         if watching.is_some() {
-            prospects = self.foretell(&connections, given_rules).await;
+            predictions = self.predict(&connections, given_rules).await;
         }
         let settled = Notify::new();
         let injection = async {
             let outcome = self
-                .perform(&mut sinks, &mut frame, &mut now, times, &settled, &progress)
+                .perform(
+                    &mut sinks,
+                    &mut values,
+                    &mut now,
+                    times,
+                    &settled,
+                    &progress,
+                )
                 .await;
             self.close(&mut sinks, &now, outcome).await
         };
@@ -123,20 +129,20 @@ impl Drill<'_> {
         let outcome = self.conclude(outcome, times, &mut watching).await;
         progress.clear();
 
-        let tracks = watching.map(|watching| watching.tracks.snapshot());
-        let tracks = tracks.unwrap_or_default();
-        let outcome = outcome.with_tracks(&tracks);
+        let expectations = watching.map(|watching| watching.expectations.snapshot());
+        let expectations = expectations.unwrap_or_default();
+        let outcome = outcome.with_expectations(&expectations);
         let mut report = Report::new(
             self.request,
-            &self.cast,
+            &self.series_set,
             started_at,
             began.elapsed(),
             outcome,
         );
-        report.steps = frame.step;
+        report.steps = values.step;
         report.sinks = sinks.into_iter().map(Working::report).collect();
-        report.prospects = prospects;
-        report.expectations = tracks.iter().map(ExpectationReport::new).collect();
+        report.predictions = predictions;
+        report.expectations = expectations;
         let status = outcome.status();
         self.terminal
             .result(status, &report.rendered(self.request.output))?;
@@ -200,38 +206,40 @@ impl Drill<'_> {
             Sink::Server(_) => Some(working.sink.target()),
             _ => None,
         });
-        let follow = Follow {
-            prometheus: connections.prometheus()?,
-            alertmanager: connections.alertmanager(),
-            request: self.request.clone(),
-            course: self.course.clone(),
-            cast: Arc::clone(&self.cast),
-            served,
+        let watch = Watch {
+            view: View {
+                prometheus: connections.prometheus()?,
+                alertmanager: connections.alertmanager(),
+                request: self.request.clone(),
+                course: self.course.clone(),
+                series_set: Arc::clone(&self.series_set),
+                served,
+                start,
+            },
             within: args.within,
-            start,
         };
-        let tracks = Tracks::new(self.request);
+        let expectations = Expectations::new(self.request);
         let (terminal, progress) = (self.terminal.clone(), progress.clone());
-        let shared = tracks.clone();
+        let shared = expectations.clone();
         let future = Box::pin(async move {
-            let tell = |track: &Track, reached: &Reached| {
-                progress.suspend(|| terminal.note(&line(track, reached)));
+            let tell = |expectation: &Expectation, reached: &Reached| {
+                progress.suspend(|| terminal.note(&line(expectation, reached)));
             };
-            follow.run(&shared, tell).await;
+            watch.run(&shared, tell).await;
         });
         Ok(Some(Watching {
-            tracks,
+            expectations,
             future,
             over: false,
         }))
     }
 
     /// Says before the first minute is over what the rules have against the expected alerts.
-    async fn foretell(
+    async fn predict(
         &self,
         connections: &Connections,
         given: Option<seamless_core::rules::RuleFile>,
-    ) -> Vec<Prospect> {
+    ) -> Vec<Prediction> {
         let rules = match (given, connections.prometheus()) {
             (Some(rules), _) => rules,
             (None, Ok(prometheus)) => match rulebook::loaded(&prometheus).await {
@@ -241,24 +249,29 @@ impl Drill<'_> {
             },
             (None, Err(_)) => return Vec::new(),
         };
-        let prospects = Prospect::of(&rules, self.request, &self.cast, Facts::default());
-        let prospects = prospects.unwrap_or_default();
-        for prospect in &prospects {
-            if prospect.keeps_its_promise() {
-                self.terminal.note(&prospect.line());
+        let predictions = prediction::predictions(
+            &rules,
+            self.request,
+            &self.series_set,
+            ScrapeInfo::default(),
+        );
+        let predictions = predictions.unwrap_or_default();
+        for prediction in &predictions {
+            if prediction.keeps_its_promise() {
+                self.terminal.note(&prediction.line());
             } else {
-                self.terminal.warn(&prospect.line());
+                self.terminal.warn(&prediction.line());
             }
         }
-        prospects
+        predictions
     }
 
-    /// Shows frame after frame until the drill is over, or cannot go on.
+    /// Shows values after values until the drill is over, or cannot go on.
     async fn perform(
         &self,
         sinks: &mut [Working],
-        frame: &mut Frame,
-        now: &mut Picture,
+        values: &mut Values,
+        now: &mut Snapshot,
         times: Times,
         settled: &Notify,
         progress: &Progress,
@@ -294,20 +307,20 @@ impl Drill<'_> {
                 .course
                 .recover_after
                 .is_some_and(|after| times.start.elapsed() >= after);
-            let mood = if recovered {
-                Mood::Recovered
+            let condition = if recovered {
+                Condition::Recovered
             } else {
-                Mood::Violating
+                Condition::Violating
             };
-            frame.advance(&self.cast, self.request, mood, &mut rng);
-            *now = Picture::now(&self.cast, frame);
+            values.advance(&self.series_set, self.request, condition, &mut rng);
+            *now = Snapshot::now(&self.series_set, values);
         }
     }
 
-    /// Shows a picture to every sink; false when one of them will never take any.
-    async fn show(&self, sinks: &mut [Working], picture: &Picture) -> bool {
+    /// Shows a snapshot to every sink; false when one of them will never take any.
+    async fn show(&self, sinks: &mut [Working], snapshot: &Snapshot) -> bool {
         for working in sinks {
-            let Err(error) = working.sink.show(picture).await else {
+            let Err(error) = working.sink.show(snapshot).await else {
                 working.delivered += 1;
                 working.failing = false;
                 continue;
@@ -334,7 +347,7 @@ impl Drill<'_> {
     }
 
     /// Takes everything back, and corrects the outcome where that or the last delivery failed.
-    async fn close(&self, sinks: &mut [Working], last: &Picture, outcome: Outcome) -> Outcome {
+    async fn close(&self, sinks: &mut [Working], last: &Snapshot, outcome: Outcome) -> Outcome {
         let limit = match outcome {
             // Whoever sends a signal waits for the end, and kills what does not come to it.
             Outcome::Interrupted | Outcome::Terminated => Some(CLEAN_UP_AFTER_SIGNAL),
@@ -399,7 +412,7 @@ async fn alongside(
 }
 
 /// A stage, as it is told while it happens.
-fn line(track: &Track, reached: &Reached) -> String {
+fn line(expectation: &Expectation, reached: &Reached) -> String {
     let after = duration::human(reached.after);
     let meaning = reached.stage.meaning();
     let detail = reached
@@ -407,7 +420,10 @@ fn line(track: &Track, reached: &Reached) -> String {
         .as_ref()
         .map(|detail| format!(" ({detail})"))
         .unwrap_or_default();
-    clean(&format!("{after:>7}  {}: {meaning}{detail}", track.alert))
+    clean(&format!(
+        "{after:>7}  {}: {meaning}{detail}",
+        expectation.alert
+    ))
 }
 
 const fn stopped(signal: Signal) -> Outcome {

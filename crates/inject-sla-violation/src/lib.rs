@@ -1,25 +1,26 @@
 //! Shows, without a real incident, that panels draw and alerts fire.
 //!
 //! Data takes one way through it: [`Args`] become a validated `Request`; the request's scenarios become
-//! a `Cast` (every series, its labels rendered once) and a `Frame` (every value at one step); each
-//! frame goes to the sinks; what happened becomes a `Report`, which is rendered once. The program
+//! a `SeriesSet` (every series, its labels rendered once) and `Values` (the value of each at one step);
+//! each step's values go to the sinks; what happened becomes a `Report`, which is rendered once. The program
 //! never touches a series that does not carry its drill's label, and leaves nothing behind when it
 //! ends.
 
 mod args;
-mod cast;
 mod document;
 mod drill;
-mod follow;
-mod foresight;
-mod frame;
+mod json;
 mod plan;
+mod prediction;
 mod report;
 mod request;
 mod rulebook;
 mod run;
 mod scenario;
+mod series;
 mod sinks;
+mod values;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use seamless_cli::{ExitStatus, clean, table};
 use seamless_core::duration;
-use seamless_core::rules::{QueryError, RuleFile};
 use serde::Serialize;
 
 use crate::args::OutputFormat;
-use crate::cast::Cast;
-use crate::foresight::{self, Facts, Verdict};
+use crate::json;
+use crate::prediction::Prediction;
 use crate::report::{self, FamilyReport};
 use crate::request::{Course, Delivery, OneShot, Request};
+use crate::series::SeriesSet;
 
 /// A plan.
 #[derive(Debug, Serialize)]
@@ -32,99 +32,11 @@ pub(crate) struct Plan {
     recover_after_seconds: Option<f64>,
     /// Where the rules come from.
     rules: String,
-    alerts: Vec<Prospect>,
+    alerts: Vec<Prediction>,
     /// Why the rules could not be had; nothing is known of the alerts then.
     error: Option<String>,
     #[serde(skip)]
     status: ExitStatus,
-}
-
-/// What is to be expected of an alert.
-#[derive(Debug, Serialize)]
-pub(crate) struct Prospect {
-    alert: String,
-    can_fire: bool,
-    /// About when, from the start of the drill.
-    after_seconds: Option<f64>,
-    obstacles: Vec<ObstacleReport>,
-    /// Whether the run was asked to wait for it.
-    expected: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct ObstacleReport {
-    reason: &'static str,
-    text: String,
-}
-
-impl Prospect {
-    /// The prospects of the expected alerts; without any, of all that `rules` has.
-    ///
-    /// # Errors
-    /// [`QueryError`] for an expression that cannot be read.
-    pub(crate) fn of(
-        rules: &RuleFile,
-        request: &Request,
-        cast: &Cast,
-        facts: Facts,
-    ) -> Result<Vec<Self>, QueryError> {
-        let mut names: Vec<&str> = request.expected.iter().map(String::as_str).collect();
-        let expected = !names.is_empty();
-        if !expected {
-            for rule in rules.alerts() {
-                if !names.contains(&rule.name.as_str()) {
-                    names.push(&rule.name);
-                }
-            }
-        }
-        names
-            .into_iter()
-            .map(|name| {
-                let verdict = foresight::foretell(rules, name, request, cast, facts)?;
-                Ok(Self::new(name, verdict, expected))
-            })
-            .collect()
-    }
-
-    fn new(alert: &str, verdict: Verdict, expected: bool) -> Self {
-        let (after, obstacles) = match verdict {
-            Verdict::Fires { after } => (Some(after), Vec::new()),
-            Verdict::Cannot(obstacles) => (None, obstacles),
-        };
-        Self {
-            alert: alert.to_owned(),
-            can_fire: after.is_some(),
-            after_seconds: after.map(|after| after.as_secs_f64()),
-            obstacles: obstacles
-                .iter()
-                .map(|obstacle| ObstacleReport {
-                    reason: obstacle.name(),
-                    text: obstacle.to_string(),
-                })
-                .collect(),
-            expected,
-        }
-    }
-
-    /// Whether nothing is expected that cannot be.
-    pub(crate) const fn keeps_its_promise(&self) -> bool {
-        self.can_fire || !self.expected
-    }
-
-    /// The prospect in one line.
-    pub(crate) fn line(&self) -> String {
-        clean(&format!("{} {}", self.alert, self.outlook()))
-    }
-
-    fn outlook(&self) -> String {
-        match self.after_seconds {
-            Some(after) => format!("should fire after about {}", time(after)),
-            None => {
-                let why: Vec<&str> = self.obstacles.iter().map(|o| o.text.as_str()).collect();
-                format!("cannot fire: {}", why.join("; "))
-            }
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -136,9 +48,9 @@ struct PlannedSink {
 impl Plan {
     pub(crate) fn new(
         request: &Request,
-        cast: &Cast,
+        series_set: &SeriesSet,
         rules: String,
-        alerts: Result<Vec<Prospect>, String>,
+        alerts: Result<Vec<Prediction>, String>,
     ) -> Self {
         let (alerts, error) = match alerts {
             Ok(alerts) => (alerts, None),
@@ -146,7 +58,7 @@ impl Plan {
         };
         let status = if error.is_some() {
             ExitStatus::Undetermined
-        } else if alerts.iter().all(Prospect::keeps_its_promise) {
+        } else if alerts.iter().all(Prediction::keeps_its_promise) {
             ExitStatus::Done
         } else {
             ExitStatus::Negative
@@ -163,8 +75,8 @@ impl Plan {
             drill_id: request.drill_id.clone(),
             node_id: request.node_id.clone(),
             scenarios: request.scenarios.iter().map(|s| s.name()).collect(),
-            series: cast.series(),
-            families: report::families(cast),
+            series: series_set.series(),
+            families: report::families(series_set),
             sinks: sinks(&request.delivery),
             hold_seconds: course.map(|course| course.hold.as_secs_f64()),
             step_seconds: course.map(|course| course.step.as_secs_f64()),
@@ -185,7 +97,7 @@ impl Plan {
 
     pub(crate) fn rendered(&self, format: OutputFormat, width: Option<usize>) -> String {
         match format {
-            OutputFormat::Json => report::json(self),
+            OutputFormat::Json => json::document(self),
             OutputFormat::Text => self.text(width),
         }
     }

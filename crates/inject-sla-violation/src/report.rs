@@ -5,13 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use seamless_cli::{ExitStatus, Refusal, Signal, clean};
 use seamless_core::duration;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::args::OutputFormat;
-use crate::cast::Cast;
-use crate::follow::{Reached, Reason, Track};
-use crate::plan::Prospect;
+use crate::json;
+use crate::prediction::Prediction;
 use crate::request::Request;
+use crate::series::SeriesSet;
+use crate::watch::{Expectation, Reason};
 
 /// The version of the JSON report; it changes when a key changes its meaning or goes.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -25,9 +26,9 @@ pub(crate) struct Report {
     pub(crate) drill_id: String,
     pub(crate) node_id: String,
     pub(crate) scenarios: Vec<&'static str>,
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "json::rfc3339")]
     pub(crate) started_at: Timestamp,
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "json::rfc3339")]
     pub(crate) ended_at: Timestamp,
     #[serde(skip)]
     pub(crate) took: Duration,
@@ -38,9 +39,10 @@ pub(crate) struct Report {
     pub(crate) families: Vec<FamilyReport>,
     pub(crate) sinks: Vec<SinkReport>,
     /// What the rules said about the expected alerts at the start.
-    pub(crate) prospects: Vec<Prospect>,
+    #[serde(rename = "prospects")]
+    pub(crate) predictions: Vec<Prediction>,
     /// What became of the expected alerts.
-    pub(crate) expectations: Vec<ExpectationReport>,
+    pub(crate) expectations: Vec<Expectation>,
 }
 
 /// The document of a run that was refused.
@@ -92,13 +94,13 @@ impl Outcome {
 
 impl Outcome {
     /// The outcome of a run that was not cut short, with what became of the expected alerts.
-    pub(crate) fn with_tracks(self, tracks: &[Track]) -> Self {
+    pub(crate) fn with_expectations(self, expectations: &[Expectation]) -> Self {
         if self != Self::Done {
             return self;
         }
-        let mut missed = tracks
+        let mut missed = expectations
             .iter()
-            .filter_map(|track| track.missed.as_ref())
+            .filter_map(|expectation| expectation.missed.as_ref())
             .peekable();
         if missed.peek().is_none() {
             return Self::Done;
@@ -125,11 +127,11 @@ pub(crate) struct FamilyReport {
 pub(crate) struct SinkReport {
     pub(crate) sink: &'static str,
     pub(crate) target: String,
-    /// Frames delivered.
+    /// Updates delivered.
     pub(crate) delivered: u64,
-    /// Frames not delivered.
+    /// Updates not delivered.
     pub(crate) failed: u64,
-    /// How often somebody fetched the newest frame, where that is known.
+    /// How often somebody fetched the newest values, where that is known.
     pub(crate) scrapes: Option<u64>,
     /// Whether everything that was left with others has been taken back.
     pub(crate) cleaned_up: bool,
@@ -137,56 +139,17 @@ pub(crate) struct SinkReport {
     pub(crate) error: Option<String>,
 }
 
-/// What became of an expected alert.
-#[derive(Debug, Serialize)]
-pub(crate) struct ExpectationReport {
-    alert: String,
-    stages: Vec<StageReport>,
-    missed: Option<MissedReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct StageReport {
-    stage: &'static str,
-    #[serde(serialize_with = "rfc3339")]
-    reached_at: Timestamp,
-    after_seconds: f64,
-    detail: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct MissedReport {
-    stage: &'static str,
-    reason: &'static str,
-    text: String,
-}
-
-impl ExpectationReport {
-    pub(crate) fn new(track: &Track) -> Self {
-        let stage = |reached: &Reached| StageReport {
-            stage: reached.stage.name(),
-            reached_at: reached.at,
-            after_seconds: (reached.after.as_secs_f64() * 1000.0).round() / 1000.0,
-            detail: reached.detail.clone(),
-        };
-        Self {
-            alert: track.alert.clone(),
-            stages: track.reached.iter().map(stage).collect(),
-            missed: track.missed.as_ref().map(|missed| MissedReport {
-                stage: missed.stage.name(),
-                reason: missed.reason.name(),
-                text: missed.reason.to_string(),
-            }),
-        }
-    }
-
+impl Expectation {
     fn text(&self) -> String {
         let stages: Vec<String> = self
-            .stages
+            .reached
             .iter()
-            .map(|stage| {
-                let after = Duration::from_secs_f64(stage.after_seconds);
-                format!("{} {}", stage.stage, duration::human(after))
+            .map(|reached| {
+                format!(
+                    "{} {}",
+                    reached.stage.name(),
+                    duration::human(reached.after)
+                )
             })
             .collect();
         let mut text = format!("  {}: {}", clean(&self.alert), stages.join(", "));
@@ -196,9 +159,9 @@ impl ExpectationReport {
             }
             text.push_str(&format!(
                 "MISSED {}: {} [{}]",
-                missed.stage,
-                clean(&missed.text),
-                missed.reason
+                missed.stage.name(),
+                clean(&missed.reason.to_string()),
+                missed.reason.name()
             ));
         }
         text.push('\n');
@@ -206,9 +169,10 @@ impl ExpectationReport {
     }
 }
 
-/// The families of a cast, for reports and plans.
-pub(crate) fn families(cast: &Cast) -> Vec<FamilyReport> {
-    cast.families
+/// The families of a series set, for reports and plans.
+pub(crate) fn families(series_set: &SeriesSet) -> Vec<FamilyReport> {
+    series_set
+        .families
         .iter()
         .map(|family| FamilyReport {
             name: family.family.name,
@@ -224,7 +188,7 @@ impl Report {
     /// worked out: a clock that was set meanwhile makes no run longer or shorter.
     pub(crate) fn new(
         request: &Request,
-        cast: &Cast,
+        series_set: &SeriesSet,
         started_at: Timestamp,
         took: Duration,
         outcome: Outcome,
@@ -241,10 +205,10 @@ impl Report {
             outcome,
             exit_code: outcome.status().code(),
             steps: 0,
-            series: cast.series(),
-            families: families(cast),
+            series: series_set.series(),
+            families: families(series_set),
             sinks: Vec::new(),
-            prospects: Vec::new(),
+            predictions: Vec::new(),
             expectations: Vec::new(),
         }
     }
@@ -252,7 +216,7 @@ impl Report {
     /// The report in the format asked for.
     pub(crate) fn rendered(&self, format: OutputFormat) -> String {
         match format {
-            OutputFormat::Json => json(self),
+            OutputFormat::Json => json::document(self),
             OutputFormat::Text => self.text(),
         }
     }
@@ -277,7 +241,9 @@ impl Report {
             Outcome::Done => "",
             Outcome::AlertMissed => "failed: an expected alert did not come through\n",
             Outcome::CannotTell => "could not tell: nobody answered about the expected alerts\n",
-            Outcome::SinkFailed => "failed: a sink did not do its part\n",
+            Outcome::SinkFailed => {
+                "failed: a sink rejected data or was not cleaned up (see above)\n"
+            }
             Outcome::DeadlineOver => "stopped: the --deadline ran out\n",
             Outcome::Interrupted => "stopped by SIGINT\n",
             Outcome::Terminated => "stopped by SIGTERM\n",
@@ -288,17 +254,20 @@ impl Report {
 
 impl SinkReport {
     fn text(&self) -> String {
-        let mut text = format!(
-            "  {} {}: {} delivered",
-            self.sink,
-            clean(&self.target),
-            counted(self.delivered, "frame", "frames")
-        );
+        let mut text = format!("  {} {}: ", self.sink, clean(&self.target));
+        match self.failed {
+            0 => text.push_str(&format!(
+                "{} delivered",
+                counted(self.delivered, "update", "updates")
+            )),
+            failed => text.push_str(&format!(
+                "{} of {} updates delivered, {failed} failed",
+                self.delivered,
+                self.delivered + failed
+            )),
+        }
         if let Some(scrapes) = self.scrapes {
             text.push_str(&format!(", scraped {}", counted(scrapes, "time", "times")));
-        }
-        if self.failed > 0 {
-            text.push_str(&format!(", {} not", self.failed));
         }
         if !self.cleaned_up {
             text.push_str(", NOT cleaned up");
@@ -309,19 +278,6 @@ impl SinkReport {
         text.push('\n');
         text
     }
-}
-
-/// A moment in UTC, to the millisecond.
-pub(crate) fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{at:.3}"))
-}
-
-/// A value as an indented JSON document.
-pub(crate) fn json(value: &impl Serialize) -> String {
-    // These types hold nothing that JSON cannot: string keys, and numbers that are finite.
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.push('\n');
-    text
 }
 
 fn counted(count: u64, one: &str, many: &str) -> String {

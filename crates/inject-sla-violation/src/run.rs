@@ -10,31 +10,31 @@ use seamless_core::config::Service;
 use seamless_core::exposition::Format;
 
 use crate::args::Args;
-use crate::cast::Cast;
-use crate::document::Document;
+use crate::document;
 use crate::drill::Drill;
-use crate::foresight::Facts;
-use crate::frame::{Frame, Mood};
-use crate::plan::{Plan, Prospect};
+use crate::plan::Plan;
+use crate::prediction::{self, ScrapeInfo};
 use crate::report::{Outcome, Report, SinkReport};
 use crate::request::{Delivery, OneShot, Request};
 use crate::rulebook;
-use crate::sinks::{Picture, write_file};
+use crate::series::SeriesSet;
+use crate::sinks::{Snapshot, write_file};
+use crate::values::{Condition, Values};
 
 /// Runs the program.
 pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitStatus> {
     let request = Request::from_args(&args)?;
-    let cast = Arc::new(Cast::new(&request)?);
+    let series_set = Arc::new(SeriesSet::new(&request)?);
     if args.dry_run {
-        return plan(&args, &request, &cast, &terminal).await;
+        return plan(&args, &request, &series_set, &terminal).await;
     }
     match &request.delivery {
-        Delivery::Once(one_shot) => once(&request, &cast, one_shot, &terminal),
+        Delivery::Once(one_shot) => once(&request, &series_set, one_shot, &terminal),
         Delivery::Lasting(course) => {
             let drill = Drill {
                 request: &request,
                 course,
-                cast,
+                series_set,
                 terminal: &terminal,
                 stop,
             };
@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
 async fn plan(
     args: &Args,
     request: &Request,
-    cast: &Cast,
+    series_set: &SeriesSet,
     terminal: &Terminal,
 ) -> anyhow::Result<ExitStatus> {
     let (rules, source) = match (&args.rules, &args.prometheus.prometheus_url) {
@@ -67,14 +67,19 @@ async fn plan(
             (rules, prometheus.endpoint().to_string())
         }
     };
-    let prospects = match rules {
-        Ok(rules) => Ok(Prospect::of(&rules, request, cast, Facts::default())?),
+    let predictions = match rules {
+        Ok(rules) => Ok(prediction::predictions(
+            &rules,
+            request,
+            series_set,
+            ScrapeInfo::default(),
+        )?),
         Err(error) => {
             terminal.error(&seamless_cli::clean(&error));
             Err(error)
         }
     };
-    let plan = Plan::new(request, cast, source, prospects);
+    let plan = Plan::new(request, series_set, source, predictions);
     terminal.result(
         plan.status(),
         &plan.rendered(request.output, terminal.width()),
@@ -85,19 +90,19 @@ async fn plan(
 /// One document, after one step.
 fn once(
     request: &Request,
-    cast: &Arc<Cast>,
+    series_set: &Arc<SeriesSet>,
     one_shot: &OneShot,
     terminal: &Terminal,
 ) -> anyhow::Result<ExitStatus> {
     let (started_at, began) = (Timestamp::now(), Instant::now());
-    let mut frame = Frame::first(cast);
+    let mut values = Values::first(series_set);
     let mut rng = Rng::with_seed(request.seed);
-    frame.advance(cast, request, Mood::Violating, &mut rng);
-    let picture = Picture::now(cast, &frame);
+    values.advance(series_set, request, Condition::Violating, &mut rng);
+    let snapshot = Snapshot::now(series_set, &values);
     match one_shot {
         OneShot::Stdout => {
             say_that_rates_stand_still(terminal);
-            for piece in Document::new(picture.cast, picture.frame, Format::Text) {
+            for piece in document::pieces(snapshot.series_set, snapshot.values, Format::Text) {
                 terminal.bytes(&piece)?;
             }
             Ok(ExitStatus::Done)
@@ -105,13 +110,13 @@ fn once(
         OneShot::File(path) => {
             seamless_cli::check_writable(path)?;
             say_that_rates_stand_still(terminal);
-            let written = write_file(path, &picture);
+            let written = write_file(path, &snapshot);
             let outcome = match &written {
                 Ok(()) => Outcome::Done,
                 Err(_) => Outcome::SinkFailed,
             };
-            let mut report = Report::new(request, cast, started_at, began.elapsed(), outcome);
-            report.steps = frame.step;
+            let mut report = Report::new(request, series_set, started_at, began.elapsed(), outcome);
+            report.steps = values.step;
             report.sinks.push(SinkReport {
                 sink: "write-to",
                 target: path.display().to_string(),

@@ -1,7 +1,7 @@
 //! The scenarios, as data: what moves, from where, to where, how fast, when violated and when healthy.
 //!
 //! Owns the values. They are chosen so that every shipped alert fires from its scenario; a test holds
-//! them against the shipped rules. It makes no series: `cast` does.
+//! them against the shipped rules. It makes no series: `series` does.
 
 use seamless_core::schema::{self, FLAG_TYPES, Phase};
 
@@ -16,7 +16,7 @@ pub(crate) enum Scenario {
     StaleClaim,
     /// Conformance flags and schema warnings surge
     Conformance,
-    /// The live feed falls behind
+    /// The live generator falls behind
     Staleness,
     /// Less is served than was asked for
     Coverage,
@@ -56,17 +56,17 @@ impl Scenario {
 
 /// One family that a scenario moves.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Feed {
+pub(crate) struct Generator {
     pub(crate) scenario: Scenario,
     /// The family's documented name.
     pub(crate) family: &'static str,
-    pub(crate) variety: Variety,
-    pub(crate) motion: Motion,
+    pub(crate) cardinality: Cardinality,
+    pub(crate) waveform: Waveform,
 }
 
-/// Which series of its family a feed has, within one domain.
+/// Which series of its family a generator has, within one domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Variety {
+pub(crate) enum Cardinality {
     /// One.
     Single,
     /// One, which belongs to a phase and is there only when that phase is chosen.
@@ -81,7 +81,7 @@ pub(crate) enum Variety {
 
 /// How a value moves with each step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Motion {
+pub(crate) enum Waveform {
     /// A histogram observes, once per repetition.
     Observe {
         violating: Observed,
@@ -123,33 +123,38 @@ pub(crate) enum Amount {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Towards(pub(crate) f64, pub(crate) f64);
 
-const SLOW: Motion = Motion::Observe {
+const SLOW: Waveform = Waveform::Observe {
     violating: Observed::Duration,
     healthy: Observed::BudgetShare(0.05, 0.3),
 };
 
-const fn feed(scenario: Scenario, family: &'static str, variety: Variety, motion: Motion) -> Feed {
-    Feed {
+const fn generator(
+    scenario: Scenario,
+    family: &'static str,
+    cardinality: Cardinality,
+    waveform: Waveform,
+) -> Generator {
+    Generator {
         scenario,
         family,
-        variety,
-        motion,
+        cardinality,
+        waveform,
     }
 }
 
-const fn of_phase(phase: Phase) -> Feed {
+const fn of_phase(phase: Phase) -> Generator {
     let family = phase.domain_family();
-    feed(Scenario::Sla, family, Variety::OfPhase(phase), SLOW)
+    generator(Scenario::Sla, family, Cardinality::OfPhase(phase), SLOW)
 }
 
-const fn surge(amount: Amount) -> Motion {
-    Motion::Count {
+const fn surge(amount: Amount) -> Waveform {
+    Waveform::Count {
         violating: amount,
         healthy: Amount::Nothing,
     }
 }
 
-const GATE_REASONS: Variety = Variety::Per(
+const GATE_REASONS: Cardinality = Cardinality::Per(
     "reason",
     &[
         "coverage_below_minimum",
@@ -158,12 +163,12 @@ const GATE_REASONS: Variety = Variety::Per(
     ],
 );
 
-/// Every feed there is; each family of the schema is in at least one.
-pub(crate) const FEEDS: &[Feed] = &[
-    feed(
+/// Every generator there is; each family of the schema is in at least one.
+pub(crate) const GENERATORS: &[Generator] = &[
+    generator(
         Scenario::Sla,
         "seamless_sla_deadline_seconds",
-        Variety::PerPhase,
+        Cardinality::PerPhase,
         SLOW,
     ),
     of_phase(Phase::StorageWait),
@@ -171,115 +176,115 @@ pub(crate) const FEEDS: &[Feed] = &[
     of_phase(Phase::LiveWait),
     of_phase(Phase::Total),
     // It moves with every step and never reaches half: stuck, and no stale claim.
-    feed(
+    generator(
         Scenario::StuckLease,
         "backfill_completion_ratio",
-        Variety::Lease(0),
-        Motion::Level {
+        Cardinality::Lease(0),
+        Waveform::Level {
             start: 0.0,
             violating: Towards(0.4, 0.02),
             healthy: Towards(1.0, 1.0),
         },
     ),
     // Over half, and then no change at all: a stale claim, and not stuck.
-    feed(
+    generator(
         Scenario::StaleClaim,
         "backfill_completion_ratio",
-        Variety::Lease(1),
-        Motion::Level {
+        Cardinality::Lease(1),
+        Waveform::Level {
             start: 0.0,
             violating: Towards(0.7, 1.0),
             healthy: Towards(1.0, 1.0),
         },
     ),
-    feed(
+    generator(
         Scenario::Conformance,
         "seamless_conformance_flag_total",
-        Variety::Per("flag_type", FLAG_TYPES),
+        Cardinality::Per("flag_type", FLAG_TYPES),
         surge(Amount::PerRepetition(1)),
     ),
-    feed(
+    generator(
         Scenario::Conformance,
         "seamless_conformance_warning_total",
-        Variety::Single,
+        Cardinality::Single,
         surge(Amount::PerRepetition(1)),
     ),
-    feed(
+    generator(
         Scenario::Coverage,
         "coverage_ratio",
-        Variety::Single,
-        Motion::Level {
+        Cardinality::Single,
+        Waveform::Level {
             start: 1.0,
             violating: Towards(0.8, 0.5),
             healthy: Towards(1.0, 1.0),
         },
     ),
-    feed(
+    generator(
         Scenario::Staleness,
         "live_staleness_seconds",
-        Variety::Single,
-        Motion::Level {
+        Cardinality::Single,
+        Waveform::Level {
             start: 0.0,
             violating: Towards(600.0, 0.25),
             healthy: Towards(2.0, 1.0),
         },
     ),
-    feed(
+    generator(
         Scenario::GapRepair,
         "gap_repair_latency_ms",
-        Variety::Single,
-        Motion::Observe {
+        Cardinality::Single,
+        Waveform::Observe {
             violating: Observed::Duration,
             healthy: Observed::Seconds(1.0, 10.0),
         },
     ),
-    feed(
+    generator(
         Scenario::RateLimit,
         "seamless_rl_tokens_available",
-        Variety::Single,
-        Motion::Level {
+        Cardinality::Single,
+        Waveform::Level {
             start: 100.0,
             violating: Towards(0.0, 0.9),
             healthy: Towards(100.0, 1.0),
         },
     ),
-    feed(
+    generator(
         Scenario::RateLimit,
         "seamless_rl_dropped_total",
-        Variety::Single,
+        Cardinality::Single,
         surge(Amount::PerRepetition(1)),
     ),
-    feed(
+    generator(
         Scenario::Artifact,
         "artifact_publish_latency_ms",
-        Variety::Single,
-        Motion::Observe {
+        Cardinality::Single,
+        Waveform::Observe {
             violating: Observed::Duration,
             healthy: Observed::Seconds(0.2, 5.0),
         },
     ),
-    feed(
+    generator(
         Scenario::Artifact,
         "artifact_bytes_written",
-        Variety::Single,
-        Motion::Count {
+        Cardinality::Single,
+        Waveform::Count {
             violating: Amount::PerRepetition(1 << 20),
             healthy: Amount::PerRepetition(1 << 20),
         },
     ),
-    feed(
+    generator(
         Scenario::Artifact,
         "fingerprint_collisions",
-        Variety::Single,
+        Cardinality::Single,
         surge(Amount::Fixed(1)),
     ),
-    feed(
+    generator(
         Scenario::DomainGate,
         "domain_gate_holds",
         GATE_REASONS,
         surge(Amount::PerRepetition(1)),
     ),
-    feed(
+    generator(
         Scenario::DomainGate,
         "partial_fill_returns",
         GATE_REASONS,
@@ -287,23 +292,23 @@ pub(crate) const FEEDS: &[Feed] = &[
     ),
 ];
 
-/// The feeds that `chosen` asks for, in the schema's order of families, and whether each violates.
+/// The generators that `chosen` asks for, in the schema's order of families, and whether each violates.
 ///
-/// `all` violates everything; `healthy` adds every feed that no other scenario violates.
-pub(crate) fn feeds(chosen: &[Scenario]) -> Vec<(&'static Feed, bool)> {
+/// `all` violates everything; `healthy` adds every generator that no other scenario violates.
+pub(crate) fn generators(chosen: &[Scenario]) -> Vec<(&'static Generator, bool)> {
     let all = chosen.contains(&Scenario::All);
     let healthy = chosen.contains(&Scenario::Healthy);
-    let mut feeds: Vec<_> = FEEDS
+    let mut generators: Vec<_> = GENERATORS
         .iter()
-        .map(|feed| (feed, all || chosen.contains(&feed.scenario)))
+        .map(|generator| (generator, all || chosen.contains(&generator.scenario)))
         .filter(|(_, violates)| *violates || healthy)
         .collect();
-    feeds.sort_by_key(|(feed, _)| {
+    generators.sort_by_key(|(generator, _)| {
         schema::FAMILIES
             .iter()
-            .position(|family| family.name == feed.family)
+            .position(|family| family.name == generator.family)
     });
-    feeds
+    generators
 }
 
 #[cfg(test)]
@@ -314,26 +319,28 @@ mod tests {
     fn every_family_of_the_schema_is_fed_and_every_feed_has_its_family() {
         for family in schema::FAMILIES {
             assert!(
-                FEEDS.iter().any(|feed| feed.family == family.name),
+                GENERATORS
+                    .iter()
+                    .any(|generator| generator.family == family.name),
                 "{}",
                 family.name
             );
         }
-        for feed in FEEDS {
-            let kind = schema::family(feed.family).unwrap().kind;
+        for generator in GENERATORS {
+            let kind = schema::family(generator.family).unwrap().kind;
             let fits = matches!(
-                (kind, feed.motion),
-                (schema::Kind::Histogram(_), Motion::Observe { .. })
-                    | (schema::Kind::Counter, Motion::Count { .. })
-                    | (schema::Kind::Gauge, Motion::Level { .. })
+                (kind, generator.waveform),
+                (schema::Kind::Histogram(_), Waveform::Observe { .. })
+                    | (schema::Kind::Counter, Waveform::Count { .. })
+                    | (schema::Kind::Gauge, Waveform::Level { .. })
             );
-            assert!(fits, "{}", feed.family);
+            assert!(fits, "{}", generator.family);
         }
     }
 
     #[test]
     fn healthy_observations_keep_clear_of_every_budget() {
-        let Motion::Observe {
+        let Waveform::Observe {
             healthy: Observed::BudgetShare(_, share),
             ..
         } = SLOW
@@ -355,19 +362,22 @@ mod tests {
     #[test]
     fn scenarios_combine() {
         let violating = |chosen: &[Scenario]| {
-            let feeds = feeds(chosen);
+            let generators = generators(chosen);
             (
-                feeds.len(),
-                feeds.iter().filter(|(_, violates)| *violates).count(),
+                generators.len(),
+                generators.iter().filter(|(_, violates)| *violates).count(),
             )
         };
         assert_eq!(violating(&[Scenario::Sla]), (5, 5));
         assert_eq!(violating(&[Scenario::Sla, Scenario::Coverage]), (6, 6));
-        assert_eq!(violating(&[Scenario::Healthy]), (FEEDS.len(), 0));
+        assert_eq!(violating(&[Scenario::Healthy]), (GENERATORS.len(), 0));
         assert_eq!(
             violating(&[Scenario::Healthy, Scenario::Sla]),
-            (FEEDS.len(), 5)
+            (GENERATORS.len(), 5)
         );
-        assert_eq!(violating(&[Scenario::All]), (FEEDS.len(), FEEDS.len()));
+        assert_eq!(
+            violating(&[Scenario::All]),
+            (GENERATORS.len(), GENERATORS.len())
+        );
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use seamless_cli::FileError;
 use seamless_core::exposition::Format;
 
-use super::{Picture, SinkError};
-use crate::document::Document;
+use super::{SinkError, Snapshot};
+use crate::document;
 
 /// A file that is rewritten with every step, for a textfile collector.
 pub(crate) struct FileSink {
@@ -27,8 +27,8 @@ impl FileSink {
         self.path.display().to_string()
     }
 
-    pub(super) fn show(&self, picture: &Picture) -> Result<(), SinkError> {
-        write(&self.path, picture).map_err(|error| SinkError {
+    pub(super) fn show(&self, snapshot: &Snapshot) -> Result<(), SinkError> {
+        write(&self.path, snapshot).map_err(|error| SinkError {
             doing: "cannot write",
             target: self.target(),
             problem: error.source.to_string(),
@@ -38,10 +38,10 @@ impl FileSink {
 }
 
 /// Writes one document, atomically.
-pub(crate) fn write(path: &Path, picture: &Picture) -> Result<(), FileError> {
-    let document = Document::new(
-        Arc::clone(&picture.cast),
-        Arc::clone(&picture.frame),
+pub(crate) fn write(path: &Path, snapshot: &Snapshot) -> Result<(), FileError> {
+    let document = document::pieces(
+        Arc::clone(&snapshot.series_set),
+        Arc::clone(&snapshot.values),
         Format::Text,
     );
     seamless_cli::write_atomically(path, |file| {

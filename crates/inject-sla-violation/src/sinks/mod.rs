@@ -1,8 +1,8 @@
-//! Where frames go. Each sink owns one way of delivering them, and takes back at the end what it left
-//! with others: a group, an announcement, a listening port.
+//! Where the values go. Each sink owns one way of delivering them, and takes back at the end what it left
+//! with others: a group, an file_sd, a listening port.
 
-mod announcement;
 mod file;
+mod file_sd;
 mod pushgateway;
 mod remote_write;
 mod server;
@@ -16,33 +16,33 @@ use seamless_core::duration::human;
 use seamless_core::http::{Answer, Failure, HttpClient};
 use tokio::time::timeout;
 
-use crate::cast::Cast;
-use crate::frame::Frame;
 use crate::request::{Course, Request};
+use crate::series::SeriesSet;
+use crate::values::Values;
 
 pub(crate) use file::write as write_file;
 
-/// A frame at its moment.
+/// All series and their values at one moment.
 #[derive(Debug, Clone)]
-pub(crate) struct Picture {
-    pub(crate) cast: Arc<Cast>,
-    pub(crate) frame: Arc<Frame>,
+pub(crate) struct Snapshot {
+    pub(crate) series_set: Arc<SeriesSet>,
+    pub(crate) values: Arc<Values>,
     /// Milliseconds since 1970.
     pub(crate) at: i64,
 }
 
-impl Picture {
-    /// The frame, now.
-    pub(crate) fn now(cast: &Arc<Cast>, frame: &Frame) -> Self {
+impl Snapshot {
+    /// The values, now.
+    pub(crate) fn now(series_set: &Arc<SeriesSet>, values: &Values) -> Self {
         Self {
-            cast: Arc::clone(cast),
-            frame: Arc::new(frame.clone()),
+            series_set: Arc::clone(series_set),
+            values: Arc::new(values.clone()),
             at: Timestamp::now().as_millisecond(),
         }
     }
 }
 
-/// A frame could not be delivered, or something could not be taken back.
+/// Values could not be delivered, or something could not be taken back.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing} {target}: {problem}")]
 pub(crate) struct SinkError {
@@ -53,7 +53,7 @@ pub(crate) struct SinkError {
     pub(crate) lasting: bool,
 }
 
-/// One way of delivering frames.
+/// One way of delivering values.
 pub(crate) enum Sink {
     File(file::FileSink),
     Server(server::Server),
@@ -62,7 +62,7 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
-    /// Opens every sink of `course`. The first picture is there before anybody can ask for it.
+    /// Opens every sink of `course`. The first snapshot is there before anybody can ask for it.
     ///
     /// # Errors
     /// Whatever makes one of them unusable; nothing has been contacted then, and those that were opened
@@ -72,7 +72,7 @@ impl Sink {
         request: &Request,
         http: &HttpClient,
         stop: &Stop,
-        first: &Picture,
+        first: &Snapshot,
     ) -> anyhow::Result<Vec<Self>> {
         let mut sinks = Vec::new();
         if let Some(path) = &course.file {
@@ -123,23 +123,23 @@ impl Sink {
         }
     }
 
-    /// Delivers a picture.
-    pub(crate) async fn show(&mut self, picture: &Picture) -> Result<(), SinkError> {
+    /// Delivers a snapshot.
+    pub(crate) async fn show(&mut self, snapshot: &Snapshot) -> Result<(), SinkError> {
         match self {
-            Self::File(sink) => sink.show(picture),
+            Self::File(sink) => sink.show(snapshot),
             Self::Server(sink) => {
-                sink.show(picture);
+                sink.show(snapshot);
                 Ok(())
             }
-            Self::Pushgateway(sink) => sink.show(picture).await,
-            Self::RemoteWrite(sink) => sink.show(picture).await,
+            Self::Pushgateway(sink) => sink.show(snapshot).await,
+            Self::RemoteWrite(sink) => sink.show(snapshot).await,
         }
     }
 
     /// Takes back what was left with others, within `limit`.
     pub(crate) async fn close(
         &mut self,
-        last: &Picture,
+        last: &Snapshot,
         limit: Option<Duration>,
     ) -> Result<(), SinkError> {
         let Some(limit) = limit else {
@@ -156,7 +156,7 @@ impl Sink {
         })
     }
 
-    async fn close_in_time(&mut self, last: &Picture) -> Result<(), SinkError> {
+    async fn close_in_time(&mut self, last: &Snapshot) -> Result<(), SinkError> {
         match self {
             Self::File(_) => Ok(()),
             Self::Server(sink) => sink.close().await,
@@ -165,7 +165,7 @@ impl Sink {
         }
     }
 
-    /// How often somebody came and took a picture; only a server knows.
+    /// How often somebody came and took a snapshot; only a server knows.
     pub(crate) fn taken(&self) -> Option<u64> {
         match self {
             Self::Server(sink) => Some(sink.scrapes()),

@@ -10,8 +10,8 @@ use seamless_core::exposition::Format;
 use seamless_core::http::{Answer, Body, Call, Endpoint, Failure, HttpClient, SHORT_BODY_LIMIT};
 use seamless_core::schema::DRILL_LABEL;
 
-use super::{Picture, SinkError, settled};
-use crate::document::Document;
+use super::{SinkError, Snapshot, settled};
+use crate::document;
 use crate::request::Request;
 
 /// The group's job.
@@ -41,10 +41,10 @@ impl Pushgateway {
         self.endpoint.url(&path).to_string()
     }
 
-    pub(super) async fn show(&mut self, picture: &Picture) -> Result<(), SinkError> {
-        let document = Document::new(
-            Arc::clone(&picture.cast),
-            Arc::clone(&picture.frame),
+    pub(super) async fn show(&mut self, snapshot: &Snapshot) -> Result<(), SinkError> {
+        let document = document::pieces(
+            Arc::clone(&snapshot.series_set),
+            Arc::clone(&snapshot.values),
             Format::Text,
         );
         let bytes = document.collect::<Vec<_>>().concat();

@@ -11,10 +11,10 @@ use seamless_core::exposition::write::Bounds;
 use seamless_core::http::{Body, Call, Endpoint, HttpClient, SHORT_BODY_LIMIT};
 use seamless_core::schema::Kind;
 
-use super::{Picture, SinkError, settled};
-use crate::cast::CastFamily;
-use crate::frame::Value;
+use super::{SinkError, Snapshot, settled};
 use crate::request::Request;
+use crate::series::SeriesFamily;
+use crate::values::Value;
 
 /// Series per request: small enough for every receiver's bounds.
 const BATCH: usize = 2000;
@@ -81,12 +81,12 @@ impl RemoteWrite {
         self.endpoint.url(&[]).to_string()
     }
 
-    pub(super) async fn show(&mut self, picture: &Picture) -> Result<(), SinkError> {
+    pub(super) async fn show(&mut self, snapshot: &Snapshot) -> Result<(), SinkError> {
         self.written = true;
-        self.write(picture, picture.at, false).await
+        self.write(snapshot, snapshot.at, false).await
     }
 
-    pub(super) async fn close(&mut self, last: &Picture) -> Result<(), SinkError> {
+    pub(super) async fn close(&mut self, last: &Snapshot) -> Result<(), SinkError> {
         if !self.written {
             return Ok(());
         }
@@ -95,13 +95,18 @@ impl RemoteWrite {
         self.write(last, at, true).await
     }
 
-    async fn write(&self, picture: &Picture, at: i64, stale: bool) -> Result<(), SinkError> {
+    async fn write(&self, snapshot: &Snapshot, at: i64, stale: bool) -> Result<(), SinkError> {
         let mut batch = Vec::with_capacity(BATCH);
-        for (family, values) in picture.cast.families.iter().zip(&picture.frame.values) {
-            for (role, value) in family.roles.iter().zip(values) {
+        for (family, values) in snapshot
+            .series_set
+            .families
+            .iter()
+            .zip(&snapshot.values.families)
+        {
+            for (group, value) in family.groups.iter().zip(values) {
                 let samples = samples(family, value);
-                for index in 0..role.copies.len() {
-                    let pairs = role.pairs(&self.request, index);
+                for index in 0..group.copies.len() {
+                    let pairs = group.pairs(&self.request, index);
                     for (name, bound, value) in &samples {
                         let value = if stale { STALE } else { *value };
                         batch.push(TimeSeries {
@@ -170,7 +175,7 @@ pub(super) fn now() -> i64 {
 type Part = (String, Option<String>, f64);
 
 /// The samples of one copy.
-fn samples(family: &CastFamily, value: &Value) -> Vec<Part> {
+fn samples(family: &SeriesFamily, value: &Value) -> Vec<Part> {
     let name = &family.name;
     match value {
         Value::Count(count) => vec![(name.clone(), None, *count as f64)],

@@ -1,4 +1,4 @@
-//! A temporary HTTP server that shows the newest picture.
+//! A temporary HTTP server that shows the newest snapshot.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,27 +21,27 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::announcement::Announcement;
-use super::{Picture, SinkError};
-use crate::document::Document;
+use super::file_sd::FileSd;
+use super::{SinkError, Snapshot};
+use crate::document;
 use crate::request::{Request, Serve};
 
 /// How long scrapes under way may take to end when the drill is over.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The server, and its announcement.
+/// The server, and its file_sd.
 pub(crate) struct Server {
     address: SocketAddr,
-    pictures: watch::Sender<Picture>,
+    snapshots: watch::Sender<Snapshot>,
     scrapes: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
-    announcement: Option<Announcement>,
+    file_sd: Option<FileSd>,
 }
 
 #[derive(Clone)]
 struct Shown {
-    pictures: watch::Receiver<Picture>,
+    snapshots: watch::Receiver<Snapshot>,
     scrapes: Arc<AtomicU64>,
 }
 
@@ -50,22 +50,22 @@ impl Server {
     pub(super) async fn open(
         serve: &Serve,
         request: &Request,
-        first: Picture,
+        first: Snapshot,
     ) -> anyhow::Result<Self> {
         if let Some(path) = &serve.file_sd {
-            Announcement::check(path)?;
+            FileSd::check(path)?;
         }
         let listener = TcpListener::bind((serve.host.as_str(), serve.port))
             .await
             .map_err(|error| refused(serve, &error))?;
         let address = listener.local_addr().context("cannot listen")?;
-        let (pictures, newest) = watch::channel(first);
+        let (snapshots, newest) = watch::channel(first);
         let scrapes = Arc::new(AtomicU64::new(0));
         let (stop, stopped) = oneshot::channel();
         let router = Router::new()
             .route("/metrics", get(metrics))
             .with_state(Shown {
-                pictures: newest,
+                snapshots: newest,
                 scrapes: Arc::clone(&scrapes),
             });
         let task = tokio::spawn(async move {
@@ -78,18 +78,18 @@ impl Server {
                 .with_graceful_shutdown(over)
                 .await;
         });
-        let announcement = serve
+        let file_sd = serve
             .file_sd
             .as_ref()
-            .map(|path| Announcement::write(path, &reachable(address), &request.drill_id))
+            .map(|path| FileSd::write(path, &reachable(address), &request.drill_id))
             .transpose()?;
         Ok(Self {
             address,
-            pictures,
+            snapshots,
             scrapes,
             stop: Some(stop),
             task,
-            announcement,
+            file_sd,
         })
     }
 
@@ -101,13 +101,13 @@ impl Server {
         self.scrapes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn show(&self, picture: &Picture) {
-        self.pictures.send_replace(picture.clone());
+    pub(super) fn show(&self, snapshot: &Snapshot) {
+        self.snapshots.send_replace(snapshot.clone());
     }
 
     pub(super) async fn close(&mut self) -> Result<(), SinkError> {
-        let removed = match self.announcement.take() {
-            Some(announcement) => announcement.remove().map_err(|error| SinkError {
+        let removed = match self.file_sd.take() {
+            Some(file_sd) => file_sd.remove().map_err(|error| SinkError {
                 doing: "cannot remove",
                 target: error.path.display().to_string(),
                 problem: error.source.to_string(),
@@ -159,9 +159,9 @@ async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let format = Format::from_accept(accept);
-    let picture = shown.pictures.borrow().clone();
+    let snapshot = shown.snapshots.borrow().clone();
     shown.scrapes.fetch_add(1, Ordering::Relaxed);
-    let pieces = Document::new(picture.cast, picture.frame, format)
+    let pieces = document::pieces(snapshot.series_set, snapshot.values, format)
         .map(|piece| Ok::<_, io::Error>(Bytes::from(piece)));
     let mut response = Body::from_stream(stream::iter(pieces)).into_response();
     let content_type = HeaderValue::from_static(format.content_type());

@@ -197,79 +197,6 @@ impl Writer {
     }
 }
 
-/// The lines of one metric whose value many series share, with a gap where the labels go: filling it
-/// copies bytes and formats nothing.
-#[derive(Debug, Clone)]
-pub struct Stencil {
-    lines: Vec<Line>,
-}
-
-#[derive(Debug, Clone)]
-struct Line {
-    /// The name with its suffix.
-    name: Box<str>,
-    /// `le="..."`, or nothing.
-    bound: Box<str>,
-    /// The value and the line feed.
-    value: Box<[u8]>,
-}
-
-impl Stencil {
-    /// A gauge's or counter's line.
-    #[must_use]
-    pub fn sample(name: &str, value: f64) -> Self {
-        Self {
-            lines: vec![Line::new(name, "", "", |out| push_float(value, out))],
-        }
-    }
-
-    /// The line of a counter that counts whole things.
-    #[must_use]
-    pub fn count(name: &str, value: u64) -> Self {
-        Self {
-            lines: vec![Line::new(name, "", "", |out| push_integer(value, out))],
-        }
-    }
-
-    /// A histogram's lines; the arguments are those of [`Writer::histogram`].
-    #[must_use]
-    pub fn histogram(name: &str, bounds: &Bounds, counts: &[u64], sum: f64) -> Self {
-        let mut cumulative = 0;
-        let mut lines = Vec::with_capacity(bounds.buckets() + 2);
-        for (index, bound) in bounds.0.iter().enumerate() {
-            cumulative += counts.get(index).copied().unwrap_or(0);
-            let value = |out: &mut Vec<u8>| push_integer(cumulative, out);
-            lines.push(Line::new(name, "_bucket", bound, value));
-        }
-        lines.push(Line::new(name, "_sum", "", |out| push_float(sum, out)));
-        let count = |out: &mut Vec<u8>| push_integer(cumulative, out);
-        lines.push(Line::new(name, "_count", "", count));
-        Self { lines }
-    }
-
-    /// Appends the lines with `labels` in them.
-    pub fn fill(&self, labels: &Labels, out: &mut Vec<u8>) {
-        for line in &self.lines {
-            let bound = (!line.bound.is_empty()).then_some(&*line.bound);
-            push_series(&line.name, "", labels, bound, out);
-            out.extend_from_slice(&line.value);
-        }
-    }
-}
-
-impl Line {
-    fn new(name: &str, suffix: &str, bound: &str, value: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut rendered = Vec::new();
-        value(&mut rendered);
-        rendered.push(b'\n');
-        Self {
-            name: format!("{name}{suffix}").into(),
-            bound: bound.into(),
-            value: rendered.into(),
-        }
-    }
-}
-
 fn push_series(name: &str, suffix: &str, labels: &Labels, bound: Option<&str>, out: &mut Vec<u8>) {
     out.reserve(name.len() + suffix.len() + labels.0.len() + 48);
     out.extend_from_slice(name.as_bytes());
@@ -378,28 +305,6 @@ flags_total 7
             out.push(b' ');
         }
         assert_eq!(out, b"NaN +Inf -Inf 0.0 1e300 ");
-    }
-
-    #[test]
-    fn a_stencil_writes_what_the_writer_writes() {
-        let writer = Writer::new(Format::Text);
-        let bounds = Bounds::new(&[0.5, 60.0]);
-        for labels in [
-            Labels::default(),
-            Labels::new([("node_id", "a\"b"), ("phase", "total")]).unwrap(),
-        ] {
-            let (mut written, mut filled) = (Vec::new(), Vec::new());
-            writer.histogram("h", &labels, &bounds, &[1, 2, 3], 7.5, &mut written);
-            writer.sample("g", &labels, f64::INFINITY, &mut written);
-            writer.count("c_total", &labels, 12, &mut written);
-            Stencil::histogram("h", &bounds, &[1, 2, 3], 7.5).fill(&labels, &mut filled);
-            Stencil::sample("g", f64::INFINITY).fill(&labels, &mut filled);
-            Stencil::count("c_total", 12).fill(&labels, &mut filled);
-            assert_eq!(
-                String::from_utf8(filled).unwrap(),
-                String::from_utf8(written).unwrap()
-            );
-        }
     }
 
     #[test]

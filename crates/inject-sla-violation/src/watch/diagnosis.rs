@@ -5,20 +5,21 @@ use std::time::Duration;
 use seamless_core::prometheus::{PrometheusError, RuleGroup, Selector, quote};
 use seamless_core::schema::DRILL_LABEL;
 
-use super::{Follow, Reason, Stage, Track, receivers, rules_named, value_of};
-use crate::foresight::{self, Facts, Obstacle, Verdict};
+use super::stage::{Expectation, Reason, Stage};
+use super::view::{View, receivers, rules_named, value_of};
+use crate::prediction::{self, Obstacle, ScrapeInfo};
 use crate::rulebook;
 
-impl Follow {
-    /// The reason why `track` has not come through `missed`.
-    pub(super) async fn diagnose(&self, track: &Track, missed: Stage) -> Reason {
+impl View {
+    /// The reason why `expectation` has not come through `missed`.
+    pub(super) async fn diagnose(&self, expectation: &Expectation, missed: Stage) -> Reason {
         let found = match missed {
             Stage::Target => self.why_no_target().await,
             Stage::Sample => self.why_no_sample().await,
-            Stage::Expression | Stage::Pending => self.why_not_true(track).await,
-            Stage::Firing => self.why_not_firing(track).await,
-            Stage::Received => self.why_not_received(track).await,
-            Stage::Resolved => self.why_not_resolved(track).await,
+            Stage::Expression | Stage::Pending => self.why_not_true(expectation).await,
+            Stage::Firing => self.why_not_firing(expectation).await,
+            Stage::Received => self.why_not_received(expectation).await,
+            Stage::Resolved => self.why_not_resolved(expectation).await,
         };
         let error = match found {
             Ok(reason) => return reason,
@@ -30,7 +31,7 @@ impl Follow {
         } else {
             format!("{error}; {hint}")
         };
-        if self.is_surely_missed(track, missed).await {
+        if self.is_surely_missed(expectation, missed).await {
             Reason::Unexplained(text)
         } else {
             Reason::CannotAsk(text)
@@ -39,12 +40,12 @@ impl Follow {
 
     /// Whether the server whose word counts says that the alert has not come so far, whatever else could
     /// not be asked.
-    async fn is_surely_missed(&self, track: &Track, missed: Stage) -> bool {
+    async fn is_surely_missed(&self, expectation: &Expectation, missed: Stage) -> bool {
         match missed {
             Stage::Target | Stage::Sample | Stage::Expression | Stage::Pending | Stage::Firing => {
                 let groups = self.prometheus.rules().await;
                 groups.is_ok_and(|reply| {
-                    let alerts = self.alerts(&track.alert, &reply.data);
+                    let alerts = self.alerts(&expectation.alert, &reply.data);
                     !alerts.iter().any(|alert| alert.state == "firing")
                 })
             }
@@ -53,7 +54,7 @@ impl Follow {
                     return false;
                 };
                 let held = alertmanager.alerts(&[self.own_label()]).await;
-                held.is_ok_and(|held| receivers(&self.held(&track.alert, &held)).is_none())
+                held.is_ok_and(|held| receivers(&self.held(&expectation.alert, &held)).is_none())
             }
             Stage::Resolved => false,
         }
@@ -103,22 +104,24 @@ impl Follow {
         })
     }
 
-    async fn why_not_true(&self, track: &Track) -> Result<Reason, PrometheusError> {
+    async fn why_not_true(&self, expectation: &Expectation) -> Result<Reason, PrometheusError> {
         let groups = self.prometheus.rules().await?.data;
-        if let Some(rule) = rules_named(&groups, &track.alert).find(|rule| rule.health == "err") {
+        if let Some(rule) =
+            rules_named(&groups, &expectation.alert).find(|rule| rule.health == "err")
+        {
             return Ok(Reason::RuleFails {
                 error: rule.last_error.clone(),
             });
         }
-        let true_now = self.returned(track, &groups).await?;
+        let true_now = self.returned(expectation, &groups).await?;
         if true_now.contains(&self.request.drill_id) {
-            let last = rules_named(&groups, &track.alert)
+            let last = rules_named(&groups, &expectation.alert)
                 .map(|rule| rule.last_evaluation.clone())
                 .max()
                 .unwrap_or_default();
             return Ok(Reason::NotEvaluated { last });
         }
-        if let Some(obstacle) = self.obstacle(track, &groups).await? {
+        if let Some(obstacle) = self.obstacle(expectation, &groups).await? {
             return Ok(Reason::Obstacle(obstacle));
         }
         if !true_now.is_empty() {
@@ -131,11 +134,11 @@ impl Follow {
     /// The drills, each once, whose series the alert's expressions return now; empty for no drill.
     async fn returned(
         &self,
-        track: &Track,
+        expectation: &Expectation,
         groups: &[RuleGroup],
     ) -> Result<Vec<String>, PrometheusError> {
         let mut drills = Vec::new();
-        for rule in rules_named(groups, &track.alert) {
+        for rule in rules_named(groups, &expectation.alert) {
             for series in self
                 .prometheus
                 .instant(&rule.query, None)
@@ -155,19 +158,23 @@ impl Follow {
     /// What the loaded rules and the live series say against the alert.
     async fn obstacle(
         &self,
-        track: &Track,
+        expectation: &Expectation,
         groups: &[RuleGroup],
     ) -> Result<Option<Obstacle>, PrometheusError> {
         let file = rulebook::loaded(&self.prometheus).await?;
-        let facts = Facts {
+        let scrape = ScrapeInfo {
             scrape_interval: self.scrape_interval().await?,
-            top_bucket: self.top_bucket(track, groups).await?,
+            top_bucket: self.top_bucket(expectation, groups).await?,
         };
-        let verdict = foresight::foretell(&file, &track.alert, &self.request, &self.cast, facts);
-        Ok(match verdict {
-            Ok(Verdict::Cannot(obstacles)) => obstacles.into_iter().next(),
-            Ok(Verdict::Fires { .. }) | Err(_) => None,
-        })
+        let verdict = prediction::predict(
+            &file,
+            &expectation.alert,
+            &self.request,
+            &self.series_set,
+            scrape,
+        );
+        let obstacles = verdict.ok().and_then(Result::err);
+        Ok(obstacles.into_iter().flatten().next())
     }
 
     async fn scrape_interval(&self) -> Result<Option<Duration>, PrometheusError> {
@@ -183,10 +190,10 @@ impl Follow {
     /// The highest finite bucket of the histogram that the alert's quantile is taken of.
     async fn top_bucket(
         &self,
-        track: &Track,
+        expectation: &Expectation,
         groups: &[RuleGroup],
     ) -> Result<Option<f64>, PrometheusError> {
-        let histogram = rules_named(groups, &track.alert)
+        let histogram = rules_named(groups, &expectation.alert)
             .filter_map(|rule| rule.query.query().ok())
             .flat_map(|query| query.thresholds())
             .find(|threshold| !threshold.native)
@@ -208,11 +215,11 @@ impl Follow {
             .max_by(f64::total_cmp))
     }
 
-    async fn why_not_firing(&self, track: &Track) -> Result<Reason, PrometheusError> {
+    async fn why_not_firing(&self, expectation: &Expectation) -> Result<Reason, PrometheusError> {
         let groups = self.prometheus.rules().await?.data;
-        let alerts = self.alerts(&track.alert, &groups);
+        let alerts = self.alerts(&expectation.alert, &groups);
         if let Some(alert) = alerts.first() {
-            let pending_for = rules_named(&groups, &track.alert)
+            let pending_for = rules_named(&groups, &expectation.alert)
                 .find(|rule| rule.alerts.iter().any(|other| other == *alert))
                 .map_or(0.0, |rule| rule.duration);
             return Ok(Reason::StillPending {
@@ -221,19 +228,19 @@ impl Follow {
             });
         }
         // It was pending and is not any more: the violation ended too early, or was none for long.
-        Ok(match self.obstacle(track, &groups).await? {
+        Ok(match self.obstacle(expectation, &groups).await? {
             Some(obstacle) => Reason::Obstacle(obstacle),
             None => Reason::ExpressionEmpty,
         })
     }
 
-    async fn why_not_received(&self, track: &Track) -> Result<Reason, PrometheusError> {
+    async fn why_not_received(&self, expectation: &Expectation) -> Result<Reason, PrometheusError> {
         if let Some(alertmanager) = &self.alertmanager {
             let held = match alertmanager.alerts(&[self.own_label()]).await {
                 Ok(held) => held,
                 Err(error) => return Ok(Reason::CannotAsk(error.to_string())),
             };
-            for alert in self.held(&track.alert, &held) {
+            for alert in self.held(&expectation.alert, &held) {
                 if !alert.status.silenced_by.is_empty() {
                     let by = alert.status.silenced_by.clone();
                     return Ok(Reason::Silenced { by });
@@ -271,9 +278,9 @@ impl Follow {
             .collect()
     }
 
-    async fn why_not_resolved(&self, track: &Track) -> Result<Reason, PrometheusError> {
+    async fn why_not_resolved(&self, expectation: &Expectation) -> Result<Reason, PrometheusError> {
         let groups = self.prometheus.rules().await?.data;
-        let alerts = self.alerts(&track.alert, &groups);
+        let alerts = self.alerts(&expectation.alert, &groups);
         Ok(Reason::NotResolved {
             held: alerts.is_empty(),
             value: value_of(&alerts),

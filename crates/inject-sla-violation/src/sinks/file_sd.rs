@@ -1,4 +1,4 @@
-//! The server's announcement to Prometheus: a file-based service discovery file.
+//! The server's file_sd to Prometheus: a file-based service discovery file.
 //!
 //! Specification: <https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config>
 
@@ -9,7 +9,7 @@ use seamless_core::schema::DRILL_LABEL;
 use serde::{Deserialize, Serialize};
 
 /// The file, which exists as long as this does.
-pub(super) struct Announcement {
+pub(super) struct FileSd {
     path: PathBuf,
     present: bool,
 }
@@ -20,7 +20,7 @@ struct TargetGroup {
     labels: std::collections::BTreeMap<String, String>,
 }
 
-impl Announcement {
+impl FileSd {
     /// Refuses a file that somebody else wrote: it would be gone afterwards. One that an earlier drill
     /// left behind, killed before it could remove it, is taken over.
     pub(super) fn check(path: &Path) -> anyhow::Result<()> {
@@ -69,7 +69,7 @@ impl Announcement {
     }
 }
 
-impl Drop for Announcement {
+impl Drop for FileSd {
     fn drop(&mut self) {
         if self.present {
             // On the way out after another failure; that one is reported.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use seamless_core::duration::format;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// What keeps an alert from firing.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +76,7 @@ impl fmt::Display for Obstacle {
             Self::NotLoaded {
                 similar: Some(similar),
             } => write!(f, "no alert of this name is loaded; is {similar} meant?"),
-            Self::NotInjected => f.write_str("it does not depend on what is injected"),
+            Self::NotInjected => f.write_str("not testable with injected series"),
             Self::NotFed {
                 families,
                 scenarios,
@@ -128,7 +129,7 @@ impl fmt::Display for Obstacle {
                 format(*step)
             ),
             Self::StandsStill => f.write_str(
-                "one document stands still, so its rates are 0; give --serve, or --hold with --write-to",
+                "a single snapshot never changes: rate() is 0; use --serve, or --write-to with --hold",
             ),
             Self::HoldTooShort {
                 violating,
@@ -143,5 +144,14 @@ impl fmt::Display for Obstacle {
                 format(*pending_for)
             ),
         }
+    }
+}
+
+impl Serialize for Obstacle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut obstacle = serializer.serialize_struct("Obstacle", 2)?;
+        obstacle.serialize_field("reason", self.name())?;
+        obstacle.serialize_field("text", &self.to_string())?;
+        obstacle.end()
     }
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_core::duration;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::foresight::Obstacle;
+use crate::json;
+use crate::prediction::Obstacle;
 
 /// A stage on the way of an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Stage {
     /// Prometheus scrapes the drill.
     Target,
@@ -56,11 +59,13 @@ impl Stage {
 }
 
 /// A stage that was reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Reached {
     pub(crate) stage: Stage,
+    #[serde(rename = "reached_at", serialize_with = "json::rfc3339")]
     pub(crate) at: Timestamp,
     /// Since the start of the drill.
+    #[serde(rename = "after_seconds", serialize_with = "json::seconds")]
     pub(crate) after: Duration,
     pub(crate) detail: Option<String>,
 }
@@ -72,15 +77,26 @@ pub(crate) struct Missed {
     pub(crate) reason: Reason,
 }
 
-/// The way of one expected alert.
-#[derive(Debug, Clone)]
-pub(crate) struct Track {
+impl Serialize for Missed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut missed = serializer.serialize_struct("Missed", 3)?;
+        missed.serialize_field("stage", &self.stage)?;
+        missed.serialize_field("reason", self.reason.name())?;
+        missed.serialize_field("text", &self.reason.to_string())?;
+        missed.end()
+    }
+}
+
+/// An expected alert: how far it has come.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Expectation {
     pub(crate) alert: String,
+    #[serde(rename = "stages")]
     pub(crate) reached: Vec<Reached>,
     pub(crate) missed: Option<Missed>,
 }
 
-impl Track {
+impl Expectation {
     pub(crate) fn new(alert: &str) -> Self {
         Self {
             alert: alert.to_owned(),

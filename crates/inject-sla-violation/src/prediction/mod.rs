@@ -9,12 +9,15 @@ mod obstacle;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use seamless_cli::clean;
+use seamless_core::duration;
 use seamless_core::rules::{Comparison, Expression, QueryError, Rule, RuleFile, SeriesSelector};
 use seamless_core::schema::{Family, Kind, Unit};
+use serde::Serialize;
 
-use crate::cast::{Cast, CastFamily, Role};
 use crate::request::{Delivery, Request};
-use crate::scenario::{FEEDS, Motion, Observed, Scenario, Towards};
+use crate::scenario::{GENERATORS, Observed, Scenario, Towards, Waveform};
+use crate::series::{SeriesFamily, SeriesGroup, SeriesSet};
 
 pub(crate) use obstacle::Obstacle;
 
@@ -23,7 +26,7 @@ const NOT_INJECTED: [&str; 2] = ["SeamlessMetricsAbsent", "SeamlessWatchdog"];
 
 /// What is known of the way from exposition to rule.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Facts {
+pub(crate) struct ScrapeInfo {
     /// How often the series are scraped.
     pub(crate) scrape_interval: Option<Duration>,
     /// The highest finite bucket of the live histogram, in its own unit.
@@ -31,44 +34,104 @@ pub(crate) struct Facts {
 }
 
 /// What is to be expected of an alert.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Verdict {
-    /// It fires about so long after the start.
-    Fires { after: Duration },
-    /// It cannot fire, for these reasons.
-    Cannot(Vec<Obstacle>),
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Prediction {
+    pub(crate) alert: String,
+    pub(crate) can_fire: bool,
+    /// About so long after the start of the drill.
+    #[serde(rename = "after_seconds", serialize_with = "crate::json::some_seconds")]
+    pub(crate) after: Option<Duration>,
+    /// Why it cannot fire.
+    pub(crate) obstacles: Vec<Obstacle>,
+    /// Whether the run was asked to wait for it.
+    pub(crate) expected: bool,
 }
 
-/// Foretells the alert `name`.
+/// Whether one rule fires: after so long, or why not.
+type Verdict = Result<Duration, Vec<Obstacle>>;
+
+impl Prediction {
+    /// Whether nothing is expected that cannot be.
+    pub(crate) const fn keeps_its_promise(&self) -> bool {
+        self.can_fire || !self.expected
+    }
+
+    /// In one line.
+    pub(crate) fn line(&self) -> String {
+        let name = clean(&self.alert);
+        match self.after {
+            Some(after) => format!("{name} should fire after about {}", duration::format(after)),
+            None => {
+                let why: Vec<String> = self.obstacles.iter().map(Obstacle::to_string).collect();
+                format!("{name} cannot fire: {}", clean(&why.join("; and ")))
+            }
+        }
+    }
+}
+
+/// What is to be expected of the alerts that the run waits for; without any, of all that `rules` has.
 ///
 /// # Errors
 /// [`QueryError`] for an expression that cannot be read.
-pub(crate) fn foretell(
+pub(crate) fn predictions(
+    rules: &RuleFile,
+    request: &Request,
+    series_set: &SeriesSet,
+    scrape: ScrapeInfo,
+) -> Result<Vec<Prediction>, QueryError> {
+    let mut names: Vec<&str> = request.expected.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        for rule in rules.alerts() {
+            if !names.contains(&rule.name.as_str()) {
+                names.push(&rule.name);
+            }
+        }
+    }
+    names
+        .into_iter()
+        .map(|name| {
+            let verdict = predict(rules, name, request, series_set, scrape)?;
+            Ok(Prediction {
+                alert: name.to_owned(),
+                can_fire: verdict.is_ok(),
+                after: verdict.as_ref().ok().copied(),
+                obstacles: verdict.err().unwrap_or_default(),
+                expected: !request.expected.is_empty(),
+            })
+        })
+        .collect()
+}
+
+/// Whether the alert `name` can fire: after so long, or why not.
+///
+/// # Errors
+/// [`QueryError`] for an expression that cannot be read.
+pub(crate) fn predict(
     file: &RuleFile,
     name: &str,
     request: &Request,
-    cast: &Cast,
-    facts: Facts,
+    series_set: &SeriesSet,
+    scrape: ScrapeInfo,
 ) -> Result<Verdict, QueryError> {
     if NOT_INJECTED.contains(&name) {
-        return Ok(Verdict::Cannot(vec![Obstacle::NotInjected]));
+        return Ok(Err(vec![Obstacle::NotInjected]));
     }
     let mut obstacles: Vec<Obstacle> = Vec::new();
     let mut soonest: Option<Duration> = None;
     let mut known = false;
     for rule in file.alerts_named(name) {
         known = true;
-        let scene = Scene {
+        let predictor = Predictor {
             file,
             request,
-            cast,
-            facts,
+            series_set,
+            scrape,
         };
-        match scene.foretell(rule)? {
-            Verdict::Fires { after } => {
+        match predictor.predict(rule)? {
+            Ok(after) => {
                 soonest = Some(soonest.map_or(after, |earlier| earlier.min(after)));
             }
-            Verdict::Cannot(why) => {
+            Err(why) => {
                 for obstacle in why {
                     if !obstacles.contains(&obstacle) {
                         obstacles.push(obstacle);
@@ -78,9 +141,9 @@ pub(crate) fn foretell(
         }
     }
     Ok(match soonest {
-        Some(after) => Verdict::Fires { after },
-        None if known => Verdict::Cannot(narrowed(obstacles)),
-        None => Verdict::Cannot(vec![Obstacle::NotLoaded {
+        Some(after) => Ok(after),
+        None if known => Err(narrowed(obstacles)),
+        None => Err(vec![Obstacle::NotLoaded {
             similar: similar(file, name),
         }]),
     })
@@ -108,36 +171,36 @@ fn similar(file: &RuleFile, name: &str) -> Option<String> {
         .map(|(_, name)| name.clone())
 }
 
-struct Scene<'s> {
+struct Predictor<'s> {
     file: &'s RuleFile,
     request: &'s Request,
-    cast: &'s Cast,
-    facts: Facts,
+    series_set: &'s SeriesSet,
+    scrape: ScrapeInfo,
 }
 
-impl Scene<'_> {
-    fn foretell(&self, rule: &Rule) -> Result<Verdict, QueryError> {
+impl Predictor<'_> {
+    fn predict(&self, rule: &Rule) -> Result<Verdict, QueryError> {
         let mut needed = Vec::new();
         self.needed(&rule.expr, &mut needed, &mut BTreeSet::new())?;
         let families: Vec<&'static Family> = self.file.inputs(rule)?.families();
         if families.is_empty() {
-            return Ok(Verdict::Cannot(vec![Obstacle::NotInjected]));
+            return Ok(Err(vec![Obstacle::NotInjected]));
         }
         let fed: Vec<_> = self
-            .roles()
-            .filter(|(family, role)| {
-                role.violates && families.iter().any(|f| f.name == family.family.name)
+            .groups()
+            .filter(|(family, group)| {
+                group.violates && families.iter().any(|f| f.name == family.family.name)
             })
             .collect();
         if fed.is_empty() {
-            return Ok(Verdict::Cannot(vec![not_fed(&families)]));
+            return Ok(Err(vec![not_fed(&families)]));
         }
         if !fed
             .iter()
-            .any(|(family, role)| needed.iter().any(|s| self.selects(s, family, role)))
+            .any(|(family, group)| needed.iter().any(|s| self.selects(s, family, group)))
         {
             let rule = rule.labels.get("phase").cloned();
-            return Ok(Verdict::Cannot(vec![Obstacle::NotSelected { phase: rule }]));
+            return Ok(Err(vec![Obstacle::NotSelected { phase: rule }]));
         }
         let mut obstacles = Vec::new();
         obstacles.extend(self.quantiles(rule)?);
@@ -146,17 +209,17 @@ impl Scene<'_> {
         let after = self.settling(&needed) + self.evaluation(rule) + approach + rule.pending_for();
         obstacles.extend(self.too_short(rule, &needed, after));
         Ok(if obstacles.is_empty() {
-            Verdict::Fires { after }
+            Ok(after)
         } else {
-            Verdict::Cannot(obstacles)
+            Err(obstacles)
         })
     }
 
-    fn roles(&self) -> impl Iterator<Item = (&CastFamily, &Role)> {
-        self.cast
+    fn groups(&self) -> impl Iterator<Item = (&SeriesFamily, &SeriesGroup)> {
+        self.series_set
             .families
             .iter()
-            .flat_map(|family| family.roles.iter().map(move |role| (family, role)))
+            .flat_map(|family| family.groups.iter().map(move |group| (family, group)))
     }
 
     /// The selectors that the expression needs, recording rules resolved.
@@ -180,12 +243,17 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// Whether the selector takes the role's series.
-    fn selects(&self, selector: &SeriesSelector, family: &CastFamily, role: &Role) -> bool {
+    /// Whether the selector takes the group's series.
+    fn selects(
+        &self,
+        selector: &SeriesSelector,
+        family: &SeriesFamily,
+        group: &SeriesGroup,
+    ) -> bool {
         let named = ["", "_bucket", "_sum", "_count"]
             .iter()
             .any(|suffix| selector.selects_name(&format!("{}{suffix}", family.name)));
-        let pairs = role.pairs(self.request, 0);
+        let pairs = group.pairs(self.request, 0);
         named
             && selector
                 .matchers
@@ -208,14 +276,14 @@ impl Scene<'_> {
             if threshold.native || !above {
                 continue;
             }
-            for (family, role) in self.roles() {
-                if !role.violates || !self.selects(&threshold.selector, family, role) {
+            for (family, group) in self.groups() {
+                if !group.violates || !self.selects(&threshold.selector, family, group) {
                     continue;
                 }
                 let Kind::Histogram(bounds) = family.family.kind else {
                     continue;
                 };
-                let top = self.facts.top_bucket.or(bounds.last().copied());
+                let top = self.scrape.top_bucket.or(bounds.last().copied());
                 let top = top.unwrap_or(f64::INFINITY);
                 if threshold.threshold >= top {
                     obstacles.push(Obstacle::ThresholdAboveTopBucket {
@@ -224,7 +292,7 @@ impl Scene<'_> {
                     });
                     continue;
                 }
-                let estimate = self.quantile(family, role, threshold.quantile);
+                let estimate = self.quantile(family, group, threshold.quantile);
                 if estimate > threshold.threshold {
                     return Ok(Vec::new());
                 }
@@ -239,16 +307,16 @@ impl Scene<'_> {
         Ok(obstacles)
     }
 
-    /// The quantile of a role whose observations all lie in one bucket, as `histogram_quantile`
+    /// The quantile of a group whose observations all lie in one bucket, as `histogram_quantile`
     /// interpolates it.
-    fn quantile(&self, family: &CastFamily, role: &Role, quantile: f64) -> f64 {
+    fn quantile(&self, family: &SeriesFamily, group: &SeriesGroup, quantile: f64) -> f64 {
         let (
             Kind::Histogram(bounds),
-            Motion::Observe {
+            Waveform::Observe {
                 violating: Observed::Duration,
                 ..
             },
-        ) = (family.family.kind, role.motion)
+        ) = (family.family.kind, group.waveform)
         else {
             return f64::INFINITY;
         };
@@ -271,14 +339,14 @@ impl Scene<'_> {
         let mut soonest: Option<u32> = None;
         let mut missed = None;
         for (selector, comparison, threshold) in rule.expr.query()?.compared_series() {
-            for (family, role) in self.roles() {
-                let Motion::Level {
+            for (family, group) in self.groups() {
+                let Waveform::Level {
                     start, violating, ..
-                } = role.motion
+                } = group.waveform
                 else {
                     continue;
                 };
-                if !role.violates || !self.selects(&selector, family, role) {
+                if !group.violates || !self.selects(&selector, family, group) {
                     continue;
                 }
                 match steps_until(start, violating, comparison, threshold) {
@@ -308,7 +376,7 @@ impl Scene<'_> {
         if matches!(self.request.delivery, Delivery::Once(_)) {
             return Some(Obstacle::StandsStill);
         }
-        if let Some(interval) = self.facts.scrape_interval
+        if let Some(interval) = self.scrape.scrape_interval
             && shortest < interval * 2
         {
             return Some(Obstacle::RangeUnderTwoScrapes {
@@ -333,7 +401,7 @@ impl Scene<'_> {
     /// and a past where it looks back.
     fn settling(&self, needed: &[SeriesSelector]) -> Duration {
         let interval = self
-            .facts
+            .scrape
             .scrape_interval
             .unwrap_or_default()
             .max(self.step());
@@ -405,10 +473,14 @@ fn steps_until(
 }
 
 fn not_fed(families: &[&'static Family]) -> Obstacle {
-    let mut scenarios: Vec<&'static str> = FEEDS
+    let mut scenarios: Vec<&'static str> = GENERATORS
         .iter()
-        .filter(|feed| families.iter().any(|family| family.name == feed.family))
-        .map(|feed| Scenario::name(feed.scenario))
+        .filter(|generator| {
+            families
+                .iter()
+                .any(|family| family.name == generator.family)
+        })
+        .map(|generator| Scenario::name(generator.scenario))
         .collect();
     scenarios.dedup();
     Obstacle::NotFed {

@@ -1,24 +1,24 @@
-//! What every series is worth at one step, and how the next step follows from it.
+//! The value of every series at one step, and how the next step follows from it.
 //!
 //! A pure function of the request, the seed and the number of steps: no clock, no I/O.
 
 use fastrand::Rng;
 use seamless_core::schema::{Kind, Unit};
 
-use crate::cast::{Cast, CastFamily, Role};
 use crate::request::Request;
-use crate::scenario::{Amount, Motion, Observed, Towards};
+use crate::scenario::{Amount, Observed, Towards, Waveform};
+use crate::series::{SeriesFamily, SeriesGroup, SeriesSet};
 
-/// Every value at one step. Copies of a role share theirs.
+/// Every value at one step. Copies of a group share theirs.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Frame {
+pub(crate) struct Values {
     /// How many steps were made.
     pub(crate) step: u64,
-    /// The values, by family and role, in the order of the cast.
-    pub(crate) values: Vec<Vec<Value>>,
+    /// By family and group, in the order of the series set.
+    pub(crate) families: Vec<Vec<Value>>,
 }
 
-/// The value of a role.
+/// The value of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Count(u64),
@@ -32,32 +32,32 @@ pub(crate) enum Value {
 
 /// Whether a drill violates, or has been told to recover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum Condition {
     Violating,
     Recovered,
 }
 
-impl Frame {
-    /// The first frame: counters and histograms at 0, gauges where they start.
-    pub(crate) fn first(cast: &Cast) -> Self {
-        let value = |family: &CastFamily, role: &Role| match role.motion {
-            Motion::Observe { .. } => Value::Observations {
+impl Values {
+    /// Before the first step: counters and histograms at 0, gauges where they start.
+    pub(crate) fn first(series_set: &SeriesSet) -> Self {
+        let value = |family: &SeriesFamily, group: &SeriesGroup| match group.waveform {
+            Waveform::Observe { .. } => Value::Observations {
                 buckets: vec![0; family.bounds.buckets()],
                 sum: 0.0,
             },
-            Motion::Count { .. } => Value::Count(0),
-            Motion::Level { start, .. } => Value::Level(start),
+            Waveform::Count { .. } => Value::Count(0),
+            Waveform::Level { start, .. } => Value::Level(start),
         };
         Self {
             step: 0,
-            values: cast
+            families: series_set
                 .families
                 .iter()
                 .map(|family| {
                     family
-                        .roles
+                        .groups
                         .iter()
-                        .map(|role| value(family, role))
+                        .map(|group| value(family, group))
                         .collect()
                 })
                 .collect(),
@@ -65,27 +65,33 @@ impl Frame {
     }
 
     /// Moves everything by one step.
-    pub(crate) fn advance(&mut self, cast: &Cast, request: &Request, mood: Mood, rng: &mut Rng) {
+    pub(crate) fn advance(
+        &mut self,
+        series_set: &SeriesSet,
+        request: &Request,
+        condition: Condition,
+        rng: &mut Rng,
+    ) {
         self.step += 1;
-        for (family, values) in cast.families.iter().zip(&mut self.values) {
-            for (role, value) in family.roles.iter().zip(values) {
-                let violates = role.violates && mood == Mood::Violating;
-                step(family, role, violates, request, rng, value);
+        for (family, values) in series_set.families.iter().zip(&mut self.families) {
+            for (group, value) in family.groups.iter().zip(values) {
+                let violates = group.violates && condition == Condition::Violating;
+                step(family, group, violates, request, rng, value);
             }
         }
     }
 }
 
 fn step(
-    family: &CastFamily,
-    role: &Role,
+    family: &SeriesFamily,
+    group: &SeriesGroup,
     violates: bool,
     request: &Request,
     rng: &mut Rng,
     value: &mut Value,
 ) {
-    match (role.motion, value) {
-        (Motion::Count { violating, healthy }, Value::Count(count)) => {
+    match (group.waveform, value) {
+        (Waveform::Count { violating, healthy }, Value::Count(count)) => {
             *count += match if violates { violating } else { healthy } {
                 Amount::Nothing => 0,
                 Amount::Fixed(amount) => amount,
@@ -93,7 +99,7 @@ fn step(
             };
         }
         (
-            Motion::Level {
+            Waveform::Level {
                 violating, healthy, ..
             },
             Value::Level(level),
@@ -101,18 +107,18 @@ fn step(
             let Towards(target, share) = if violates { violating } else { healthy };
             *level += (target - *level) * share;
         }
-        (Motion::Observe { violating, healthy }, Value::Observations { buckets, sum }) => {
+        (Waveform::Observe { violating, healthy }, Value::Observations { buckets, sum }) => {
             let observed = if violates { violating } else { healthy };
-            observe(family, role, observed, request, rng, buckets, sum);
+            observe(family, group, observed, request, rng, buckets, sum);
         }
-        // A value was made from its motion, so they agree.
+        // A value was made from its waveform, so they agree.
         _ => {}
     }
 }
 
 fn observe(
-    family: &CastFamily,
-    role: &Role,
+    family: &SeriesFamily,
+    group: &SeriesGroup,
     observed: Observed,
     request: &Request,
     rng: &mut Rng,
@@ -123,7 +129,7 @@ fn observe(
         Unit::Milliseconds => 1000.0,
         _ => 1.0,
     };
-    let budget = role.phase.map_or(1.0, |phase| phase.budget_seconds());
+    let budget = group.phase.map_or(1.0, |phase| phase.budget_seconds());
     let (low, high) = match observed {
         Observed::Duration => {
             let seconds = request.duration.as_secs_f64();
@@ -151,7 +157,7 @@ fn observe(
     }
 }
 
-fn bucket_of(family: &CastFamily, value: f64) -> usize {
+fn bucket_of(family: &SeriesFamily, value: f64) -> usize {
     match family.family.kind {
         Kind::Histogram(bounds) => bounds.partition_point(|bound| *bound < value),
         Kind::Counter | Kind::Gauge => 0,

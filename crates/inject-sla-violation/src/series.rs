@@ -1,48 +1,47 @@
-//! Every series of a drill, made once: its labels rendered, its motion at hand.
+//! Every series of a drill, made once, with its labels rendered.
 //!
-//! Owns which series there are. What they are worth at a moment is a `Frame`; a cast never changes, and
-//! any number of frames share it.
+//! Owns which series there are. Their values at a step are `Values`; a series set never changes.
 
 use seamless_core::exposition::MetricType;
 use seamless_core::exposition::write::{BadLabelName, Bounds, Labels};
 use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, Phase};
 
 use crate::request::Request;
-use crate::scenario::{self, Feed, Motion, Variety};
+use crate::scenario::{self, Cardinality, Generator, Waveform};
 
 /// The series of a drill, family by family.
 #[derive(Debug)]
-pub(crate) struct Cast {
-    pub(crate) families: Vec<CastFamily>,
+pub(crate) struct SeriesSet {
+    pub(crate) families: Vec<SeriesFamily>,
 }
 
 /// A family and its series.
 #[derive(Debug)]
-pub(crate) struct CastFamily {
+pub(crate) struct SeriesFamily {
     pub(crate) family: &'static Family,
     /// The name that the exposition uses.
     pub(crate) name: String,
     /// A histogram's bucket bounds; none for the other types.
     pub(crate) bounds: Bounds,
-    pub(crate) roles: Vec<Role>,
+    pub(crate) groups: Vec<SeriesGroup>,
 }
 
 /// Series that move alike and differ only in who exposes them.
 #[derive(Debug)]
-pub(crate) struct Role {
-    pub(crate) motion: Motion,
+pub(crate) struct SeriesGroup {
+    pub(crate) waveform: Waveform,
     pub(crate) violates: bool,
     /// The phase that the observations belong to.
     pub(crate) phase: Option<Phase>,
     /// The labels of each copy.
     pub(crate) copies: Vec<Labels>,
     /// What the copies' labels are made of, for sinks that need them apart.
-    script: Script,
+    label_source: LabelSource,
 }
 
-/// How a role's labels come about.
+/// How a group's labels come about.
 #[derive(Debug, Clone)]
-struct Script {
+struct LabelSource {
     family: &'static Family,
     /// A label and value that all copies share.
     own: Option<(&'static str, &'static str)>,
@@ -50,24 +49,24 @@ struct Script {
     lease: u64,
 }
 
-impl Cast {
+impl SeriesSet {
     /// Every series that `request` asks for.
     ///
     /// # Errors
     /// [`BadLabelName`] never, as long as the schema's label names are valid.
     pub(crate) fn new(request: &Request) -> Result<Self, BadLabelName> {
-        let mut families: Vec<CastFamily> = Vec::new();
-        for (feed, violates) in scenario::feeds(&request.scenarios) {
-            let Some(family) = schema::family(feed.family) else {
+        let mut families: Vec<SeriesFamily> = Vec::new();
+        for (generator, violates) in scenario::generators(&request.scenarios) {
+            let Some(family) = schema::family(generator.family) else {
                 continue;
             };
-            let roles = roles(request, family, feed, violates)?;
-            if roles.is_empty() {
+            let groups = groups(request, family, generator, violates)?;
+            if groups.is_empty() {
                 continue;
             }
             match families.last_mut() {
-                Some(last) if last.family.name == family.name => last.roles.extend(roles),
-                _ => families.push(CastFamily::new(family, roles)),
+                Some(last) if last.family.name == family.name => last.groups.extend(groups),
+                _ => families.push(SeriesFamily::new(family, groups)),
             }
         }
         Ok(Self { families })
@@ -75,12 +74,12 @@ impl Cast {
 
     /// How many series there are.
     pub(crate) fn series(&self) -> u64 {
-        self.families.iter().map(CastFamily::series).sum()
+        self.families.iter().map(SeriesFamily::series).sum()
     }
 }
 
-impl CastFamily {
-    fn new(family: &'static Family, roles: Vec<Role>) -> Self {
+impl SeriesFamily {
+    fn new(family: &'static Family, groups: Vec<SeriesGroup>) -> Self {
         let bounds = match family.kind {
             Kind::Histogram(bounds) => bounds,
             Kind::Counter | Kind::Gauge => &[],
@@ -89,7 +88,7 @@ impl CastFamily {
             family,
             name: family.exposition_name(),
             bounds: Bounds::new(bounds),
-            roles,
+            groups,
         }
     }
 
@@ -104,68 +103,68 @@ impl CastFamily {
 
     /// How many series the family has.
     pub(crate) fn series(&self) -> u64 {
-        let copies: usize = self.roles.iter().map(|role| role.copies.len()).sum();
-        copies as u64 * self.series_per_copy()
+        let copies: usize = self.groups.iter().map(|group| group.copies.len()).sum();
+        (copies * self.series_per_copy()) as u64
     }
 
-    /// How many series one copy of a role has: a histogram's buckets, `_sum` and `_count`.
-    pub(crate) const fn series_per_copy(&self) -> u64 {
+    /// How many series one copy of a group has: a histogram's buckets, `_sum` and `_count`.
+    pub(crate) const fn series_per_copy(&self) -> usize {
         match self.family.kind {
-            Kind::Histogram(_) => self.bounds.buckets() as u64 + 2,
+            Kind::Histogram(_) => self.bounds.buckets() + 2,
             Kind::Counter | Kind::Gauge => 1,
         }
     }
 }
 
-impl Role {
+impl SeriesGroup {
     /// The labels of the copy at `index`, name by name.
     pub(crate) fn pairs(&self, request: &Request, index: usize) -> Vec<(&'static str, String)> {
-        self.script.pairs(request, index)
+        self.label_source.pairs(request, index)
     }
 }
 
-fn roles(
+fn groups(
     request: &Request,
     family: &'static Family,
-    feed: &Feed,
+    generator: &Generator,
     violates: bool,
-) -> Result<Vec<Role>, BadLabelName> {
-    let role = |own, phase, lease| -> Result<Role, BadLabelName> {
-        let script = Script { family, own, lease };
-        let copies = (0..script.copies(request))
+) -> Result<Vec<SeriesGroup>, BadLabelName> {
+    let group = |own, phase, lease| -> Result<SeriesGroup, BadLabelName> {
+        let label_source = LabelSource { family, own, lease };
+        let copies = (0..label_source.copies(request))
             .map(|index| {
-                let pairs = script.pairs(request, index);
+                let pairs = label_source.pairs(request, index);
                 Labels::new(pairs.iter().map(|(name, value)| (*name, value.as_str())))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Role {
-            motion: feed.motion,
+        Ok(SeriesGroup {
+            waveform: generator.waveform,
             violates,
             phase,
             copies,
-            script,
+            label_source,
         })
     };
-    match feed.variety {
-        Variety::Single => Ok(vec![role(None, None, 0)?]),
-        Variety::Lease(number) => Ok(vec![role(None, None, number)?]),
-        Variety::OfPhase(phase) if request.phases.contains(&phase) => {
-            Ok(vec![role(None, Some(phase), 0)?])
+    match generator.cardinality {
+        Cardinality::Single => Ok(vec![group(None, None, 0)?]),
+        Cardinality::Lease(number) => Ok(vec![group(None, None, number)?]),
+        Cardinality::OfPhase(phase) if request.phases.contains(&phase) => {
+            Ok(vec![group(None, Some(phase), 0)?])
         }
-        Variety::OfPhase(_) => Ok(Vec::new()),
-        Variety::PerPhase => request
+        Cardinality::OfPhase(_) => Ok(Vec::new()),
+        Cardinality::PerPhase => request
             .phases
             .iter()
-            .map(|phase| role(Some(("phase", phase.label())), Some(*phase), 0))
+            .map(|phase| group(Some(("phase", phase.label())), Some(*phase), 0))
             .collect(),
-        Variety::Per(label, values) => values
+        Cardinality::Per(label, values) => values
             .iter()
-            .map(|value| role(Some((label, *value)), None, 0))
+            .map(|value| group(Some((label, *value)), None, 0))
             .collect(),
     }
 }
 
-impl Script {
+impl LabelSource {
     /// Families without a world in their labels have one copy per node; two would be one series.
     fn per_world(&self) -> bool {
         ["world_id", "lease_key"]

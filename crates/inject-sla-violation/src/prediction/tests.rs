@@ -4,19 +4,21 @@ use seamless_core::rules;
 use super::*;
 use crate::args::Args;
 
-fn verdict(arguments: &[&str], file: &RuleFile, alert: &str, facts: Facts) -> Verdict {
+fn verdict(arguments: &[&str], file: &RuleFile, alert: &str, scrape: ScrapeInfo) -> Verdict {
     let program = ["inject-sla-violation", "n"];
     let args = Args::try_parse_from(program.iter().chain(arguments)).unwrap();
     let request = Request::from_args(&args).unwrap();
-    let cast = Cast::new(&request).unwrap();
-    foretell(file, alert, &request, &cast, facts).unwrap()
+    let series_set = SeriesSet::new(&request).unwrap();
+    predict(file, alert, &request, &series_set, scrape).unwrap()
 }
 
 fn obstacles(verdict: &Verdict) -> Vec<&'static str> {
-    match verdict {
-        Verdict::Fires { .. } => Vec::new(),
-        Verdict::Cannot(obstacles) => obstacles.iter().map(Obstacle::name).collect(),
-    }
+    let obstacles = verdict.as_ref().err();
+    obstacles
+        .into_iter()
+        .flatten()
+        .map(Obstacle::name)
+        .collect()
 }
 
 const LONG: [&str; 2] = ["--serve=0", "--hold=4h"];
@@ -26,15 +28,11 @@ fn all_fires_every_shipped_alert_that_an_injection_can_fire() {
     let file = rules::shipped().unwrap();
     let arguments = [&LONG[..], &["--scenario=all"]].concat();
     for rule in file.alerts() {
-        let verdict = verdict(&arguments, file, &rule.name, Facts::default());
+        let verdict = verdict(&arguments, file, &rule.name, ScrapeInfo::default());
         if NOT_INJECTED.contains(&rule.name.as_str()) {
             assert_eq!(obstacles(&verdict), ["not_injected"], "{}", rule.name);
         } else {
-            assert!(
-                matches!(verdict, Verdict::Fires { .. }),
-                "{}: {verdict:?}",
-                rule.name
-            );
+            assert!(verdict.is_ok(), "{}: {verdict:?}", rule.name);
         }
     }
 }
@@ -70,18 +68,15 @@ fn each_scenario_fires_its_own_alerts_and_healthy_none() {
     ] {
         let arguments = [&LONG[..], &["--scenario", scenario]].concat();
         for alert in alerts {
-            let verdict = verdict(&arguments, file, alert, Facts::default());
-            assert!(
-                matches!(verdict, Verdict::Fires { .. }),
-                "{alert}: {verdict:?}"
-            );
+            let verdict = verdict(&arguments, file, alert, ScrapeInfo::default());
+            assert!(verdict.is_ok(), "{alert}: {verdict:?}");
         }
         let other = if scenario == "coverage" {
             "SeamlessLiveDataStale"
         } else {
             "SeamlessCoverageLow"
         };
-        let verdict = verdict(&arguments, file, other, Facts::default());
+        let verdict = verdict(&arguments, file, other, ScrapeInfo::default());
         assert_eq!(obstacles(&verdict), ["family_not_fed"], "{scenario}");
     }
 }
@@ -89,13 +84,12 @@ fn each_scenario_fires_its_own_alerts_and_healthy_none() {
 #[test]
 fn the_time_is_the_window_and_the_for() {
     let file = rules::shipped().unwrap();
-    let facts = Facts {
+    let scrape = ScrapeInfo {
         scrape_interval: Some(Duration::from_secs(15)),
         top_bucket: None,
     };
-    let after = |arguments: &[&str], alert: &str| match verdict(arguments, file, alert, facts) {
-        Verdict::Fires { after } => after.as_secs(),
-        other => panic!("{other:?}"),
+    let after = |arguments: &[&str], alert: &str| {
+        verdict(arguments, file, alert, scrape).unwrap().as_secs()
     };
     assert_eq!(after(&LONG, "SeamlessSla99thDegraded"), 2 * 15 + 30 + 300);
     let stale = [&LONG[..], &["--scenario=stale-claim"]].concat();
@@ -106,53 +100,46 @@ fn the_time_is_the_window_and_the_for() {
 fn each_obstacle_is_named() {
     let shipped = rules::shipped().unwrap();
     let alert = "SeamlessSla99thDegraded";
-    let named = |arguments: &[&str], file: &RuleFile, facts: Facts| {
-        obstacles(&verdict(arguments, file, alert, facts))
+    let named = |arguments: &[&str], file: &RuleFile, scrape: ScrapeInfo| {
+        obstacles(&verdict(arguments, file, alert, scrape))
     };
     let high = RuleFile::parse(
         "groups: [{name: g, rules: [{alert: SeamlessSla99thDegraded, expr: 'histogram_quantile(0.99, \
          sum by (le, drill) (rate(seamless_sla_deadline_seconds_bucket[5m]))) > 900'}]}]",
     )
     .unwrap();
-    let facts = Facts::default();
-    assert_eq!(named(&LONG, &high, facts), ["threshold_above_top_bucket"]);
-    let low_top = Facts {
+    let scrape = ScrapeInfo::default();
+    assert_eq!(named(&LONG, &high, scrape), ["threshold_above_top_bucket"]);
+    let low_top = ScrapeInfo {
         top_bucket: Some(2.5),
-        ..facts
+        ..scrape
     };
     assert_eq!(
         named(&LONG, shipped, low_top),
         ["threshold_above_top_bucket"]
     );
     let short = [&LONG[..], &["--duration=1"]].concat();
-    assert!(named(&short, shipped, facts).contains(&"duration_too_short"));
+    assert!(named(&short, shipped, scrape).contains(&"duration_too_short"));
     assert_eq!(
-        named(&["--serve=0", "--hold=10s"], shipped, facts),
+        named(&["--serve=0", "--hold=10s"], shipped, scrape),
         ["hold_too_short"]
     );
     let recovering = [&LONG[..], &["--recover-after=5s"]].concat();
-    assert_eq!(named(&recovering, shipped, facts), ["hold_too_short"]);
+    assert_eq!(named(&recovering, shipped, scrape), ["hold_too_short"]);
     assert_eq!(
-        named(&["--write-to=x"], shipped, facts),
+        named(&["--write-to=x"], shipped, scrape),
         ["rates_stand_still"]
     );
-    let rare = Facts {
+    let rare = ScrapeInfo {
         scrape_interval: Some(Duration::from_secs(200)),
-        ..facts
+        ..scrape
     };
     assert_eq!(named(&LONG, shipped, rare), ["range_under_two_scrapes"]);
     let slow = [&LONG[..], &["--step=4m"]].concat();
-    assert_eq!(named(&slow, shipped, facts), ["step_too_long"]);
-    let other = verdict(&LONG, shipped, "SeamlessSla99Degraded", facts);
-    let Verdict::Cannot(obstacles) = other else {
-        panic!("{other:?}");
-    };
-    assert_eq!(
-        obstacles,
-        [Obstacle::NotLoaded {
-            similar: Some("SeamlessSla99thDegraded".to_owned())
-        }]
-    );
+    assert_eq!(named(&slow, shipped, scrape), ["step_too_long"]);
+    let other = verdict(&LONG, shipped, "SeamlessSla99Degraded", scrape);
+    let similar = Some("SeamlessSla99thDegraded".to_owned());
+    assert_eq!(other, Err(vec![Obstacle::NotLoaded { similar }]));
     let only_total = RuleFile::parse(
         "groups: [{name: g, rules: [{alert: SeamlessSla99thDegraded, labels: {phase: total}, expr: \
          'histogram_quantile(0.99, sum by (le) (rate(seamless_sla_deadline_seconds_bucket{phase=\"total\"}[5m]))) \
@@ -160,11 +147,11 @@ fn each_obstacle_is_named() {
     )
     .unwrap();
     let live = [&LONG[..], &["--phase=live_wait"]].concat();
-    assert_eq!(named(&live, &only_total, facts), ["series_not_selected"]);
+    assert_eq!(named(&live, &only_total, scrape), ["series_not_selected"]);
     let far = RuleFile::parse(
         "groups: [{name: g, rules: [{alert: SeamlessSla99thDegraded, expr: 'coverage_ratio < 0.5'}]}]",
     )
     .unwrap();
     let coverage = [&LONG[..], &["--scenario=coverage"]].concat();
-    assert_eq!(named(&coverage, &far, facts), ["level_not_reached"]);
+    assert_eq!(named(&coverage, &far, scrape), ["level_not_reached"]);
 }

@@ -1,0 +1,274 @@
+//! The closed loop: from the target that Prometheus discovers to the page, and back to resolved.
+//!
+//! Owns the stages, and the watching that notes when each is reached. It only asks: it changes nothing
+//! in Prometheus or Alertmanager. Why a stage was missed is `diagnosis`' part.
+
+mod diagnosis;
+mod stage;
+mod view;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use seamless_core::alertmanager::HeldAlert;
+use seamless_core::prometheus::{FiringAlert, RuleGroup, Selector, Target};
+use seamless_core::schema::DRILL_LABEL;
+use tokio::time::Instant;
+
+use crate::request::Request;
+
+use view::{receivers, rules_named, value_of};
+
+pub(crate) use stage::{Expectation, Missed, Reached, Reason, Stage};
+pub(crate) use view::View;
+
+/// How often is asked.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The expectations of all expected alerts, shared with whoever reports them.
+#[derive(Debug, Clone)]
+pub(crate) struct Expectations(Arc<Mutex<Vec<Expectation>>>);
+
+impl Expectations {
+    pub(crate) fn new(request: &Request) -> Self {
+        let expectations = request.expected.iter().map(|alert| Expectation::new(alert));
+        Self(Arc::new(Mutex::new(expectations.collect())))
+    }
+
+    /// The expectations as they are now.
+    pub(crate) fn snapshot(&self) -> Vec<Expectation> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn change(&self, index: usize, change: impl FnOnce(&mut Expectation)) {
+        let mut expectations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(expectation) = expectations.get_mut(index) {
+            change(expectation);
+        }
+    }
+}
+
+/// The closed loop.
+pub(crate) struct Watch {
+    pub(crate) view: View,
+    pub(crate) within: Duration,
+}
+
+/// What one look at the servers showed. A question that failed has no answer here.
+#[derive(Default)]
+struct Look {
+    groups: Option<Vec<RuleGroup>>,
+    targets: Option<Vec<Target>>,
+    held: Option<Vec<HeldAlert>>,
+    samples: Option<bool>,
+}
+
+impl Watch {
+    /// The stages that this drill can show, in order.
+    fn stages(&self) -> Vec<Stage> {
+        let mut stages = Vec::new();
+        if self.view.served.is_some() {
+            stages.push(Stage::Target);
+        }
+        stages.extend([
+            Stage::Sample,
+            Stage::Expression,
+            Stage::Pending,
+            Stage::Firing,
+        ]);
+        if self.view.alertmanager.is_some() {
+            stages.push(Stage::Received);
+        }
+        if self.view.course.recover_after.is_some() {
+            stages.push(Stage::Resolved);
+        }
+        stages
+    }
+
+    /// Follows every expected alert until it has come through all stages, or the time is over; then says
+    /// why those that did not come through did not.
+    pub(crate) async fn run(
+        &self,
+        expectations: &Expectations,
+        tell: impl Fn(&Expectation, &Reached),
+    ) {
+        let stages = self.stages();
+        let end = self.view.start + self.within;
+        while self.look(expectations, &stages, &tell).await && Instant::now() < end {
+            let next = Instant::now() + POLL;
+            tokio::time::sleep_until(next.min(end)).await;
+        }
+        for (index, expectation) in expectations.snapshot().iter().enumerate() {
+            if let Some(missed) = expectation.next(&stages) {
+                let reason = self.view.diagnose(expectation, missed).await;
+                let stage = missed;
+                expectations.change(index, |expectation| {
+                    expectation.missed = Some(Missed { stage, reason })
+                });
+            }
+        }
+    }
+
+    /// Asks once about everything that is still awaited; false when nothing is.
+    async fn look(
+        &self,
+        expectations: &Expectations,
+        stages: &[Stage],
+        tell: &impl Fn(&Expectation, &Reached),
+    ) -> bool {
+        let now = expectations.snapshot();
+        let awaited: Vec<Stage> = now
+            .iter()
+            .filter_map(|expectation| expectation.next(stages))
+            .collect();
+        if awaited.is_empty() {
+            return false;
+        }
+        let look = self.ask(&awaited).await;
+        let mut waiting = false;
+        for (index, expectation) in now.iter().enumerate() {
+            let mut expectation = expectation.clone();
+            // Whoever has come far has come through what lies before, even if nobody looked then.
+            let reached = self.furthest(&expectation, stages, &look).await;
+            for (stage, detail) in reached {
+                let reached = Reached {
+                    stage,
+                    at: Timestamp::now(),
+                    after: self.view.start.elapsed(),
+                    detail,
+                };
+                tell(&expectation, &reached);
+                expectation.reached.push(reached);
+            }
+            waiting |= expectation.next(stages).is_some();
+            expectations.change(index, |known| known.reached = expectation.reached);
+        }
+        waiting
+    }
+
+    async fn ask(&self, awaited: &[Stage]) -> Look {
+        let any = |wanted: Stage| awaited.contains(&wanted);
+        let mut look = Look::default();
+        if any(Stage::Target) {
+            look.targets = self
+                .view
+                .prometheus
+                .targets()
+                .await
+                .ok()
+                .map(|reply| reply.data);
+        }
+        if any(Stage::Sample) || any(Stage::Target) {
+            look.samples = self.has_samples().await;
+        }
+        look.groups = self
+            .view
+            .prometheus
+            .rules()
+            .await
+            .ok()
+            .map(|reply| reply.data);
+        if let Some(alertmanager) = &self.view.alertmanager {
+            look.held = alertmanager.alerts(&[self.view.own_label()]).await.ok();
+        }
+        look
+    }
+
+    /// The stages that the expectation has newly come through.
+    async fn furthest(
+        &self,
+        expectation: &Expectation,
+        stages: &[Stage],
+        look: &Look,
+    ) -> Vec<(Stage, Option<String>)> {
+        let alerts = self.view.alerts(
+            &expectation.alert,
+            look.groups.as_deref().unwrap_or_default(),
+        );
+        let firing = alerts.iter().any(|alert| alert.state == "firing");
+        let fired = firing || expectation.has(Stage::Firing);
+        let pending = !alerts.is_empty() || fired;
+        let held = look
+            .held
+            .as_deref()
+            .map(|held| self.view.held(&expectation.alert, held));
+        let mut done = Vec::new();
+        for stage in stages
+            .iter()
+            .copied()
+            .filter(|stage| !expectation.has(*stage))
+        {
+            let detail = match stage {
+                Stage::Target => self.target_up(look).or(pending.then_some(None)),
+                Stage::Sample => (look.samples == Some(true) || pending).then_some(None),
+                Stage::Expression if pending => Some(None),
+                Stage::Expression => self.expression_holds(&expectation.alert, look).await,
+                Stage::Pending => pending.then(|| value_of(&alerts)),
+                Stage::Firing => fired.then(|| value_of(&alerts)),
+                Stage::Received => held.as_deref().and_then(receivers),
+                Stage::Resolved => self.resolved(&alerts, look, held.as_deref()),
+            };
+            match detail {
+                Some(detail) => done.push((stage, detail)),
+                None => break,
+            }
+        }
+        done
+    }
+
+    fn target_up(&self, look: &Look) -> Option<Option<String>> {
+        let target = self.view.target(look.targets.as_deref()?)?;
+        (target.health == "up").then(|| Some(format!("scraped every {}", target.scrape_interval)))
+    }
+
+    async fn has_samples(&self) -> Option<bool> {
+        let names = self.view.series_set.families.iter().flat_map(|family| {
+            let name = &family.name;
+            [name.clone(), format!("{name}_count")]
+        });
+        let selector = Selector::any_name(names).with(DRILL_LABEL, &self.view.request.drill_id);
+        let found = self
+            .view
+            .prometheus
+            .instant(&format!("count({selector})"), None)
+            .await;
+        found.ok().map(|reply| !reply.data.vector().is_empty())
+    }
+
+    /// Whether one of the alert's expressions returns a series of this drill now.
+    async fn expression_holds(&self, alert: &str, look: &Look) -> Option<Option<String>> {
+        for rule in rules_named(look.groups.as_deref()?, alert) {
+            let reply = self.view.prometheus.instant(&rule.query, None).await.ok()?;
+            let holds = reply
+                .data
+                .vector()
+                .into_iter()
+                .find(|series| series.metric.get(DRILL_LABEL) == self.view.request.drill_id);
+            if let Some(series) = holds {
+                return Some(
+                    series
+                        .value
+                        .map(|sample| format!("value {:.4}", sample.value)),
+                );
+            }
+        }
+        None
+    }
+
+    /// Neither Prometheus nor Alertmanager has the alert any more, and both were asked.
+    fn resolved(
+        &self,
+        alerts: &[&FiringAlert],
+        look: &Look,
+        held: Option<&[&HeldAlert]>,
+    ) -> Option<Option<String>> {
+        let recovered = self.view.start.elapsed() >= self.view.course.recover_after?;
+        let gone = look.groups.is_some() && alerts.is_empty();
+        let told = self.view.alertmanager.is_none() || held.is_some_and(<[_]>::is_empty);
+        (recovered && gone && told).then_some(None)
+    }
+}
