@@ -1,16 +1,14 @@
 //! Stopped at any moment, a drill leaves nothing behind.
 
-mod support;
-
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
 use std::time::Duration;
 
+use crate::support::Injector;
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::servers::Pushgateway;
 use serde_json::Value;
-use support::Injector;
 
 #[test]
 fn a_signal_at_any_moment_leaves_nothing_behind() {

@@ -1,20 +1,13 @@
 //! The closed loop against a real Prometheus and a real Alertmanager: coming through, and failing for
 //! each reason with that reason named.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{Injector, PATIENCE};
 use seamless_lab::servers::{Alertmanager, Prometheus};
 use seamless_lab::wait_until;
 use serde_json::{Value, json};
-use support::{Injector, PATIENCE};
 
 const P99: &str = "histogram_quantile(0.99, sum by (le, drill) (rate(seamless_sla_deadline_seconds_bucket[10s])))";
 
@@ -312,7 +305,7 @@ fn a_prometheus_that_cannot_be_asked_leaves_it_open() {
 /// Every duration of the shipped rules, sixty times shorter, as far as a scrape per second allows.
 fn scaled() -> String {
     let mut out = String::new();
-    let mut rest = include_str!("../../../alert_rules.yml");
+    let mut rest = include_str!("../../../../alert_rules.yml");
     // Durations stand in brackets, after `offset`, and as the value of `for` and `interval`.
     while let Some(at) = ["[", "offset ", "for: ", "interval: "]
         .iter()

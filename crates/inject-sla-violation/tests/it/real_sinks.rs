@@ -1,19 +1,12 @@
 //! Every sink against the real server that it is for.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use std::fs;
 use std::time::Duration;
 
+use crate::support::{Injector, PATIENCE};
 use seamless_lab::servers::{NodeExporter, Prometheus, Pushgateway, VictoriaMetrics};
 use seamless_lab::wait_for;
 use serde_json::Value;
-use support::{Injector, PATIENCE};
 
 /// The p99 of the phase `total`, in seconds, as a rule sees it.
 fn p99(drill: &str) -> String {

@@ -1,10 +1,4 @@
 //! The built program as a child: started, read, signalled, and killed when its value is dropped.
-#![expect(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "every test file uses the part of it that it needs, and fails by panicking"
-)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -98,10 +92,6 @@ impl Injector {
 
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for its end.

@@ -1,11 +1,6 @@
 //! Every fault of every endpoint that a drill delivers to or asks, and what the program makes of it. The
 //! table beside this file is what the test expects; `FAULT_MATRIX=write` writes it anew.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -218,5 +213,5 @@ fn every_fault_has_its_outcome() {
         matrix.add(asked.endpoint, &CATALOGUE, |fault| followed(asked, fault));
     }
     matrix.add("Prometheus rules (--dry-run)", &CATALOGUE, planned);
-    matrix.check(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fault_matrix.md"));
+    matrix.check(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fault_matrix.md"));
 }

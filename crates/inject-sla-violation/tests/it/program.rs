@@ -1,7 +1,4 @@
 //! The built program: exit code, stdout and stderr, and what it wrote and sent.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crate::support::{Injector, command};
 use seamless_core::exposition::read::{self, Exposition};
 use seamless_core::exposition::{Format, MetricType};
 use seamless_core::schema::{self, DRILL_LABEL, Kind};
@@ -18,7 +16,6 @@ use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::servers::PROMTOOL;
 use serde_json::Value;
 use snapbox::{IntoData as _, Redactions, assert_data_eq, str};
-use support::{Injector, command};
 
 fn run(arguments: &[&str]) -> Output {
     command().args(arguments).output().unwrap()
@@ -82,7 +79,7 @@ fn the_runbooks_command_works_as_written() {
         redactions.redact(&text(&output.stdout)),
         str![[r#"
 drill runbook on seam-node-1: 176 series in 5 families, 1 step in [..]ms
-  write-to [PATH]: 1 frame delivered
+  write-to [PATH]: 1 update delivered
 
 "#]]
     );
@@ -196,7 +193,8 @@ fn a_served_drill_starts_at_zero_moves_and_recovers_in_both_formats() {
         read::parse_as(body.as_bytes(), Format::OpenMetrics).unwrap()
     };
     let wait = |condition: &dyn Fn(&Exposition) -> bool, what: &str| {
-        seamless_lab::wait_until(support::PATIENCE, what, || condition(&read_now())).unwrap();
+        seamless_lab::wait_until(crate::support::PATIENCE, what, || condition(&read_now()))
+            .unwrap();
     };
     wait(&|now| sum_of(now, count) >= 40.0, "the first step");
     wait(&|now| sum_of(now, "coverage_ratio") < 0.98, "the violation");
