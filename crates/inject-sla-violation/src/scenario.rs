@@ -16,7 +16,7 @@ pub(crate) enum Scenario {
     StaleClaim,
     /// Conformance flags and schema warnings surge
     Conformance,
-    /// The live generator falls behind
+    /// The live feed falls behind
     Staleness,
     /// Less is served than was asked for
     Coverage,

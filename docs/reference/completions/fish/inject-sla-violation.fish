@@ -32,7 +32,7 @@ complete -c inject-sla-violation -l step -d 'How often counters advance' -r
 complete -c inject-sla-violation -l recover-after -d 'After how long the series turn healthy, so that alerts resolve' -r
 complete -c inject-sla-violation -l expect-alert -d 'Wait until this alert has fired for this drill\'s series, and with --recover-after until it has resolved; repeatable; needs --prometheus-url' -r
 complete -c inject-sla-violation -l within -d 'How long to wait for that' -r
-complete -c inject-sla-violation -l rules -d 'Rule file to foretell alerts from, instead of what Prometheus has loaded' -r -F
+complete -c inject-sla-violation -l rules -d 'Rule file to predict alerts from, instead of what Prometheus has loaded' -r -F
 complete -c inject-sla-violation -l output -d 'Format of the report' -r -f -a "text\t'For people'
 json\t'One JSON document'"
 complete -c inject-sla-violation -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'

@@ -213,5 +213,5 @@ fn every_fault_has_its_outcome() {
         matrix.add(asked.endpoint, &CATALOGUE, |fault| followed(asked, fault));
     }
     matrix.add("Prometheus rules (--dry-run)", &CATALOGUE, planned);
-    matrix.check(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fault_matrix.md"));
+    matrix.check(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/fault_matrix.md"));
 }
