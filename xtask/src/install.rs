@@ -9,13 +9,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use seamless_cli::UsageError;
-use seamless_lab::servers::{self, Program};
+use seamless_lab::servers::{self, Generation, Program};
 
 /// What the drill starts.
 pub const FOR_DRILL: &[Program] = &[servers::PROMETHEUS, servers::ALERTMANAGER];
 
 /// What the load run starts.
 pub const FOR_LOAD: &[Program] = FOR_DRILL;
+
+/// What the coverage of panels and alerts is measured on.
+pub const FOR_COVERAGE: &[Program] = &[servers::PROMETHEUS];
 
 /// What the tests start and run.
 pub const FOR_TESTS: &[Program] = &[
@@ -75,6 +78,9 @@ pub const FOR_BENCH: &[Program] = &[
 /// [`UsageError`] with the exact command, if something is missing and this user may not install it; any
 /// other error if the package manager fails.
 pub fn ensure(programs: &[Program]) -> Result<()> {
+    if Generation::chosen() == Generation::Current {
+        crate::servers::ensure_built()?;
+    }
     let missing = packages_missing(programs);
     if missing.is_empty() {
         return Ok(());

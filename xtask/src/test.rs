@@ -4,30 +4,46 @@
 //! One that fails does not keep the others from running.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::num::NonZero;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use seamless_lab::servers::Generation;
 
-use crate::install;
+use crate::{install, servers};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {}
 
+/// A check: its name, the command, and the servers that it runs with, if it starts any.
 struct Check {
     name: &'static str,
     command: &'static [&'static str],
+    servers: Servers,
 }
 
+/// Which servers a check starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Servers {
+    /// None.
+    None,
+    /// It takes `--servers GENERATION` and runs once for each.
+    Flag,
+    /// Its tests say for which they run; those that want today's are named `NAME::current`.
+    ByTest,
+}
+
+/// Tests mostly wait, for servers and for time to pass: with one thread a core they would leave the cores
+/// idle for most of a run.
+const THREADS_PER_CORE: usize = 4;
+
 const CHECKS: &[Check] = &[
-    Check {
-        name: "format",
-        command: &["cargo", "fmt", "--all", "--check"],
-    },
-    Check {
-        name: "clippy",
-        command: &[
+    Check::plain("format", &["cargo", "fmt", "--all", "--check"]),
+    Check::plain(
+        "clippy",
+        &[
             "cargo",
             "clippy",
             "--locked",
@@ -37,45 +53,31 @@ const CHECKS: &[Check] = &[
             "-D",
             "warnings",
         ],
-    },
-    Check {
-        name: "rendered files",
-        command: &["cargo", "xtask", "render", "--check"],
-    },
-    Check {
-        name: "documents",
-        command: &["cargo", "xtask", "docs", "--check"],
-    },
-    Check {
-        name: "lint",
-        command: &["cargo", "xtask", "lint"],
-    },
-    Check {
-        name: "rules load",
-        command: &["promtool", "check", "rules", "alert_rules.yml"],
-    },
-    Check {
-        name: "alert routes load",
-        command: &["amtool", "check-config", "alertmanager.yml"],
-    },
+    ),
+    Check::plain("rendered files", &["cargo", "xtask", "render", "--check"]),
+    Check::plain("documents", &["cargo", "xtask", "docs", "--check"]),
+    Check::plain("lint", &["cargo", "xtask", "lint"]),
     Check {
         name: "tests",
         command: &["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
+        servers: Servers::ByTest,
     },
     Check {
         name: "coverage",
         command: &["cargo", "xtask", "coverage", "--check"],
+        servers: Servers::Flag,
     },
     // Last: its timings want the machine for themselves.
     Check {
         name: "drill",
         command: &["cargo", "xtask", "drill"],
+        servers: Servers::Flag,
     },
 ];
 
 /// How a check went.
 struct Outcome {
-    name: &'static str,
+    name: String,
     success: bool,
     seconds: f64,
     tests: Count,
@@ -88,19 +90,43 @@ struct Count {
     failed: u64,
 }
 
-/// Runs every check. The last line is `N passed, N failed`: the tests, and each other check as one.
+/// Runs every check. The last line is `N passed, N failed`: the tests, and each other check as one; without
+/// a Go to build today's servers with, it goes on to say that these were not tested.
 ///
 /// # Errors
-/// If a needed program is missing and cannot be installed, or a check cannot be run at all.
+/// If a needed program is missing and cannot be installed, or a check cannot be run at all; with `CI=true` in
+/// the environment also if today's servers cannot be built.
 pub fn run(_: &Args) -> Result<ExitCode> {
     install::ensure(install::FOR_TESTS)?;
+    let generations = generations()?;
     let mut outcomes = Vec::new();
     for check in CHECKS {
-        crate::say(&format!("\n── {}: {}", check.name, check.command.join(" ")));
-        outcomes.push(check.run()?);
+        match check.servers {
+            Servers::None => outcomes.push(check.run(check.name, &[])?),
+            Servers::Flag => {
+                for generation in generations {
+                    let name = format!("{}, {generation} servers", check.name);
+                    outcomes.push(check.run(&name, &["--servers", generation.name()])?);
+                }
+            }
+            Servers::ByTest if generations.contains(&Generation::Current) => {
+                outcomes.push(check.run(check.name, &[])?);
+            }
+            Servers::ByTest => {
+                outcomes.push(check.run(check.name, &["--", "--skip", "::current"])?);
+            }
+        }
     }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "\n{}", summary(&outcomes))?;
+    write!(out, "\n{}", summary(&outcomes))?;
+    if generations.contains(&Generation::Current) {
+        writeln!(out)?;
+    } else {
+        writeln!(
+            out,
+            "; not tested on today's servers, since there is no Go to build them with (cargo xtask servers)"
+        )?;
+    }
     Ok(if outcomes.iter().all(|outcome| outcome.success) {
         ExitCode::SUCCESS
     } else {
@@ -108,15 +134,42 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     })
 }
 
+/// The generations of servers that can be had here.
+fn generations() -> Result<&'static [Generation]> {
+    let required = std::env::var_os("CI").is_some_and(|value| value == "true");
+    if required || servers::available() {
+        servers::ensure_built()?;
+        Ok(&Generation::BOTH)
+    } else {
+        Ok(&[Generation::Packaged])
+    }
+}
+
 impl Check {
-    fn run(&self) -> Result<Outcome> {
-        let begun = Instant::now();
+    const fn plain(name: &'static str, command: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            command,
+            servers: Servers::None,
+        }
+    }
+
+    fn run(&self, name: &str, more: &[&str]) -> Result<Outcome> {
         let (program, arguments) = self.command.split_first().context("an empty command")?;
+        crate::say(&format!(
+            "\n── {name}: {} {}",
+            self.command.join(" "),
+            more.join(" ")
+        ));
+        let begun = Instant::now();
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let mut child = Command::new(program)
             .args(arguments)
+            .args(more)
             .current_dir(crate::root())
             // Backtraces would make transcripts of the programs' errors differ.
             .env_remove("RUST_BACKTRACE")
+            .env("RUST_TEST_THREADS", (THREADS_PER_CORE * cores).to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -132,7 +185,7 @@ impl Check {
         }
         let status = child.wait().context("cannot wait for a check")?;
         Ok(Outcome {
-            name: self.name,
+            name: name.to_owned(),
             success: status.success(),
             seconds: begun.elapsed().as_secs_f64(),
             tests,
@@ -185,7 +238,7 @@ fn summary(outcomes: &[Outcome]) -> String {
     let rows = outcomes.iter().map(|outcome| {
         let count = outcome.count();
         [
-            outcome.name.to_owned(),
+            outcome.name.clone(),
             if outcome.success { "ok" } else { "FAILED" }.to_owned(),
             format!("{:.0}s", outcome.seconds),
             count.passed.to_string(),
@@ -216,7 +269,7 @@ mod tests {
             tests.add(line);
         }
         Outcome {
-            name: "x",
+            name: "x".to_owned(),
             success,
             seconds: 1.0,
             tests,

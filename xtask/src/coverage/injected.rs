@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
+use crate::drill::programs::Programs;
 use crate::render::{self, Override};
 
 /// The shipped injector, running; it ends with its value.
@@ -22,16 +23,7 @@ impl Drop for Injector {
 impl Injector {
     /// Builds and starts it; it announces itself to Prometheus in the file `targets`.
     pub(crate) fn start(targets: &Path) -> Result<Self> {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked"])
-            .args(["--package", "inject-sla-violation"])
-            .current_dir(crate::root())
-            .status()
-            .context("cannot run cargo")?;
-        if !built.success() {
-            bail!("inject-sla-violation does not build (see above)");
-        }
-        let program = std::env::current_exe()?.with_file_name("inject-sla-violation");
+        let program = Programs::build(false)?.inject;
         let child = Command::new(&program)
             .args(["seam-node-1", "--scenario", "all", "--serve", "0"])
             .args(["--hold", "15m", "--step", "1s", "--file-sd"])

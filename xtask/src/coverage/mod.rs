@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use seamless_core::rules::RuleFile;
-use seamless_lab::servers::Prometheus;
+use seamless_lab::servers::{Generation, Prometheus};
 use serde::Deserialize;
 
 use crate::grafana::{self, Dashboard, Filling};
+use crate::install;
 pub(crate) use injected::{Injector, rules};
 pub use matrix::{Matrix, Row};
 
@@ -32,6 +33,9 @@ pub struct Args {
     /// How long to wait for the last expression to return data, in seconds.
     #[arg(long, default_value_t = 240)]
     within: u64,
+    /// Which servers: `packaged` by the distribution, or `current` ones, as `cargo xtask servers` builds them.
+    #[arg(long, value_name = "GENERATION", default_value_t)]
+    servers: Generation,
 }
 
 /// Where the matrix is kept.
@@ -43,7 +47,8 @@ const KEPT: &str = "dashboards/coverage.md";
 /// A program that does not start, or a query that a real Prometheus refuses.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut matrix = Matrix::of(rows()?);
-    measure(&mut matrix, Duration::from_secs(args.within))?;
+    let within = Duration::from_secs(args.within);
+    args.servers.during(|| measure(&mut matrix, within))?;
     let text = matrix.to_string();
     let mut out = std::io::stdout().lock();
     write!(out, "{text}")?;
@@ -73,6 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Asks for what has no data yet, until everything has some or the time is over.
 fn measure(matrix: &mut Matrix, within: Duration) -> anyhow::Result<()> {
+    install::ensure(install::FOR_COVERAGE)?;
     let folder = tempfile::tempdir()?;
     let targets = folder.path().join("targets.json");
     let rules = rules()?;
