@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use seamless_cli::UsageError;
-use seamless_core::prometheus::{Prometheus, PrometheusError, RuleStatus, RuleType};
+use seamless_core::http::ServiceError;
+use seamless_core::prometheus::{LoadedRule, Prometheus, RuleType};
 use seamless_core::rules::{self, Rule, RuleFile, RuleGroup, RuleKind};
 
 /// Reads a rule file.
@@ -27,7 +28,7 @@ pub(crate) fn shipped() -> anyhow::Result<RuleFile> {
 }
 
 /// The rules that a Prometheus has loaded.
-pub(crate) async fn loaded(prometheus: &Prometheus) -> Result<RuleFile, PrometheusError> {
+pub(crate) async fn loaded(prometheus: &Prometheus) -> Result<RuleFile, ServiceError> {
     let groups = prometheus.rules().await?.data;
     Ok(RuleFile {
         groups: groups
@@ -41,7 +42,7 @@ pub(crate) async fn loaded(prometheus: &Prometheus) -> Result<RuleFile, Promethe
     })
 }
 
-fn rule(status: RuleStatus) -> Rule {
+fn rule(status: LoadedRule) -> Rule {
     let kind = match status.kind {
         RuleType::Recording => RuleKind::Recording,
         RuleType::Alerting => RuleKind::Alert {

@@ -63,7 +63,10 @@ async fn plan(
             };
             let prometheus = Connections::resolve(&args.http, &[wanted], 2)?.prometheus()?;
             let rules = rulebook::loaded(&prometheus).await;
-            let rules = rules.map_err(|error| format!("{error}; {}", error.hint()));
+            let rules = rules.map_err(|error| {
+                let remedy = seamless_cli::remedy_words(error.remedy(), error.service);
+                format!("{error}; {remedy}")
+            });
             (rules, prometheus.endpoint().to_string())
         }
     };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use seamless_cli::Stop;
 use seamless_core::coordinator::{Action, Confirmation, Coordinator};
-use seamless_core::http::Pace;
+use seamless_core::http::RateLimiter;
 use seamless_core::lease::LeaseSpec;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -36,7 +36,7 @@ pub(crate) struct Engine<'r> {
     pub(crate) meant: Confirmation,
     pub(crate) concurrency: usize,
     /// Taken by first attempts here, and by the coordinator's client when it repeats them.
-    pub(crate) pace: Option<Arc<Pace>>,
+    pub(crate) rate_limiter: Option<Arc<RateLimiter>>,
     pub(crate) max_failures: Option<FailureLimit>,
     pub(crate) freshness: Freshness<'r>,
     pub(crate) records: &'r Records<'r>,
@@ -116,8 +116,8 @@ impl Engine<'_> {
         if spec.token.is_none() {
             return Some(Settled::skipped(Skip::MissingToken));
         }
-        if let (Some(pace), None) = (&self.pace, self.halted(state)) {
-            let turn = pace.reserve(Instant::now());
+        if let (Some(rate_limiter), None) = (&self.rate_limiter, self.halted(state)) {
+            let turn = rate_limiter.reserve(Instant::now());
             tokio::select! {
                 () = sleep_until(turn) => {}
                 _ = self.stop.wait() => {}

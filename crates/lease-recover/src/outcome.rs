@@ -6,6 +6,8 @@
 use seamless_cli::Signal;
 use seamless_core::coordinator::{Release, Verdict};
 
+use crate::report::advice;
+
 /// What became of one lease.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
@@ -147,13 +149,13 @@ impl Settled {
                 }),
             },
             Verdict::Failed(problem) => {
-                let mut text = format!("{problem}; {}", problem.hint());
+                let mut text = format!("{problem}; {}", advice(&problem));
                 if lost {
                     text.push_str("; the answer to an earlier attempt was lost, and it may have released the lease");
                 }
                 Outcome::Failed(text)
             }
-            Verdict::Unknown(problem) => Outcome::Unknown(format!("{problem}; {}", problem.hint())),
+            Verdict::Unknown(problem) => Outcome::Unknown(format!("{problem}; {}", advice(&problem))),
         };
         Self {
             outcome,

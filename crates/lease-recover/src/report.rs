@@ -1,8 +1,7 @@
 //! What a run is summed up to, and the one mapping from that to an exit status.
 
 use seamless_cli::{ExitStatus, Signal};
-use seamless_core::coordinator::{CoordinatorError, Problem};
-use seamless_core::http::{Failure, Fault};
+use seamless_core::http::{Problem, Remedy, ServiceError};
 use serde::Serialize;
 
 use crate::outcome::{Outcome, Settled};
@@ -80,16 +79,22 @@ impl Trouble {
     }
 }
 
-impl From<CoordinatorError> for Trouble {
-    fn from(error: CoordinatorError) -> Self {
-        let text = format!("{error}; {}", error.problem.hint());
-        match error.problem {
-            Problem::NoAnswer(Failure {
-                fault: Fault::DeadlinePassed { .. },
-                ..
-            }) => Self::CouldNotTell(text),
-            _ => Self::Failed(text),
+impl From<ServiceError> for Trouble {
+    fn from(error: ServiceError) -> Self {
+        let text = format!("{error}; {}", advice(&error.problem));
+        if error.problem.is_deadline() {
+            Self::CouldNotTell(text)
+        } else {
+            Self::Failed(text)
         }
+    }
+}
+
+/// What a person should do about a problem with the coordinator.
+pub(crate) fn advice(problem: &Problem) -> String {
+    match problem.remedy() {
+        Remedy::LowerRate => "the coordinator is limiting requests; use --rate".to_owned(),
+        other => seamless_cli::remedy_words(other, "coordinator"),
     }
 }
 

@@ -7,59 +7,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::{
-    Answer, Call, Endpoint, Failure, HttpClient, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT,
+    Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, Request, Response, SHORT_BODY_LIMIT,
+    ServiceError,
 };
 use crate::prometheus::Labels;
-
-/// A request that gave no usable answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{doing} at {endpoint}: {problem}")]
-pub struct AlertmanagerError {
-    /// What was being done.
-    pub doing: &'static str,
-    /// Where, without credentials.
-    pub endpoint: String,
-    /// What came back.
-    #[source]
-    pub problem: AlertmanagerProblem,
-}
-
-/// What came back instead of a usable answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AlertmanagerProblem {
-    /// No whole answer.
-    #[error(transparent)]
-    NoAnswer(#[from] Failure),
-    /// A status other than 2xx.
-    #[error("{described}{}", detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default())]
-    Status {
-        /// The status.
-        status: u16,
-        /// The status in words.
-        described: String,
-        /// The server's own words, if it gave any.
-        detail: Option<String>,
-    },
-    /// A 2xx whose body is not what Alertmanager answers.
-    #[error("the body is not Alertmanager's ({0})")]
-    NotAlertmanager(String),
-}
-
-impl AlertmanagerError {
-    /// What a person should do next.
-    #[must_use]
-    pub const fn hint(&self) -> &'static str {
-        match &self.problem {
-            AlertmanagerProblem::NoAnswer(failure) => failure.fault.hint(),
-            AlertmanagerProblem::Status {
-                status: 401 | 403, ..
-            } => "check the credentials given for the Alertmanager",
-            AlertmanagerProblem::Status { .. } | AlertmanagerProblem::NotAlertmanager(_) => {
-                "check that the URL leads to Alertmanager itself, path prefix included"
-            }
-        }
-    }
-}
 
 /// An alert that Alertmanager holds.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -150,9 +101,9 @@ impl Alertmanager {
     /// Whether it says that it is ready (`/-/ready`).
     ///
     /// # Errors
-    /// [`AlertmanagerError`] unless the answer is 2xx and no web page.
-    pub async fn ready(&self) -> Result<(), AlertmanagerError> {
-        const DOING: &str = "asking whether it is ready";
+    /// [`ServiceError`] unless the answer is 2xx and no web page.
+    pub async fn ready(&self) -> Result<(), ServiceError> {
+        const DOING: &str = "GET /-/ready";
         let answer = self
             .get(DOING, self.endpoint.url(&["-", "ready"]), SHORT_BODY_LIMIT)
             .await?;
@@ -162,8 +113,8 @@ impl Alertmanager {
     /// The loaded configuration and the version.
     ///
     /// # Errors
-    /// [`AlertmanagerError`].
-    pub async fn status(&self) -> Result<Status, AlertmanagerError> {
+    /// [`ServiceError`].
+    pub async fn status(&self) -> Result<Status, ServiceError> {
         self.ask("reading its configuration", &["api", "v2", "status"], &[])
             .await
     }
@@ -171,8 +122,8 @@ impl Alertmanager {
     /// The alerts it holds that match all `filters` (`name="value"`), suppressed ones included.
     ///
     /// # Errors
-    /// [`AlertmanagerError`].
-    pub async fn alerts(&self, filters: &[String]) -> Result<Vec<HeldAlert>, AlertmanagerError> {
+    /// [`ServiceError`].
+    pub async fn alerts(&self, filters: &[String]) -> Result<Vec<HeldAlert>, ServiceError> {
         self.ask("listing alerts", &["api", "v2", "alerts"], filters)
             .await
     }
@@ -182,7 +133,7 @@ impl Alertmanager {
         doing: &'static str,
         path: &[&str],
         filters: &[String],
-    ) -> Result<T, AlertmanagerError> {
+    ) -> Result<T, ServiceError> {
         let mut url = self.endpoint.url(path);
         if !filters.is_empty() {
             url.query_pairs_mut()
@@ -195,32 +146,25 @@ impl Alertmanager {
     /// Reads the answer to a request of the API, however it was had.
     ///
     /// # Errors
-    /// [`AlertmanagerError`] unless it is 2xx and Alertmanager's.
+    /// [`ServiceError`] unless it is 2xx and Alertmanager's.
     pub fn read<T: DeserializeOwned>(
         &self,
         doing: &'static str,
-        answer: &Answer,
-    ) -> Result<T, AlertmanagerError> {
+        answer: &Response,
+    ) -> Result<T, ServiceError> {
         self.check(doing, answer)?;
         serde_json::from_slice(&answer.body).map_err(|error| {
-            // It may repeat parts of the body.
-            let why = answer.quoted(&error.to_string());
-            self.error(doing, AlertmanagerProblem::NotAlertmanager(why))
+            let found = format!("not Alertmanager's ({error})");
+            self.error(doing, Problem::unexpected(answer, &found))
         })
     }
 
-    fn check(&self, doing: &'static str, answer: &Answer) -> Result<(), AlertmanagerError> {
+    fn check(&self, doing: &'static str, answer: &Response) -> Result<(), ServiceError> {
         if !answer.is_success() {
-            let problem = AlertmanagerProblem::Status {
-                status: answer.status,
-                described: answer.described(),
-                detail: answer.detail(),
-            };
-            return Err(self.error(doing, problem));
+            return Err(self.error(doing, Problem::status(answer)));
         }
         if answer.looks_like_html() {
-            let page = "an HTML page: a login page or a proxy?".to_owned();
-            return Err(self.error(doing, AlertmanagerProblem::NotAlertmanager(page)));
+            return Err(self.error(doing, Problem::web_page(answer)));
         }
         Ok(())
     }
@@ -230,18 +174,14 @@ impl Alertmanager {
         doing: &'static str,
         url: url::Url,
         limit: usize,
-    ) -> Result<Answer, AlertmanagerError> {
+    ) -> Result<Response, ServiceError> {
         self.http
-            .send(&Call::get(&self.endpoint, url, limit))
+            .send(&Request::get(&self.endpoint, url, limit))
             .await
             .map_err(|failure| self.error(doing, failure.into()))
     }
 
-    fn error(&self, doing: &'static str, problem: AlertmanagerProblem) -> AlertmanagerError {
-        AlertmanagerError {
-            doing,
-            endpoint: self.endpoint.to_string(),
-            problem,
-        }
+    fn error(&self, doing: &'static str, problem: Problem) -> ServiceError {
+        ServiceError::new(&self.endpoint, doing, problem)
     }
 }

@@ -12,5 +12,6 @@ pub mod exposition;
 pub mod http;
 pub mod lease;
 pub mod prometheus;
+pub mod promql;
 pub mod rules;
 pub mod schema;

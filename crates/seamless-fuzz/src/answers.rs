@@ -5,20 +5,20 @@ use std::sync::OnceLock;
 
 use seamless_core::alertmanager::{Alertmanager, HeldAlert, Status};
 use seamless_core::coordinator::{Verdict, read_page, verdict};
-use seamless_core::http::{Answer, Endpoint, HttpClient, HttpOptions};
+use seamless_core::http::{Endpoint, HttpClient, HttpOptions, Response};
 use seamless_core::prometheus::{
-    Alertmanagers, BuildInfo, FiringAlert, Labels, MetricMetadata, Prometheus, QueryValue,
-    RuleGroup, Target,
+    Alertmanagers, BuildInfo, FiringAlert, Labels, LoadedGroup, MetricMetadata, Prometheus,
+    QueryValue, Target,
 };
 
 /// The first byte chooses the status and the content type, the rest is the body.
-fn answer(bytes: &[u8]) -> Answer {
+fn answer(bytes: &[u8]) -> Response {
     const STATUSES: [u16; 8] = [200, 200, 200, 204, 302, 404, 409, 500];
     const TYPES: [&str; 4] = ["application/json", "text/plain", "", "text/html"];
     let (choice, body) = bytes.split_first().unwrap_or((&0, &[]));
     let status = STATUSES[usize::from(choice & 7)];
     let content_type = TYPES[usize::from(choice >> 3 & 3)];
-    Answer::stored(status, content_type, body)
+    Response::stored(status, content_type, body)
 }
 
 /// A page of leases, and the same bytes as the answer to a release. Only 2xx with JSON or nothing
@@ -87,7 +87,7 @@ pub(crate) fn prometheus_answer(bytes: &[u8]) {
     read!(
         QueryValue,
         Vec<Labels>,
-        Vec<RuleGroup>,
+        Vec<LoadedGroup>,
         Vec<FiringAlert>,
         Vec<Target>,
         BTreeMap<String, Vec<MetricMetadata>>,

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use seamless_core::config::{ConfigFile, Service, endpoint};
-use seamless_core::rules::{Expression, RuleFile};
+use seamless_core::promql::Expression;
+use seamless_core::rules::RuleFile;
 
 /// A configuration file, and the URLs in it. What is read is an absolute URL; no error shows userinfo.
 pub(crate) fn configuration(bytes: &[u8]) {

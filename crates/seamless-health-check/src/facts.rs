@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use seamless_core::alertmanager::AlertmanagerError;
-use seamless_core::coordinator::{CoordinatorError, Health, Inspection};
+use seamless_core::coordinator::{Health, Inspection};
 use seamless_core::exposition::read::ReadError;
-use seamless_core::http::{Failure, Fault};
+use seamless_core::http::{Problem, SendError, ServiceError, TransportError};
 use seamless_core::prometheus::{
-    Alertmanagers, InstantSeries, MetricMetadata, PrometheusError, RangeSeries, RuleGroup, Target,
+    Alertmanagers, InstantSeries, LoadedGroup, MetricMetadata, RangeSeries, Target, is_not_offered,
 };
 
 use crate::check::{Outcome, Skip, Verdict};
@@ -70,9 +69,9 @@ impl Gap {
         }
     }
 
-    pub(crate) fn failed(failure: Option<&Failure>, message: String, hint: &str) -> Self {
-        match failure.map(|failure| &failure.fault) {
-            Some(Fault::DeadlinePassed { .. }) => Self::OutOfTime(message),
+    pub(crate) fn failed(failure: Option<&SendError>, message: String, hint: &str) -> Self {
+        match failure.map(|failure| &failure.error) {
+            Some(TransportError::DeadlinePassed { .. }) => Self::OutOfTime(message),
             _ => Self::Failed {
                 message,
                 hint: hint.to_owned(),
@@ -81,46 +80,17 @@ impl Gap {
     }
 }
 
-impl From<PrometheusError> for Gap {
-    fn from(error: PrometheusError) -> Self {
-        let failure = match &error {
-            PrometheusError::NoAnswer { failure, .. } => Some(failure),
-            PrometheusError::Refused { .. }
-            | PrometheusError::Status { .. }
-            | PrometheusError::NotPrometheus { .. } => None,
-        };
-        if error.is_not_offered() {
+impl From<ServiceError> for Gap {
+    fn from(error: ServiceError) -> Self {
+        if is_not_offered(&error) {
             return Self::NotOffered(format!("not offered by this server ({error})"));
         }
-        Self::failed(failure, error.to_string(), error.hint())
-    }
-}
-
-impl From<CoordinatorError> for Gap {
-    fn from(error: CoordinatorError) -> Self {
-        use seamless_core::coordinator::Problem;
         let failure = match &error.problem {
-            Problem::NoAnswer(failure) => Some(failure),
-            Problem::Status {
-                status: 404 | 405 | 501,
-                ..
-            } => return Self::NotOffered(format!("not offered there ({error})")),
-            Problem::Status { .. } | Problem::NotTheCoordinator { .. } | Problem::EndlessPages => {
-                None
-            }
+            Problem::NoResponse(failure) => Some(failure),
+            _ => None,
         };
-        Self::failed(failure, error.to_string(), error.problem.hint())
-    }
-}
-
-impl From<AlertmanagerError> for Gap {
-    fn from(error: AlertmanagerError) -> Self {
-        use seamless_core::alertmanager::AlertmanagerProblem;
-        let failure = match &error.problem {
-            AlertmanagerProblem::NoAnswer(failure) => Some(failure),
-            AlertmanagerProblem::Status { .. } | AlertmanagerProblem::NotAlertmanager(_) => None,
-        };
-        Self::failed(failure, error.to_string(), error.hint())
+        let hint = seamless_cli::remedy_words(error.remedy(), error.service);
+        Self::failed(failure, error.to_string(), &hint)
     }
 }
 
@@ -174,7 +144,7 @@ pub(crate) struct Facts {
     pub(crate) metadata: Fact<BTreeMap<String, Vec<MetricMetadata>>>,
     pub(crate) jobs: Fact<Vec<InstantSeries>>,
     pub(crate) targets: Fact<Vec<Target>>,
-    pub(crate) rules: Fact<Vec<RuleGroup>>,
+    pub(crate) rules: Fact<Vec<LoadedGroup>>,
     pub(crate) buckets: Fact<Vec<InstantSeries>>,
     /// Series per exposed name of every family that a shipped alert reads.
     pub(crate) inputs: Fact<Presence>,

@@ -10,9 +10,9 @@ use futures_util::future::Shared;
 use seamless_cli::Stop;
 use seamless_core::exposition::Format;
 use seamless_core::exposition::read::ReadError;
-use seamless_core::http::{Call, QUERY_BODY_LIMIT};
+use seamless_core::http::{self, QUERY_BODY_LIMIT, ServiceError};
 use seamless_core::prometheus::{
-    InstantSeries, Prometheus, PrometheusError, QueryValue, Reply, RuleGroup, RuleStatus,
+    InstantSeries, LoadedGroup, LoadedRule, Prometheus, QueryValue, Reply,
 };
 use seamless_core::schema::Phase;
 
@@ -36,7 +36,7 @@ const LEAST_HISTORY_STEPS: f64 = 6.0;
 const MOST_HISTORY: f64 = 6000.0;
 const DEFAULT_WINDOW: Duration = Duration::from_secs(300);
 
-type Rules = Result<Reply<Vec<RuleGroup>>, Gap>;
+type Rules = Result<Reply<Vec<LoadedGroup>>, Gap>;
 
 /// Fetches everything that `sources` name. `now` is this machine's clock in seconds since the epoch.
 pub(crate) async fn gather(
@@ -260,7 +260,7 @@ fn kept<T>(reply: Fact<Reply<T>>, warnings: &mut Vec<String>) -> Fact<T> {
     })
 }
 
-fn vector(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<Vec<InstantSeries>>> {
+fn vector(answer: Result<Reply<QueryValue>, ServiceError>) -> Fact<Reply<Vec<InstantSeries>>> {
     let reply = answer?;
     Ok(Reply {
         data: reply.data.vector(),
@@ -268,7 +268,7 @@ fn vector(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<Vec<
     })
 }
 
-fn clock(answer: Result<Reply<QueryValue>, PrometheusError>) -> Fact<Reply<f64>> {
+fn clock(answer: Result<Reply<QueryValue>, ServiceError>) -> Fact<Reply<f64>> {
     let reply = answer?;
     let time = match reply.data {
         QueryValue::Scalar(sample) => sample.value,
@@ -376,7 +376,7 @@ fn every_top_is_known(buckets: &[InstantSeries]) -> bool {
 }
 
 /// Whether every bucket edge that the rules ask for by itself is among the buckets.
-fn every_edge_is_there(buckets: &[InstantSeries], groups: &[RuleGroup]) -> bool {
+fn every_edge_is_there(buckets: &[InstantSeries], groups: &[LoadedGroup]) -> bool {
     groups
         .iter()
         .flat_map(|group| &group.rules)
@@ -458,7 +458,7 @@ async fn window<F: Future<Output = Rules>>(rules: &Shared<F>) -> Duration {
 
 /// Reads the expressions of the loaded rules and of those that ship. The checks compare them, and here the
 /// answers are still on their way.
-fn read_expressions<'r>(loaded: impl Iterator<Item = &'r RuleStatus>) {
+fn read_expressions<'r>(loaded: impl Iterator<Item = &'r LoadedRule>) {
     let shipped = seamless_core::rules::shipped();
     let shipped = shipped.iter().flat_map(|file| file.rules());
     let shipped = shipped.map(|rule| &rule.expr);
@@ -478,18 +478,19 @@ async fn read_exposition(request: &Request) -> Fact<Result<Survey, ReadError>> {
             Ok(Survey::of(&bytes, None))
         }
         Some(Metrics::Url(source)) => {
-            let (http, endpoint) = source.as_ref();
-            let mut call = Call::get(endpoint, endpoint.url(&[]), QUERY_BODY_LIMIT);
+            let (client, endpoint) = source.as_ref();
+            let mut call = http::Request::get(endpoint, endpoint.url(&[]), QUERY_BODY_LIMIT);
             call.accept =
                 "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
             let failed = |message: String, hint: &str| Gap::Failed {
                 message: format!("reading the exposition at {endpoint}: {message}"),
                 hint: hint.to_owned(),
             };
-            let answer = http
-                .send(&call)
-                .await
-                .map_err(|failure| failed(failure.to_string(), failure.fault.hint()))?;
+            let answer = client.send(&call).await.map_err(|error| {
+                let remedy = error.error.remedy();
+                let hint = seamless_cli::remedy_words(remedy, endpoint.service());
+                failed(error.to_string(), &hint)
+            })?;
             if !answer.is_success() || answer.looks_like_html() {
                 let what = answer.described();
                 return Err(failed(
@@ -541,7 +542,7 @@ mod tests {
 
     #[test]
     fn an_edge_that_a_rule_asks_for_must_be_among_them() {
-        let rules = |edge: &str| -> Vec<RuleGroup> {
+        let rules = |edge: &str| -> Vec<LoadedGroup> {
             let query = format!("rate({}_bucket{{le=~{edge:?}}}[5m])", queries::SLA);
             let rule = serde_json::json!({ "type": "recording", "name": "r", "query": query });
             serde_json::from_value(serde_json::json!([{ "name": "g", "rules": [rule] }])).unwrap()

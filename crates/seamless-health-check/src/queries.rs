@@ -178,7 +178,7 @@ mod tests {
         ];
         for query in queries {
             assert!(
-                seamless_core::rules::Query::parse(&query).is_ok(),
+                seamless_core::promql::Query::parse(&query).is_ok(),
                 "{query}"
             );
         }

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use prost::Message;
 use seamless_core::exposition::read::{self, Metric, Value};
 use seamless_core::http::{
-    Body, Call, Endpoint, HttpClient, HttpOptions, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT,
+    Body, Endpoint, HttpClient, HttpOptions, QUERY_BODY_LIMIT, Request, SHORT_BODY_LIMIT,
 };
 use seamless_core::schema::{FAMILIES, Kind};
 use seamless_lab::servers::{Prometheus, PrometheusBuilder};
@@ -121,7 +121,7 @@ impl Feed {
             let http = HttpClient::new(HttpOptions::default(), [&source, &self.receiver])?;
             let url = source.url(&["metrics"]);
             let exposed = http
-                .send(&Call::get(&source, url, QUERY_BODY_LIMIT))
+                .send(&Request::get(&source, url, QUERY_BODY_LIMIT))
                 .await?;
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
             let message = WriteRequest {
@@ -139,7 +139,7 @@ impl Feed {
             let body = Body::Raw("application/x-protobuf", headers, packed);
             let url = self.receiver.url(&["api", "v1", "write"]);
             let answer = http
-                .send(&Call::post(
+                .send(&Request::post(
                     &self.receiver,
                     url,
                     body,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
 use promql_parser::parser::{AggregateExpr, Call, Expr, LabelModifier};
-use seamless_core::rules::{Query, RuleFile, SeriesSelector};
+use seamless_core::promql::{Query, SeriesSelector};
+use seamless_core::rules::RuleFile;
 use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, Phase};
 
 use super::Finding;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
-use seamless_core::rules::{Query, RuleFile};
+use seamless_core::promql::Query;
+use seamless_core::rules::RuleFile;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 

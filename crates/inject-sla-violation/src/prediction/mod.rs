@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use seamless_cli::clean;
 use seamless_core::duration;
-use seamless_core::rules::{Comparison, Expression, QueryError, Rule, RuleFile, SeriesSelector};
+use seamless_core::promql::{Comparison, Expression, QueryError, SeriesSelector};
+use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::{Family, Kind, Unit};
 use serde::Serialize;
 

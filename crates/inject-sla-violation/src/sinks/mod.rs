@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use seamless_cli::Stop;
 use seamless_core::duration::human;
-use seamless_core::http::{Answer, Failure, HttpClient};
+use seamless_core::http::{HttpClient, Response, SendError};
 use tokio::time::timeout;
 
 use crate::request::{Course, Request};
@@ -178,7 +178,7 @@ impl Sink {
 fn settled(
     doing: &'static str,
     target: &str,
-    answer: Result<Answer, Failure>,
+    answer: Result<Response, SendError>,
 ) -> Result<(), SinkError> {
     let (problem, lasting) = match answer {
         // A page where these servers say nothing is a login page, and no delivery.
@@ -193,12 +193,8 @@ fn settled(
             (problem, !busy)
         }
         Err(failure) => {
-            let hint = failure.fault.hint();
-            let problem = match hint {
-                "" => failure.to_string(),
-                hint => format!("{failure} ({hint})"),
-            };
-            (problem, false)
+            let remedy = seamless_cli::remedy_words(failure.error.remedy(), doing);
+            (format!("{failure} ({remedy})"), false)
         }
     };
     Err(SinkError {
@@ -210,7 +206,7 @@ fn settled(
 }
 
 /// The first line of an answer in plain text: these servers explain themselves so.
-fn plain_words(answer: &Answer) -> Option<String> {
+fn plain_words(answer: &Response) -> Option<String> {
     if answer.looks_like_html() {
         return None;
     }

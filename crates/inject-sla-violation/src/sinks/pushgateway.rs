@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use seamless_core::exposition::Format;
-use seamless_core::http::{Answer, Body, Call, Endpoint, Failure, HttpClient, SHORT_BODY_LIMIT};
+use seamless_core::http::{
+    self, Body, Endpoint, HttpClient, Response, SHORT_BODY_LIMIT, SendError,
+};
 use seamless_core::schema::DRILL_LABEL;
 
 use super::{SinkError, Snapshot, settled};
@@ -70,13 +72,13 @@ impl Pushgateway {
         })
     }
 
-    async fn send(&self, method: Method, body: Body) -> Result<Answer, Failure> {
+    async fn send(&self, method: Method, body: Body) -> Result<Response, SendError> {
         let path = ["metrics", "job", JOB, DRILL_LABEL, &self.drill_id];
         let url = self.endpoint.url(&path);
-        let call = Call {
+        let call = http::Request {
             method,
             // A push replaces the group, so that pushing twice does no harm.
-            ..Call::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true)
+            ..http::Request::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true)
         };
         self.http.send(&call).await
     }

@@ -8,7 +8,7 @@ use prost::Message;
 use reqwest::Method;
 use seamless_cli::Stop;
 use seamless_core::exposition::write::Bounds;
-use seamless_core::http::{Body, Call, Endpoint, HttpClient, SHORT_BODY_LIMIT};
+use seamless_core::http::{self, Body, Endpoint, HttpClient, SHORT_BODY_LIMIT};
 use seamless_core::schema::Kind;
 
 use super::{SinkError, Snapshot, settled};
@@ -146,10 +146,10 @@ impl RemoteWrite {
                 lasting: true,
             })?;
         let body = Body::Raw("application/x-protobuf", HEADERS, packed);
-        let call = Call {
+        let call = http::Request {
             method: Method::POST,
             // The same sample twice is the same sample.
-            ..Call::post(
+            ..http::Request::post(
                 &self.endpoint,
                 self.endpoint.url(&[]),
                 body,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use seamless_core::prometheus::{PrometheusError, RuleGroup, Selector, quote};
+use seamless_core::http::ServiceError;
+use seamless_core::prometheus::{LoadedGroup, Selector, quote};
 use seamless_core::schema::DRILL_LABEL;
 
 use super::stage::{Expectation, Reason, Stage};
@@ -25,12 +26,8 @@ impl View {
             Ok(reason) => return reason,
             Err(error) => error,
         };
-        let hint = error.hint();
-        let text = if hint.is_empty() {
-            error.to_string()
-        } else {
-            format!("{error}; {hint}")
-        };
+        let remedy = seamless_cli::remedy_words(error.remedy(), error.service);
+        let text = format!("{error}; {remedy}");
         if self.is_surely_missed(expectation, missed).await {
             Reason::Unexplained(text)
         } else {
@@ -60,7 +57,7 @@ impl View {
         }
     }
 
-    async fn why_no_target(&self) -> Result<Reason, PrometheusError> {
+    async fn why_no_target(&self) -> Result<Reason, ServiceError> {
         let targets = self.prometheus.targets().await?.data;
         Ok(match self.target(&targets) {
             None => Reason::NoTarget {
@@ -74,7 +71,7 @@ impl View {
         })
     }
 
-    async fn why_no_sample(&self) -> Result<Reason, PrometheusError> {
+    async fn why_no_sample(&self) -> Result<Reason, ServiceError> {
         // Where a target's own label stands in the way, Prometheus renames the series' label.
         let renamed = format!("exported_{DRILL_LABEL}");
         let displaced = format!(
@@ -104,7 +101,7 @@ impl View {
         })
     }
 
-    async fn why_not_true(&self, expectation: &Expectation) -> Result<Reason, PrometheusError> {
+    async fn why_not_true(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {
         let groups = self.prometheus.rules().await?.data;
         if let Some(rule) =
             rules_named(&groups, &expectation.alert).find(|rule| rule.health == "err")
@@ -135,8 +132,8 @@ impl View {
     async fn returned(
         &self,
         expectation: &Expectation,
-        groups: &[RuleGroup],
-    ) -> Result<Vec<String>, PrometheusError> {
+        groups: &[LoadedGroup],
+    ) -> Result<Vec<String>, ServiceError> {
         let mut drills = Vec::new();
         for rule in rules_named(groups, &expectation.alert) {
             for series in self
@@ -159,8 +156,8 @@ impl View {
     async fn obstacle(
         &self,
         expectation: &Expectation,
-        groups: &[RuleGroup],
-    ) -> Result<Option<Obstacle>, PrometheusError> {
+        groups: &[LoadedGroup],
+    ) -> Result<Option<Obstacle>, ServiceError> {
         let file = rulebook::loaded(&self.prometheus).await?;
         let scrape = ScrapeInfo {
             scrape_interval: self.scrape_interval().await?,
@@ -177,7 +174,7 @@ impl View {
         Ok(obstacles.into_iter().flatten().next())
     }
 
-    async fn scrape_interval(&self) -> Result<Option<Duration>, PrometheusError> {
+    async fn scrape_interval(&self) -> Result<Option<Duration>, ServiceError> {
         if self.served.is_none() {
             return Ok(None);
         }
@@ -191,8 +188,8 @@ impl View {
     async fn top_bucket(
         &self,
         expectation: &Expectation,
-        groups: &[RuleGroup],
-    ) -> Result<Option<f64>, PrometheusError> {
+        groups: &[LoadedGroup],
+    ) -> Result<Option<f64>, ServiceError> {
         let histogram = rules_named(groups, &expectation.alert)
             .filter_map(|rule| rule.query.query().ok())
             .flat_map(|query| query.thresholds())
@@ -215,7 +212,7 @@ impl View {
             .max_by(f64::total_cmp))
     }
 
-    async fn why_not_firing(&self, expectation: &Expectation) -> Result<Reason, PrometheusError> {
+    async fn why_not_firing(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {
         let groups = self.prometheus.rules().await?.data;
         let alerts = self.alerts(&expectation.alert, &groups);
         if let Some(alert) = alerts.first() {
@@ -234,7 +231,7 @@ impl View {
         })
     }
 
-    async fn why_not_received(&self, expectation: &Expectation) -> Result<Reason, PrometheusError> {
+    async fn why_not_received(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {
         if let Some(alertmanager) = &self.alertmanager {
             let held = match alertmanager.alerts(&[self.own_label()]).await {
                 Ok(held) => held,
@@ -278,7 +275,7 @@ impl View {
             .collect()
     }
 
-    async fn why_not_resolved(&self, expectation: &Expectation) -> Result<Reason, PrometheusError> {
+    async fn why_not_resolved(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {
         let groups = self.prometheus.rules().await?.data;
         let alerts = self.alerts(&expectation.alert, &groups);
         Ok(Reason::NotResolved {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_core::alertmanager::HeldAlert;
-use seamless_core::prometheus::{FiringAlert, RuleGroup, Selector, Target};
+use seamless_core::prometheus::{FiringAlert, LoadedGroup, Selector, Target};
 use seamless_core::schema::DRILL_LABEL;
 use tokio::time::Instant;
 
@@ -61,7 +61,7 @@ pub(crate) struct Watch {
 /// What one look at the servers showed. A question that failed has no answer here.
 #[derive(Default)]
 struct Look {
-    groups: Option<Vec<RuleGroup>>,
+    groups: Option<Vec<LoadedGroup>>,
     targets: Option<Vec<Target>>,
     held: Option<Vec<HeldAlert>>,
     samples: Option<bool>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use seamless_core::alertmanager::{Alertmanager, HeldAlert};
 use seamless_core::prometheus::{
-    FiringAlert, Prometheus, RuleGroup, RuleStatus, RuleType, Target, quote,
+    FiringAlert, LoadedGroup, LoadedRule, Prometheus, RuleType, Target, quote,
 };
 use seamless_core::schema::DRILL_LABEL;
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ impl View {
     }
 
     /// This drill's alerts of that name.
-    pub(super) fn alerts<'l>(&self, name: &str, groups: &'l [RuleGroup]) -> Vec<&'l FiringAlert> {
+    pub(super) fn alerts<'l>(&self, name: &str, groups: &'l [LoadedGroup]) -> Vec<&'l FiringAlert> {
         rules_named(groups, name)
             .flat_map(|rule| &rule.alerts)
             .filter(|alert| alert.labels.get(DRILL_LABEL) == self.request.drill_id)
@@ -60,10 +60,10 @@ impl View {
 }
 
 pub(super) fn rules_named<'l>(
-    groups: &'l [RuleGroup],
+    groups: &'l [LoadedGroup],
     name: &str,
-) -> std::vec::IntoIter<&'l RuleStatus> {
-    let rules: Vec<&RuleStatus> = groups
+) -> std::vec::IntoIter<&'l LoadedRule> {
+    let rules: Vec<&LoadedRule> = groups
         .iter()
         .flat_map(|group| &group.rules)
         .filter(|rule| rule.kind == RuleType::Alerting && rule.name == name)

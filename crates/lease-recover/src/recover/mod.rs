@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use seamless_cli::{ExitStatus, Stop, Terminal};
 use seamless_core::coordinator::{Confirmation, Coordinator};
-use seamless_core::http::Pace;
+use seamless_core::http::RateLimiter;
 
 use crate::args::LogFormat;
 use crate::audit::{self, AuditLog, Circumstances};
@@ -117,10 +117,14 @@ impl Run<'_> {
             Ok(())
         })?;
         let connections = self.request.connections()?;
-        let pace = self.recovery.rate.map(Pace::per_second).map(Arc::new);
+        let rate_limiter = self
+            .recovery
+            .rate
+            .map(RateLimiter::per_second)
+            .map(Arc::new);
         let mut coordinator = connections.coordinator()?;
-        if let Some(pace) = &pace {
-            coordinator = coordinator.with_pace(Arc::clone(pace));
+        if let Some(rate_limiter) = &rate_limiter {
+            coordinator = coordinator.with_rate_limiter(Arc::clone(rate_limiter));
         }
         let records = self.records(Some(&coordinator))?;
 
@@ -143,7 +147,7 @@ impl Run<'_> {
                     action: &self.recovery.action,
                     meant,
                     concurrency: self.request.concurrency,
-                    pace,
+                    rate_limiter,
                     max_failures: self.recovery.max_failures,
                     freshness: Freshness::new(&coordinator, self.request.thresholds),
                     records: &records,

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::verdict::{Problem, not_the_coordinator, status_problem};
-use crate::http::Answer;
+use crate::http::{Problem, Response};
 use crate::lease::{LeaseKey, LeaseSpec, LeaseToken};
 
 /// A lease as the inspect endpoint shows it. Only the key is certain; a token is there for all but
@@ -68,7 +67,7 @@ impl Inspection {
 }
 
 /// How far this machine's clock is ahead of the one that the answer which just came names.
-pub(super) fn ahead_ms(answer: &Answer) -> i64 {
+pub(super) fn ahead_ms(answer: &Response) -> i64 {
     let ahead = |date_ms| local_ms().saturating_sub(date_ms);
     answer
         .date_ms
@@ -95,7 +94,7 @@ pub struct Page {
 ///
 /// # Errors
 /// [`Problem`] unless the answer is 2xx and a list of leases from its first byte to its last.
-pub fn read_page(answer: &Answer) -> Result<Page, Problem> {
+pub fn read_page(answer: &Response) -> Result<Page, Problem> {
     #[derive(Deserialize)]
     struct Object {
         leases: Vec<Entry>,
@@ -109,13 +108,10 @@ pub fn read_page(answer: &Answer) -> Result<Page, Problem> {
         Number(serde_json::Number),
     }
     if !answer.is_success() {
-        return Err(status_problem(answer));
+        return Err(Problem::status(answer));
     }
     if answer.looks_like_html() {
-        return Err(not_the_coordinator(
-            answer,
-            "an HTML page: a login page or a proxy?",
-        ));
+        return Err(Problem::web_page(answer));
     }
     let unreadable = |error: serde_json::Error| {
         let found = if error.is_eof() {
@@ -123,11 +119,11 @@ pub fn read_page(answer: &Answer) -> Result<Page, Problem> {
         } else {
             "no list of leases"
         };
-        not_the_coordinator(answer, found)
+        Problem::unexpected(answer, found)
     };
     if answer.body.is_empty() {
         // A list of none has at least brackets, or a line's end. What sends nothing at all may be anybody.
-        return Err(not_the_coordinator(answer, "empty, and no list of leases"));
+        return Err(Problem::unexpected(answer, "empty, and no list of leases"));
     }
     let body = answer.body.trim_ascii();
     match body.first() {
@@ -151,14 +147,14 @@ pub fn read_page(answer: &Answer) -> Result<Page, Problem> {
         }
         _ => {
             let text =
-                std::str::from_utf8(body).map_err(|_| not_the_coordinator(answer, "not UTF-8"))?;
+                std::str::from_utf8(body).map_err(|_| Problem::unexpected(answer, "not UTF-8"))?;
             let leases: Result<Vec<LeaseRecord>, Problem> = text
                 .lines()
                 .filter(|line| !line.trim().is_empty())
                 .map(|line| {
                     LeaseSpec::parse(line)
                         .map(LeaseRecord::from)
-                        .map_err(|_| not_the_coordinator(answer, "no list of leases"))
+                        .map_err(|_| Problem::unexpected(answer, "no list of leases"))
                 })
                 .collect();
             Ok(Page {
@@ -229,8 +225,8 @@ fn ratio(reported: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, content_type: &str, body: &str) -> Answer {
-        Answer::stored(status, content_type, body)
+    fn answer(status: u16, content_type: &str, body: &str) -> Response {
+        Response::stored(status, content_type, body)
     }
 
     #[test]

@@ -14,13 +14,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::http::{
-    Answer, Body, Call, Endpoint, HttpClient, Pace, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT,
+    Body, Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, RateLimiter, Request, Response,
+    SHORT_BODY_LIMIT, ServiceError,
 };
 use crate::lease::{LeaseKey, LeaseToken};
-use verdict::{check_success, no_answer, not_the_coordinator, reported_state};
+use verdict::{check_success, no_answer, reported_state};
 
 pub use inspect::{Inspection, LeaseRecord, Page, read_page};
-pub use verdict::{Problem, Release, Verdict, verdict};
+pub use verdict::{Release, Verdict, verdict};
 
 /// More pages than any coordinator has; a cursor that never ends is an error.
 const MAX_PAGES: usize = 10_000;
@@ -61,19 +62,6 @@ pub enum Confirmation {
     YesFlag,
     /// A worker acts on the lease that it holds itself.
     OwnLease,
-}
-
-/// A call to the coordinator that gave nothing usable.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{doing} at the coordinator {endpoint}: {problem}")]
-pub struct CoordinatorError {
-    /// What was being done.
-    pub doing: &'static str,
-    /// Where, without credentials.
-    pub endpoint: String,
-    /// What came back.
-    #[source]
-    pub problem: Problem,
 }
 
 /// A claimed lease.
@@ -121,10 +109,10 @@ impl Coordinator {
         }
     }
 
-    /// The same client, which takes a moment of `pace` before it sends a request again.
+    /// The same client, which takes a moment of `rate_limiter` before it sends a request again.
     #[must_use]
-    pub fn with_pace(mut self, pace: Arc<Pace>) -> Self {
-        self.http = self.http.with_pace(pace);
+    pub fn with_rate_limiter(mut self, rate_limiter: Arc<RateLimiter>) -> Self {
+        self.http = self.http.with_rate_limiter(rate_limiter);
         self
     }
 
@@ -137,8 +125,8 @@ impl Coordinator {
     /// Asks for the coordinator's health, at `path` or at `/health` and, on 404, `/healthz`.
     ///
     /// # Errors
-    /// [`CoordinatorError`] unless the answer is 2xx with a JSON or an empty body.
-    pub async fn health(&self, path: Option<&str>) -> Result<Health, CoordinatorError> {
+    /// [`ServiceError`] unless the answer is 2xx with a JSON or an empty body.
+    pub async fn health(&self, path: Option<&str>) -> Result<Health, ServiceError> {
         const DOING: &str = "asking for health";
         let first = path.unwrap_or("/health");
         let answer = self
@@ -158,8 +146,8 @@ impl Coordinator {
         &self,
         doing: &'static str,
         path: &str,
-        answer: &Answer,
-    ) -> Result<Health, CoordinatorError> {
+        answer: &Response,
+    ) -> Result<Health, ServiceError> {
         check_success(answer).map_err(|problem| self.error(doing, problem))?;
         let reported = reported_state(answer).map_err(|problem| self.error(doing, problem))?;
         Ok(Health {
@@ -171,18 +159,19 @@ impl Coordinator {
     /// Reads every page of the inspect endpoint.
     ///
     /// # Errors
-    /// [`CoordinatorError`] if a page cannot be had; a 404 means that this coordinator has no such
+    /// [`ServiceError`] if a page cannot be had; a 404 means that this coordinator has no such
     /// endpoint.
-    pub async fn inspect(&self) -> Result<Inspection, CoordinatorError> {
+    pub async fn inspect(&self) -> Result<Inspection, ServiceError> {
         const DOING: &str = "listing leases";
         let mut leases = Vec::new();
         let mut seen = HashSet::new();
-        let mut bytes = 0;
+        let (mut pages, mut bytes) = (0, 0);
         let mut url = self.endpoint.url(&["v1", "leases", "inspect"]);
         loop {
             let answer = self.get(DOING, url, QUERY_BODY_LIMIT).await?;
             let page = read_page(&answer).map_err(|problem| self.error(DOING, problem))?;
             leases.extend(page.leases);
+            pages += 1;
             bytes += answer.body.len();
             let Some(cursor) = page.next else {
                 let ahead_ms = inspect::ahead_ms(&answer);
@@ -194,7 +183,7 @@ impl Coordinator {
                 break;
             }
         }
-        Err(self.error(DOING, Problem::EndlessPages))
+        Err(self.error(DOING, Problem::EndlessPages { pages }))
     }
 
     /// Fails or completes the lease `key` held under `token`. Repeating it does no harm: the second
@@ -207,13 +196,13 @@ impl Coordinator {
         _meant: Confirmation,
     ) -> Release {
         #[derive(Serialize)]
-        struct Request<'r> {
+        struct Fields<'r> {
             key: &'r str,
             token: &'r str,
             #[serde(skip_serializing_if = "Option::is_none")]
             reason: Option<&'r str>,
         }
-        let request = Request {
+        let fields = Fields {
             key: key.as_str(),
             token: token.expose(),
             reason: match action {
@@ -222,7 +211,7 @@ impl Coordinator {
             },
         };
         let url = self.endpoint.url(&["v1", "leases", action.word()]);
-        match self.http.send(&self.post(url, &request, true)).await {
+        match self.http.send(&self.post(url, &fields, true)).await {
             Ok(mut answer) => {
                 answer.hide(token.expose());
                 Release {
@@ -242,27 +231,27 @@ impl Coordinator {
     /// Claims the lease `key` for `lease_ms` milliseconds. `None` if another worker holds it.
     ///
     /// # Errors
-    /// [`CoordinatorError`] for any answer but a claim and 409.
+    /// [`ServiceError`] for any answer but a claim and 409.
     pub async fn claim(
         &self,
         key: &LeaseKey,
         lease_ms: u64,
         worker: Option<&str>,
-    ) -> Result<Option<Claim>, CoordinatorError> {
+    ) -> Result<Option<Claim>, ServiceError> {
         #[derive(Serialize)]
-        struct Request<'r> {
+        struct Fields<'r> {
             key: &'r str,
             lease_ms: u64,
             #[serde(skip_serializing_if = "Option::is_none")]
             worker: Option<&'r str>,
         }
-        let request = Request {
+        let fields = Fields {
             key: key.as_str(),
             lease_ms,
             worker,
         };
         let url = self.endpoint.url(&["v1", "leases", "claim"]);
-        self.claimed("claiming a lease", self.post(url, &request, false))
+        self.claimed("claiming a lease", self.post(url, &fields, false))
             .await
     }
 
@@ -270,37 +259,37 @@ impl Coordinator {
     /// how much of it is done. `None` if it is no longer held under that token.
     ///
     /// # Errors
-    /// [`CoordinatorError`] for any answer but a claim, 404 and 409.
+    /// [`ServiceError`] for any answer but a claim, 404 and 409.
     pub async fn renew(
         &self,
         key: &LeaseKey,
         token: &LeaseToken,
         lease_ms: u64,
         completion_ratio: f64,
-    ) -> Result<Option<Claim>, CoordinatorError> {
+    ) -> Result<Option<Claim>, ServiceError> {
         #[derive(Serialize)]
-        struct Request<'r> {
+        struct Fields<'r> {
             key: &'r str,
             token: &'r str,
             lease_ms: u64,
             completion_ratio: f64,
         }
-        let request = Request {
+        let fields = Fields {
             key: key.as_str(),
             token: token.expose(),
             lease_ms,
             completion_ratio,
         };
         let url = self.endpoint.url(&["v1", "leases", "renew"]);
-        self.claimed("renewing a lease", self.post(url, &request, true))
+        self.claimed("renewing a lease", self.post(url, &fields, true))
             .await
     }
 
     async fn claimed(
         &self,
         doing: &'static str,
-        call: Call<'_>,
-    ) -> Result<Option<Claim>, CoordinatorError> {
+        call: Request<'_>,
+    ) -> Result<Option<Claim>, ServiceError> {
         #[derive(Deserialize)]
         struct Lease {
             token: String,
@@ -331,13 +320,13 @@ impl Coordinator {
         });
         claim
             .map(Some)
-            .ok_or_else(|| self.error(doing, not_the_coordinator(&answer, "no lease")))
+            .ok_or_else(|| self.error(doing, Problem::unexpected(&answer, "no lease")))
     }
 
-    fn post(&self, url: url::Url, request: &impl Serialize, repeatable: bool) -> Call<'_> {
+    fn post(&self, url: url::Url, request: &impl Serialize, repeatable: bool) -> Request<'_> {
         // Plain structs of text and numbers always serialize.
         let body = serde_json::to_vec(request).unwrap_or_default();
-        Call::post(
+        Request::post(
             &self.endpoint,
             url,
             Body::Json(body),
@@ -351,19 +340,15 @@ impl Coordinator {
         doing: &'static str,
         url: url::Url,
         limit: usize,
-    ) -> Result<Answer, CoordinatorError> {
+    ) -> Result<Response, ServiceError> {
         self.http
-            .send(&Call::get(&self.endpoint, url, limit))
+            .send(&Request::get(&self.endpoint, url, limit))
             .await
             .map_err(|failure| self.error(doing, failure.into()))
     }
 
-    fn error(&self, doing: &'static str, problem: Problem) -> CoordinatorError {
-        CoordinatorError {
-            doing,
-            endpoint: self.endpoint.to_string(),
-            problem,
-        }
+    fn error(&self, doing: &'static str, problem: Problem) -> ServiceError {
+        ServiceError::new(&self.endpoint, doing, problem)
     }
 }
 

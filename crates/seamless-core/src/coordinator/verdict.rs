@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::http::{Answer, Failure, Fault};
+use crate::http::{Problem, Response, SendError, TransportError};
 
 /// What became of one request to fail or complete a lease.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,63 +38,9 @@ pub enum Verdict {
     Unknown(Problem),
 }
 
-/// What came back instead of a usable answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// No whole answer.
-    #[error(transparent)]
-    NoAnswer(#[from] Failure),
-    /// A status that the protocol does not give here.
-    #[error("{described}{}", detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default())]
-    Status {
-        /// The status.
-        status: u16,
-        /// The status in words.
-        described: String,
-        /// The coordinator's own words, if it gave any.
-        detail: Option<String>,
-    },
-    /// A success that the coordinator did not give.
-    #[error("{described}, but the body is {found}")]
-    NotTheCoordinator {
-        /// The status in words.
-        described: String,
-        /// What the body is instead.
-        found: &'static str,
-    },
-    /// The page cursor does not end.
-    #[error("the inspect endpoint's pages do not end")]
-    EndlessPages,
-}
-
-impl Problem {
-    /// What a person should do next.
-    #[must_use]
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::NoAnswer(failure) => failure.fault.hint(),
-            Self::Status {
-                status: 401 | 403, ..
-            } => "check --bearer-token-file or the URL's credentials",
-            Self::Status {
-                status: 300..=399, ..
-            }
-            | Self::NotTheCoordinator { .. } => {
-                "check that the coordinator URL leads to the coordinator itself"
-            }
-            Self::Status { status: 404, .. } => {
-                "this coordinator does not offer it, or the URL is wrong"
-            }
-            Self::Status { status: 429, .. } => "the coordinator is limiting requests; use --rate",
-            Self::Status { .. } => "look at the coordinator's log",
-            Self::EndlessPages => "report this to the coordinator's owners",
-        }
-    }
-}
-
 /// What the answer to a release proves.
 #[must_use]
-pub fn verdict(answer: &Answer) -> Verdict {
+pub fn verdict(answer: &Response) -> Verdict {
     #[derive(Deserialize)]
     struct Done {
         completion_ratio: Option<f64>,
@@ -109,19 +55,21 @@ pub fn verdict(answer: &Answer) -> Verdict {
             Err(problem) => Verdict::Failed(problem),
         },
         // A web server's own error page says nothing about a lease.
-        404 | 409 if answer.looks_like_html() => Verdict::Failed(status_problem(answer)),
+        404 | 409 if answer.looks_like_html() => Verdict::Failed(Problem::status(answer)),
         404 => Verdict::AlreadyReleased,
         409 => Verdict::Conflict,
-        _ => Verdict::Failed(status_problem(answer)),
+        _ => Verdict::Failed(Problem::status(answer)),
     }
 }
 
 /// No answer: `Failed` if nothing can have been released, or if a status came and its body is unusable;
 /// `Unknown` if it may have been.
-pub(super) fn no_answer(failure: Failure) -> Verdict {
+pub(super) fn no_answer(failure: SendError) -> Verdict {
     let answered = matches!(
-        failure.fault,
-        Fault::Truncated { .. } | Fault::TooLarge { .. } | Fault::NotHttp(_)
+        failure.error,
+        TransportError::Truncated { .. }
+            | TransportError::TooLarge { .. }
+            | TransportError::NotHttp(_)
     );
     if failure.may_have_been_processed && !answered {
         Verdict::Unknown(failure.into())
@@ -131,35 +79,32 @@ pub(super) fn no_answer(failure: Failure) -> Verdict {
 }
 
 /// Whether an answer is 2xx with a JSON or an empty body: the coordinator speaking.
-pub(super) fn check_success(answer: &Answer) -> Result<(), Problem> {
+pub(super) fn check_success(answer: &Response) -> Result<(), Problem> {
     if !answer.is_success() {
-        return Err(status_problem(answer));
+        return Err(Problem::status(answer));
     }
     if answer.body.trim_ascii().is_empty() {
         return Ok(());
     }
     if answer.looks_like_html() {
-        return Err(not_the_coordinator(
-            answer,
-            "an HTML page: a login page or a proxy?",
-        ));
+        return Err(Problem::web_page(answer));
     }
     match serde_json::from_slice::<IgnoredAny>(&answer.body) {
         Ok(_) => Ok(()),
-        Err(error) if error.is_eof() => Err(not_the_coordinator(answer, "JSON that was cut off")),
-        Err(_) => Err(not_the_coordinator(answer, "not JSON")),
+        Err(error) if error.is_eof() => Err(Problem::unexpected(answer, "JSON that was cut off")),
+        Err(_) => Err(Problem::unexpected(answer, "not JSON")),
     }
 }
 
 /// The `status` or `state` of a health body, in lower case; of several, one that is not good. Only a
 /// JSON object reports one.
-pub(super) fn reported_state(answer: &Answer) -> Result<Option<String>, Problem> {
+pub(super) fn reported_state(answer: &Response) -> Result<Option<String>, Problem> {
     let body = answer.body.trim_ascii();
     if !body.starts_with(b"{") {
         return Ok(None);
     }
     let members: States =
-        serde_json::from_slice(body).map_err(|_| not_the_coordinator(answer, "not readable"))?;
+        serde_json::from_slice(body).map_err(|_| Problem::unexpected(answer, "not readable"))?;
     let words: Vec<String> = members
         .0
         .iter()
@@ -206,27 +151,12 @@ impl<'de> Deserialize<'de> for States {
     }
 }
 
-pub(super) fn not_the_coordinator(answer: &Answer, found: &'static str) -> Problem {
-    Problem::NotTheCoordinator {
-        described: format!("HTTP {}", answer.status),
-        found,
-    }
-}
-
-pub(super) fn status_problem(answer: &Answer) -> Problem {
-    Problem::Status {
-        status: answer.status,
-        described: answer.described(),
-        detail: answer.detail(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer(status: u16, content_type: &str, body: &str) -> Answer {
-        Answer::stored(status, content_type, body)
+    fn answer(status: u16, content_type: &str, body: &str) -> Response {
+        Response::stored(status, content_type, body)
     }
 
     #[test]
@@ -295,21 +225,21 @@ mod tests {
 
     #[test]
     fn without_an_answer_it_is_unknown_only_if_it_may_have_been_released() {
-        let failure = |fault: Fault| Failure {
-            may_have_been_processed: fault.may_have_been_processed(),
-            fault,
+        let failure = |error: TransportError| SendError {
+            may_have_been_processed: error.may_have_been_processed(),
+            error,
             attempts: 1,
         };
         assert!(matches!(
-            no_answer(failure(Fault::Refused)),
+            no_answer(failure(TransportError::Refused)),
             Verdict::Failed(_)
         ));
         assert!(matches!(
-            no_answer(failure(Fault::Interrupted)),
+            no_answer(failure(TransportError::Interrupted)),
             Verdict::Unknown(_)
         ));
         assert!(matches!(
-            no_answer(failure(Fault::Truncated { status: 200 })),
+            no_answer(failure(TransportError::Truncated { status: 200 })),
             Verdict::Failed(_)
         ));
     }

@@ -10,11 +10,11 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
-use super::fault::{self, Failure, Fault, Stage};
-use super::message::{Answer, Body, Call};
-use super::pace::Pace;
-use super::sending::Begun;
+use super::error::{self, SendError, Stage, TransportError};
+use super::message::{Body, Request, Response};
+use super::rate_limiter::RateLimiter;
 use super::setup::{Clients, HttpOptions, HttpSetupError};
+use super::tracked_body::BodyStarted;
 
 /// A `Retry-After` beyond this is reported instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ const STILL_ATTENTIVE: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     shared: Arc<Shared>,
-    pace: Option<Arc<Pace>>,
+    rate_limiter: Option<Arc<RateLimiter>>,
 }
 
 #[derive(Debug)]
@@ -57,15 +57,15 @@ impl HttpClient {
                 clients,
                 last_answer: Mutex::default(),
             }),
-            pace: None,
+            rate_limiter: None,
         })
     }
 
-    /// The same client, which takes a moment of `pace` before it sends a request again. The first
+    /// The same client, which takes a moment of `rate_limiter` before it sends a request again. The first
     /// attempt's moment is the caller's, who knows what is worth waiting for.
     #[must_use]
-    pub fn with_pace(mut self, pace: Arc<Pace>) -> Self {
-        self.pace = Some(pace);
+    pub fn with_rate_limiter(mut self, rate_limiter: Arc<RateLimiter>) -> Self {
+        self.rate_limiter = Some(rate_limiter);
         self
     }
 
@@ -88,8 +88,8 @@ impl HttpClient {
     /// 504, while the deadline allows. A timeout is not repeated.
     ///
     /// # Errors
-    /// [`Failure`] if there is no whole answer.
-    pub async fn send(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+    /// [`SendError`] if there is no whole answer.
+    pub async fn send(&self, call: &Request<'_>) -> Result<Response, SendError> {
         let attempts = Cell::new(0);
         let lost = Cell::new(false);
         let once = || async {
@@ -106,13 +106,13 @@ impl HttpClient {
                     let passed_on = matches!(answer.status, 502 | 504);
                     lost.set(earlier_attempt_lost || passed_on);
                     match answer.status {
-                        429 | 502 | 503 | 504 => Err(Unsettled::Answer(answer)),
+                        429 | 502 | 503 | 504 => Err(RetryCause::Response(answer)),
                         _ => Ok(answer),
                     }
                 }
-                Err(fault) => {
-                    lost.set(earlier_attempt_lost || fault.may_have_been_processed());
-                    Err(Unsettled::Fault(fault))
+                Err(error) => {
+                    lost.set(earlier_attempt_lost || error.may_have_been_processed());
+                    Err(RetryCause::TransportError(error))
                 }
             }
         };
@@ -126,7 +126,7 @@ impl HttpClient {
             .when(|unsettled| call.repeatable && unsettled.worth_repeating())
             .adjust(|unsettled, delay| {
                 let delay = match unsettled {
-                    Unsettled::Answer(Answer {
+                    RetryCause::Response(Response {
                         retry_after: Some(asked),
                         ..
                     }) => delay.map(|delay| delay.max(*asked)),
@@ -137,9 +137,9 @@ impl HttpClient {
             })
             .await;
         match outcome {
-            Ok(answer) | Err(Unsettled::Answer(answer)) => Ok(answer),
-            Err(Unsettled::Fault(fault)) => Err(Failure {
-                fault,
+            Ok(answer) | Err(RetryCause::Response(answer)) => Ok(answer),
+            Err(RetryCause::TransportError(error)) => Err(SendError {
+                error,
                 attempts: attempts.get(),
                 may_have_been_processed: lost.get(),
             }),
@@ -147,30 +147,30 @@ impl HttpClient {
     }
 
     async fn wait_for_turn(&self) {
-        if let Some(pace) = &self.pace {
-            let turn = pace.reserve(Instant::now());
+        if let Some(rate_limiter) = &self.rate_limiter {
+            let turn = rate_limiter.reserve(Instant::now());
             tokio::time::sleep_until(self.deadline().map_or(turn, |at| turn.min(at))).await;
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Fault> {
+    async fn attempt(&self, call: &Request<'_>) -> Result<Response, TransportError> {
         let clients = &self.shared.clients;
         let client = clients
             .serving(call.endpoint)
-            .map_err(|error| Fault::NotConnected(error.to_string()))?;
-        let begun = Begun::default();
-        let request = request(client, call, &begun)
+            .map_err(|error| TransportError::NotConnected(error.to_string()))?;
+        let body_started = BodyStarted::default();
+        let request = request(client, call, &body_started)
             .build()
-            .map_err(|error| Fault::NotConnected(error.without_url().to_string()))?;
+            .map_err(|error| TransportError::NotConnected(error.without_url().to_string()))?;
         let secrets = secrets_of(&request, call.endpoint);
         self.notice_closed_connections().await;
-        let bound = Bound::new(self.shared.clients.options.timeout, self.deadline());
-        let stage = Cell::new(Stage::AwaitingAnswer);
-        let exchange = exchange(client, request, call.limit, &bound, &stage);
-        let Ok(exchanged) = tokio::time::timeout_at(bound.at, exchange).await else {
-            let nothing_out = call.body.is_noted() && !begun.is_set();
+        let bound = AttemptDeadline::new(self.shared.clients.options.timeout, self.deadline());
+        let stage = Cell::new(Stage::AwaitingResponse);
+        let send_and_read = send_and_read(client, request, call.limit, &bound, &stage);
+        let Ok(exchanged) = tokio::time::timeout_at(bound.at, send_and_read).await else {
+            let nothing_out = call.body.is_tracked() && !body_started.is_set();
             return Err(bound.passed(match stage.get() {
-                Stage::AwaitingAnswer if nothing_out => Stage::Connecting,
+                Stage::AwaitingResponse if nothing_out => Stage::Connecting,
                 stage => stage,
             }));
         };
@@ -198,17 +198,17 @@ impl HttpClient {
 }
 
 /// Sends a request and reads its whole answer, noting how far it has come.
-async fn exchange(
+async fn send_and_read(
     client: &reqwest::Client,
     request: reqwest::Request,
     limit: usize,
-    bound: &Bound,
+    bound: &AttemptDeadline,
     stage: &Cell<Stage>,
-) -> Result<Answer, Fault> {
+) -> Result<Response, TransportError> {
     let mut response = match client.execute(request).await {
         Ok(response) => response,
         Err(error) if error.is_timeout() => return Err(bound.passed(Stage::Connecting)),
-        Err(error) => return Err(fault::before_answer(&error)),
+        Err(error) => return Err(error::before_response(&error)),
     };
     stage.set(Stage::ReadingBody);
     let status = response.status().as_u16();
@@ -216,38 +216,38 @@ async fn exchange(
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Err(_) => return Err(Fault::Truncated { status }),
-            Ok(None) => return Ok(Answer::of(status, &headers, body)),
+            Err(_) => return Err(TransportError::Truncated { status }),
+            Ok(None) => return Ok(Response::of(status, &headers, body)),
             Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
-                return Err(Fault::TooLarge { status, limit });
+                return Err(TransportError::TooLarge { status, limit });
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
         }
     }
 }
 
-enum Unsettled {
-    Answer(Answer),
-    Fault(Fault),
+enum RetryCause {
+    Response(Response),
+    TransportError(TransportError),
 }
 
-impl Unsettled {
+impl RetryCause {
     const fn worth_repeating(&self) -> bool {
         match self {
-            Self::Answer(_) => true,
-            Self::Fault(fault) => fault.worth_repeating(),
+            Self::Response(_) => true,
+            Self::TransportError(error) => error.worth_repeating(),
         }
     }
 }
 
 /// When an attempt must be over, and which of the two limits that is.
-struct Bound {
+struct AttemptDeadline {
     at: Instant,
     timeout: Duration,
     is_deadline: bool,
 }
 
-impl Bound {
+impl AttemptDeadline {
     fn new(timeout: Duration, deadline: Option<Instant>) -> Self {
         let own = Instant::now() + timeout;
         let is_deadline = deadline.is_some_and(|deadline| deadline < own);
@@ -258,11 +258,11 @@ impl Bound {
         }
     }
 
-    const fn passed(&self, stage: Stage) -> Fault {
+    const fn passed(&self, stage: Stage) -> TransportError {
         if self.is_deadline {
-            Fault::DeadlinePassed { stage }
+            TransportError::DeadlinePassed { stage }
         } else {
-            Fault::TimedOut {
+            TransportError::TimedOut {
                 after: self.timeout,
                 stage,
             }
@@ -270,7 +270,11 @@ impl Bound {
     }
 }
 
-fn request(client: &reqwest::Client, call: &Call<'_>, begun: &Begun) -> reqwest::RequestBuilder {
+fn request(
+    client: &reqwest::Client,
+    call: &Request<'_>,
+    body_started: &BodyStarted,
+) -> reqwest::RequestBuilder {
     let mut request = client
         .request(call.method.clone(), call.url.clone())
         .header(reqwest::header::ACCEPT, call.accept);
@@ -284,12 +288,12 @@ fn request(client: &reqwest::Client, call: &Call<'_>, begun: &Begun) -> reqwest:
         Body::Empty => request,
         Body::Json(bytes) => request
             .header(CONTENT_TYPE, "application/json")
-            .body(begun.when_asked_for(bytes)),
+            .body(body_started.track(bytes)),
         Body::Form(fields) => request.form(fields),
         Body::Raw(content_type, headers, bytes) => {
             let request = request
                 .header(CONTENT_TYPE, *content_type)
-                .body(begun.when_asked_for(bytes));
+                .body(body_started.track(bytes));
             headers.iter().fold(request, |request, (name, value)| {
                 request.header(*name, *value)
             })

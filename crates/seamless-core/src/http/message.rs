@@ -28,14 +28,14 @@ pub enum Body {
 
 impl Body {
     /// Whether it can be told when it goes out. Where it cannot, it is taken to have gone out.
-    pub(super) const fn is_noted(&self) -> bool {
+    pub(super) const fn is_tracked(&self) -> bool {
         matches!(self, Self::Json(_) | Self::Raw(..))
     }
 }
 
 /// One request.
 #[derive(Debug, Clone)]
-pub struct Call<'e> {
+pub struct Request<'e> {
     /// Whom it goes to, with the credentials.
     pub endpoint: &'e Endpoint,
     /// The method.
@@ -52,7 +52,7 @@ pub struct Call<'e> {
     pub repeatable: bool,
 }
 
-impl<'e> Call<'e> {
+impl<'e> Request<'e> {
     /// A GET, which is repeatable.
     #[must_use]
     pub const fn get(endpoint: &'e Endpoint, url: Url, limit: usize) -> Self {
@@ -90,7 +90,7 @@ impl<'e> Call<'e> {
 
 /// A whole answer, whatever its status.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// The content type, lower case, without parameters.
@@ -115,7 +115,7 @@ const SHOWN_OF_A_SECRET: usize = 4;
 /// The most characters of a server's own words that are quoted.
 const LONGEST_QUOTE: usize = 200;
 
-impl Answer {
+impl Response {
     /// An answer that was not had over this client: kept from elsewhere, or made up for a test.
     #[must_use]
     pub fn stored(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_servers_words_are_kept_to_one_line() {
-        let answer = |body: String| Answer::stored(500, "", body);
+        let answer = |body: String| Response::stored(500, "", body);
         let detail = answer(format!(
             r#"{{"detail":"no\n\u001b[31m{}"}}"#,
             "x".repeat(500)
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn the_words_are_found_among_several_members() {
-        let detail = |body: &str| Answer::stored(500, "", body).detail();
+        let detail = |body: &str| Response::stored(500, "", body).detail();
         let both = r#"{"message":"the cause","error":"Internal Server Error"}"#;
         assert_eq!(detail(both).as_deref(), Some("Internal Server Error"));
         assert_eq!(
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_as_a_secret_is_not_quoted_back() {
-        let mut answer = Answer::stored(409, "", r#"{"error":"token deadbeefcafe is stale"}"#);
+        let mut answer = Response::stored(409, "", r#"{"error":"token deadbeefcafe is stale"}"#);
         answer.hide("deadbeefcafe");
         assert_eq!(answer.detail().unwrap(), "token [redacted] is stale");
         answer.location = Some("https://login/deadbeefcafe".to_owned());

@@ -1,22 +1,24 @@
 //! One pooled HTTP client: endpoints, authentication, timeouts, retries, body bounds.
 //!
-//! Owns how a request is sent and what became of it ([`Answer`] or [`Failure`]). It follows no
+//! Owns how a request is sent and what became of it ([`Response`] or [`SendError`], for a service [`ServiceError`]). It follows no
 //! redirect, retries only what the caller declares repeatable, and never reads past a bound. It does
 //! not know what the bodies mean.
 
 mod client;
 mod endpoint;
-mod fault;
+mod error;
 mod message;
-mod pace;
-mod sending;
+mod rate_limiter;
+mod service;
 mod setup;
+mod tracked_body;
 
 pub use client::HttpClient;
 pub use endpoint::{Endpoint, EndpointError};
-pub use fault::{Failure, Fault, Stage};
-pub use message::{Answer, Body, Call};
-pub use pace::Pace;
+pub use error::{SendError, Stage, TransportError};
+pub use message::{Body, Request, Response};
+pub use rate_limiter::RateLimiter;
+pub use service::{Problem, Remedy, ServiceError};
 pub use setup::{HttpOptions, HttpSetupError, TlsFiles};
 
 /// The most that an answer to a query may hold: 64 MiB.

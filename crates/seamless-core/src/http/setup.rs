@@ -12,7 +12,7 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
-use super::fault::ResolveError;
+use super::error::ResolveError;
 
 /// Certificate files, in PEM.
 #[derive(Debug, Clone, Default)]

@@ -1,4 +1,4 @@
-//! Asking, and telling an answer from something that is none.
+//! Sends API requests and validates responses.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 
 use super::labels::Labels;
 use super::response::{
-    Alertmanagers, Alerts, BuildInfo, FiringAlert, MetricMetadata, QueryValue, RuleGroup,
+    Alertmanagers, Alerts, BuildInfo, FiringAlert, LoadedGroup, MetricMetadata, QueryValue,
     RuleGroups, Target, Targets,
 };
 use crate::http::{
-    Answer, Body, Call, Endpoint, Failure, HttpClient, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT,
+    Body, Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, Request, Response, SHORT_BODY_LIMIT,
+    ServiceError,
 };
 
 /// Longer queries are sent as a form: proxies and servers bound the length of a URL.
@@ -26,116 +27,28 @@ pub struct Reply<T> {
     pub warnings: Vec<String>,
 }
 
-/// A request that gave no usable answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PrometheusError {
-    /// No whole answer.
-    #[error("{doing} at {endpoint}: {failure}")]
-    NoAnswer {
-        /// What was being done.
-        doing: &'static str,
-        /// Where, without credentials.
-        endpoint: String,
-        /// Why.
-        #[source]
-        failure: Failure,
-    },
-    /// The server understood and refused: a bad query, a timeout of its own.
-    #[error("{doing} at {endpoint}: {kind}: {message}")]
-    Refused {
-        /// What was being done.
-        doing: &'static str,
-        /// Where, without credentials.
-        endpoint: String,
-        /// The HTTP status.
-        status: u16,
-        /// The server's `errorType`.
-        kind: String,
-        /// The server's words.
-        message: String,
-    },
-    /// A status that Prometheus does not give here.
-    #[error("{doing} at {endpoint}: {described}{}", detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default())]
-    Status {
-        /// What was being done.
-        doing: &'static str,
-        /// Where, without credentials.
-        endpoint: String,
-        /// The HTTP status.
-        status: u16,
-        /// The status in words.
-        described: String,
-        /// The server's own words, if it gave any.
-        detail: Option<String>,
-    },
-    /// A 2xx whose body is not what Prometheus answers.
-    #[error("{doing} at {endpoint}: {described}, but the body is not Prometheus's ({why})")]
-    NotPrometheus {
-        /// What was being done.
-        doing: &'static str,
-        /// Where, without credentials.
-        endpoint: String,
-        /// The status in words.
-        described: String,
-        /// Where reading it failed.
-        why: String,
-    },
+/// A 400 to a request that asks something is about what it asks.
+fn about_what_was_asked(mut error: ServiceError) -> ServiceError {
+    if let Problem::Status {
+        status: status @ 400,
+        described,
+        detail,
+    } = error.problem
+    {
+        error.problem = Problem::Refused {
+            status,
+            kind: described,
+            message: detail.unwrap_or_else(|| "it gave no reason".to_owned()),
+        };
+    }
+    error
 }
 
-impl PrometheusError {
-    /// What a person should do next.
-    #[must_use]
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::NoAnswer { failure, .. } => failure.fault.hint(),
-            Self::Refused { .. } => "the server did not take the query",
-            Self::Status {
-                status: 401 | 403, ..
-            } => "check --bearer-token-file, --header or the URL's credentials",
-            Self::Status { status: 404, .. } => {
-                "this server does not offer it, or the URL lacks a path prefix"
-            }
-            Self::Status { .. } | Self::NotPrometheus { .. } => {
-                "check that the URL leads to Prometheus itself, path prefix included"
-            }
-        }
-    }
-
-    /// A 400 to a request that asks something is about what it asks.
-    fn about_what_was_asked(self) -> Self {
-        match self {
-            Self::Status {
-                doing,
-                endpoint,
-                status: status @ 400,
-                described,
-                detail,
-            } => Self::Refused {
-                doing,
-                endpoint,
-                status,
-                kind: described,
-                message: detail.unwrap_or_else(|| "it gave no reason".to_owned()),
-            },
-            other => other,
-        }
-    }
-
-    /// Whether the server answered that it has no such endpoint. VictoriaMetrics says so with 400, which
-    /// is [`Self::Refused`] where something was asked.
-    #[must_use]
-    pub const fn is_not_offered(&self) -> bool {
-        matches!(
-            self,
-            Self::Status {
-                status: 400 | 404 | 405 | 501,
-                ..
-            } | Self::Refused {
-                status: 404 | 405 | 501,
-                ..
-            }
-        )
-    }
+/// Whether the server answered that it has no such endpoint. VictoriaMetrics says so with 400, which is
+/// [`Problem::Refused`] where something was asked.
+#[must_use]
+pub const fn is_not_offered(error: &ServiceError) -> bool {
+    matches!(error.problem, Problem::Status { status: 400, .. }) || error.problem.is_not_offered()
 }
 
 /// A client of one Prometheus, or of a server that speaks its API.
@@ -174,13 +87,13 @@ impl Prometheus {
     /// Whether it says that it is ready (`/-/ready`).
     ///
     /// # Errors
-    /// [`PrometheusError`] unless the answer is 2xx and no web page.
-    pub async fn ready(&self) -> Result<(), PrometheusError> {
-        const DOING: &str = "asking whether it is ready";
+    /// [`ServiceError`] unless the answer is 2xx and no web page.
+    pub async fn ready(&self) -> Result<(), ServiceError> {
+        const DOING: &str = "GET /-/ready";
         let answer = self
             .send(
                 DOING,
-                &Call::get(
+                &Request::get(
                     &self.endpoint,
                     self.endpoint.url(&["-", "ready"]),
                     SHORT_BODY_LIMIT,
@@ -188,11 +101,11 @@ impl Prometheus {
             )
             .await?;
         if !answer.is_success() {
-            return Err(self.status(DOING, &answer));
+            return Err(self.error(DOING, Problem::status(&answer)));
         }
         // By what it is, not by its label: VictoriaMetrics calls its compressed line of text HTML.
         if answer.body.trim_ascii().starts_with(b"<") {
-            return Err(self.not_prometheus(DOING, &answer, "an HTML page".to_owned()));
+            return Err(self.error(DOING, Problem::web_page(&answer)));
         }
         Ok(())
     }
@@ -200,12 +113,12 @@ impl Prometheus {
     /// Evaluates `expression` at `time` (seconds since the epoch), or now by the server's clock.
     ///
     /// # Errors
-    /// [`PrometheusError`].
+    /// [`ServiceError`].
     pub async fn instant(
         &self,
         expression: &str,
         time: Option<f64>,
-    ) -> Result<Reply<QueryValue>, PrometheusError> {
+    ) -> Result<Reply<QueryValue>, ServiceError> {
         let mut fields = vec![("query".to_owned(), expression.to_owned())];
         fields.extend(time.map(|time| ("time".to_owned(), format!("{time:.3}"))));
         self.query("a query", &["api", "v1", "query"], fields).await
@@ -214,14 +127,14 @@ impl Prometheus {
     /// Evaluates `expression` from `start` to `end` every `step`, all in seconds.
     ///
     /// # Errors
-    /// [`PrometheusError`].
+    /// [`ServiceError`].
     pub async fn range(
         &self,
         expression: &str,
         start: f64,
         end: f64,
         step: f64,
-    ) -> Result<Reply<QueryValue>, PrometheusError> {
+    ) -> Result<Reply<QueryValue>, ServiceError> {
         let mut fields = vec![("query".to_owned(), expression.to_owned())];
         for (name, value) in [("start", start), ("end", end), ("step", step)] {
             fields.push((name.to_owned(), format!("{value:.3}")));
@@ -234,13 +147,13 @@ impl Prometheus {
     /// ended within the time are among them.
     ///
     /// # Errors
-    /// [`PrometheusError`].
+    /// [`ServiceError`].
     pub async fn series(
         &self,
         selector: &str,
         start: f64,
         end: f64,
-    ) -> Result<Reply<Vec<Labels>>, PrometheusError> {
+    ) -> Result<Reply<Vec<Labels>>, ServiceError> {
         let fields = vec![
             ("match[]".to_owned(), selector.to_owned()),
             ("start".to_owned(), format!("{start:.3}")),
@@ -253,8 +166,8 @@ impl Prometheus {
     /// The rules that are loaded, with their last evaluation.
     ///
     /// # Errors
-    /// [`PrometheusError`].
-    pub async fn rules(&self) -> Result<Reply<Vec<RuleGroup>>, PrometheusError> {
+    /// [`ServiceError`].
+    pub async fn rules(&self) -> Result<Reply<Vec<LoadedGroup>>, ServiceError> {
         let reply: Reply<RuleGroups> = self
             .query("listing rules", &["api", "v1", "rules"], Vec::new())
             .await?;
@@ -264,8 +177,8 @@ impl Prometheus {
     /// The alerts that are pending or firing.
     ///
     /// # Errors
-    /// [`PrometheusError`].
-    pub async fn alerts(&self) -> Result<Reply<Vec<FiringAlert>>, PrometheusError> {
+    /// [`ServiceError`].
+    pub async fn alerts(&self) -> Result<Reply<Vec<FiringAlert>>, ServiceError> {
         let reply: Reply<Alerts> = self
             .query("listing alerts", &["api", "v1", "alerts"], Vec::new())
             .await?;
@@ -275,8 +188,8 @@ impl Prometheus {
     /// The scrape targets in use.
     ///
     /// # Errors
-    /// [`PrometheusError`].
-    pub async fn targets(&self) -> Result<Reply<Vec<Target>>, PrometheusError> {
+    /// [`ServiceError`].
+    pub async fn targets(&self) -> Result<Reply<Vec<Target>>, ServiceError> {
         let active = vec![("state".to_owned(), "active".to_owned())];
         let reply: Reply<Targets> = self
             .query("listing targets", &["api", "v1", "targets"], active)
@@ -287,10 +200,10 @@ impl Prometheus {
     /// What scraped expositions say of their families, by family name.
     ///
     /// # Errors
-    /// [`PrometheusError`].
+    /// [`ServiceError`].
     pub async fn metadata(
         &self,
-    ) -> Result<Reply<BTreeMap<String, Vec<MetricMetadata>>>, PrometheusError> {
+    ) -> Result<Reply<BTreeMap<String, Vec<MetricMetadata>>>, ServiceError> {
         self.query("reading metadata", &["api", "v1", "metadata"], Vec::new())
             .await
     }
@@ -298,8 +211,8 @@ impl Prometheus {
     /// The Alertmanagers that it sends alerts to.
     ///
     /// # Errors
-    /// [`PrometheusError`].
-    pub async fn alertmanagers(&self) -> Result<Reply<Alertmanagers>, PrometheusError> {
+    /// [`ServiceError`].
+    pub async fn alertmanagers(&self) -> Result<Reply<Alertmanagers>, ServiceError> {
         self.query(
             "listing Alertmanagers",
             &["api", "v1", "alertmanagers"],
@@ -311,8 +224,8 @@ impl Prometheus {
     /// Which server it is.
     ///
     /// # Errors
-    /// [`PrometheusError`].
-    pub async fn build_info(&self) -> Result<Reply<BuildInfo>, PrometheusError> {
+    /// [`ServiceError`].
+    pub async fn build_info(&self) -> Result<Reply<BuildInfo>, ServiceError> {
         self.query(
             "reading build information",
             &["api", "v1", "status", "buildinfo"],
@@ -326,7 +239,7 @@ impl Prometheus {
         doing: &'static str,
         path: &[&str],
         fields: Vec<(String, String)>,
-    ) -> Result<Reply<T>, PrometheusError> {
+    ) -> Result<Reply<T>, ServiceError> {
         let mut url = self.endpoint.url(path);
         let asks_something = !fields.is_empty();
         let length: usize = fields
@@ -335,7 +248,7 @@ impl Prometheus {
             .sum();
         let call = if length > LONGEST_GET {
             // Queries change nothing, so sending one twice is safe.
-            Call::post(
+            Request::post(
                 &self.endpoint,
                 url,
                 Body::Form(fields),
@@ -346,12 +259,12 @@ impl Prometheus {
             if !fields.is_empty() {
                 url.query_pairs_mut().extend_pairs(&fields);
             }
-            Call::get(&self.endpoint, url, self.body_limit)
+            Request::get(&self.endpoint, url, self.body_limit)
         };
         let answer = self.send(doing, &call).await?;
         let read = self.read(doing, &answer);
         if asks_something {
-            read.map_err(PrometheusError::about_what_was_asked)
+            read.map_err(about_what_was_asked)
         } else {
             read
         }
@@ -360,12 +273,12 @@ impl Prometheus {
     /// Reads the answer to a request of the API, however it was had.
     ///
     /// # Errors
-    /// [`PrometheusError`] unless it is 2xx and Prometheus's.
+    /// [`ServiceError`] unless it is 2xx and Prometheus's.
     pub fn read<T: DeserializeOwned>(
         &self,
         doing: &'static str,
-        answer: &Answer,
-    ) -> Result<Reply<T>, PrometheusError> {
+        answer: &Response,
+    ) -> Result<Reply<T>, ServiceError> {
         #[derive(Deserialize)]
         struct Refusal {
             #[serde(rename = "errorType", default)]
@@ -381,30 +294,28 @@ impl Prometheus {
             #[serde(default)]
             infos: Vec<String>,
         }
-        let not_prometheus =
-            |error: serde_json::Error| self.not_prometheus(doing, answer, error.to_string());
         if !answer.is_success() {
-            return Err(match serde_json::from_slice::<Refusal>(&answer.body) {
-                Ok(refusal) if !refusal.kind.is_empty() => PrometheusError::Refused {
-                    doing,
-                    endpoint: self.endpoint.to_string(),
+            let problem = match serde_json::from_slice::<Refusal>(&answer.body) {
+                Ok(refusal) if !refusal.kind.is_empty() => Problem::Refused {
                     status: answer.status,
                     kind: answer.quoted(&refusal.kind),
                     message: answer.quoted(&refusal.error),
                 },
-                _ => self.status(doing, answer),
-            });
+                _ => Problem::status(answer),
+            };
+            return Err(self.error(doing, problem));
         }
         if answer.looks_like_html() {
-            return Err(self.not_prometheus(
-                doing,
-                answer,
-                "an HTML page: a login page or a proxy?".to_owned(),
-            ));
+            return Err(self.error(doing, Problem::web_page(answer)));
         }
-        let envelope: Envelope<T> = serde_json::from_slice(&answer.body).map_err(not_prometheus)?;
+        let not_prometheus = |why: &str| {
+            let found = format!("not Prometheus's ({why})");
+            self.error(doing, Problem::unexpected(answer, &found))
+        };
+        let envelope: Envelope<T> = serde_json::from_slice(&answer.body)
+            .map_err(|error| not_prometheus(&error.to_string()))?;
         if envelope.status != "success" {
-            return Err(self.not_prometheus(doing, answer, "its status is not success".to_owned()));
+            return Err(not_prometheus("its status is not success"));
         }
         let mut warnings = envelope.warnings;
         warnings.extend(envelope.infos);
@@ -417,35 +328,17 @@ impl Prometheus {
         })
     }
 
-    async fn send(&self, doing: &'static str, call: &Call<'_>) -> Result<Answer, PrometheusError> {
-        self.http
-            .send(call)
-            .await
-            .map_err(|failure| PrometheusError::NoAnswer {
-                doing,
-                endpoint: self.endpoint.to_string(),
-                failure,
-            })
+    async fn send(
+        &self,
+        doing: &'static str,
+        request: &Request<'_>,
+    ) -> Result<Response, ServiceError> {
+        let sent = self.http.send(request).await;
+        sent.map_err(|error| self.error(doing, error.into()))
     }
 
-    fn status(&self, doing: &'static str, answer: &Answer) -> PrometheusError {
-        PrometheusError::Status {
-            doing,
-            endpoint: self.endpoint.to_string(),
-            status: answer.status,
-            described: answer.described(),
-            detail: answer.detail(),
-        }
-    }
-
-    fn not_prometheus(&self, doing: &'static str, answer: &Answer, why: String) -> PrometheusError {
-        PrometheusError::NotPrometheus {
-            doing,
-            endpoint: self.endpoint.to_string(),
-            described: format!("HTTP {}", answer.status),
-            // It may repeat parts of the body.
-            why: answer.quoted(&why),
-        }
+    fn error(&self, doing: &'static str, problem: Problem) -> ServiceError {
+        ServiceError::new(&self.endpoint, doing, problem)
     }
 }
 

@@ -120,8 +120,8 @@ impl<'de> Visitor<'de> for Members {
         let mut gathered = Gathered::new();
         let mut sorted = true;
         let mut last = 0..0;
-        while let Some(Part(name)) = members.next_key()? {
-            let Part(value) = members.next_value()?;
+        while let Some(BorrowedStr(name)) = members.next_key()? {
+            let BorrowedStr(value) = members.next_value()?;
             // Servers write them in order; an answer that does not is sorted below.
             let before = gathered.text.get(last).unwrap_or_default();
             sorted &= gathered.ends.is_empty() || before < &*name;
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for Members {
 
 /// A text of the answer, borrowed from it unless it holds escapes: a plain `Cow` would always be a copy.
 #[derive(Deserialize)]
-pub(super) struct Part<'t>(#[serde(borrow)] pub(super) Cow<'t, str>);
+pub(super) struct BorrowedStr<'t>(#[serde(borrow)] pub(super) Cow<'t, str>);
 
 impl Serialize for Labels {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -9,10 +9,10 @@ mod labels;
 mod response;
 mod selector;
 
-pub use client::{Prometheus, PrometheusError, Reply};
+pub use client::{Prometheus, Reply, is_not_offered};
 pub use labels::Labels;
 pub use response::{
     AlertmanagerUrl, Alertmanagers, BuildInfo, FiringAlert, HistogramSample, InstantSeries,
-    MetricMetadata, QueryValue, RangeSeries, RuleGroup, RuleStatus, RuleType, Sample, Target,
+    LoadedGroup, LoadedRule, MetricMetadata, QueryValue, RangeSeries, RuleType, Sample, Target,
 };
 pub use selector::{Selector, quote};

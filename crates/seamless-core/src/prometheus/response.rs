@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::labels::{Labels, Part};
-use crate::rules::Expression;
+use super::labels::{BorrowedStr, Labels};
+use crate::promql::Expression;
 
 /// A value at a time: seconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Sample {
 
 impl<'de> Deserialize<'de> for Sample {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (time, Part(text)) = Deserialize::deserialize(deserializer)?;
+        let (time, BorrowedStr(text)) = Deserialize::deserialize(deserializer)?;
         let value = text
             .parse()
             .map_err(|_| D::Error::custom(format_args!("{text:?} is no sample value")))?;
@@ -120,7 +120,7 @@ impl QueryValue {
 
 /// A group of rules, as loaded.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct RuleGroup {
+pub struct LoadedGroup {
     /// The group's name.
     pub name: String,
     /// The file it came from.
@@ -131,7 +131,7 @@ pub struct RuleGroup {
     pub interval: f64,
     /// Its rules, in order.
     #[serde(default)]
-    pub rules: Vec<RuleStatus>,
+    pub rules: Vec<LoadedRule>,
 }
 
 /// Whether a rule alerts or records.
@@ -146,7 +146,7 @@ pub enum RuleType {
 
 /// A rule, as loaded and last evaluated.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct RuleStatus {
+pub struct LoadedRule {
     /// Whether it alerts or records.
     #[serde(rename = "type")]
     pub kind: RuleType,
@@ -230,7 +230,7 @@ pub(super) struct Targets {
 #[derive(Debug, Deserialize)]
 pub(super) struct RuleGroups {
     #[serde(default)]
-    pub(super) groups: Vec<RuleGroup>,
+    pub(super) groups: Vec<LoadedGroup>,
 }
 
 #[derive(Debug, Deserialize)]

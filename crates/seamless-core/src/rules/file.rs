@@ -1,7 +1,7 @@
 //! The typed form of a Prometheus rule file.
 //!
 //! Follows Prometheus's `rulefmt` (`groups`, with `alert` or `record` rules). Unknown keys are errors,
-//! as they are for Prometheus. It checks the shape; expressions are read by [`super::Query`].
+//! as they are for Prometheus. It checks the shape; expressions are read by [`crate::promql::Query`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::Expression;
 use crate::duration;
+use crate::promql::Expression;
 
 /// Why a text is not a rule file.
 #[derive(Debug, Error)]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Expression, QuantileThreshold, QueryError, Rule, RuleFile, SeriesSelector};
-use crate::schema::Family;
+use super::{Rule, RuleFile};
+use crate::promql::{Expression, QuantileThreshold, QueryError, SeriesSelector};
+use crate::schema::{FAMILIES, Family};
 
 /// The series that a rule reads in the end, recording rules of the same file resolved.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -12,6 +13,17 @@ pub struct Inputs {
     pub selectors: Vec<SeriesSelector>,
     /// The recording rules on the way, by name.
     pub recordings: BTreeSet<String>,
+}
+
+impl SeriesSelector {
+    /// The schema's families of which it can select series, in any exposed form.
+    #[must_use]
+    pub fn families(&self) -> Vec<&'static Family> {
+        FAMILIES
+            .iter()
+            .filter(|f| f.exposed_names().iter().any(|name| self.selects_name(name)))
+            .collect()
+    }
 }
 
 impl Inputs {
@@ -33,7 +45,7 @@ impl Inputs {
     }
 
     /// The selectors that belong to no family of the schema.
-    pub fn strangers(&self) -> impl Iterator<Item = &SeriesSelector> {
+    pub fn unknown_selectors(&self) -> impl Iterator<Item = &SeriesSelector> {
         self.selectors
             .iter()
             .filter(|selector| selector.families().is_empty())
@@ -123,9 +135,12 @@ groups:
         let names: Vec<&str> = inputs.families().iter().map(|f| f.name).collect();
         assert_eq!(names, ["seamless_total_ms", "coverage_ratio"]);
         assert_eq!(inputs.recordings.len(), 2);
-        assert_eq!(inputs.strangers().count(), 0);
+        assert_eq!(inputs.unknown_selectors().count(), 0);
         let stranger = file.alerts_named("Stranger").next().unwrap();
-        assert_eq!(file.inputs(stranger).unwrap().strangers().count(), 1);
+        assert_eq!(
+            file.inputs(stranger).unwrap().unknown_selectors().count(),
+            1
+        );
     }
 
     #[test]
@@ -151,8 +166,12 @@ groups:
         assert!(file.alerts().count() > 0);
         for rule in file.rules() {
             let inputs = file.inputs(rule).unwrap();
-            let strangers: Vec<_> = inputs.strangers().collect();
-            assert!(strangers.is_empty(), "{}: {strangers:?}", rule.name);
+            let unknown_selectors: Vec<_> = inputs.unknown_selectors().collect();
+            assert!(
+                unknown_selectors.is_empty(),
+                "{}: {unknown_selectors:?}",
+                rule.name
+            );
         }
     }
 }

@@ -1,10 +1,8 @@
-//! Prometheus rule files and what their expressions mean.
+//! Prometheus rule files, and what their rules read.
 //!
-//! Owns the typed form of a rule file ([`RuleFile`]), the rules this project ships ([`shipped`]), and
-//! the reading of a PromQL expression ([`Query`]): which series it selects over which range, which
-//! quantile of which histogram it compares with what, and whether two expressions mean the same. It
-//! asks no server, evaluates nothing, and renders nothing; `promtool` stays the judge of what a
-//! Prometheus accepts.
+//! Owns the typed form of a rule file ([`RuleFile`]), the rules this project ships ([`shipped`]), and which
+//! families of the schema a rule reads, followed through recording rules. It asks no server, evaluates
+//! nothing, and renders nothing; `promtool` stays the judge of what a Prometheus accepts.
 //!
 //! ```
 //! use seamless_core::rules;
@@ -21,16 +19,11 @@
 
 use std::sync::LazyLock;
 
-mod expression;
 mod file;
 mod inputs;
-mod overlong;
-mod query;
 
-pub use expression::Expression;
 pub use file::{Rule, RuleFile, RuleFileError, RuleGroup, RuleKind};
 pub use inputs::Inputs;
-pub use query::{Comparison, QuantileThreshold, Query, QueryError, SeriesSelector};
 
 /// The text of the shipped `alert_rules.yml`.
 pub const SHIPPED: &str = include_str!("../../../../alert_rules.yml");

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use seamless_core::http::{Body, Call, Endpoint, HttpClient, SHORT_BODY_LIMIT};
+use seamless_core::http::{Body, Endpoint, HttpClient, Request, SHORT_BODY_LIMIT};
 use serde_json::Value;
 
 use crate::facts::{Fact, Gap};
@@ -40,13 +40,13 @@ impl Receiver {
             message: format!("sending an empty export to {self}: {message}"),
             hint: hint.to_owned(),
         };
-        let mut call = Call::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true);
+        let mut call = Request::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true);
         call.accept = "*/*";
         let answer = self.http.send(&call).await.map_err(|failure| {
             Gap::failed(
                 Some(&failure),
                 format!("sending an empty export to {self}: {failure}"),
-                failure.fault.hint(),
+                &seamless_cli::remedy_words(failure.error.remedy(), self.endpoint.service()),
             )
         })?;
         let hint = "check that the URL leads to an OTLP/HTTP receiver (port 4318, not gRPC's 4317)";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use seamless_core::http::{
-    Answer, Body, Call, Endpoint, HttpClient, HttpOptions, QUERY_BODY_LIMIT,
+    Body, Endpoint, HttpClient, HttpOptions, QUERY_BODY_LIMIT, Request, Response,
 };
 use tempfile::TempDir;
 
@@ -118,12 +118,12 @@ fn await_ready(
 }
 
 /// Sends one request on a client of its own: the connection belongs to the runtime of this call.
-fn send(endpoint: &Endpoint, url: &url::Url, body: Option<Body>) -> Result<Answer> {
+fn send(endpoint: &Endpoint, url: &url::Url, body: Option<Body>) -> Result<Response> {
     background::run_here(async || {
         let http = HttpClient::new(HttpOptions::default(), [endpoint])?;
         let call = match body {
-            None => Call::get(endpoint, url.clone(), QUERY_BODY_LIMIT),
-            Some(body) => Call::post(endpoint, url.clone(), body, QUERY_BODY_LIMIT, false),
+            None => Request::get(endpoint, url.clone(), QUERY_BODY_LIMIT),
+            Some(body) => Request::post(endpoint, url.clone(), body, QUERY_BODY_LIMIT, false),
         };
         Ok(http.send(&call).await?)
     })
@@ -183,7 +183,7 @@ impl Server {
         self.checked(path, send(&self.endpoint, &url, Some(body))?)
     }
 
-    fn checked(&self, path: &str, answer: Answer) -> Result<String> {
+    fn checked(&self, path: &str, answer: Response) -> Result<String> {
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         if !answer.is_success() {
             bail!("{} of {}: {}: {text}", path, self.url(), answer.described());

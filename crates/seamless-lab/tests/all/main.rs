@@ -1,5 +1,6 @@
-//! The lab: real servers, stand-ins, the simulated runtime.
+//! The lab: real servers, stand-ins, the simulated runtime; and the HTTP client of core against them.
 
+mod client;
 mod runtime;
 mod servers;
 mod stand_ins;

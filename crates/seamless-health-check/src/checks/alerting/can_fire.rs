@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use seamless_core::duration;
 use seamless_core::prometheus::{InstantSeries, RuleType};
-use seamless_core::rules::{Comparison, Rule, RuleFile, RuleGroup, RuleKind};
+use seamless_core::promql::Comparison;
+use seamless_core::rules::{Rule, RuleFile, RuleGroup, RuleKind};
 use seamless_core::schema::{FAMILIES, Kind};
 
 use super::shipped_names;

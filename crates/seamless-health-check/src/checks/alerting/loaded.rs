@@ -1,6 +1,6 @@
 //! Whether Prometheus runs the alerts that ship: compared by meaning, evaluated, and recently.
 
-use seamless_core::prometheus::{RuleStatus, RuleType};
+use seamless_core::prometheus::{LoadedRule, RuleType};
 use seamless_core::rules::{Rule, shipped};
 
 use super::{alerting_rules, shipped_names};
@@ -21,7 +21,7 @@ pub(super) fn loaded(facts: &Facts, _: &Request) -> Outcome {
         Ok(shipped) => shipped,
         Err(error) => return Outcome::fail(format!("the embedded rules: {error}")),
     };
-    let loaded: Vec<&RuleStatus> = alerting_rules(facts)
+    let loaded: Vec<&LoadedRule> = alerting_rules(facts)
         .map(|(rule, _)| rule)
         .filter(|rule| rule.kind == RuleType::Alerting)
         .collect();
@@ -71,7 +71,7 @@ fn title(rule: &Rule) -> String {
     }
 }
 
-fn differences(shipped: &Rule, loaded: &RuleStatus) -> Vec<String> {
+fn differences(shipped: &Rule, loaded: &LoadedRule) -> Vec<String> {
     let mut found = Vec::new();
     let pending = shipped.pending_for().as_secs_f64();
     if (pending - loaded.duration).abs() > 0.001 {
@@ -136,7 +136,7 @@ pub(super) fn evaluated(facts: &Facts, _: &Request) -> Outcome {
     }
 }
 
-fn state(rule: &RuleStatus, interval: f64, now: f64) -> (Verdict, String) {
+fn state(rule: &LoadedRule, interval: f64, now: f64) -> (Verdict, String) {
     match rule.health.as_str() {
         "ok" => {}
         "err" => return (Verdict::Fail, format!("fails: {}", rule.last_error)),

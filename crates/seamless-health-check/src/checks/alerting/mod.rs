@@ -7,7 +7,7 @@ mod routes;
 
 use std::collections::BTreeSet;
 
-use seamless_core::prometheus::{FiringAlert, RuleStatus, RuleType};
+use seamless_core::prometheus::{FiringAlert, LoadedRule, RuleType};
 use seamless_core::rules::{RuleFile, shipped};
 use seamless_core::schema::DRILL_LABEL;
 
@@ -121,7 +121,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// The alerts of these names that are loaded.
-fn alerting_rules(facts: &Facts) -> impl Iterator<Item = (&RuleStatus, f64)> {
+fn alerting_rules(facts: &Facts) -> impl Iterator<Item = (&LoadedRule, f64)> {
     let groups = facts.rules.iter().flatten();
     groups.flat_map(|group| group.rules.iter().map(|rule| (rule, group.interval)))
 }
@@ -137,7 +137,7 @@ fn firing(facts: &Facts, _: &Request) -> Outcome {
         return gap.outcome();
     }
     let names = shipped_names();
-    let firing = |(rule, _): (&'_ RuleStatus, f64)| -> Vec<FiringAlert> {
+    let firing = |(rule, _): (&'_ LoadedRule, f64)| -> Vec<FiringAlert> {
         let shipped = rule.kind == RuleType::Alerting
             && names.contains(rule.name.as_str())
             && rule.name != WATCHDOG;

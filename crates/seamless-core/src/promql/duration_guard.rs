@@ -1,4 +1,4 @@
-//! Durations that the parser would stop the program over.
+//! Rejects durations that make promql-parser panic.
 //!
 //! promql-parser 0.11 turns a number in the place of a duration (`[44]`, `offset 1e30`) into a
 //! [`std::time::Duration`] without asking whether it fits. Owns finding one that does not, before the
@@ -77,7 +77,7 @@ fn is_overlong(token: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::Query;
+    use crate::promql::Query;
 
     #[test]
     fn what_does_not_fit_is_an_error_and_no_panic() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use seamless_core::http::{Answer, Failure, Fault, HttpOptions, Stage, TlsFiles};
+use seamless_core::http::{HttpOptions, Response, SendError, Stage, TlsFiles, TransportError};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use crate::{get_with, options};
+use super::{get_with, options};
 
 /// An authority, and its certificate in a file.
 struct Authority {
@@ -68,7 +68,7 @@ impl Authority {
             .unwrap()
     }
 
-    async fn get(&self, address: SocketAddr) -> Result<Answer, Failure> {
+    async fn get(&self, address: SocketAddr) -> Result<Response, SendError> {
         let tls = TlsFiles {
             ca_cert: Some(self.file()),
             client_cert: None,
@@ -92,7 +92,7 @@ fn patient() -> HttpOptions {
 /// What a server does with an open connection after the handshake.
 #[derive(Clone, Copy)]
 enum After {
-    Answer,
+    Response,
     /// Ends without saying so, as a killed server does.
     Vanish,
 }
@@ -107,7 +107,7 @@ async fn serve(config: ServerConfig, after: After) -> SocketAddr {
                 continue;
             };
             let read = stream.read(&mut [0; 4096]).await;
-            if let (After::Answer, Ok(1..)) = (after, read) {
+            if let (After::Response, Ok(1..)) = (after, read) {
                 let _ = stream
                     .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
                     .await;
@@ -121,7 +121,7 @@ async fn serve(config: ServerConfig, after: After) -> SocketAddr {
 #[tokio::test]
 async fn a_certificate_of_a_given_authority_is_accepted() {
     let authority = Authority::new();
-    let address = serve(authority.server("127.0.0.1", |_| {}), After::Answer).await;
+    let address = serve(authority.server("127.0.0.1", |_| {}), After::Response).await;
     assert_eq!(authority.get(address).await.unwrap().status, 200);
 }
 
@@ -157,9 +157,9 @@ async fn no_other_certificate_is() {
             "ertificate",
         ),
     ] {
-        let address = serve(config, After::Answer).await;
+        let address = serve(config, After::Response).await;
         let failure = authority.get(address).await.expect_err(name);
-        let Fault::Tls(text) = &failure.fault else {
+        let TransportError::Tls(text) = &failure.error else {
             panic!("{name}: {failure:?}");
         };
         assert!(text.contains(says) && text.len() < 1000, "{name}: {text}");
@@ -172,11 +172,11 @@ async fn no_other_certificate_is() {
 #[tokio::test]
 async fn the_systems_authorities_do_not_vouch_for_a_private_one() {
     let authority = Authority::new();
-    let address = serve(authority.server("127.0.0.1", |_| {}), After::Answer).await;
+    let address = serve(authority.server("127.0.0.1", |_| {}), After::Response).await;
     let unrelated = Authority::new();
     assert!(matches!(
-        unrelated.get(address).await.unwrap_err().fault,
-        Fault::Tls(_)
+        unrelated.get(address).await.unwrap_err().error,
+        TransportError::Tls(_)
     ));
 }
 
@@ -188,8 +188,8 @@ async fn a_server_of_http_2_only_is_refused_in_the_handshake() {
     let address = serve(config, After::Vanish).await;
     let failure = authority.get(address).await.unwrap_err();
     let named = matches!(
-        failure.fault,
-        Fault::Tls(_) | Fault::Interrupted | Fault::NotHttp(_)
+        failure.error,
+        TransportError::Tls(_) | TransportError::Interrupted | TransportError::NotHttp(_)
     );
     assert!(named, "{failure:?}");
 }
@@ -199,19 +199,25 @@ async fn a_connection_that_ends_after_the_handshake_may_have_carried_the_request
     let authority = Authority::new();
     let address = serve(authority.server("127.0.0.1", |_| {}), After::Vanish).await;
     let failure = authority.get(address).await.unwrap_err();
-    assert_eq!((&failure.fault, failure.attempts), (&Fault::Interrupted, 4));
+    assert_eq!(
+        (&failure.error, failure.attempts),
+        (&TransportError::Interrupted, 4)
+    );
     assert!(failure.may_have_been_processed);
 }
 
 #[tokio::test]
 async fn plain_and_tls_mixed_up_is_told() {
     let authority = Authority::new();
-    let address = serve(authority.server("127.0.0.1", |_| {}), After::Answer).await;
+    let address = serve(authority.server("127.0.0.1", |_| {}), After::Response).await;
     let failure = get_with(patient(), &format!("http://{address}"))
         .await
         .unwrap_err();
     assert!(
-        matches!(failure.fault, Fault::NotHttp(_) | Fault::Interrupted),
+        matches!(
+            failure.error,
+            TransportError::NotHttp(_) | TransportError::Interrupted
+        ),
         "{failure:?}"
     );
 
@@ -238,9 +244,9 @@ async fn a_handshake_that_hangs_is_a_connection_that_never_opened() {
         .unwrap_err();
     let stage = Stage::Connecting;
     assert_eq!(
-        failure.fault,
-        Fault::TimedOut {
-            after: crate::TIMEOUT,
+        failure.error,
+        TransportError::TimedOut {
+            after: super::TIMEOUT,
             stage
         }
     );

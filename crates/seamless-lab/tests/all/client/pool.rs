@@ -6,10 +6,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use seamless_core::http::{Call, SHORT_BODY_LIMIT};
+use seamless_core::http::{Request, SHORT_BODY_LIMIT};
 use seamless_lab::faults::{Faults, Reply};
 
-use crate::{client, endpoint, options};
+use super::{client, endpoint, options};
 
 fn read_head(stream: &mut TcpStream) {
     let mut head = Vec::new();
@@ -49,9 +49,9 @@ async fn a_kept_connection_that_the_server_closed_is_not_a_lost_attempt() {
     let client = client(options(), &endpoint);
     for repeatable in [true, false, true, false, true] {
         let url = endpoint.url(&["x"]);
-        let call = Call {
+        let call = Request {
             repeatable,
-            ..Call::get(&endpoint, url, SHORT_BODY_LIMIT)
+            ..Request::get(&endpoint, url, SHORT_BODY_LIMIT)
         };
         let answer = client.send(&call).await.unwrap();
         assert_eq!(
@@ -59,7 +59,7 @@ async fn a_kept_connection_that_the_server_closed_is_not_a_lost_attempt() {
             (200, 1, false)
         );
         // Blocks this thread, and with it the client: it has not noticed the close when it sends.
-        closed.recv_timeout(crate::SOON).unwrap();
+        closed.recv_timeout(super::SOON).unwrap();
     }
 }
 
@@ -69,7 +69,7 @@ async fn one_connection_serves_one_request_after_the_other() {
     let endpoint = endpoint(&server.url());
     let client = client(options(), &endpoint);
     for _ in 0..20 {
-        let call = Call::get(&endpoint, endpoint.url(&["x"]), SHORT_BODY_LIMIT);
+        let call = Request::get(&endpoint, endpoint.url(&["x"]), SHORT_BODY_LIMIT);
         client.send(&call).await.unwrap();
     }
     assert_eq!((server.received().len(), server.connections()), (20, 1));
@@ -89,5 +89,5 @@ async fn ipv6_is_reached() {
             .unwrap();
     });
     assert!(url.starts_with("http://[::1]:"));
-    assert_eq!(crate::get(&url).await.unwrap().status, 200);
+    assert_eq!(super::get(&url).await.unwrap().status, 200);
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 
-use crate::get;
+use super::get;
 
 const TARGET: &str = "FAULTS_TEST_TARGET";
 

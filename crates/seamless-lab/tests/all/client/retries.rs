@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use seamless_core::http::{Fault, HttpOptions};
+use seamless_core::http::{HttpOptions, TransportError};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 
-use crate::{get, get_with, options, post_once};
+use super::{get, get_with, options, post_once};
 
 fn sequence(behaviours: impl IntoIterator<Item = Behaviour>) -> Faults {
     Faults::sequence(behaviours).unwrap()
@@ -56,7 +56,9 @@ async fn whether_an_earlier_attempt_may_have_been_acted_on_is_known() {
     // The first attempt's loss is remembered through what follows.
     let server = sequence([status(504), Behaviour::HangBeforeHeaders]);
     let failure = get(&server.url()).await.unwrap_err();
-    assert!(matches!(failure.fault, Fault::TimedOut { .. }) && failure.may_have_been_processed);
+    assert!(
+        matches!(failure.error, TransportError::TimedOut { .. }) && failure.may_have_been_processed
+    );
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
-//! What can go wrong between a request and its whole answer.
+//! What can go wrong between a request and its whole response.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::time::Duration;
+
+use super::service::Remedy;
 
 /// How far a request had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub enum Stage {
     /// Resolving the name, opening the connection, the TLS handshake.
     Connecting,
     /// The request is out; no status line yet.
-    AwaitingAnswer,
+    AwaitingResponse,
     /// The status line is in; the body is not whole.
     ReadingBody,
 }
@@ -20,7 +22,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connecting => "connecting",
-            Self::AwaitingAnswer => "waiting for the answer",
+            Self::AwaitingResponse => "waiting for the answer",
             Self::ReadingBody => "reading the body",
         })
     }
@@ -28,7 +30,7 @@ impl fmt::Display for Stage {
 
 /// Why there is no whole answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum TransportError {
     /// The host's name has no address.
     #[error("the name does not resolve ({0})")]
     NameNotResolved(String),
@@ -77,7 +79,7 @@ pub enum Fault {
     },
 }
 
-impl Fault {
+impl TransportError {
     /// Whether the server may have acted on the request.
     #[must_use]
     pub const fn may_have_been_processed(&self) -> bool {
@@ -105,31 +107,27 @@ impl Fault {
 
     /// What a person should do next.
     #[must_use]
-    pub const fn hint(&self) -> &'static str {
+    pub const fn remedy(&self) -> Remedy {
         match self {
-            Self::NameNotResolved(_) => "check the host name in the URL, and DNS",
-            Self::Refused => "is it running, and is the port right?",
-            Self::Tls(_) => {
-                "give the authority's certificate with --ca-cert, or fix the server's certificate"
-            }
-            Self::NotConnected(_) => "check the network path to it",
-            Self::Interrupted => "look at the server's log, or at a proxy between",
-            Self::Truncated { .. } | Self::NotHttp(_) | Self::TooLarge { .. } => {
-                "check that the URL leads to the right service"
-            }
-            Self::TimedOut { .. } => "the server is slow or hangs; --timeout waits longer",
-            Self::DeadlinePassed { .. } => "--deadline allows more time",
+            Self::NameNotResolved(_) => Remedy::CheckHostName,
+            Self::Refused => Remedy::CheckPort,
+            Self::Tls(_) => Remedy::TrustAuthority,
+            Self::NotConnected(_) => Remedy::CheckNetwork,
+            Self::Interrupted => Remedy::CheckServerLog,
+            Self::Truncated { .. } | Self::NotHttp(_) | Self::TooLarge { .. } => Remedy::CheckUrl,
+            Self::TimedOut { .. } => Remedy::RaiseTimeout,
+            Self::DeadlinePassed { .. } => Remedy::RaiseDeadline,
         }
     }
 }
 
 /// A request that got no whole answer, with what its attempts came to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{fault}")]
-pub struct Failure {
-    /// The last attempt's fault.
+#[error("{error}")]
+pub struct SendError {
+    /// The last attempt's error.
     #[source]
-    pub fault: Fault,
+    pub error: TransportError,
     /// How many attempts were made.
     pub attempts: u32,
     /// Whether the server may have acted on any of them.
@@ -163,35 +161,35 @@ fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
     })
 }
 
-/// The fault behind an error that `reqwest` gave before the status line was in.
-pub(super) fn before_answer(error: &reqwest::Error) -> Fault {
+/// What is behind an error that `reqwest` gave before the status line was in.
+pub(super) fn before_response(error: &reqwest::Error) -> TransportError {
     if let Some(resolve) = find::<ResolveError>(error) {
-        return Fault::NameNotResolved(resolve.0.clone());
+        return TransportError::NameNotResolved(resolve.0.clone());
     }
     if let Some(tls) = find::<rustls::Error>(error) {
         // With TLS 1.3 a server refuses the client's certificate after the handshake seems done. Any
         // other failure of an open connection says nothing of what became of the request.
         return if error.is_connect() || refuses_certificate(tls) {
-            Fault::Tls(bounded(&tls.to_string()))
+            TransportError::Tls(bounded(&tls.to_string()))
         } else {
-            Fault::Interrupted
+            TransportError::Interrupted
         };
     }
     let io = find::<io::Error>(error);
     if error.is_connect() {
         return match io {
-            Some(io) if io.kind() == io::ErrorKind::ConnectionRefused => Fault::Refused,
-            Some(io) => Fault::NotConnected(io.to_string()),
-            None => Fault::NotConnected(innermost(error)),
+            Some(io) if io.kind() == io::ErrorKind::ConnectionRefused => TransportError::Refused,
+            Some(io) => TransportError::NotConnected(io.to_string()),
+            None => TransportError::NotConnected(innermost(error)),
         };
     }
     if io.is_some() {
-        return Fault::Interrupted;
+        return TransportError::Interrupted;
     }
     match find::<hyper::Error>(error) {
-        Some(hyper) if hyper.is_parse() => Fault::NotHttp(hyper.to_string()),
-        Some(_) => Fault::Interrupted,
-        None => Fault::NotHttp(innermost(error)),
+        Some(hyper) if hyper.is_parse() => TransportError::NotHttp(hyper.to_string()),
+        Some(_) => TransportError::Interrupted,
+        None => TransportError::NotHttp(innermost(error)),
     }
 }
 

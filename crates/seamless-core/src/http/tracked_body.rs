@@ -1,4 +1,4 @@
-//! Whether a request has begun to go out.
+//! Whether a request has body_started to go out.
 //!
 //! Owns a body that notes when the connection first asks for it. That is when the connection stands and
 //! the head is written, not before: until then nothing can have reached the server.
@@ -14,29 +14,29 @@ use http_body::{Body, Frame, SizeHint};
 
 /// The note. Cloning shares it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Begun(Arc<AtomicBool>);
+pub(super) struct BodyStarted(Arc<AtomicBool>);
 
-impl Begun {
-    /// Whether the body, and so the head before it, has begun to go out.
+impl BodyStarted {
+    /// Whether the body, and so the head before it, has body_started to go out.
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
     /// A body of these bytes that sets the note when it is asked for.
-    pub(super) fn when_asked_for(&self, bytes: &[u8]) -> reqwest::Body {
-        reqwest::Body::wrap(Noting {
+    pub(super) fn track(&self, bytes: &[u8]) -> reqwest::Body {
+        reqwest::Body::wrap(TrackedBody {
             bytes: Some(Bytes::copy_from_slice(bytes)),
-            begun: self.clone(),
+            body_started: self.clone(),
         })
     }
 }
 
-struct Noting {
+struct TrackedBody {
     bytes: Option<Bytes>,
-    begun: Begun,
+    body_started: BodyStarted,
 }
 
-impl Body for Noting {
+impl Body for TrackedBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -44,7 +44,7 @@ impl Body for Noting {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.begun.0.store(true, Ordering::Relaxed);
+        self.body_started.0.store(true, Ordering::Relaxed);
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 

@@ -12,12 +12,12 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 /// Hands out moments at a fixed distance. Late wake-ups do not add up: the next moment follows from
 /// the last one, not from when it was used.
 #[derive(Debug)]
-pub struct Pace {
+pub struct RateLimiter {
     distance: Duration,
     next: Mutex<Option<Instant>>,
 }
 
-impl Pace {
+impl RateLimiter {
     /// So many moments per second; `rate` is above 0.
     #[must_use]
     pub fn per_second(rate: f64) -> Self {
@@ -43,14 +43,14 @@ mod tests {
 
     /// Plays requests that are woken late and returns when each was sent, in milliseconds.
     fn sent(rate: f64, count: u32, late: Duration, pause_at: u32, pause: Duration) -> Vec<f64> {
-        let (pace, start) = (Pace::per_second(rate), Instant::now());
+        let (rate_limiter, start) = (RateLimiter::per_second(rate), Instant::now());
         let mut now = start;
         (0..count)
             .map(|index| {
                 if index == pause_at {
                     now += pause;
                 }
-                now = now.max(pace.reserve(now) + late);
+                now = now.max(rate_limiter.reserve(now) + late);
                 (now - start).as_secs_f64() * 1000.0
             })
             .collect()

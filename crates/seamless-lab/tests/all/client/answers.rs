@@ -4,12 +4,12 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use seamless_core::http::{Answer, Failure, Fault, SHORT_BODY_LIMIT};
+use seamless_core::http::{Response, SHORT_BODY_LIMIT, SendError, TransportError};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 
-use crate::get;
+use super::get;
 
-async fn raw(bytes: impl Into<Vec<u8>>) -> Result<Answer, Failure> {
+async fn raw(bytes: impl Into<Vec<u8>>) -> Result<Response, SendError> {
     let server = Faults::always(Behaviour::Garbage(bytes.into())).unwrap();
     get(&server.url()).await
 }
@@ -87,7 +87,7 @@ async fn what_is_no_http_is_named_so() {
     for (name, bytes) in cases {
         let failure = raw(bytes).await.expect_err(name);
         assert!(
-            matches!(failure.fault, Fault::NotHttp(_)),
+            matches!(failure.error, TransportError::NotHttp(_)),
             "{name}: {failure:?}"
         );
         assert_eq!(failure.attempts, 1, "{name}");
@@ -109,7 +109,11 @@ async fn a_body_that_ends_early_is_cut_off_unless_its_end_is_the_connections() {
         "fffffffffffffffffff\r\n{}",
     ] {
         let failure = raw(format!("{chunked}{body}")).await.unwrap_err();
-        assert_eq!(failure.fault, Fault::Truncated { status: 200 }, "{body:?}");
+        assert_eq!(
+            failure.error,
+            TransportError::Truncated { status: 200 },
+            "{body:?}"
+        );
     }
     let server = Faults::always(Behaviour::CutOff(Reply::json(r#"{"leases":[]}"#))).unwrap();
     assert_eq!(get(&server.url()).await.unwrap().body, br#"{"leas"#);
@@ -148,12 +152,15 @@ async fn a_compressed_body_is_bounded_by_what_it_unpacks_to() {
     assert!(bomb.len() < SHORT_BODY_LIMIT / 8, "no bomb");
     let failure = get(&gzip_reply(bomb).url()).await.unwrap_err();
     let limit = SHORT_BODY_LIMIT;
-    assert_eq!(failure.fault, Fault::TooLarge { status: 200, limit });
+    assert_eq!(
+        failure.error,
+        TransportError::TooLarge { status: 200, limit }
+    );
 
     let mut corrupt = gzipped(br#"{"status":"ok"}"#);
     corrupt.truncate(corrupt.len() / 2);
     let failure = get(&gzip_reply(corrupt).url()).await.unwrap_err();
-    assert_eq!(failure.fault, Fault::Truncated { status: 200 });
+    assert_eq!(failure.error, TransportError::Truncated { status: 200 });
 }
 
 #[tokio::test]

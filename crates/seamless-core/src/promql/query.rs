@@ -1,7 +1,7 @@
 //! One PromQL expression, read into its syntax tree.
 //!
-//! Answers what can be told from the expression alone: it follows no recording rules, which is
-//! [`super::Inputs`]' part, and evaluates nothing but constants.
+//! Answers what can be told from the expression alone: it follows no recording rules, which is the part
+//! of [`crate::rules::Inputs`], and evaluates nothing but constants.
 
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use promql_parser::parser::token::{
 use promql_parser::parser::{self, BinaryExpr, Call, Expr, LabelModifier, Offset, VectorSelector};
 use thiserror::Error;
 
-use super::overlong::has_overlong_duration;
-use crate::schema::{FAMILIES, Family};
+use super::duration_guard::has_overlong_duration;
 
 /// An expression that cannot be read.
 #[derive(Debug, Clone, Error)]
@@ -95,7 +94,7 @@ impl Query {
 
     /// Whether two expressions differ in formatting alone.
     pub(super) fn same_meaning(&self, other: &Self) -> bool {
-        normal(&self.tree) == normal(&other.tree)
+        normalized(&self.tree) == normalized(&other.tree)
     }
 
     /// The syntax tree, for checks that this module does not offer.
@@ -183,7 +182,7 @@ impl Query {
     }
 
     /// The quantiles that the expression's value is made of, as calls.
-    pub(super) fn quantile_values(&self) -> Vec<(f64, SeriesSelector)> {
+    pub(crate) fn quantile_values(&self) -> Vec<(f64, SeriesSelector)> {
         quantiles(&self.tree)
             .into_iter()
             .filter_map(|(call, _)| quantile_call(call))
@@ -226,15 +225,6 @@ impl SeriesSelector {
             .iter()
             .filter(|m| m.name == METRIC_NAME)
             .all(|m| m.is_match(name))
-    }
-
-    /// The schema's families of which it can select series, in any exposed form.
-    #[must_use]
-    pub fn families(&self) -> Vec<&'static Family> {
-        FAMILIES
-            .iter()
-            .filter(|f| f.exposed_names().iter().any(|name| self.selects_name(name)))
-            .collect()
     }
 
     /// The matchers on `label`.
@@ -435,16 +425,16 @@ fn constant(expr: &Expr) -> Option<f64> {
 }
 
 /// The tree without parentheses and with unordered lists in one order.
-fn normal(expr: &Expr) -> Expr {
+fn normalized(expr: &Expr) -> Expr {
     let mut expr = match expr {
-        Expr::Paren(paren) => return normal(&paren.expr),
+        Expr::Paren(paren) => return normalized(&paren.expr),
         other => other.clone(),
     };
     match &mut expr {
         Expr::Aggregate(e) => {
-            *e.expr = normal(&e.expr);
+            *e.expr = normalized(&e.expr);
             if let Some(param) = &mut e.param {
-                **param = normal(param);
+                **param = normalized(param);
             }
             if let Some(LabelModifier::Include(labels) | LabelModifier::Exclude(labels)) =
                 &mut e.modifier
@@ -452,18 +442,22 @@ fn normal(expr: &Expr) -> Expr {
                 labels.labels.sort();
             }
         }
-        Expr::Unary(e) => *e.expr = normal(&e.expr),
+        Expr::Unary(e) => *e.expr = normalized(&e.expr),
         Expr::Binary(e) => {
-            *e.lhs = normal(&e.lhs);
-            *e.rhs = normal(&e.rhs);
+            *e.lhs = normalized(&e.lhs);
+            *e.rhs = normalized(&e.rhs);
             if let Some(LabelModifier::Include(labels) | LabelModifier::Exclude(labels)) =
                 e.modifier.as_mut().and_then(|m| m.matching.as_mut())
             {
                 labels.labels.sort();
             }
         }
-        Expr::Subquery(e) => *e.expr = normal(&e.expr),
-        Expr::Call(e) => e.args.args.iter_mut().for_each(|arg| **arg = normal(arg)),
+        Expr::Subquery(e) => *e.expr = normalized(&e.expr),
+        Expr::Call(e) => e
+            .args
+            .args
+            .iter_mut()
+            .for_each(|arg| **arg = normalized(arg)),
         Expr::VectorSelector(vs) => sort_matchers(&mut vs.matchers),
         Expr::MatrixSelector(ms) => sort_matchers(&mut ms.vs.matchers),
         _ => {}
@@ -502,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn selectors_carry_name_range_offset_and_families() {
+    fn selectors_carry_name_range_and_offset() {
         let query = Query::parse(
             r#"sum by (phase) (rate(seamless_sla_deadline_seconds_bucket{le=~"60(\\.0)?"}[5m] offset 1h))
                or max({__name__=~"artifact_bytes_written(_total)?"})"#,
@@ -519,10 +513,7 @@ mod tests {
                 .matchers_of("le")
                 .all(|m| m.is_match("60") && m.is_match("60.0"))
         );
-        assert_eq!(first.families()[0].name, "seamless_sla_deadline_seconds");
         assert_eq!(second.name(), None);
-        assert_eq!(second.families()[0].name, "artifact_bytes_written");
-        assert_eq!(second.families().len(), 1);
     }
 
     #[test]

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use seamless_core::http::{Fault, HttpOptions, SHORT_BODY_LIMIT, Stage};
+use seamless_core::http::{HttpOptions, SHORT_BODY_LIMIT, Stage, TransportError};
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 use tokio::time::Instant;
 
-use crate::{TIMEOUT, get, get_with, options, post_once};
+use super::{TIMEOUT, get, get_with, options, post_once};
 
 fn page() -> Reply {
     Reply::json(r#"{"status":"ok","and":"a body that is long enough to be cut in two"}"#)
 }
 
-fn timed_out(stage: Stage) -> Fault {
-    Fault::TimedOut {
+fn timed_out(stage: Stage) -> TransportError {
+    TransportError::TimedOut {
         after: TIMEOUT,
         stage,
     }
@@ -23,27 +23,27 @@ fn timed_out(stage: Stage) -> Fault {
 #[tokio::test]
 async fn each_stage_has_its_fault() {
     use Behaviour as B;
-    let truncated = Fault::Truncated { status: 200 };
-    let too_large = Fault::TooLarge {
+    let truncated = TransportError::Truncated { status: 200 };
+    let too_large = TransportError::TooLarge {
         status: 200,
         limit: SHORT_BODY_LIMIT,
     };
     let slowly = Duration::from_millis(100);
     // Behaviour, fault, attempts for a request that may be repeated.
     let cases = [
-        (B::ResetBeforeReading, Fault::Interrupted, 4),
-        (B::ResetAfterReading, Fault::Interrupted, 4),
-        (B::CloseWithoutAnswer, Fault::Interrupted, 4),
-        (B::HangBeforeHeaders, timed_out(Stage::AwaitingAnswer), 1),
+        (B::ResetBeforeReading, TransportError::Interrupted, 4),
+        (B::ResetAfterReading, TransportError::Interrupted, 4),
+        (B::CloseWithoutAnswer, TransportError::Interrupted, 4),
+        (B::HangBeforeHeaders, timed_out(Stage::AwaitingResponse), 1),
         (
             B::HangWithinHeaders(page()),
-            timed_out(Stage::AwaitingAnswer),
+            timed_out(Stage::AwaitingResponse),
             1,
         ),
         (B::HangInBody(page()), timed_out(Stage::ReadingBody), 1),
         (
             B::Dribble(page(), slowly),
-            timed_out(Stage::AwaitingAnswer),
+            timed_out(Stage::AwaitingResponse),
             1,
         ),
         (B::EndlessBody, too_large, 1),
@@ -53,10 +53,10 @@ async fn each_stage_has_its_fault() {
     join_all(checks).await;
 }
 
-async fn fails(behaviour: Behaviour, fault: Fault, attempts: u32) {
+async fn fails(behaviour: Behaviour, error: TransportError, attempts: u32) {
     let server = Faults::always(behaviour.clone()).unwrap();
     let failure = get(&server.url()).await.unwrap_err();
-    assert_eq!(failure.fault, fault, "{behaviour:?}");
+    assert_eq!(failure.error, error, "{behaviour:?}");
     assert_eq!(failure.attempts, attempts, "{behaviour:?}");
     assert!(failure.may_have_been_processed, "{behaviour:?}");
     let read = behaviour != Behaviour::ResetBeforeReading;
@@ -65,8 +65,8 @@ async fn fails(behaviour: Behaviour, fault: Fault, attempts: u32) {
 
     let server = Faults::always(behaviour.clone()).unwrap();
     let failure = post_once(&server.url()).await.unwrap_err();
-    let once = (failure.fault, failure.attempts);
-    assert_eq!(once, (fault, 1), "{behaviour:?}");
+    let once = (failure.error, failure.attempts);
+    assert_eq!(once, (error, 1), "{behaviour:?}");
     assert!(server.received().len() <= 1, "{behaviour:?}");
 }
 
@@ -74,13 +74,16 @@ async fn fails(behaviour: Behaviour, fault: Fault, attempts: u32) {
 async fn what_was_never_sent_cannot_have_been_processed() {
     let refusing = Refusing::start().unwrap();
     let failure = get(&refusing.url().unwrap()).await.unwrap_err();
-    assert_eq!((&failure.fault, failure.attempts), (&Fault::Refused, 4));
+    assert_eq!(
+        (&failure.error, failure.attempts),
+        (&TransportError::Refused, 4)
+    );
     assert!(!failure.may_have_been_processed);
 
     // `.invalid` never resolves (RFC 6761); without a network the system takes its time to say so.
     let failure = get("http://coordinator.invalid:1").await.unwrap_err();
-    let unresolved = matches!(failure.fault, Fault::NameNotResolved(_))
-        || failure.fault == timed_out(Stage::Connecting);
+    let unresolved = matches!(failure.error, TransportError::NameNotResolved(_))
+        || failure.error == timed_out(Stage::Connecting);
     assert!(unresolved, "{failure:?}");
     assert!(!failure.may_have_been_processed);
 }
@@ -93,14 +96,14 @@ async fn the_runs_deadline_is_told_apart_from_the_timeout() {
         ..options()
     };
     for (behaviour, stage) in [
-        (Behaviour::HangBeforeHeaders, Stage::AwaitingAnswer),
+        (Behaviour::HangBeforeHeaders, Stage::AwaitingResponse),
         (Behaviour::HangInBody(page()), Stage::ReadingBody),
     ] {
         let server = Faults::always(behaviour).unwrap();
         let failure = get_with(deadline_in(TIMEOUT), &server.url())
             .await
             .unwrap_err();
-        assert_eq!(failure.fault, Fault::DeadlinePassed { stage });
+        assert_eq!(failure.error, TransportError::DeadlinePassed { stage });
     }
     // No attempt is made that the deadline leaves no time for.
     let server = Faults::always(Reply::status(503).retry_after(30)).unwrap();
@@ -120,6 +123,6 @@ async fn a_connection_that_never_opens_is_not_a_request_that_was_sent() {
     let _fills_the_queue = tokio::net::TcpStream::connect(address).await.unwrap();
     let url = format!("http://{address}");
     let failure = get(&url).await.unwrap_err();
-    assert_eq!(failure.fault, timed_out(Stage::Connecting));
+    assert_eq!(failure.error, timed_out(Stage::Connecting));
     assert!(!failure.may_have_been_processed);
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use seamless_core::alertmanager::Alertmanager;
-use seamless_core::coordinator::{Action, Confirmation, Coordinator, Problem, Release, Verdict};
+use seamless_core::coordinator::{Action, Confirmation, Coordinator, Release, Verdict};
+use seamless_core::http::Problem;
 use seamless_core::lease::{LeaseKey, LeaseToken};
-use seamless_core::prometheus::{Prometheus, PrometheusError, QueryValue};
+use seamless_core::prometheus::{Prometheus, QueryValue};
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 
-use crate::{client, endpoint, options};
+use super::{client, endpoint, options};
 
 const TOKEN: &str = "deadbeefcafe";
 
@@ -244,7 +245,7 @@ async fn pages_that_do_not_end_are_an_error_of_bounded_size() {
     for cycle in [1, 2, 7] {
         let faults = Faults::choose(move |_, number| page((number % cycle).to_string())).unwrap();
         let error = coordinator(&faults).inspect().await.unwrap_err();
-        assert_eq!(error.problem, Problem::EndlessPages);
+        assert_eq!(error.problem, Problem::EndlessPages { pages: cycle + 1 });
         assert_eq!(faults.received().len(), cycle + 1);
     }
 }
@@ -278,7 +279,7 @@ async fn prometheus_values_are_read_as_they_are_and_nothing_else_is() {
         let faults = Faults::always(vector(text)).unwrap();
         let error = prometheus(&faults).instant("up", None).await.unwrap_err();
         assert!(
-            matches!(error, PrometheusError::NotPrometheus { .. }),
+            matches!(error.problem, Problem::Unexpected { .. }),
             "{text}: {error}"
         );
     }
@@ -296,7 +297,7 @@ async fn prometheus_values_are_read_as_they_are_and_nothing_else_is() {
         let faults = Faults::always(json(200, body)).unwrap();
         let error = prometheus(&faults).instant("up", None).await.unwrap_err();
         assert!(
-            matches!(error, PrometheusError::NotPrometheus { .. }),
+            matches!(error.problem, Problem::Unexpected { .. }),
             "{body}: {error}"
         );
         assert!(!error.to_string().contains(char::is_control), "{error:?}");
@@ -320,7 +321,7 @@ async fn a_refusal_keeps_the_servers_words_in_one_line() {
     let error = prometheus(&faults).instant("up{", None).await.unwrap_err();
     let text = error.to_string();
     assert!(
-        matches!(error, PrometheusError::Refused { status: 400, .. }),
+        matches!(error.problem, Problem::Refused { status: 400, .. }),
         "{text}"
     );
     assert!(

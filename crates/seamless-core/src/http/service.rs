@@ -1,0 +1,187 @@
+//! A request to a service that gave nothing usable, and what a person can do about it.
+//!
+//! One error for the coordinator, Prometheus and Alertmanager: what was being done, where, and what came
+//! back. Remedies are typed; the terminal layer words them, since only it knows what the options are called.
+
+use super::endpoint::Endpoint;
+use super::error::{SendError, TransportError};
+use super::message::Response;
+
+/// A request to a service that gave nothing usable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{doing} at {service} {endpoint}: {problem}")]
+pub struct ServiceError {
+    /// What answers there: `coordinator`, `Prometheus`.
+    pub service: &'static str,
+    /// What was being done.
+    pub doing: &'static str,
+    /// Where, without credentials.
+    pub endpoint: String,
+    /// What came back.
+    #[source]
+    pub problem: Problem,
+}
+
+/// What came back instead of a usable response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// No whole response.
+    #[error(transparent)]
+    NoResponse(#[from] SendError),
+    /// The server understood and refused: a bad query, a timeout of its own.
+    #[error("{kind}: {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The server's word for the kind of error.
+        kind: String,
+        /// The server's words.
+        message: String,
+    },
+    /// A status that the service does not give here.
+    #[error("{described}{}", detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default())]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// The status in words.
+        described: String,
+        /// The server's own words, if it gave any.
+        detail: Option<String>,
+    },
+    /// A 2xx whose body is not what the service answers.
+    #[error("HTTP {status}, but the body is {found}")]
+    Unexpected {
+        /// The HTTP status.
+        status: u16,
+        /// What the body is instead.
+        found: String,
+    },
+    /// A list whose pages have no end.
+    #[error("gave up after {pages} pages: a cursor that repeats, or too many entries")]
+    EndlessPages {
+        /// How many were read.
+        pages: usize,
+    },
+}
+
+/// What a person should do next. Worded by the program, which knows its options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Check the host name in the URL, and DNS.
+    CheckHostName,
+    /// Check that the server runs, and the port.
+    CheckPort,
+    /// Trust the server's authority, or fix its certificate.
+    TrustAuthority,
+    /// Check the network path to it.
+    CheckNetwork,
+    /// Look at the server's log, or at a proxy between.
+    CheckServerLog,
+    /// Check that the URL leads to the service itself, path prefix included.
+    CheckUrl,
+    /// Check the credentials given for it.
+    CheckCredentials,
+    /// Wait longer for one response.
+    RaiseTimeout,
+    /// Give the run more time.
+    RaiseDeadline,
+    /// Send fewer requests per second.
+    LowerRate,
+    /// The server does not offer this, or the URL lacks a path prefix.
+    NotOffered,
+    /// Correct what was asked.
+    CorrectQuery,
+    /// Report it to the owners of the service.
+    ReportToOwners,
+}
+
+impl Problem {
+    /// What a status other than 2xx says.
+    #[must_use]
+    pub fn status(response: &Response) -> Self {
+        Self::Status {
+            status: response.status,
+            described: response.described(),
+            detail: response.detail(),
+        }
+    }
+
+    /// A 2xx with a body of another kind. `found` is quoted: it may repeat parts of the body.
+    #[must_use]
+    pub fn unexpected(response: &Response, found: &str) -> Self {
+        Self::Unexpected {
+            status: response.status,
+            found: response.quoted(found),
+        }
+    }
+
+    /// A 2xx with a web page.
+    #[must_use]
+    pub fn web_page(response: &Response) -> Self {
+        Self::unexpected(response, "an HTML page: a login page or a proxy?")
+    }
+
+    /// What a person should do next.
+    #[must_use]
+    pub const fn remedy(&self) -> Remedy {
+        match self {
+            Self::NoResponse(error) => error.error.remedy(),
+            Self::Refused { .. } => Remedy::CorrectQuery,
+            Self::Status { status, .. } => match status {
+                401 | 403 => Remedy::CheckCredentials,
+                404 | 405 | 501 => Remedy::NotOffered,
+                429 => Remedy::LowerRate,
+                500.. => Remedy::CheckServerLog,
+                _ => Remedy::CheckUrl,
+            },
+            Self::Unexpected { .. } => Remedy::CheckUrl,
+            Self::EndlessPages { .. } => Remedy::ReportToOwners,
+        }
+    }
+
+    /// Whether the run's own time was over.
+    #[must_use]
+    pub const fn is_deadline(&self) -> bool {
+        matches!(
+            self,
+            Self::NoResponse(SendError {
+                error: TransportError::DeadlinePassed { .. },
+                ..
+            })
+        )
+    }
+
+    /// Whether the server answered that it has no such endpoint.
+    #[must_use]
+    pub const fn is_not_offered(&self) -> bool {
+        matches!(
+            self,
+            Self::Status {
+                status: 404 | 405 | 501,
+                ..
+            } | Self::Refused {
+                status: 404 | 405 | 501,
+                ..
+            }
+        )
+    }
+}
+
+impl ServiceError {
+    /// What went wrong at `endpoint`.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint, doing: &'static str, problem: Problem) -> Self {
+        Self {
+            service: endpoint.service(),
+            doing,
+            endpoint: endpoint.to_string(),
+            problem,
+        }
+    }
+
+    /// What a person should do next.
+    #[must_use]
+    pub const fn remedy(&self) -> Remedy {
+        self.problem.remedy()
+    }
+}
