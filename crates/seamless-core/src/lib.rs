@@ -11,6 +11,7 @@ pub mod duration;
 pub mod exposition;
 pub mod http;
 pub mod lease;
+pub mod paging;
 pub mod prometheus;
 pub mod promql;
 pub mod rules;

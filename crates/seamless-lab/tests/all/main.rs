@@ -1,6 +1,7 @@
 //! The lab: real servers, stand-ins, the simulated runtime; and the HTTP client of core against them.
 
 mod client;
+mod routing;
 mod runtime;
 mod servers;
 mod stand_ins;

@@ -1,0 +1,177 @@
+//! Silences.
+
+use serde::{Deserialize, Deserializer};
+
+use super::relabel::Sending;
+use super::{AlertShape, MatchOp, Matcher};
+
+/// A silence, as Alertmanager lists it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Silence {
+    /// Its id.
+    #[serde(default)]
+    pub id: String,
+    /// What an alert must fulfil to be silenced: all of them.
+    #[serde(deserialize_with = "matchers")]
+    pub matchers: Vec<Matcher>,
+    /// Until when, RFC 3339.
+    #[serde(default, rename = "endsAt")]
+    pub ends_at: String,
+    /// By whom.
+    #[serde(default, rename = "createdBy")]
+    pub created_by: String,
+    /// Why.
+    #[serde(default)]
+    pub comment: String,
+    /// Whether it is in force.
+    #[serde(default)]
+    pub status: SilenceStatus,
+}
+
+/// Whether a silence is in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct SilenceStatus {
+    /// `active`, `pending` or `expired`.
+    #[serde(default)]
+    pub state: String,
+}
+
+/// How much of an alert something covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Coverage {
+    /// Nothing of it.
+    None,
+    /// Some of its series: one node, lease or domain.
+    Part,
+    /// Perhaps: it depends on a label that may be an external one.
+    Unknown,
+    /// All of it.
+    Whole,
+}
+
+impl Silence {
+    /// Whether it is in force.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status.state == "active"
+    }
+
+    /// How much of a real alert (no drill's) it covers.
+    #[must_use]
+    pub fn covers(&self, alert: &AlertShape, sending: &Sending) -> Coverage {
+        let matchers: Vec<&Matcher> = self.matchers.iter().chain(sending.matchers()).collect();
+        let cases = alert.cases_of(&matchers, sending).cases;
+        let covered = |matchers: &[Matcher], case: &super::shape::Case| {
+            let labels = case.labels.as_ref();
+            labels.is_some_and(|labels| matchers.iter().all(|matcher| matcher.matches(labels)))
+        };
+        let count = cases
+            .iter()
+            .filter(|case| covered(&self.matchers, case))
+            .count();
+        if count == 0 {
+            return Coverage::None;
+        }
+        if count == cases.len() {
+            return Coverage::Whole;
+        }
+        // Whatever an unknown label is, it is the same in all of the alert's series.
+        let mut assumed: Vec<_> = cases.iter().map(|case| &case.unknown).collect();
+        assumed.dedup();
+        let whole = assumed.iter().any(|unknown| {
+            let mut of_it = cases.iter().filter(|case| case.unknown == **unknown);
+            of_it.all(|case| covered(&self.matchers, case))
+        });
+        if whole {
+            Coverage::Unknown
+        } else {
+            Coverage::Part
+        }
+    }
+}
+
+fn matchers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Matcher>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Raw {
+        name: String,
+        value: String,
+        #[serde(default)]
+        is_regex: bool,
+        #[serde(default = "yes")]
+        is_equal: bool,
+    }
+    const fn yes() -> bool {
+        true
+    }
+    let raw: Vec<Raw> = Deserialize::deserialize(deserializer)?;
+    let read = |raw: Raw| {
+        let op = match (raw.is_regex, raw.is_equal) {
+            (false, true) => MatchOp::Equal,
+            (false, false) => MatchOp::NotEqual,
+            (true, true) => MatchOp::Regex,
+            (true, false) => MatchOp::NotRegex,
+        };
+        Matcher::new(&raw.name, op, &raw.value).map_err(serde::de::Error::custom)
+    };
+    raw.into_iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::rules::RuleFile;
+
+    #[test]
+    fn a_silence_covers_all_or_some_of_an_alert() {
+        let rules = "groups: [{name: g, rules: [{alert: A, expr: 'sum by (node_id) (x) > 1', labels: {severity: critical}}]}]";
+        let file = RuleFile::parse(rules).unwrap();
+        let alert = AlertShape::of(file.alerts().next().unwrap(), &file);
+        let m = |name: &str, value: &str, regex: bool, equal: bool| json!({"name": name, "value": value, "isRegex": regex, "isEqual": equal});
+        let severity = m("severity", "critical", false, true);
+        for (matchers, expected) in [
+            (vec![severity.clone()], Coverage::Whole),
+            (
+                vec![json!({"name": "alertname", "value": "A", "isRegex": false})],
+                Coverage::Whole,
+            ),
+            (vec![m("alertname", "A|B", true, true)], Coverage::Whole),
+            (
+                vec![severity.clone(), m("node_id", ".*", true, true)],
+                Coverage::Whole,
+            ),
+            (
+                vec![severity.clone(), m("drill", "", false, true)],
+                Coverage::Whole,
+            ),
+            (
+                vec![severity.clone(), m("drill", ".+", true, true)],
+                Coverage::None,
+            ),
+            (
+                vec![severity.clone(), m("node_id", "n1", false, true)],
+                Coverage::Part,
+            ),
+            (
+                vec![severity.clone(), m("node_id", "n1", false, false)],
+                Coverage::Part,
+            ),
+            (vec![m("severity", "warning", false, true)], Coverage::None),
+            (
+                vec![severity, m("cluster", "eu", false, true)],
+                Coverage::Unknown,
+            ),
+        ] {
+            let silence: Silence = serde_json::from_value(json!({
+                "id": "1", "matchers": matchers, "endsAt": "2026-11-28T12:00:00Z", "createdBy": "a",
+                "comment": "b", "status": {"state": "active"}
+            }))
+            .unwrap();
+            assert!(silence.is_active());
+            let covers = silence.covers(&alert, &Sending::default());
+            assert_eq!(covers, expected, "{:?}", silence.matchers);
+        }
+    }
+}
