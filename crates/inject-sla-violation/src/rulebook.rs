@@ -2,12 +2,11 @@
 //! shipped ones.
 
 use std::path::Path;
-use std::time::Duration;
 
 use seamless_cli::UsageError;
 use seamless_core::http::ServiceError;
-use seamless_core::prometheus::{LoadedRule, Prometheus, RuleType};
-use seamless_core::rules::{self, Rule, RuleFile, RuleGroup, RuleKind};
+use seamless_core::prometheus::Prometheus;
+use seamless_core::rules::{self, RuleFile};
 
 /// Reads a rule file.
 ///
@@ -29,31 +28,5 @@ pub(crate) fn shipped() -> anyhow::Result<RuleFile> {
 
 /// The rules that a Prometheus has loaded.
 pub(crate) async fn loaded(prometheus: &Prometheus) -> Result<RuleFile, ServiceError> {
-    let groups = prometheus.rules().await?.data;
-    Ok(RuleFile {
-        groups: groups
-            .into_iter()
-            .map(|group| RuleGroup {
-                interval: Duration::try_from_secs_f64(group.interval).ok(),
-                rules: group.rules.into_iter().map(rule).collect(),
-                name: group.name,
-            })
-            .collect(),
-    })
-}
-
-fn rule(status: LoadedRule) -> Rule {
-    let kind = match status.kind {
-        RuleType::Recording => RuleKind::Recording,
-        RuleType::Alerting => RuleKind::Alert {
-            pending_for: Duration::try_from_secs_f64(status.duration).unwrap_or_default(),
-        },
-    };
-    Rule {
-        name: status.name,
-        kind,
-        expr: status.query,
-        labels: (&status.labels).into(),
-        annotations: (&status.annotations).into(),
-    }
+    Ok(RuleFile::loaded(&prometheus.rules().await?.data))
 }

@@ -1,6 +1,7 @@
 //! What the tools need of the Alertmanager API (v2).
 //!
-//! Owns readiness, the loaded configuration, and the alerts and silences it holds. It follows
+//! Owns readiness, the loaded configuration, the state of its cluster, the alerts and silences it holds, and
+//! what it counts of its notifications. It follows
 //! <https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml> and changes nothing.
 
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use crate::http::{
     Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, Request, Response, SHORT_BODY_LIMIT,
     ServiceError,
 };
+use crate::paging::{Counters, Silence};
 use crate::prometheus::Labels;
 
 /// An alert that Alertmanager holds.
@@ -28,6 +30,9 @@ pub struct HeldAlert {
     /// Since when, RFC 3339.
     #[serde(default, rename = "startsAt")]
     pub starts_at: String,
+    /// When it was last sent to this Alertmanager, or to a peer that passed it on, RFC 3339.
+    #[serde(default, rename = "updatedAt")]
+    pub updated_at: String,
     /// What names it in `inhibited_by` of others.
     #[serde(default)]
     pub fingerprint: String,
@@ -61,6 +66,31 @@ pub struct Status {
     /// The version.
     #[serde(rename = "versionInfo")]
     pub version: VersionInfo,
+    /// Its cluster.
+    #[serde(default)]
+    pub cluster: Cluster,
+}
+
+/// The cluster that an Alertmanager is in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Cluster {
+    /// `ready`, `settling` or `disabled`.
+    #[serde(default)]
+    pub status: String,
+    /// Its members, itself among them.
+    #[serde(default)]
+    pub peers: Vec<Peer>,
+}
+
+/// A member of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Peer {
+    /// Its name, made up at its start.
+    #[serde(default)]
+    pub name: String,
+    /// Where the others reach it.
+    #[serde(default)]
+    pub address: String,
 }
 
 /// The loaded configuration, in which the server has replaced secrets by `<secret>`.
@@ -128,19 +158,65 @@ impl Alertmanager {
             .await
     }
 
+    /// The same, with the time by its clock (milliseconds since the epoch, exact to a second), where its
+    /// answer says it.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn alerts_and_time(
+        &self,
+        filters: &[String],
+    ) -> Result<(Vec<HeldAlert>, Option<i64>), ServiceError> {
+        const DOING: &str = "listing alerts";
+        let answer = self
+            .answer(DOING, &["api", "v2", "alerts"], filters)
+            .await?;
+        Ok((self.read(DOING, &answer)?, answer.date_ms))
+    }
+
+    /// The silences it holds, expired ones included.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn silences(&self) -> Result<Vec<Silence>, ServiceError> {
+        self.ask("listing silences", &["api", "v2", "silences"], &[])
+            .await
+    }
+
+    /// What it counts of its notifications, from its own `/metrics`.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn counters(&self) -> Result<Counters, ServiceError> {
+        const DOING: &str = "GET /metrics";
+        let answer = self.answer(DOING, &["metrics"], &[]).await?;
+        self.check(DOING, &answer)?;
+        Counters::read(&answer.body)
+            .map_err(|error| self.error(DOING, Problem::unexpected(&answer, &error.to_string())))
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         doing: &'static str,
         path: &[&str],
         filters: &[String],
     ) -> Result<T, ServiceError> {
+        let answer = self.answer(doing, path, filters).await?;
+        self.read(doing, &answer)
+    }
+
+    async fn answer(
+        &self,
+        doing: &'static str,
+        path: &[&str],
+        filters: &[String],
+    ) -> Result<Response, ServiceError> {
         let mut url = self.endpoint.url(path);
         if !filters.is_empty() {
             url.query_pairs_mut()
                 .extend_pairs(filters.iter().map(|filter| ("filter", filter)));
         }
-        let answer = self.get(doing, url, QUERY_BODY_LIMIT).await?;
-        self.read(doing, &answer)
+        self.get(doing, url, QUERY_BODY_LIMIT).await
     }
 
     /// Reads the answer to a request of the API, however it was had.

@@ -14,6 +14,9 @@ pub enum DurationError {
     /// The text does not follow the syntax.
     #[error("cannot read {0:?} as a duration; write it like 90, 90s, 1.5s, 5m or 1h30m")]
     Syntax(String),
+    /// The text does not follow the syntax of Prometheus's files.
+    #[error("{0:?} is not a Prometheus duration; write it like 90s, 5m or 1h30m")]
+    Strict(String),
     /// The value is beyond what can be counted.
     #[error("the duration {0:?} is too long; the longest is 100 years")]
     TooLong(String),
@@ -79,6 +82,22 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
         return Err(DurationError::TooLong(text.to_owned()));
     }
     Ok(Duration::from_nanos((seconds * 1e9).round() as u64))
+}
+
+/// Reads a duration as Prometheus and Alertmanager do in their files: whole numbers with units, largest
+/// first (`1h30m`), or `0`. A bare number or a fraction, which [`parse`] takes, is none there.
+///
+/// # Errors
+/// [`DurationError`].
+pub fn parse_strict(text: &str) -> Result<Duration, DurationError> {
+    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+    if (text == "0" || has_unit) && !text.contains('.') && text.trim() == text {
+        parse(text)
+    } else if text.is_empty() {
+        Err(DurationError::Empty)
+    } else {
+        Err(DurationError::Strict(text.to_owned()))
+    }
 }
 
 /// Writes a duration the way Prometheus rule files do (`1h30m`, `500ms`), to the millisecond.
@@ -162,6 +181,20 @@ mod tests {
             parse(&"9".repeat(400)),
             Err(DurationError::TooLong(_))
         ));
+    }
+
+    #[test]
+    fn files_of_prometheus_take_whole_numbers_with_units() {
+        for (text, seconds) in [("90s", 90), ("1h30m", 5400), ("0", 0), ("1d", 86_400)] {
+            assert_eq!(
+                parse_strict(text),
+                Ok(Duration::from_secs(seconds)),
+                "{text}"
+            );
+        }
+        for text in ["", "30", "1.5h", " 5m", "5m ", "1m1h", "soon"] {
+            assert!(parse_strict(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

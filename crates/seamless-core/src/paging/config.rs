@@ -393,11 +393,13 @@ impl RawRoute {
         unknown.extend(self.unknown.keys().map(|key| format!("{place}: {key}")));
         let duration = |field, text: Option<String>, inherited: Duration| match text {
             None => Ok(inherited),
-            Some(text) => duration::parse(&text).map_err(|source| ConfigurationError::Duration {
-                place: place.clone(),
-                field,
-                source,
-            }),
+            Some(text) => {
+                duration::parse_strict(&text).map_err(|source| ConfigurationError::Duration {
+                    place: place.clone(),
+                    field,
+                    source,
+                })
+            }
         };
         let own = Defaults {
             receiver: match self.receiver {

@@ -134,7 +134,7 @@ impl Sending {
                 .into_iter()
                 .map(RelabelRule::read)
                 .collect::<Result<_, _>>()?,
-            evaluation_interval: interval.and_then(|text| duration::parse(&text).ok()),
+            evaluation_interval: interval.and_then(|text| duration::parse_strict(&text).ok()),
         })
     }
 

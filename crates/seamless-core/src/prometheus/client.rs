@@ -7,13 +7,14 @@ use serde::de::DeserializeOwned;
 
 use super::labels::Labels;
 use super::response::{
-    Alertmanagers, Alerts, BuildInfo, FiringAlert, LoadedGroup, MetricMetadata, QueryValue,
-    RuleGroups, Target, Targets,
+    Alertmanagers, Alerts, BuildInfo, FiringAlert, LoadedConfig, LoadedGroup, MetricMetadata,
+    QueryValue, RuleGroups, Target, Targets,
 };
 use crate::http::{
     Body, Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, Request, Response, SHORT_BODY_LIMIT,
     ServiceError,
 };
+use crate::paging::Counters;
 
 /// Longer queries are sent as a form: proxies and servers bound the length of a URL.
 const LONGEST_GET: usize = 1800;
@@ -219,6 +220,44 @@ impl Prometheus {
             Vec::new(),
         )
         .await
+    }
+
+    /// The loaded configuration, as YAML, in which the server has replaced secrets by `<secret>`.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn config(&self) -> Result<String, ServiceError> {
+        let path = ["api", "v1", "status", "config"];
+        let reply: Reply<LoadedConfig> = self
+            .query("reading its configuration", &path, Vec::new())
+            .await?;
+        Ok(reply.data.yaml)
+    }
+
+    /// The values of its command line's options, by name.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn flags(&self) -> Result<BTreeMap<String, String>, ServiceError> {
+        let path = ["api", "v1", "status", "flags"];
+        let reply = self.query("reading its flags", &path, Vec::new()).await?;
+        Ok(reply.data)
+    }
+
+    /// What it counts of the alerts that it sends, from its own `/metrics`.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn counters(&self) -> Result<Counters, ServiceError> {
+        const DOING: &str = "GET /metrics";
+        let url = self.endpoint.url(&["metrics"]);
+        let request = Request::get(&self.endpoint, url, self.body_limit);
+        let answer = self.send(DOING, &request).await?;
+        if !answer.is_success() {
+            return Err(self.error(DOING, Problem::status(&answer)));
+        }
+        Counters::read(&answer.body)
+            .map_err(|error| self.error(DOING, Problem::unexpected(&answer, &error.to_string())))
     }
 
     /// Which server it is.

@@ -158,7 +158,10 @@ pub struct LoadedRule {
     /// The alert's `for`, in seconds.
     #[serde(default)]
     pub duration: f64,
-    /// The labels that it adds.
+    /// The alert's `keep_firing_for`, in seconds.
+    #[serde(default, rename = "keepFiringFor")]
+    pub keep_firing_for: f64,
+    /// The labels that it adds, its group's among them.
     #[serde(default)]
     pub labels: Labels,
     /// The alert's annotation templates.
@@ -266,6 +269,12 @@ pub struct Alertmanagers {
     /// Discovered and dropped by relabelling.
     #[serde(default, rename = "droppedAlertmanagers")]
     pub dropped: Vec<AlertmanagerUrl>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LoadedConfig {
+    #[serde(default)]
+    pub(super) yaml: String,
 }
 
 /// Which server it is.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::duration;
+use crate::prometheus::{LoadedGroup, LoadedRule, RuleType};
 use crate::promql::Expression;
 
 /// Why a text is not a rule file.
@@ -25,6 +26,14 @@ pub enum RuleFileError {
         group: String,
         /// The rule's place in the group, from 1.
         index: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A group that Prometheus refuses.
+    #[error("group {group:?}: {what}")]
+    Group {
+        /// The group's name.
+        group: String,
         /// What is wrong.
         what: &'static str,
     },
@@ -82,6 +91,8 @@ pub enum RuleKind {
     Alert {
         /// How long (`for`) it must be returned on end before it fires.
         pending_for: Duration,
+        /// How long (`keep_firing_for`) it fires on after it was last returned.
+        keep_firing_for: Duration,
     },
     /// Each series is stored under the rule's name.
     Recording,
@@ -98,7 +109,18 @@ impl Rule {
     #[must_use]
     pub const fn pending_for(&self) -> Duration {
         match self.kind {
-            RuleKind::Alert { pending_for } => pending_for,
+            RuleKind::Alert { pending_for, .. } => pending_for,
+            RuleKind::Recording => Duration::ZERO,
+        }
+    }
+
+    /// How long the alert fires on after its expression held last: `keep_firing_for`, zero without it.
+    #[must_use]
+    pub const fn keep_firing_for(&self) -> Duration {
+        match self.kind {
+            RuleKind::Alert {
+                keep_firing_for, ..
+            } => keep_firing_for,
             RuleKind::Recording => Duration::ZERO,
         }
     }
@@ -112,10 +134,35 @@ impl RuleFile {
     pub fn parse(text: &str) -> Result<Self, RuleFileError> {
         let raw: RawFile =
             serde_saphyr::from_str(text).map_err(|e| RuleFileError::Shape(e.to_string()))?;
-        let groups = raw.groups.into_iter().map(RuleGroup::from_raw);
-        Ok(Self {
-            groups: groups.collect::<Result<_, _>>()?,
-        })
+        let mut groups: Vec<RuleGroup> = Vec::with_capacity(raw.groups.len());
+        for group in raw.groups.into_iter().map(RuleGroup::from_raw) {
+            let group = group?;
+            let refused = |what| RuleFileError::Group {
+                group: group.name.clone(),
+                what,
+            };
+            if group.name.is_empty() {
+                return Err(refused("a group needs a name"));
+            }
+            if groups.iter().any(|other| other.name == group.name) {
+                return Err(refused("another group of the file has the same name"));
+            }
+            groups.push(group);
+        }
+        Ok(Self { groups })
+    }
+
+    /// The rules that a Prometheus has loaded.
+    #[must_use]
+    pub fn loaded(groups: &[LoadedGroup]) -> Self {
+        let groups = groups.iter().map(|group| RuleGroup {
+            name: group.name.clone(),
+            interval: Duration::try_from_secs_f64(group.interval).ok(),
+            rules: group.rules.iter().map(Rule::loaded).collect(),
+        });
+        Self {
+            groups: groups.collect(),
+        }
     }
 
     /// Every rule, in order.
@@ -152,10 +199,11 @@ struct RawFile {
 struct RawGroup {
     name: String,
     interval: Option<String>,
-    #[serde(default, rename = "query_offset")]
-    _query_offset: Option<String>,
+    query_offset: Option<String>,
     #[serde(default, rename = "limit")]
-    _limit: Option<u64>,
+    _limit: Option<i64>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     #[serde(default)]
     rules: Vec<RawRule>,
 }
@@ -167,8 +215,7 @@ struct RawRule {
     record: Option<String>,
     expr: String,
     r#for: Option<String>,
-    #[serde(default, rename = "keep_firing_for")]
-    _keep_firing_for: Option<String>,
+    keep_firing_for: Option<String>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -181,8 +228,18 @@ impl RuleGroup {
             .interval
             .map(|text| read_duration(&raw.name, "interval", text))
             .transpose()?;
+        if let Some(text) = raw.query_offset {
+            read_duration(&raw.name, "query_offset", text)?;
+        }
         let rules = raw.rules.into_iter().enumerate();
-        let rules = rules.map(|(at, rule)| Rule::from_raw(rule, &raw.name, at + 1));
+        let rules = rules.map(|(at, mut rule)| {
+            // A rule's own label stands before its group's.
+            for (name, value) in &raw.labels {
+                let own = rule.labels.entry(name.clone());
+                own.or_insert_with(|| value.clone());
+            }
+            Rule::from_raw(rule, &raw.name, at + 1)
+        });
         Ok(Self {
             rules: rules.collect::<Result<_, _>>()?,
             name: raw.name,
@@ -192,19 +249,52 @@ impl RuleGroup {
 }
 
 impl Rule {
+    fn loaded(rule: &LoadedRule) -> Self {
+        let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let kind = match rule.kind {
+            RuleType::Recording => RuleKind::Recording,
+            RuleType::Alerting => RuleKind::Alert {
+                pending_for: seconds(rule.duration),
+                keep_firing_for: seconds(rule.keep_firing_for),
+            },
+        };
+        Self {
+            name: rule.name.clone(),
+            kind,
+            expr: rule.query.clone(),
+            labels: (&rule.labels).into(),
+            annotations: (&rule.annotations).into(),
+        }
+    }
+
     fn from_raw(raw: RawRule, group: &str, index: usize) -> Result<Self, RuleFileError> {
         let wrong = |what| RuleFileError::Rule {
             group: group.to_owned(),
             index,
             what,
         };
+        let given = |field, text: Option<String>| match text {
+            Some(text) => read_duration(group, field, text),
+            None => Ok(Duration::ZERO),
+        };
+        let is_label = |name: &String| {
+            let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            first && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let mut labels = raw.labels.keys();
+        if labels.any(|name| name == "__name__" || !is_label(name)) {
+            return Err(wrong("a label name that Prometheus refuses"));
+        }
         let (name, kind) = match (raw.alert, raw.record) {
             (Some(name), None) => {
-                let pending_for = match raw.r#for {
-                    Some(text) => read_duration(group, "for", text)?,
-                    None => Duration::ZERO,
+                let kind = RuleKind::Alert {
+                    pending_for: given("for", raw.r#for)?,
+                    keep_firing_for: given("keep_firing_for", raw.keep_firing_for)?,
                 };
-                (name, RuleKind::Alert { pending_for })
+                (name, kind)
+            }
+            (None, Some(_)) if raw.keep_firing_for.is_some() => {
+                return Err(wrong("`record` together with `keep_firing_for`"));
             }
             (None, Some(_)) if raw.r#for.is_some() => {
                 return Err(wrong("`record` together with `for`"));
@@ -231,7 +321,7 @@ fn read_duration(
     field: &'static str,
     value: String,
 ) -> Result<Duration, RuleFileError> {
-    duration::parse(&value).map_err(|source| RuleFileError::Duration {
+    duration::parse_strict(&value).map_err(|source| RuleFileError::Duration {
         group: group.to_owned(),
         field,
         value,
@@ -270,26 +360,26 @@ groups:
     }
 
     #[test]
-    fn refuses_what_prometheus_refuses() {
+    fn what_is_refused_is_named() {
+        // The whole table is put to promtool in the lab's tests.
         for (text, part) in [
             ("prometheus: {groups: []}", "prometheus"),
             ("groups: [{name: a, rules: [{expr: a}]}]", "neither"),
-            (
-                "groups: [{name: a, rules: [{alert: A, record: a, expr: a}]}]",
-                "both",
-            ),
-            (
-                "groups: [{name: a, rules: [{record: a, expr: a, for: 1m}]}]",
-                "`for`",
-            ),
-            (
-                "groups: [{name: a, rules: [{alert: A, expr: a, for: soon}]}]",
-                "soon",
-            ),
-            ("groups: [{name: a, name: b}]", "name"),
+            ("groups: [{name: a, interval: 30}]", "interval"),
+            ("groups: [{name: a}, {name: a}]", "same name"),
         ] {
             let error = RuleFile::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_group_adds_its_labels() {
+        let text = "groups: [{name: a, labels: {team: x, severity: info}, query_offset: 30s, limit: 10, rules: [{alert: A, expr: a, keep_firing_for: 5m, labels: {severity: critical}}]}]";
+        let file = RuleFile::parse(text).unwrap();
+        let alert = file.alerts().next().unwrap();
+        assert_eq!(alert.labels["team"], "x");
+        assert_eq!(alert.labels["severity"], "critical");
+        assert_eq!(alert.keep_firing_for(), Duration::from_secs(300));
     }
 }

@@ -1,6 +1,7 @@
 //! Prometheus rule files, and what their rules read.
 //!
-//! Owns the typed form of a rule file ([`RuleFile`]), the rules this project ships ([`shipped`]), and which
+//! Owns the typed form of a rule file ([`RuleFile`]), the rules this project ships ([`shipped`]), how loaded
+//! rules differ from those that should be ([`compare`]), and which
 //! families of the schema a rule reads, followed through recording rules. It asks no server, evaluates
 //! nothing, and renders nothing; `promtool` stays the judge of what a Prometheus accepts.
 //!
@@ -19,9 +20,11 @@
 
 use std::sync::LazyLock;
 
+mod compare;
 mod file;
 mod inputs;
 
+pub use compare::{Compared, ComparedRule, Copy, compare};
 pub use file::{Rule, RuleFile, RuleFileError, RuleGroup, RuleKind};
 pub use inputs::Inputs;
 

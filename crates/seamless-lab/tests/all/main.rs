@@ -2,6 +2,7 @@
 
 mod client;
 mod routing;
+mod rule_files;
 mod runtime;
 mod servers;
 mod stand_ins;

@@ -1,13 +1,10 @@
 //! Whether an alert can fire at all, given the series there are. Judged on the rules as Prometheus has
 //! loaded them, since those are the ones that would page.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use seamless_core::duration;
-use seamless_core::prometheus::{InstantSeries, RuleType};
+use seamless_core::prometheus::InstantSeries;
 use seamless_core::promql::Comparison;
-use seamless_core::rules::{Rule, RuleFile, RuleGroup, RuleKind};
+use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::{FAMILIES, Kind};
 
 use super::shipped_names;
@@ -18,29 +15,8 @@ use crate::request::Request;
 
 /// The loaded rules in the form that the analysis reads.
 fn live_rules(facts: &Facts) -> RuleFile {
-    let groups = facts.rules.iter().flatten().map(|group| RuleGroup {
-        name: group.name.clone(),
-        interval: None,
-        rules: group
-            .rules
-            .iter()
-            .map(|rule| Rule {
-                name: rule.name.clone(),
-                kind: match rule.kind {
-                    RuleType::Alerting => RuleKind::Alert {
-                        pending_for: Duration::try_from_secs_f64(rule.duration).unwrap_or_default(),
-                    },
-                    RuleType::Recording => RuleKind::Recording,
-                },
-                expr: rule.query.clone(),
-                labels: (&rule.labels).into(),
-                annotations: BTreeMap::new(),
-            })
-            .collect(),
-    });
-    RuleFile {
-        groups: groups.collect(),
-    }
+    let groups = facts.rules.as_deref().unwrap_or_default();
+    RuleFile::loaded(groups)
 }
 
 fn shipped_alerts(rules: &RuleFile) -> Vec<&Rule> {
