@@ -6,6 +6,7 @@
 
 pub mod alertmanager;
 pub mod config;
+pub mod context;
 pub mod coordinator;
 pub mod duration;
 pub mod exposition;
