@@ -1,4 +1,5 @@
-// node draw.mjs PROMETHEUS-URL PAGE.json PICTURE.png: draws one dashboard in Chromium.
+// node draw.mjs PROMETHEUS-URL PAGE PICTURE.png: draws one page in Chromium: a dashboard (PAGE.json), or any
+// page that stands for itself (PAGE.html).
 //
 // Prints one line per panel that is not right, and ends with 1 if there is one. The page and Prometheus
 // are served from one address of 127.0.0.1, so that the browser asks nobody else.
@@ -6,6 +7,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import puppeteer from 'puppeteer-core';
 
 const [, , prometheus, page, picture] = process.argv;
@@ -38,11 +40,15 @@ const browser = await puppeteer.launch({
 let wrong = [];
 try {
   const tab = await browser.newPage();
+  // Small enough to be looked at in a document.
+  const width = 1536;
+  const view = (height) => tab.setViewport({ width, height, deviceScaleFactor: 0.75 });
   tab.on('pageerror', (error) => wrong.push(`the page: ${error}`));
-  await tab.setViewport({ width: 1536, height: 1000 });
-  await tab.goto(`http://127.0.0.1:${server.address().port}/`);
-  await tab.waitForSelector('body[data-drawn]', { timeout: 120_000 });
-  const dashboard = await tab.$('#dashboard');
+  await view(1000);
+  const alone = page.endsWith('.html');
+  await tab.goto(alone ? pathToFileURL(page).href : `http://127.0.0.1:${server.address().port}/`);
+  if (!alone) await tab.waitForSelector('body[data-drawn]', { timeout: 120_000 });
+  const whole = await tab.$(alone ? 'html' : '#dashboard');
   wrong.push(
     ...(await tab.evaluate(() =>
       [...document.querySelectorAll('[data-panel]')].flatMap((panel) => {
@@ -53,10 +59,11 @@ try {
       })
     ))
   );
-  const height = Math.ceil((await dashboard.boundingBox()).height);
-  await tab.setViewport({ width: 1536, height });
+  const height = Math.ceil((await whole.boundingBox()).height);
+  await view(height);
   await new Promise((settled) => setTimeout(settled, 1000));
-  await tab.screenshot({ path: picture });
+  // Every panel is drawn, as the check above wants it; the picture shows what a screen or two would.
+  await tab.screenshot({ path: picture, clip: { x: 0, y: 0, width, height: Math.min(height, 1800) } });
 } finally {
   await browser.close();
   server.close();

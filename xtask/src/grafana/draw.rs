@@ -1,17 +1,20 @@
 //! `cargo xtask grafana draw`: a picture of each dashboard, for a person to look at.
 //!
-//! Owns the data that is shown and where the pictures go. What draws is `dashboards/check/draw`: Grafana's
+//! Owns the data that is shown (an incident under way in the lab, and the page of a drill) and where the
+//! pictures go: into the documents, unless told otherwise. What draws is `dashboards/check/draw`: Grafana's
 //! published components in Chromium. It fails where a panel's query is refused, a component breaks or
 //! nothing is drawn; whether a picture is beautiful it cannot tell.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
+use seamless_lab::runtime::Misbehaviour;
 use seamless_lab::servers::{Program, Prometheus};
+use seamless_lab::stack::Blueprint;
 use serde_json::{Value, json};
 
 use super::{Filling, npm};
@@ -26,59 +29,130 @@ const CHROMIUM: Program = Program {
 /// Arguments of `cargo xtask grafana draw`.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Put the pictures into this folder.
+    /// Put the pictures into this folder [default: docs/images].
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    out: Option<PathBuf>,
     /// How many seconds of data to show.
     #[arg(long, default_value_t = 150)]
     seconds: u32,
+    /// Show every family, as the injector feeds it, instead of an incident: a check that every panel draws.
+    #[arg(long)]
+    every_panel: bool,
 }
+
+/// What breaks half-way through what is shown.
+const INCIDENT: [Misbehaviour; 3] = [
+    Misbehaviour::SlowStorage,
+    Misbehaviour::DeadWorker,
+    Misbehaviour::BadData,
+];
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     install::ensure(&[CHROMIUM])?;
     let chromium = CHROMIUM.require()?;
-    fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
+    let images = || crate::root().join("docs/images");
+    let out = std::path::absolute(args.out.clone().unwrap_or_else(images))?;
+    fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
     let folder = npm::folder("draw")?;
     crate::say("building the page");
     if !npm::node(&folder, &["node_modules/vite/bin/vite.js", "build"], &[])?.0 {
         bail!("the page does not build (see above)");
     }
-
+    let browser = Browser { folder, chromium };
     let data = tempfile::tempdir()?;
-    let targets = data.path().join("targets.json");
-    let prometheus = Prometheus::builder()
-        .evaluation_interval(Duration::from_secs(1))
-        .rules(coverage::rules()?)
-        .file_sd("seamless", &targets)
-        .start()?;
-    let _injector = Injector::start(&targets)?;
-    crate::say(&format!("gathering {} s of data", args.seconds));
-    std::thread::sleep(Duration::from_secs(args.seconds.into()));
-
-    let mut out = std::io::stdout().lock();
-    let mut sound = true;
-    for (file, text) in super::rendered(&crate::root())? {
-        let picture = args.out.join(Path::new(&file).with_extension("png"));
-        let page = data.path().join(&file);
-        fs::write(&page, page_of(&text, args.seconds)?.to_string())?;
-        let arguments =
-            [&page, &std::path::absolute(&picture)?].map(|path| path.display().to_string());
-        let (drawn, said) = npm::node(
-            &folder,
-            &["draw.mjs", &prometheus.url(), &arguments[0], &arguments[1]],
-            &[("CHROMIUM", &chromium)],
-        )?;
-        for line in said.lines() {
-            writeln!(out, "{file}: {line}")?;
+    let mut sound = if args.every_panel {
+        let targets = data.path().join("targets.json");
+        let prometheus = Prometheus::builder()
+            .evaluation_interval(Duration::from_secs(1))
+            .rules(coverage::rules()?)
+            .file_sd("seamless", &targets)
+            .start()?;
+        let _injector = Injector::start(&targets)?;
+        gather(args.seconds);
+        browser.dashboards(&prometheus, args.seconds, data.path(), &out)?
+    } else {
+        let stack = Blueprint {
+            rules: coverage::rules()?,
+            routes: fs::read_to_string(crate::root().join("alertmanager.yml"))?,
+            time_scale: 1.0,
+            scrape_interval: Duration::from_secs(1),
+            otlp: None,
         }
-        sound &= drawn;
-        writeln!(out, "{}", picture.display())?;
+        .start()?;
+        gather(args.seconds / 2);
+        for way in INCIDENT {
+            stack.runtime.misbehave(way);
+        }
+        gather(args.seconds - args.seconds / 2);
+        browser.dashboards(&stack.prometheus, args.seconds, data.path(), &out)?
+    };
+    if !args.every_panel {
+        sound &= browser.drill(data.path(), &out)?;
     }
     Ok(if sound {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn gather(seconds: u32) {
+    crate::say(&format!("gathering {seconds} s of data"));
+    std::thread::sleep(Duration::from_secs(seconds.into()));
+}
+
+/// Chromium, and the folder whose programs drive it.
+struct Browser {
+    folder: PathBuf,
+    chromium: PathBuf,
+}
+
+impl Browser {
+    /// Draws every dashboard. Whether every panel came out.
+    fn dashboards(
+        &self,
+        prometheus: &Prometheus,
+        seconds: u32,
+        data: &Path,
+        out: &Path,
+    ) -> Result<bool> {
+        let mut sound = true;
+        for (file, text) in super::rendered(&crate::root())? {
+            let page = data.join(&file);
+            fs::write(&page, page_of(&text, seconds)?.to_string())?;
+            let picture = out.join(Path::new(&file).with_extension("png"));
+            sound &= self.draw(&prometheus.url(), &page, &picture)?;
+        }
+        Ok(sound)
+    }
+
+    /// Rehearses an incident and draws the page that the drill writes about it.
+    fn drill(&self, data: &Path, out: &Path) -> Result<bool> {
+        let page = data.join("drill.html");
+        let status = Command::new(std::env::current_exe()?)
+            .args(["drill", "--html"])
+            .arg(&page)
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr())
+            .status()
+            .context("cannot run the drill")?;
+        Ok(status.success() && self.draw("", &page, &out.join("drill.png"))?)
+    }
+
+    fn draw(&self, prometheus: &str, page: &Path, picture: &Path) -> Result<bool> {
+        let paths = [page, picture].map(|path| path.display().to_string());
+        let (drawn, said) = npm::node(
+            &self.folder,
+            &["draw.mjs", prometheus, &paths[0], &paths[1]],
+            &[("CHROMIUM", &self.chromium)],
+        )?;
+        let mut out = std::io::stdout().lock();
+        for line in said.lines() {
+            writeln!(out, "{}: {line}", page.display())?;
+        }
+        writeln!(out, "{}", picture.display())?;
+        Ok(drawn)
+    }
 }
 
 /// A dashboard whose variables are filled in, synthetic series shown, and the time that it shows.
