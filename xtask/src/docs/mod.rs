@@ -7,6 +7,7 @@ mod consistency;
 mod page;
 pub mod programs;
 mod reference;
+pub mod servers;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -34,12 +35,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut faults = Vec::new();
     if args.check {
         faults = reference::files()?.drift(&root)?;
+        faults.extend(servers::update(&root, true)?);
         if !faults.is_empty() {
             faults.push("run `cargo xtask docs` and commit the result".to_owned());
         }
     } else {
         for path in reference::files()?.write(&root)? {
             writeln!(out, "{}", path.display())?;
+        }
+        for page in servers::update(&root, false)? {
+            writeln!(out, "{page}")?;
         }
     }
     faults.extend(consistency::faults(&root)?);

@@ -5,4 +5,5 @@ mod jsonnet;
 mod lint;
 mod pages;
 mod rules;
+mod servers;
 mod variants;

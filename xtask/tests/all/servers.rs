@@ -1,0 +1,49 @@
+//! The table of tested servers in the documents, held to what the servers print.
+
+use std::fs;
+use std::process::Command;
+
+use seamless_lab::servers::current::{self, PROMETHEUS_MODULE};
+use seamless_lab::servers::{self, Generation, Program};
+use xtask::docs::servers::{DISTRIBUTION, TESTED};
+
+/// What `--version` prints, on either stream.
+fn printed(program: Program) -> String {
+    let file = program.require().unwrap();
+    let output = Command::new(file).arg("--version").output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn the_distributions_servers_have_the_versions_that_the_table_says() {
+    let release = fs::read_to_string("/etc/os-release").unwrap();
+    let is_the_tables = release.contains(DISTRIBUTION);
+    let mut printed_a_version = 0;
+    for (program, version) in TESTED.iter().filter_map(|server| server.packaged) {
+        let text = printed(program);
+        let first = text.lines().next().unwrap_or_default();
+        println!("{}: {first}", program.package);
+        // Debian's VictoriaMetrics prints none.
+        if !first.contains("version ") {
+            continue;
+        }
+        printed_a_version += 1;
+        let same = first.contains(&format!("version {version}"));
+        assert!(same || !is_the_tables, "{first}, not {version}");
+    }
+    assert!(printed_a_version >= 4, "{printed_a_version}");
+}
+
+mod todays_servers_have_the_pinned_versions {
+    use super::*;
+
+    #[test]
+    fn current() {
+        Generation::Current.during(|| {
+            let text = printed(servers::PROMETHEUS);
+            let release = current::module(PROMETHEUS_MODULE).unwrap().release();
+            assert!(text.contains(&format!("version {release}")), "{text}");
+        });
+    }
+}
