@@ -3,16 +3,15 @@
 use std::fs;
 use std::process::Command;
 
+use anyhow::Result;
 use seamless_lab::servers::current::{self, PROMETHEUS_MODULE};
 use seamless_lab::servers::{self, Generation, Program};
 use xtask::docs::servers::{DISTRIBUTION, TESTED};
 
 /// What `--version` prints, on either stream.
-fn printed(program: Program) -> String {
-    let file = program.require().unwrap();
-    let output = Command::new(file).arg("--version").output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    String::from_utf8(text).unwrap()
+fn printed(program: Program) -> Result<String> {
+    let output = Command::new(program.require()?).arg("--version").output()?;
+    Ok(String::from_utf8([output.stdout, output.stderr].concat())?)
 }
 
 #[test]
@@ -21,7 +20,7 @@ fn the_distributions_servers_have_the_versions_that_the_table_says() {
     let is_the_tables = release.contains(DISTRIBUTION);
     let mut printed_a_version = 0;
     for (program, version) in TESTED.iter().filter_map(|server| server.packaged) {
-        let text = printed(program);
+        let text = printed(program).unwrap();
         let first = text.lines().next().unwrap_or_default();
         println!("{}: {first}", program.package);
         // Debian's VictoriaMetrics prints none.
@@ -41,7 +40,7 @@ mod todays_servers_have_the_pinned_versions {
     #[test]
     fn current() {
         Generation::Current.during(|| {
-            let text = printed(servers::PROMETHEUS);
+            let text = printed(servers::PROMETHEUS).unwrap();
             let release = current::module(PROMETHEUS_MODULE).unwrap().release();
             assert!(text.contains(&format!("version {release}")), "{text}");
         });
