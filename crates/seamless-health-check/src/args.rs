@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use seamless_cli::{AlertmanagerArgs, CoordinatorArgs, HttpArgs, PrometheusArgs, TerminalArgs};
+use seamless_core::exposition::Scraper;
 
 /// Verify that a Seamless deployment is healthy, and that someone would be paged if it were not.
 ///
@@ -41,6 +42,10 @@ pub struct Args {
     /// Exposition to check against the schema, from a file; - is stdin
     #[arg(long, value_name = "PATH")]
     pub(crate) metrics_file: Option<PathBuf>,
+    /// Prometheus generation whose verdict on the exposition counts [default: that of
+    /// --prometheus-url, else 3]
+    #[arg(long, value_name = "GENERATION", value_enum)]
+    pub(crate) scraper: Option<Generation>,
 
     /// Platform log to check for its events: JSON lines; - is stdin
     #[arg(long, value_name = "PATH")]
@@ -84,6 +89,26 @@ pub(crate) enum FailOn {
     Fail,
     /// A failed check or a warning
     Warn,
+}
+
+/// A generation of Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Generation {
+    /// Before 3.0
+    #[value(name = "2")]
+    Two,
+    /// 3.0 and later
+    #[value(name = "3")]
+    Three,
+}
+
+impl Generation {
+    pub(crate) const fn scraper(self) -> Scraper {
+        match self {
+            Self::Two => Scraper::Prometheus2,
+            Self::Three => Scraper::Prometheus3,
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\

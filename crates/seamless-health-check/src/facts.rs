@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use seamless_core::coordinator::{Health, Inspection};
-use seamless_core::exposition::read::ReadError;
 use seamless_core::http::{Problem, SendError, ServiceError, TransportError};
 use seamless_core::prometheus::{
     Alertmanagers, InstantSeries, LoadedGroup, MetricMetadata, RangeSeries, Target, is_not_offered,
 };
 
 use crate::check::{Outcome, Skip, Verdict};
-use crate::survey::Survey;
+use crate::survey::Exposed;
 use crate::telemetry::{Logs, Traces};
 
 /// Something that is fetched at most once per run, by one request or one chain of them.
@@ -154,7 +153,7 @@ pub(crate) struct Facts {
     pub(crate) p99: Fact<Vec<InstantSeries>>,
     pub(crate) p99_history: Fact<Vec<RangeSeries>>,
     pub(crate) error_budget: Fact<Vec<InstantSeries>>,
-    pub(crate) exposition: Fact<Result<Survey, ReadError>>,
+    pub(crate) exposition: Fact<Exposed>,
     pub(crate) logs: Fact<Logs>,
     pub(crate) traces: Fact<Traces>,
     /// What the OTLP receiver answered.

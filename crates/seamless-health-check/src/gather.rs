@@ -8,8 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 use seamless_cli::Stop;
-use seamless_core::exposition::Format;
-use seamless_core::exposition::read::ReadError;
+use seamless_core::exposition::{ContentType, Scraper};
 use seamless_core::http::{self, QUERY_BODY_LIMIT, ServiceError};
 use seamless_core::prometheus::{
     InstantSeries, LoadedGroup, LoadedRule, Prometheus, QueryValue, Reply,
@@ -19,7 +18,7 @@ use seamless_core::schema::Phase;
 use crate::facts::{Fact, Facts, Gap, Presence, Source};
 use crate::queries;
 use crate::request::{Metric, Metrics, Request};
-use crate::survey::Survey;
+use crate::survey::{Exposed, Survey};
 use crate::telemetry;
 
 /// As many metrics, or names, as one query may name: far more than anyone asks for.
@@ -77,7 +76,7 @@ pub(crate) async fn gather(
             }),
         )
     };
-    let exposition = fetching.when(Source::Exposition, read_exposition(request));
+    let exposition = fetching.when(Source::Exposition, read_exposition(request, now));
     let telemetry = async {
         let asked = &request.telemetry;
         let spans = asked.spans.as_ref();
@@ -468,20 +467,39 @@ fn read_expressions<'r>(loaded: impl Iterator<Item = &'r LoadedRule>) {
     }
 }
 
-async fn read_exposition(request: &Request) -> Fact<Result<Survey, ReadError>> {
+/// Whose verdict counts: what was given, or what the Prometheus says of itself, or today's.
+async fn scraper(request: &Request) -> Scraper {
+    if let Some(given) = request.scraper {
+        return given;
+    }
+    let Some(client) = &request.prometheus else {
+        return Scraper::default();
+    };
+    // Servers that only speak the same API have no revision; they scrape as they like.
+    let told = client.build_info().await.ok().map(|reply| reply.data);
+    told.filter(|told| !told.revision.is_empty())
+        .and_then(|told| Scraper::of_version(&told.version))
+        .unwrap_or_default()
+}
+
+async fn read_exposition(request: &Request, now: f64) -> Fact<Exposed> {
     match &request.exposition {
         None => Err(Gap::NotConfigured(
             "no exposition is given (--metrics-url or --metrics-file)".to_owned(),
         )),
         Some(Metrics::Input(input)) => {
-            let bytes = input.read(request.deadline).await?;
-            Ok(Survey::of(&bytes, None))
+            let (bytes, scraper) = tokio::join!(input.read(request.deadline), scraper(request));
+            Ok(Exposed {
+                survey: Survey::of(&bytes?, None, now),
+                content_type: None,
+                scraper,
+            })
         }
         Some(Metrics::Url(source)) => {
             let (client, endpoint) = source.as_ref();
+            let scraper = scraper(request).await;
             let mut call = http::Request::get(endpoint, endpoint.url(&[]), QUERY_BODY_LIMIT);
-            call.accept =
-                "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+            call.accept = scraper.accept();
             let failed = |message: String, hint: &str| Gap::Failed {
                 message: format!("reading the exposition at {endpoint}: {message}"),
                 hint: hint.to_owned(),
@@ -491,18 +509,25 @@ async fn read_exposition(request: &Request) -> Fact<Result<Survey, ReadError>> {
                 let hint = seamless_cli::remedy_words(remedy, endpoint.service());
                 failed(error.to_string(), &hint)
             })?;
-            if !answer.is_success() || answer.looks_like_html() {
+            // A scrape takes nothing else for an answer.
+            if answer.status != 200 {
                 let what = answer.described();
                 return Err(failed(
                     format!("{what} is no exposition"),
                     "check that the URL leads to the runtime's /metrics",
                 ));
             }
-            let format = answer
-                .content_type
-                .as_deref()
-                .and_then(Format::from_content_type);
-            Ok(Survey::of(&answer.body, format))
+            let content_type = ContentType::new(answer.content_type_header.as_deref());
+            if content_type.is_protobuf() {
+                return Err(Gap::NotOffered(
+                    "it came as protobuf, which was not asked for and is not read here".to_owned(),
+                ));
+            }
+            Ok(Exposed {
+                survey: Survey::of(&answer.body, Some(content_type.format()), now),
+                content_type: Some(content_type),
+                scraper,
+            })
         }
     }
 }

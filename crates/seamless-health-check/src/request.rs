@@ -10,13 +10,13 @@ use seamless_cli::{Connections, UsageError, Wanted};
 use seamless_core::alertmanager::Alertmanager;
 use seamless_core::config::Service;
 use seamless_core::coordinator::Coordinator;
-use seamless_core::exposition::is_metric_name;
+use seamless_core::exposition::{Scraper, is_metric_name};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions, HttpSetupError, TlsFiles};
 use seamless_core::prometheus::Prometheus;
 use seamless_core::schema::{FAMILIES, Family, Phase};
 use tokio::time::Instant;
 
-use crate::args::{Args, FailOn};
+use crate::args::{Args, FailOn, Generation};
 use crate::check::{Check, Group, with_required};
 use crate::checks;
 use crate::formats::Format;
@@ -131,6 +131,8 @@ pub(crate) struct Request {
     pub(crate) required_env: Vec<String>,
     pub(crate) health_path: Option<String>,
     pub(crate) exposition: Option<Metrics>,
+    /// Whose verdict on an exposition counts, where it was given.
+    pub(crate) scraper: Option<Scraper>,
     pub(crate) telemetry: Telemetry,
     /// When the whole run must be over.
     pub(crate) deadline: Option<Instant>,
@@ -222,6 +224,7 @@ impl Request {
             required_env: args.required_env.clone(),
             health_path: args.coordinator_health_path.clone(),
             exposition,
+            scraper: args.scraper.map(Generation::scraper),
             telemetry,
             deadline,
             wait: args.wait,

@@ -1,26 +1,87 @@
 //! What an exposition holds, as far as the checks ask: gathered while it is read, so that memory is that
 //! of the text and not of its samples. What is wrong with it is for the checks to say.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
-use seamless_core::exposition::read::{
-    Disagreement, Event, Exposition, Family as Kept, Metric, ReadError, Sample, SampleRef, scan,
-};
-use seamless_core::exposition::{Format, MetricType};
+use seamless_core::exposition::read::{Event, Report, SampleRef, scan};
+use seamless_core::exposition::{ContentType, Format, MetricType, Scraper, is_metric_name};
 use seamless_core::schema::{FAMILIES, Family, Kind, Phase};
 
 /// As many unknown phases as are remembered: a label that holds anything must not fill the memory.
 const PHASES_KEPT: usize = 16;
+/// As many kinds of histograms: of each phase and set of bounds, far more than there are.
+const HISTOGRAMS_KEPT: usize = 1000;
+/// Prometheus drops samples further ahead (`maxAheadTime` in its `scrape/scrape.go`).
+const AHEAD_MS: i64 = 10 * 60 * 1000;
+/// It drops samples older than half of a block, by default an hour, once it has newer ones.
+const BEHIND_MS: i64 = 60 * 60 * 1000;
+
+/// An exposition and how it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Exposed {
+    pub(crate) survey: Survey,
+    /// What was said of it; `None` for a file.
+    pub(crate) content_type: Option<ContentType>,
+    /// Whose verdict counts.
+    pub(crate) scraper: Scraper,
+}
+
+impl Exposed {
+    /// Why that scraper refuses the whole document: what and where.
+    pub(crate) fn refused_by(&self, scraper: Scraper) -> Option<String> {
+        let empty = self.survey.empty;
+        if scraper == Scraper::Prometheus3
+            && !empty
+            && let Some(reason) = self
+                .content_type
+                .as_ref()
+                .and_then(ContentType::refused_by_3)
+        {
+            return Some(format!(
+                "it came with {reason}, which Prometheus 3 refuses without fallback_scrape_protocol"
+            ));
+        }
+        self.survey
+            .report
+            .refused_by(scraper)
+            .map(ToString::to_string)
+    }
+}
 
 /// What an exposition holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Survey {
+    /// Whether there is no byte.
+    empty: bool,
     pub(crate) format: Format,
-    pub(crate) samples: usize,
+    /// Which scrapers refuse it, and what else is wrong.
+    pub(crate) report: Report,
     /// In the order in which the text first speaks of them.
     pub(crate) families: Vec<Surveyed>,
-    /// Of the schema's histograms, one series of each family, phase and set of bounds.
-    histograms: Exposition,
+    /// Of the schema's histograms, each family, phase and set of bounds once.
+    pub(crate) histograms: Vec<Histogram>,
+    /// The first name, of a metric or label, that needs quotes, and its line.
+    pub(crate) quoted: Option<(String, usize)>,
+    /// Of the samples with timestamps, those that a scrape now would not store.
+    pub(crate) untimely: Option<Untimely>,
+}
+
+/// The bounds that series of a histogram have.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Histogram {
+    pub(crate) family: &'static Family,
+    pub(crate) phase: Option<String>,
+    /// The finite ones, in the order of the text.
+    pub(crate) bounds: Vec<f64>,
+}
+
+/// Samples whose timestamps are too far from now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Untimely {
+    pub(crate) line: usize,
+    pub(crate) name: String,
+    pub(crate) ahead: bool,
+    pub(crate) samples: usize,
 }
 
 /// A family of it.
@@ -36,59 +97,63 @@ pub(crate) struct Surveyed {
 }
 
 impl Survey {
-    /// Reads a document, in that format or the one that it tells by itself.
-    ///
-    /// # Errors
-    /// [`ReadError`] at the first place that is wrong.
-    pub(crate) fn of(document: &[u8], format: Option<Format>) -> Result<Self, ReadError> {
-        let format = format.unwrap_or_else(|| {
-            // What is not UTF-8 has no format; reading it names the place.
-            Format::detect(std::str::from_utf8(document).unwrap_or_default())
-        });
-        let mut surveying = Surveying::default();
-        scan(document, format, |event| match event {
+    /// Reads a document, in that format or the one that it tells by itself. `now` is in seconds since
+    /// 1970.
+    pub(crate) fn of(document: &[u8], format: Option<Format>, now: f64) -> Self {
+        let format = format.unwrap_or_else(|| Format::detect(document));
+        let mut surveying = Surveying {
+            now: (now * 1000.0) as i64,
+            ..Surveying::default()
+        };
+        let report = scan(document, format, |event| match event {
             Event::Help { family, .. } | Event::Unit { family, .. } => {
                 surveying.family(family);
             }
-            Event::Type { family, kind } => surveying.family(family).kind = kind,
+            Event::Type { family, kind } => {
+                let place = surveying.family(family);
+                surveying.families[place].kind = kind;
+            }
             Event::Sample(sample) => surveying.sample(&sample),
             _ => {}
-        })?;
+        });
         surveying.end_series();
-        Ok(Self {
+        Self {
+            empty: document.is_empty(),
             format,
-            samples: surveying.samples,
+            report,
             families: surveying.families,
-            histograms: Exposition {
-                format,
-                families: surveying.histograms,
-            },
-        })
-    }
-
-    /// The schema's histograms, one series of each family, phase and set of bounds.
-    ///
-    /// # Errors
-    /// [`Disagreement`], when grouping lost or invented a sample.
-    pub(crate) fn histograms(&self) -> Result<Vec<Metric>, Disagreement> {
-        self.histograms.metrics()
+            histograms: surveying.histograms,
+            quoted: surveying.quoted,
+            untimely: surveying.untimely,
+        }
     }
 }
 
 #[derive(Default)]
-struct Surveying<'a> {
-    samples: usize,
+struct Surveying {
+    /// In milliseconds since 1970.
+    now: i64,
     families: Vec<Surveyed>,
-    places: HashMap<&'a str, usize>,
-    histograms: Vec<Kept>,
-    /// The buckets of the series that is being read.
-    series: Vec<Sample>,
-    shapes: HashSet<Vec<String>>,
+    places: HashMap<String, usize>,
+    /// The family of the last sample.
+    last: usize,
+    histograms: Vec<Histogram>,
+    /// The buckets of the series that is being read: its labels without `le`, and its bounds.
+    series: Option<(Histogram, Vec<(String, String)>)>,
+    quoted: Option<(String, usize)>,
+    untimely: Option<Untimely>,
 }
 
-impl<'a> Surveying<'a> {
-    fn family(&mut self, name: &'a str) -> &mut Surveyed {
-        let place = *self.places.entry(name).or_insert_with(|| {
+impl Surveying {
+    fn family(&mut self, name: &str) -> usize {
+        if self
+            .families
+            .get(self.last)
+            .is_some_and(|last| last.name == name)
+        {
+            return self.last;
+        }
+        self.last = self.places.get(name).copied().unwrap_or_else(|| {
             let known = FAMILIES
                 .iter()
                 .find(|family| family.exposed_names().iter().any(|exposed| exposed == name));
@@ -99,17 +164,26 @@ impl<'a> Surveying<'a> {
                 lacking: Vec::new(),
                 unknown_phases: BTreeSet::new(),
             });
+            self.places.insert(name.to_owned(), self.families.len() - 1);
             self.families.len() - 1
         });
-        &mut self.families[place]
+        self.last
     }
 
-    fn sample(&mut self, sample: &SampleRef<'a, '_>) {
-        self.samples += 1;
-        let family = self.family(sample.family);
+    fn sample(&mut self, sample: &SampleRef<'_>) {
+        self.time(sample);
+        if self.quoted.is_none() {
+            let labels = sample.labels.iter().map(|(label, _)| &**label);
+            let quoted = labels
+                .chain([sample.name])
+                .find(|name| !is_metric_name(name));
+            self.quoted = quoted.map(|name| (name.to_owned(), sample.line));
+        }
+        let place = self.family(sample.family);
+        let family = &mut self.families[place];
         let Some(known) = family.known else { return };
         let value = |name: &str| {
-            let label = sample.labels.iter().find(|(label, _)| *label == name);
+            let label = sample.labels.iter().find(|(label, _)| label == name);
             label.map_or("", |(_, value)| value.as_ref())
         };
         for label in known.labels {
@@ -126,58 +200,67 @@ impl<'a> Surveying<'a> {
         }
         let is_bucket = sample.kind == MetricType::Histogram && sample.name.ends_with("_bucket");
         if is_bucket && matches!(known.kind, Kind::Histogram(_)) {
-            self.bucket(sample);
+            self.bucket(known, sample);
         }
     }
 
-    fn bucket(&mut self, sample: &SampleRef<'a, '_>) {
-        let bucket = Sample {
+    /// Notes a sample that is further ahead than Prometheus takes, or older than it keeps open.
+    fn time(&mut self, sample: &SampleRef<'_>) {
+        let Some(timestamp) = sample.timestamp else {
+            return;
+        };
+        let ahead = timestamp > self.now.saturating_add(AHEAD_MS);
+        if !ahead && timestamp >= self.now.saturating_sub(BEHIND_MS) {
+            return;
+        }
+        let first = || Untimely {
             line: sample.line,
             name: sample.name.to_owned(),
-            labels: sample
-                .labels
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone().into_owned()))
-                .collect(),
-            value: sample.value,
-            timestamp: None,
-            exemplar: None,
+            ahead,
+            samples: 0,
         };
-        if self.series.last().is_some_and(|last| !same(last, &bucket)) {
+        self.untimely.get_or_insert_with(first).samples += 1;
+    }
+
+    fn bucket(&mut self, family: &'static Family, sample: &SampleRef<'_>) {
+        let others = || sample.labels.iter().filter(|(name, _)| name != "le");
+        let continues = self.series.as_ref().is_some_and(|(histogram, labels)| {
+            histogram.family.name == family.name
+                && labels
+                    .iter()
+                    .map(|(name, value)| (&**name, &**value))
+                    .eq(others().map(|(name, value)| (&**name, &**value)))
+        });
+        if !continues {
             self.end_series();
+            let owned = |(name, value): &(_, _)| (String::clone(name), String::clone(value));
+            let labels: Vec<(String, String)> = others()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect();
+            let phase = labels.iter().find(|(name, _)| name == "phase").map(owned);
+            let histogram = Histogram {
+                family,
+                phase: phase.map(|(_, value)| value),
+                bounds: Vec::new(),
+            };
+            self.series = Some((histogram, labels));
         }
-        self.series.push(bucket);
+        let bound = sample.labels.iter().find(|(name, _)| name == "le");
+        let bound = bound.and_then(|(_, bound)| bound.parse().ok());
+        if let (Some((histogram, _)), Some(bound)) = (&mut self.series, bound)
+            && f64::is_finite(bound)
+        {
+            histogram.bounds.push(bound);
+        }
     }
 
     /// Keeps the series that was read, unless there is one like it.
     fn end_series(&mut self) {
-        let series = std::mem::take(&mut self.series);
-        let Some(first) = series.first() else { return };
-        let phase = first.label("phase").unwrap_or_default();
-        let bounds = series.iter().filter_map(|bucket| bucket.label("le"));
-        let shape = [first.name.as_str(), phase].into_iter().chain(bounds);
-        if !self.shapes.insert(shape.map(str::to_owned).collect()) {
-            return;
-        }
-        let name = first.name.trim_end_matches("_bucket").to_owned();
-        match self.histograms.iter_mut().find(|kept| kept.name == name) {
-            Some(kept) => kept.samples.extend(series),
-            None => self.histograms.push(Kept {
-                name,
-                kind: MetricType::Histogram,
-                help: None,
-                unit: None,
-                samples: series,
-            }),
+        if let Some((histogram, _)) = self.series.take()
+            && self.histograms.len() < HISTOGRAMS_KEPT
+            && !self.histograms.contains(&histogram)
+        {
+            self.histograms.push(histogram);
         }
     }
-}
-
-/// Whether two buckets are of the same series.
-fn same(one: &Sample, other: &Sample) -> bool {
-    let labels = |sample: &Sample| -> Vec<(String, String)> {
-        let labels = sample.labels.iter().filter(|(name, _)| name != "le");
-        labels.cloned().collect()
-    };
-    one.name == other.name && labels(one) == labels(other)
 }

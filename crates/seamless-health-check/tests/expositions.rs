@@ -144,11 +144,8 @@ fn labels_types_and_phases_are_compared_with_the_schema() {
 #[test]
 fn what_is_no_exposition_is_refused_with_its_place() {
     for (text, says) in [
-        ("", "it holds no sample"),
-        ("# nothing but a comment\n", "it holds no sample"),
         ("<html>\n", "line 1"),
         ("{\"status\":\"ok\"}", "line 1"),
-        ("a 1\na 1\n", "this series stands already on line 1"),
         ("a{b=\"1} 2\n", "line 1"),
         ("a 1\nb{c=\"d\"\n", "line 2"),
     ] {
@@ -159,6 +156,51 @@ fn what_is_no_exposition_is_refused_with_its_place() {
         // What cannot be read is not judged any further.
         assert_eq!(run.check("exposition/families").0, "skip");
     }
+}
+
+#[test]
+fn after_a_warning_every_other_check_is_made() {
+    let run = file(&format!("{GAUGE}{GAUGE}"), &["coverage_ratio"]);
+    assert_eq!(run.code, 0, "{:#}", run.document);
+    assert_eq!(run.check("exposition/readable").0, "pass");
+    let (verdict, message) = run.check("exposition/valid");
+    assert_eq!(verdict, "warn");
+    assert_eq!(
+        message,
+        "document: line 3, column 8: a second TYPE line for coverage_ratio; the first is on line 1; \
+         Prometheus keeps the last one (and 1 more)"
+    );
+    for id in ["families", "types", "labels"] {
+        assert_eq!(run.check(&format!("exposition/{id}")).0, "pass", "{id}");
+    }
+}
+
+#[test]
+fn what_one_generation_refuses_is_a_failure_there_and_a_warning_here() {
+    let text = format!("{GAUGE}# TYPE \"a.b\" gauge\n{{\"a.b\"}} 1\n");
+    let of = |scraper: &[&str]| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let mut command = program();
+        command.arg("--metrics-file").arg(file.path()).args(scraper);
+        only(&mut command, &["coverage_ratio"])
+    };
+    for run in [of(&[]), of(&["--scraper", "3"])] {
+        assert_eq!(run.check("exposition/readable").0, "pass");
+        let (verdict, message) = run.check("exposition/valid");
+        assert_eq!(verdict, "warn");
+        assert!(
+            message.starts_with("scrape: Prometheus 2 would refuse it: line 3, column 8"),
+            "{message}"
+        );
+    }
+    let run = of(&["--scraper", "2"]);
+    let (verdict, message) = run.check("exposition/readable");
+    assert_eq!((verdict, run.code), ("fail", 1));
+    assert!(
+        message.contains("Prometheus 2 refuses the whole scrape: line 3"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -202,9 +244,12 @@ seamless_conformance_flag_total{node_id=\"n\",interval=\"60\",world_id=\"w\",fla
 #[test]
 fn an_answer_that_is_no_exposition_is_said_to_be_none() {
     for (reply, says) in [
-        (Reply::html(), "no exposition"),
+        (Reply::html(), "text/html"),
         (Reply::status(404), "404"),
-        (Reply::redirect("https://login.example/"), "302"),
+        (
+            Reply::redirect("https://login.example/"),
+            "https://login.example/",
+        ),
         (
             Reply::status(200)
                 .header("Content-Type", TEXT)

@@ -12,6 +12,7 @@
 mod background;
 pub mod console;
 pub mod coordinator;
+pub mod expositions;
 pub mod faults;
 mod interrupt;
 pub mod pager;

@@ -107,7 +107,8 @@ pub(crate) fn read(file: &Path) -> Result<()> {
     let mut samples = 0_usize;
     scan(&document, Format::Text, |event| {
         samples += usize::from(matches!(event, Event::Sample(_)));
-    })?;
+    })
+    .sound()?;
     if samples == 0 {
         bail!("no samples");
     }

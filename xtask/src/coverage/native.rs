@@ -11,7 +11,8 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use prost::Message;
-use seamless_core::exposition::read::{self, Metric, Value};
+use seamless_core::exposition::MetricType;
+use seamless_core::exposition::read::{self, Exposition};
 use seamless_core::http::{
     Body, Endpoint, HttpClient, HttpOptions, QUERY_BODY_LIMIT, Request, SHORT_BODY_LIMIT,
 };
@@ -125,11 +126,10 @@ impl Feed {
                 .await?;
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
             let message = WriteRequest {
-                timeseries: read::parse(&exposed.body)?
-                    .metrics()?
-                    .iter()
-                    .filter_map(|metric| series(metric, i64::try_from(now.as_millis()).ok()?))
-                    .collect(),
+                timeseries: series(
+                    &read::parse(&exposed.body)?,
+                    i64::try_from(now.as_millis())?,
+                ),
             };
             let packed = snap::raw::Encoder::new().compress_vec(&message.encode_to_vec())?;
             let headers = &[
@@ -160,25 +160,40 @@ impl Feed {
     }
 }
 
-/// A histogram as a series; nothing else is one.
-fn series(metric: &Metric, timestamp: i64) -> Option<TimeSeries> {
-    let Value::Histogram { buckets, sum, .. } = &metric.value else {
-        return None;
-    };
-    let label = |name: &str, value: &str| Label {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    };
-    let mut labels = vec![label("__name__", &metric.name)];
-    labels.extend(metric.labels.iter().map(|(name, value)| label(name, value)));
-    labels.sort_by(|a, b| a.name.cmp(&b.name));
-    let edges = buckets
+/// The histograms, each as one series.
+fn series(exposition: &Exposition, timestamp: i64) -> Vec<TimeSeries> {
+    let mut found: BTreeMap<Vec<(&str, &str)>, (Vec<(f64, f64)>, f64)> = BTreeMap::new();
+    let histograms = exposition
+        .families
         .iter()
-        .map(|bucket| (bucket.bound, bucket.cumulative));
-    Some(TimeSeries {
-        labels,
-        histograms: vec![histogram(edges, sum.unwrap_or_default(), timestamp)],
-    })
+        .filter(|family| family.kind == MetricType::Histogram);
+    for family in histograms {
+        for sample in &family.samples {
+            let mut labels = vec![("__name__", family.name.as_str())];
+            let kept = sample.labels.iter().filter(|(name, _)| name != "le");
+            labels.extend(kept.map(|(name, value)| (name.as_str(), value.as_str())));
+            labels.sort_unstable();
+            let (buckets, sum) = found.entry(labels).or_default();
+            match sample.label("le").and_then(|bound| bound.parse().ok()) {
+                Some(bound) => buckets.push((bound, sample.value)),
+                None if sample.name.ends_with("_sum") => *sum = sample.value,
+                None => {}
+            }
+        }
+    }
+    found
+        .into_iter()
+        .map(|(labels, (buckets, sum))| TimeSeries {
+            labels: labels
+                .into_iter()
+                .map(|(name, value)| Label {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                })
+                .collect(),
+            histograms: vec![histogram(buckets, sum, timestamp)],
+        })
+        .collect()
 }
 
 /// From (upper bound, cumulative count), in order.

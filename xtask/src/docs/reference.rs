@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 use seamless_cli::ExitStatus;
+use seamless_core::exposition::{Format, Scraper};
 use seamless_core::schema::{
     self, FAMILIES, FLAG_TYPES, Kind, MAX_STALENESS_SECONDS, MIN_COVERAGE, Phase, SECONDS_BUCKETS,
     SLO_OBJECTIVE, SLO_WINDOW_DAYS,
 };
+use seamless_lab::expositions::{self, Verdict};
 
 use super::programs;
 use crate::render::FileSet;
@@ -30,6 +32,7 @@ pub(super) fn files() -> Result<FileSet> {
     let mut files = FileSet::new(&FOLDERS);
     files.add("docs/reference/metrics.md", metrics());
     files.add("docs/reference/exit-codes.md", exit_codes());
+    files.add("docs/reference/expositions.md", expositions()?);
     for command in programs::commands() {
         let name = command.get_name();
         files.add(
@@ -58,6 +61,51 @@ fn exit_codes() -> String {
     }
     page += "\nA proven failure outranks what could not be told. A closed pipe never turns a bad verdict into 0.\n";
     page
+}
+
+fn expositions() -> Result<String> {
+    let kinds = expositions::kinds()?;
+    let documents: usize = kinds.iter().map(expositions::Kind::len).sum();
+    let mut page = format!(
+        "{GENERATED}\n# Expositions\n\n\
+         What a scrape comes to, and what `seamless-health-check --metrics-url` says: {documents} documents in {} kinds, \
+         each scraped by Prometheus 2.42 and by today's (`crates/seamless-health-check/tests`). \
+         The check fails exactly where the scrape fails. It warns where the other generation would refuse the document, \
+         and where Prometheus takes what is against the specification or loses data without a word.\n",
+        kinds.len()
+    );
+    for (format, title) in [
+        (Format::Text, "Text format 0.0.4"),
+        (Format::OpenMetrics, "OpenMetrics 1.0"),
+    ] {
+        page += &format!(
+            "\n## {title}\n\n| documents | Prometheus 2.42 | Prometheus 3.x | the check |\n|---|---|---|---|\n"
+        );
+        for kind in kinds.iter().filter(|kind| kind.format() == format) {
+            let [by_2, by_3] = Scraper::ALL.map(|scraper| kind.verdict(scraper));
+            let word = |verdict| match verdict {
+                Verdict::Takes => "takes",
+                Verdict::Refuses => "refuses",
+            };
+            let ours = match (by_2, by_3, &kind.says) {
+                (Verdict::Refuses, Verdict::Refuses, _) => "fail",
+                (Verdict::Refuses, Verdict::Takes, _) => "warn; fail with `--scraper 2`",
+                (Verdict::Takes, Verdict::Refuses, _) => "fail; warn with `--scraper 2`",
+                (Verdict::Takes, Verdict::Takes, Some(_)) => "warn",
+                (Verdict::Takes, Verdict::Takes, None) => "pass",
+            };
+            page += &format!(
+                "| {} | {} | {} | {ours} |\n",
+                kind.name,
+                word(by_2),
+                word(by_3)
+            );
+        }
+    }
+    page += "\nAn answer whose `Content-Type` Prometheus 3 does not know (none, `text/html`, `application/json`, one that \
+             cannot be read) is refused by it, unless the scrape configuration sets `fallback_scrape_protocol`; \
+             Prometheus 2 reads it as text. The check judges it in the same way.\n";
+    Ok(page)
 }
 
 fn metrics() -> String {

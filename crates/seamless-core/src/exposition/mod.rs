@@ -1,14 +1,17 @@
 //! The Prometheus text format 0.0.4 and `OpenMetrics` 1.0: what a scrape answers with.
 //!
-//! Owns [`write`], which renders families and series, and [`read`], a strict reader that says where a
-//! document is wrong. It knows the formats and nothing of this project's own families; it fetches
+//! Owns [`write`], which renders families and series, and [`read`], which tells what a scraper makes of
+//! a document and where it is wrong. It knows the formats and nothing of this project's own families; it fetches
 //! nothing and writes to no file.
 //!
 //! Specifications: <https://prometheus.io/docs/instrumenting/exposition_formats/> and
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
 
+mod content_type;
 pub mod read;
 pub mod write;
+
+pub use content_type::ContentType;
 
 /// Which of the two formats a document is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,31 +65,79 @@ impl Format {
         }
     }
 
-    /// The format that a `Content-Type` header names, when it names one of the two.
-    #[must_use]
-    pub fn from_content_type(content_type: &str) -> Option<Self> {
-        let media = content_type.split(';').next().unwrap_or_default().trim();
-        match media.to_ascii_lowercase().as_str() {
-            "text/plain" => Some(Self::Text),
-            "application/openmetrics-text" => Some(Self::OpenMetrics),
-            _ => None,
-        }
-    }
-
     /// The format of a document that came without a `Content-Type`: a line `# EOF` makes it
     /// `OpenMetrics`, in which text after that line is an error.
     #[must_use]
-    pub fn detect(document: &str) -> Self {
-        const END: &str = "# EOF";
-        let ends_with_it = document
-            .trim_end_matches('\n')
-            .strip_suffix(END)
-            .is_some_and(|before| before.is_empty() || before.ends_with('\n'));
-        if ends_with_it || document.starts_with("# EOF\n") || document.contains("\n# EOF\n") {
-            Self::OpenMetrics
-        } else {
-            Self::Text
+    pub fn detect(document: &[u8]) -> Self {
+        let is_line = |at: usize| {
+            let starts = at == 0 || document.get(at - 1) == Some(&b'\n');
+            starts && matches!(document.get(at + 5), None | Some(b'\n'))
+        };
+        match memchr::memmem::find_iter(document, "# EOF").any(is_line) {
+            true => Self::OpenMetrics,
+            false => Self::Text,
         }
+    }
+}
+
+/// The generation of the Prometheus that scrapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Scraper {
+    /// Before 3.0.
+    Prometheus2,
+    /// 3.0 and later.
+    #[default]
+    Prometheus3,
+}
+
+impl Scraper {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Prometheus2, Self::Prometheus3];
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Prometheus2 => Self::Prometheus3,
+            Self::Prometheus3 => Self::Prometheus2,
+        }
+    }
+
+    /// The generation of a server that calls itself `version`, such as `3.5.0`.
+    #[must_use]
+    pub fn of_version(version: &str) -> Option<Self> {
+        let major = version.trim_start_matches('v').split('.').next()?;
+        match major.parse::<u32>().ok()? {
+            0..=2 => Some(Self::Prometheus2),
+            _ => Some(Self::Prometheus3),
+        }
+    }
+
+    /// What it says of itself in `Accept` when it scrapes.
+    #[must_use]
+    pub const fn accept(self) -> &'static str {
+        match self {
+            Self::Prometheus2 => {
+                "application/openmetrics-text;version=1.0.0,\
+                 application/openmetrics-text;version=0.0.1;q=0.75,\
+                 text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+            }
+            Self::Prometheus3 => {
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                 application/openmetrics-text;version=0.0.1;q=0.5,\
+                 text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+                 text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Scraper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Prometheus2 => "Prometheus 2",
+            Self::Prometheus3 => "Prometheus 3",
+        })
     }
 }
 
@@ -197,17 +248,6 @@ mod tests {
     }
 
     #[test]
-    fn a_content_type_names_its_format() {
-        for format in [Format::Text, Format::OpenMetrics] {
-            assert_eq!(
-                Format::from_content_type(format.content_type()),
-                Some(format)
-            );
-        }
-        assert_eq!(Format::from_content_type("text/html"), None);
-    }
-
-    #[test]
     fn only_a_whole_eof_line_makes_open_metrics() {
         for (document, format) in [
             ("a 1\n# EOF\n", Format::OpenMetrics),
@@ -218,7 +258,7 @@ mod tests {
             ("a 1\n x# EOF\n", Format::Text),
             ("", Format::Text),
         ] {
-            assert_eq!(Format::detect(document), format, "{document:?}");
+            assert_eq!(Format::detect(document.as_bytes()), format, "{document:?}");
         }
     }
 

@@ -95,6 +95,8 @@ pub struct Response {
     pub status: u16,
     /// The content type, lower case, without parameters.
     pub content_type: Option<String>,
+    /// The header `Content-Type` as it came.
+    pub content_type_header: Option<String>,
     /// Where a redirect points, without userinfo and query.
     pub location: Option<String>,
     /// The body, decoded, within the call's limit.
@@ -122,6 +124,7 @@ impl Response {
         Self {
             status,
             content_type: Some(content_type.to_owned()).filter(|kind| !kind.is_empty()),
+            content_type_header: None,
             location: None,
             body: body.into(),
             attempts: 1,
@@ -136,6 +139,7 @@ impl Response {
     pub(super) fn of(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Self {
         Self {
             status,
+            content_type_header: header(headers, &CONTENT_TYPE).map(str::to_owned),
             content_type: header(headers, &CONTENT_TYPE)
                 .and_then(|value| value.split(';').next())
                 .map(|value| value.trim().to_ascii_lowercase()),

@@ -283,6 +283,9 @@ pub struct BuildInfo {
     /// The version.
     #[serde(default)]
     pub version: String,
+    /// The commit it was built from; servers that only speak the same API have none.
+    #[serde(default)]
+    pub revision: String,
 }
 
 #[cfg(test)]

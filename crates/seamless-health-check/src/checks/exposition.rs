@@ -1,15 +1,14 @@
-//! The exposition text itself against the schema, with no Prometheus needed. Whether it is an
-//! exposition at all is the strict reader's verdict; what it should hold is decided here.
+//! The exposition text itself against what scrapes it and against the schema, with no Prometheus needed.
+//! What a scraper makes of it is the reader's verdict; what it should hold is decided here.
 
 use seamless_core::exposition::MetricType;
-use seamless_core::exposition::read::Value;
 use seamless_core::schema::{FAMILIES, Family, Kind, Phase};
 
 use super::listed;
 use crate::check::{Check, Group, Item, Outcome, Severity, Verdict};
 use crate::facts::{Facts, Source};
 use crate::request::Request;
-use crate::survey::{Survey, Surveyed};
+use crate::survey::{Exposed, Survey, Surveyed};
 
 const READABLE: &str = "exposition/readable";
 /// Names nearer than this are taken for a typo of a known one.
@@ -19,13 +18,24 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "readable",
         group: Group::Exposition,
-        title: "the text is a valid exposition",
+        title: "Prometheus takes the scrape",
         sources: &[Source::Exposition],
         requires: &[],
         severity: Severity::Fail,
         hint: "fix the place that is named; Prometheus refuses the whole scrape",
         anchor: "check-exposition",
         judge: readable,
+    },
+    Check {
+        name: "valid",
+        group: Group::Exposition,
+        title: "nothing is lost or against the specification",
+        sources: &[Source::Exposition],
+        requires: &[READABLE],
+        severity: Severity::Warn,
+        hint: "fix the place that is named: the scrape succeeds, and other readers differ",
+        anchor: "check-exposition",
+        judge: valid,
     },
     Check {
         name: "families",
@@ -75,19 +85,77 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn with_exposition(facts: &Facts, judge: impl FnOnce(&Survey) -> Outcome) -> Outcome {
     match &facts.exposition {
-        Ok(Ok(exposition)) => judge(exposition),
-        Ok(Err(error)) => Outcome::fail(error.to_string()),
+        Ok(exposed) => judge(&exposed.survey),
         Err(gap) => gap.outcome(),
     }
 }
 
 fn readable(facts: &Facts, _: &Request) -> Outcome {
-    with_exposition(facts, |exposition| match exposition.samples {
-        0 => Outcome::fail("it holds no sample").hint("check that this is the runtime's /metrics"),
-        samples => Outcome::pass(format!(
-            "{samples} samples in {} families",
-            exposition.families.len()
-        )),
+    let exposed = match &facts.exposition {
+        Ok(exposed) => exposed,
+        Err(gap) => return gap.outcome(),
+    };
+    let scraper = exposed.scraper;
+    if let Some(why) = exposed.refused_by(scraper) {
+        return Outcome::fail(format!("{scraper} refuses the whole scrape: {why}"));
+    }
+    let survey = &exposed.survey;
+    Outcome::pass(format!(
+        "{scraper} takes {} samples in {} families",
+        survey.report.samples,
+        survey.families.len()
+    ))
+}
+
+fn valid(facts: &Facts, _: &Request) -> Outcome {
+    let exposed = match &facts.exposition {
+        Ok(exposed) => exposed,
+        Err(gap) => return gap.outcome(),
+    };
+    let survey = &exposed.survey;
+    let mut items = Vec::new();
+    let mut warn = |subject: &str, message: String| {
+        items.push(Item::new(subject, Verdict::Warn, message));
+    };
+    let other = exposed.scraper.other();
+    if let Some(why) = exposed.refused_by(other) {
+        warn("scrape", format!("{other} would refuse it: {why}"));
+    }
+    for finding in &survey.report.findings {
+        let effect = finding.problem.effect();
+        let further = match finding.further {
+            0 => String::new(),
+            further => format!(" (and {further} more)"),
+        };
+        warn("document", format!("{finding}{further}; {effect}"));
+    }
+    if survey.report.left_out > 0 {
+        let kinds = survey.report.left_out;
+        warn("document", format!("{kinds} more findings"));
+    }
+    if let Some(untimely) = &survey.untimely {
+        let (line, samples) = (untimely.line, untimely.samples);
+        let what = if untimely.ahead {
+            "more than 10 minutes ahead; Prometheus drops it without a word"
+        } else {
+            "more than an hour old; Prometheus may drop it without a word"
+        };
+        let message = format!("line {line}: the timestamp is {what} ({samples} such samples)");
+        warn(&untimely.name, message);
+    }
+    if let Some(message) = unescaped(exposed) {
+        warn("names", message);
+    }
+    Outcome::of(items, "nothing is lost, and the specification is kept")
+}
+
+/// A name in quotes in a document that says that it escapes such names.
+fn unescaped(exposed: &Exposed) -> Option<String> {
+    let escaping = exposed.content_type.as_ref()?.escaping()?;
+    let (name, line) = exposed.survey.quoted.as_ref()?;
+    (escaping != "allow-utf-8").then(|| {
+        let name = name.escape_debug();
+        format!("line {line}: the name \"{name}\" is not escaped, although the Content-Type says escaping={escaping}")
     })
 }
 
@@ -190,24 +258,11 @@ fn labels(facts: &Facts, _: &Request) -> Outcome {
 
 fn buckets(facts: &Facts, request: &Request) -> Outcome {
     with_exposition(facts, |exposition| {
-        let metrics = match exposition.histograms() {
-            Ok(metrics) => metrics,
-            Err(error) => return Outcome::fail(error.to_string()),
-        };
         let mut items: Vec<Item> = Vec::new();
-        for metric in &metrics {
-            let Value::Histogram { buckets, .. } = &metric.value else {
-                continue;
-            };
-            let family = FAMILIES.iter().find(|family| family.name == metric.name);
-            let Some(family) = family else { continue };
-            let bounds: Vec<f64> = buckets
-                .iter()
-                .map(|bucket| bucket.bound)
-                .filter(|bound| bound.is_finite())
-                .collect();
-            for budget in budgets_of(family, metric.label("phase"), request) {
-                let item = carries(family, &bounds, budget);
+        for histogram in &exposition.histograms {
+            let family = histogram.family;
+            for budget in budgets_of(family, histogram.phase.as_deref(), request) {
+                let item = carries(family, &histogram.bounds, budget);
                 if !items.contains(&item) {
                     items.push(item);
                 }

@@ -30,10 +30,10 @@ pub(crate) fn files(site: &Site) -> Vec<Row> {
     vec![
         Row::healthy("nothing, in the exposition", &mut file(&sound)),
         row(
-            "a series twice in the exposition",
+            "a label twice in one series of the exposition",
             "exposition/readable",
-            "stands already on line",
-            &replaced(first, &format!("{first}\n{first}")),
+            "duplicate label",
+            &replaced(first, &first.replace('{', "{interval=\"1\",")),
         ),
         row(
             "a page of HTML for an exposition",

@@ -1,24 +1,28 @@
-//! Reading exposition text, strictly.
+//! Reading exposition text as a scraper does.
 //!
-//! Three ways in, from the leanest to the most convenient: [`scan()`] hands each statement to a visitor
-//! and keeps nothing; [`parse`] collects families and samples; [`Exposition::metrics`] groups those
-//! into counters, gauges, histograms and summaries. Every verdict on a document comes from the first:
-//! what it refuses is refused by all. It does not know which families a document should hold.
+//! [`scan()`] hands each statement to a visitor, keeps nothing, and reports: where which generation of
+//! Prometheus refuses the document, and what is wrong although it is taken. [`parse`] collects families
+//! and samples of a document that is without fault. It does not know which families a document should
+//! hold.
 
-mod error;
+mod cursor;
 mod event;
-mod line;
-mod membership;
+mod family;
+mod findings;
+mod labels;
+mod metric;
+mod problem;
 mod scan;
 mod series;
+mod statement;
 mod typed;
 
 use super::{Format, MetricType};
 
-pub use error::{Found, Problem, ReadError};
 pub use event::{Event, ExemplarRef, SampleRef};
-pub use line::Label;
-pub use scan::scan;
+pub use labels::Label;
+pub use problem::{Finding, Found, Problem};
+pub use scan::{Report, scan};
 pub use typed::{Bucket, Disagreement, Metric, Quantile, Value};
 
 /// A document, read whole.
@@ -97,18 +101,18 @@ impl Exposition {
 /// Reads a document whose format is told by the document itself (see [`Format::detect`]).
 ///
 /// # Errors
-/// [`ReadError`] at the first place that is wrong.
-pub fn parse(document: &[u8]) -> Result<Exposition, ReadError> {
-    parse_as(document, Format::detect(scan::as_text(document)?))
+/// The first [`Finding`].
+pub fn parse(document: &[u8]) -> Result<Exposition, Finding> {
+    parse_as(document, Format::detect(document))
 }
 
 /// Reads a document in the format that its `Content-Type` named.
 ///
 /// # Errors
-/// [`ReadError`] at the first place that is wrong.
-pub fn parse_as(document: &[u8], format: Format) -> Result<Exposition, ReadError> {
+/// The first [`Finding`], those first for which a scraper refuses the document.
+pub fn parse_as(document: &[u8], format: Format) -> Result<Exposition, Finding> {
     let mut collect = Collect::default();
-    scan(document, format, |event| collect.take(event))?;
+    scan(document, format, |event| collect.take(event)).sound()?;
     Ok(Exposition {
         format,
         families: collect.families,
@@ -123,16 +127,16 @@ fn find<'a>(labels: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 #[derive(Default)]
-struct Collect<'a> {
+struct Collect {
     families: Vec<Family>,
-    index: std::collections::HashMap<&'a str, usize>,
+    index: std::collections::HashMap<String, usize>,
 }
 
-impl<'a> Collect<'a> {
-    fn take(&mut self, event: Event<'a, '_>) {
+impl Collect {
+    fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Help { family, text } => {
-                self.with(family, |family| family.help = Some(text.into_owned()));
+                self.with(family, |family| family.help = Some(text.to_owned()));
             }
             Event::Type { family, kind } => self.with(family, |family| family.kind = kind),
             Event::Unit { family, unit } => {
@@ -155,8 +159,8 @@ impl<'a> Collect<'a> {
         }
     }
 
-    fn with(&mut self, name: &'a str, change: impl FnOnce(&mut Family)) {
-        let index = *self.index.entry(name).or_insert_with(|| {
+    fn with(&mut self, name: &str, change: impl FnOnce(&mut Family)) {
+        let index = self.index.get(name).copied().unwrap_or_else(|| {
             self.families.push(Family {
                 name: name.to_owned(),
                 kind: MetricType::Untyped,
@@ -164,6 +168,7 @@ impl<'a> Collect<'a> {
                 unit: None,
                 samples: Vec::new(),
             });
+            self.index.insert(name.to_owned(), self.families.len() - 1);
             self.families.len() - 1
         });
         if let Some(family) = self.families.get_mut(index) {
@@ -175,7 +180,7 @@ impl<'a> Collect<'a> {
 fn owned(labels: &[Label<'_>]) -> Vec<(String, String)> {
     labels
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.clone().into_owned()))
+        .map(|(name, value)| (name.clone().into_owned(), value.clone().into_owned()))
         .collect()
 }
 

@@ -1,75 +1,150 @@
-//! One pass over a document, line by line, handing each thing it states to a visitor.
+//! One pass over a document, statement by statement, handing each thing it states to a visitor.
 //!
-//! Owns what lines mean together: which family a sample belongs to, what may stand once, what must
-//! stand first, where the document ends. It keeps families, and one number per series to find
-//! duplicates; samples go to the visitor and are forgotten.
+//! Owns what statements mean together: which family a sample belongs to, what may stand once, what must
+//! stand first. It keeps families, histograms, and one number per sample to find duplicates; samples go
+//! to the visitor and are forgotten.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::error::{Problem, ReadError};
+use memchr::memchr_iter;
+
 use super::event::{Event, ExemplarRef, SampleRef};
-use super::line::{At, Cursor, Label};
-use super::membership::{check_bound, may_have_exemplar, stands_alone, suffix_belongs};
-use super::series::SeenSeries;
-use crate::exposition::{Format, MetricType};
+use super::family::{forbidden, may_have_exemplar, owners, stands_alone, suffixes};
+use super::findings::Findings;
+use super::metric::{Histograms, Part};
+use super::problem::{Finding, Problem};
+use super::series::{Hasher, Repeated, Seen};
+use super::statement::{RawSample, Statement, Statements};
+use crate::exposition::{Format, MetricType, Scraper};
 
-/// Reads `document`, strictly, and hands what it states to `visit`, in order.
-///
-/// # Errors
-/// [`ReadError`] at the first place that is wrong; what came before it has been visited.
-pub fn scan<'a>(
-    document: &'a [u8],
-    format: Format,
-    mut visit: impl FnMut(Event<'a, '_>),
-) -> Result<(), ReadError> {
-    let text = as_text(document)?;
-    let mut scan = Scan::new(format);
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        scan.line = index + 1;
-        let (line, ended) = match line.strip_suffix('\n') {
-            Some(line) => (line, true),
-            None => (line, false),
+/// What reading a document has shown, but for its samples.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    refused_by_2: Option<Finding>,
+    refused_by_3: Option<Finding>,
+    /// By both, where reading ended.
+    refused: Option<Finding>,
+    /// What is wrong although Prometheus takes it, in the order of the document: each kind once per
+    /// family.
+    pub findings: Vec<Finding>,
+    /// Kinds of findings beyond those that are kept.
+    pub left_out: usize,
+    /// Samples read.
+    pub samples: usize,
+}
+
+impl Report {
+    /// Why `scraper` refuses the whole document; `None` where it takes it.
+    #[must_use]
+    pub const fn refused_by(&self, scraper: Scraper) -> Option<&Finding> {
+        let alone = match scraper {
+            Scraper::Prometheus2 => &self.refused_by_2,
+            Scraper::Prometheus3 => &self.refused_by_3,
         };
-        scan.line(line, &mut visit)
-            .and_then(|()| scan.line_end(line, ended))
-            .map_err(|(at, problem)| place(line, index + 1, at, problem))?;
+        match alone {
+            Some(finding) => Some(finding),
+            None => self.refused.as_ref(),
+        }
     }
-    if format == Format::OpenMetrics && !scan.ended {
-        return Err(place("", scan.line + 1, 0, Problem::NoEof));
+
+    /// The document is without fault for every scraper and for the specification.
+    ///
+    /// # Errors
+    /// The first fault, those first for which the document is refused.
+    pub fn sound(mut self) -> Result<(), Finding> {
+        let alone = self.refused_by_2.take().or(self.refused_by_3.take());
+        let finding = self.refused.take().or(alone);
+        match finding.or_else(|| self.findings.into_iter().next()) {
+            Some(finding) => Err(finding),
+            None => Ok(()),
+        }
     }
-    Ok(())
 }
 
-/// The document as text.
-///
-/// # Errors
-/// [`Problem::NotUtf8`] with its place.
-pub(super) fn as_text(document: &[u8]) -> Result<&str, ReadError> {
-    std::str::from_utf8(document).map_err(|error| {
-        let good = document.get(..error.valid_up_to()).unwrap_or_default();
-        let good = String::from_utf8_lossy(good);
-        let line = good.matches('\n').count() + 1;
-        let last = good.rsplit('\n').next().unwrap_or_default();
-        place(last, line, last.len(), Problem::NotUtf8)
-    })
-}
-
-fn place(line: &str, number: usize, at: usize, problem: Problem) -> ReadError {
-    ReadError {
-        line: number,
-        column: line.get(..at).unwrap_or(line).chars().count() + 1,
-        problem,
+/// Reads `document` as far as a scraper does, and hands what it states to `visit`, in order. Reading ends
+/// where every Prometheus refuses the document, and goes on after everything else that is wrong.
+pub fn scan(document: &[u8], format: Format, mut visit: impl FnMut(Event<'_>)) -> Report {
+    let mut scan = Scan::new(document, format);
+    let mut statements = Statements::new(document, format);
+    let mut report = Report::default();
+    let mut passed = 0;
+    // Prometheus 3 does not even parse a document without a byte.
+    while !document.is_empty() {
+        let read = statements.next();
+        let start = statements.start;
+        let skipped = document.get(passed..start).unwrap_or_default();
+        scan.line += memchr_iter(b'\n', skipped).count();
+        passed = start;
+        if let Some((at, problem)) = statements.refused_by_2.take()
+            && report.refused_by_2.is_none()
+        {
+            report.refused_by_2 = Some(scan.finding(at, problem));
+        }
+        if let Some((at, problem)) = statements.refused_by_3.take()
+            && report.refused_by_3.is_none()
+        {
+            report.refused_by_3 = Some(scan.finding(at, problem));
+        }
+        for (at, problem) in statements.notes.drain(..) {
+            scan.found(at, problem);
+        }
+        match read {
+            Err((at, problem)) => {
+                report.refused = Some(scan.finding(at, problem));
+                break;
+            }
+            Ok(Statement::End) => break,
+            Ok(Statement::Comment) => {}
+            Ok(Statement::Help(family, text)) => {
+                scan.comment(start, "HELP", &family);
+                visit(Event::Help {
+                    family: &family,
+                    text: &text,
+                });
+            }
+            Ok(Statement::Type(family, kind)) => {
+                scan.comment(start, "TYPE", &family);
+                scan.set_type(&family, kind);
+                visit(Event::Type {
+                    family: &family,
+                    kind,
+                });
+            }
+            Ok(Statement::Unit(family, unit)) => {
+                scan.comment(start, "UNIT", &family);
+                visit(Event::Unit {
+                    family: &family,
+                    unit: &unit,
+                });
+            }
+            Ok(Statement::Sample(sample)) => scan.sample(start, &sample, &statements, &mut visit),
+        }
     }
+    report.samples = scan.samples;
+    if report.refused.is_none() {
+        scan.finish();
+        scan.find_duplicates();
+        if scan.samples == 0 {
+            scan.findings.add("", Problem::NoSample, || (1, 1));
+        }
+        if document.is_empty() && format == Format::OpenMetrics {
+            report.refused_by_2 = Some(scan.finding(0, Problem::Empty));
+        }
+    }
+    (report.findings, report.left_out) = scan.findings.sorted();
+    report
 }
 
 /// What is known of a family so far.
-#[derive(Debug, Default)]
 struct Family {
+    name: Box<str>,
     kind: Option<MetricType>,
-    help_line: Option<usize>,
-    type_line: Option<usize>,
-    unit_line: Option<usize>,
+    /// The lines of HELP, TYPE and UNIT.
+    comments: [Option<usize>; 3],
+    line: usize,
     sampled: bool,
+    histograms: Histograms,
 }
 
 impl Family {
@@ -79,294 +154,368 @@ impl Family {
 }
 
 struct Scan<'a> {
+    document: &'a [u8],
     format: Format,
+    /// The line of the statement being read.
     line: usize,
-    ended: bool,
-    families: HashMap<&'a str, Family>,
+    samples: usize,
+    families: Vec<Family>,
+    index: HashMap<Box<str>, usize>,
     /// The family of the lines just read.
-    current: Option<&'a str>,
-    /// The last sample's name and where it belongs, so that a run of them is resolved once.
-    resolved: Option<(&'a str, &'a str, MetricType)>,
-    series: SeenSeries,
-    labels: Vec<Label<'a>>,
-    exemplar: Vec<Label<'a>>,
+    current: Option<usize>,
+    /// The last sample's name, its family and suffix, so that a run of them is resolved once.
+    resolved: Option<(Box<str>, usize, &'static str)>,
+    hasher: Hasher,
+    seen: Seen,
+    findings: Findings,
 }
 
 impl<'a> Scan<'a> {
-    fn new(format: Format) -> Self {
+    fn new(document: &'a [u8], format: Format) -> Self {
         Self {
+            document,
             format,
-            line: 0,
-            ended: false,
-            families: HashMap::new(),
+            line: 1,
+            samples: 0,
+            families: Vec::new(),
+            index: HashMap::new(),
             current: None,
             resolved: None,
-            series: SeenSeries::new(format),
-            labels: Vec::new(),
-            exemplar: Vec::new(),
+            hasher: Hasher::default(),
+            seen: Seen::default(),
+            findings: Findings::default(),
         }
     }
 
-    fn line(&mut self, line: &'a str, visit: &mut impl FnMut(Event<'a, '_>)) -> At<()> {
-        if self.ended {
-            return Err((0, Problem::AfterEof));
+    fn finding(&self, at: usize, problem: Problem) -> Finding {
+        let (line, column) = place(self.document, at);
+        Finding {
+            line,
+            column,
+            problem,
+            further: 0,
         }
-        let mut cursor = Cursor::new(line, self.format);
-        cursor.blanks();
-        if cursor.rest().is_empty() {
-            return match self.format {
-                Format::Text => Ok(()),
-                Format::OpenMetrics => Err((0, Problem::NotInOpenMetrics("blank lines"))),
-            };
+    }
+
+    fn found(&mut self, at: usize, problem: Problem) {
+        let name = match self.current.and_then(|current| self.families.get(current)) {
+            Some(family) => &*family.name,
+            None => "",
+        };
+        let document = self.document;
+        self.findings.add(name, problem, || place(document, at));
+    }
+
+    fn family(&mut self, name: &str) -> usize {
+        if let Some(index) = self.index.get(name) {
+            return *index;
         }
-        if cursor.eat(b'#') {
-            self.comment(line, cursor, visit)
+        let index = self.families.len();
+        self.families.push(Family {
+            name: name.into(),
+            kind: None,
+            comments: [None; 3],
+            line: self.line,
+            sampled: false,
+            histograms: Histograms::default(),
+        });
+        self.index.insert(name.into(), index);
+        index
+    }
+
+    /// Makes a family the one that lines belong to.
+    fn enter(&mut self, at: usize, index: usize) {
+        if self.current == Some(index) {
+            return;
+        }
+        let again = self.families.get(index).is_some_and(|family| {
+            family.sampled || self.format == Format::OpenMetrics && family.comments != [None; 3]
+        });
+        self.current = Some(index);
+        if again && let Some(family) = self.families.get(index) {
+            let problem = Problem::Interleaved(family.name.to_string());
+            self.found(at, problem);
+        }
+    }
+
+    fn comment(&mut self, at: usize, what: &'static str, name: &str) {
+        let index = self.family(name);
+        let late = self
+            .families
+            .get(index)
+            .is_some_and(|family| family.sampled);
+        // The text format lets HELP come late.
+        let late_matters = what != "HELP" || self.format == Format::OpenMetrics;
+        if late {
+            self.current = Some(index);
         } else {
-            self.sample(cursor, visit)
+            self.enter(at, index);
         }
-    }
-
-    fn line_end(&self, line: &str, ended: bool) -> At<()> {
-        if ended || self.ended {
-            Ok(())
-        } else {
-            Err((line.len(), Problem::CutOff))
-        }
-    }
-
-    fn comment(
-        &mut self,
-        line: &'a str,
-        mut cursor: Cursor<'a>,
-        visit: &mut impl FnMut(Event<'a, '_>),
-    ) -> At<()> {
-        if self.format == Format::OpenMetrics {
-            if line == "# EOF" {
-                self.ended = true;
-                return Ok(());
-            }
-            cursor.separator()?;
-        }
-        cursor.blanks();
-        let keyword_at = cursor.at();
-        match cursor.token() {
-            "HELP" => {
-                let family = self.family_of_comment(&mut cursor, "HELP", |f| &mut f.help_line)?;
-                // The text format lets the prose be missing.
-                if !(self.format == Format::Text && cursor.rest().is_empty()) {
-                    cursor.separator()?;
-                }
-                let text = cursor.prose()?;
-                visit(Event::Help { family, text });
-                Ok(())
-            }
-            "TYPE" => {
-                let family = self.family_of_comment(&mut cursor, "TYPE", |f| &mut f.type_line)?;
-                cursor.separator()?;
-                let at = cursor.at();
-                let word = cursor.token();
-                let kind = MetricType::from_word(word, self.format)
-                    .ok_or_else(|| (at, Problem::Type(word.to_owned())))?;
-                cursor.end()?;
-                self.families.entry(family).or_default().kind = Some(kind);
-                self.resolved = None;
-                visit(Event::Type { family, kind });
-                Ok(())
-            }
-            "UNIT" if self.format == Format::OpenMetrics => {
-                let family = self.family_of_comment(&mut cursor, "UNIT", |f| &mut f.unit_line)?;
-                cursor.separator()?;
-                let at = cursor.at();
-                let unit = cursor.token();
-                cursor.end()?;
-                let named = family
-                    .strip_suffix(unit)
-                    .is_some_and(|base| base.ends_with('_'));
-                if !unit.is_empty() && !named {
-                    let (family, unit) = (family.to_owned(), unit.to_owned());
-                    return Err((at, Problem::Unit { family, unit }));
-                }
-                visit(Event::Unit { family, unit });
-                Ok(())
-            }
-            _ if self.format == Format::OpenMetrics => {
-                let what = "comments other than HELP, TYPE, UNIT and EOF";
-                Err((keyword_at, Problem::NotInOpenMetrics(what)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn family_of_comment(
-        &mut self,
-        cursor: &mut Cursor<'a>,
-        what: &'static str,
-        slot: impl Fn(&mut Family) -> &mut Option<usize>,
-    ) -> At<&'a str> {
-        cursor.separator()?;
-        let at = cursor.at();
-        let name = cursor.metric_name()?;
         let line = self.line;
-        let family = self.enter(name).map_err(|problem| (at, problem))?;
-        if let Some(first) = *slot(family) {
-            let family = name.to_owned();
+        let Some(family) = self.families.get_mut(index) else {
+            return;
+        };
+        let slot = match what {
+            "HELP" => 0,
+            "TYPE" => 1,
+            _ => 2,
+        };
+        let first = family.comments.get_mut(slot).and_then(|slot| {
+            let first = *slot;
+            slot.get_or_insert(line);
+            first
+        });
+        let family = name.to_owned();
+        if let Some(first) = first {
             let second = Problem::SecondComment {
                 what,
                 family,
                 first,
             };
-            return Err((at, second));
+            self.found(at, second);
+        } else if late && late_matters {
+            self.found(at, Problem::LateComment { what, family });
         }
-        // The text format lets HELP come late; a late TYPE would leave samples untyped.
-        if family.sampled && (what != "HELP" || self.format == Format::OpenMetrics) {
-            let family = name.to_owned();
-            return Err((at, Problem::LateComment { what, family }));
-        }
-        let family = self.families.entry(name).or_default();
-        *slot(family) = Some(line);
-        Ok(name)
     }
 
-    /// Makes `name` the family that lines belong to; in `OpenMetrics` a family cannot be left and
-    /// entered again.
-    fn enter(&mut self, name: &'a str) -> Result<&mut Family, Problem> {
-        if self.current != Some(name) {
-            if self.format == Format::OpenMetrics && self.families.contains_key(name) {
-                return Err(Problem::Interleaved(name.to_owned()));
-            }
-            self.current = Some(name);
+    fn set_type(&mut self, name: &str, kind: MetricType) {
+        let index = self.family(name);
+        if let Some(family) = self.families.get_mut(index) {
+            family.kind = Some(kind);
         }
-        Ok(self.families.entry(name).or_default())
+        self.resolved = None;
     }
 
-    fn sample(&mut self, mut cursor: Cursor<'a>, visit: &mut impl FnMut(Event<'a, '_>)) -> At<()> {
-        let start = cursor.at();
-        let name = cursor.metric_name()?;
-        let (family, kind) = self.resolve(name).map_err(|problem| (start, problem))?;
-        cursor.blanks();
-        let mut labels = std::mem::take(&mut self.labels);
-        cursor.labels(&mut labels)?;
-        check_bound(family, kind, name, &labels).map_err(|problem| (start, problem))?;
-        if self.format == Format::OpenMetrics || !cursor.rest().is_empty() {
-            // After `}` or a name, the text format needs no blank; a name runs up to one anyway.
-            match self.format {
-                Format::Text => cursor.blanks(),
-                Format::OpenMetrics => cursor.separator()?,
-            }
-        }
-        let value = cursor.value()?;
-        let mut timestamp = None;
-        let mut exemplar_at = None;
-        match self.format {
-            Format::Text => {
-                cursor.blanks();
-                if !cursor.rest().is_empty() {
-                    timestamp = Some(cursor.timestamp()?);
-                }
-            }
-            Format::OpenMetrics => {
-                if !cursor.rest().is_empty() && !cursor.rest().starts_with(" #") {
-                    cursor.separator()?;
-                    timestamp = Some(cursor.timestamp()?);
-                }
-                if cursor.rest().starts_with(" #") {
-                    exemplar_at = Some(cursor.at() + 1);
-                }
-            }
-        }
-        let mut exemplar_labels = std::mem::take(&mut self.exemplar);
-        let exemplar = match exemplar_at {
-            None => None,
-            Some(at) => {
-                if !may_have_exemplar(kind, name) {
-                    return Err((at, Problem::ExemplarHere));
-                }
-                Some(exemplar(&mut cursor, &mut exemplar_labels)?)
-            }
+    fn sample(
+        &mut self,
+        at: usize,
+        sample: &RawSample<'_>,
+        statements: &Statements<'_>,
+        visit: &mut impl FnMut(Event<'_>),
+    ) {
+        self.samples += 1;
+        let name = &*sample.name;
+        let labels = &statements.labels;
+        let (index, suffix) = self.resolve(at, name);
+        let kind = self
+            .families
+            .get(index)
+            .map_or(MetricType::Untyped, Family::kind);
+        self.seen.add(self.hasher.series(name, labels));
+        self.judge(at, index, kind, suffix, sample, statements);
+        let Some(family) = self.families.get(index) else {
+            return;
         };
-        cursor.end()?;
-        self.series
-            .add(name, &labels, timestamp, self.line)
-            .map_err(|first| (start, Problem::DuplicateSeries { first }))?;
         visit(Event::Sample(SampleRef {
             line: self.line,
-            family,
+            family: &family.name,
             kind,
             name,
-            labels: &labels,
-            value,
-            timestamp,
-            exemplar: exemplar.map(|(value, timestamp)| ExemplarRef {
-                labels: &exemplar_labels,
-                value,
-                timestamp,
+            labels,
+            value: sample.value,
+            timestamp: sample.timestamp,
+            exemplar: sample.exemplar.as_ref().map(|exemplar| ExemplarRef {
+                labels: &statements.exemplar,
+                value: exemplar.value,
+                timestamp: exemplar.timestamp,
             }),
         }));
-        self.labels = labels;
-        self.exemplar = exemplar_labels;
-        Ok(())
     }
 
-    /// The family that a sample named `name` belongs to.
-    fn resolve(&mut self, name: &'a str) -> Result<(&'a str, MetricType), Problem> {
-        if let Some((last, family, kind)) = self.resolved
-            && last == name
+    /// What is wrong with a sample of that family.
+    fn judge(
+        &mut self,
+        at: usize,
+        index: usize,
+        kind: MetricType,
+        suffix: &'static str,
+        sample: &RawSample<'_>,
+        statements: &Statements<'_>,
+    ) {
+        let name = &*sample.name;
+        let bound_label = match (kind, suffix) {
+            (MetricType::Histogram | MetricType::GaugeHistogram, "_bucket") => Some("le"),
+            (MetricType::Summary, "") => Some("quantile"),
+            _ => None,
+        };
+        let bound = bound_label.and_then(|label| number_of(statements, label));
+        if let Some(label) = bound_label
+            && bound.is_none()
         {
-            return Ok((family, kind));
+            let name = name.to_owned();
+            self.found(at, Problem::Bound { name, label });
         }
-        let owner = self.family_with_suffix(name).unwrap_or((
+        if bound_label == Some("quantile") && bound.is_some_and(|q| !(0.0..=1.0).contains(&q)) {
+            self.found(at, Problem::Quantile(name.to_owned()));
+        }
+        if let Some(problem) = forbidden(kind, suffix, name, bound.is_some(), sample.value) {
+            self.found(at, problem);
+        }
+        let state = || statements.labels.iter().any(|(label, _)| label == name);
+        if kind == MetricType::StateSet && !state() {
+            self.found(at, Problem::State(name.to_owned()));
+        }
+        if let Some(exemplar) = &sample.exemplar {
+            if !may_have_exemplar(kind, suffix) {
+                self.found(exemplar.at, Problem::ExemplarHere(name.to_owned()));
+            }
+            let characters = |text: &Cow<'_, str>| text.chars().count();
+            let labels = statements.exemplar.iter();
+            let length = labels.map(|(n, v)| characters(n) + characters(v)).sum();
+            if length > 128 {
+                self.found(exemplar.at, Problem::ExemplarTooLong(length));
+            }
+        }
+        let left_out = match kind {
+            MetricType::Histogram | MetricType::GaugeHistogram => "le",
+            _ => return,
+        };
+        let Some(family) = self.families.get_mut(index) else {
+            return;
+        };
+        let part = Part {
+            metric: self.hasher.without("", &statements.labels, left_out),
+            line: self.line,
+            timestamp: sample.timestamp,
+            bound,
+            value: sample.value,
+        };
+        let (findings, name) = (&mut self.findings, &*family.name);
+        let scattered_matters = self.format == Format::OpenMetrics;
+        family.histograms.add(
+            kind,
             name,
-            self.families
-                .get(name)
-                .map_or(MetricType::Untyped, Family::kind),
-        ));
-        let (family, kind) = owner;
-        if family == name && !stands_alone(kind, self.format) {
-            return Err(Problem::SampleName {
-                family: family.to_owned(),
-                kind: kind.word(self.format).unwrap_or_default(),
-                name: name.to_owned(),
-            });
-        }
-        self.enter(family)?.sampled = true;
-        self.resolved = Some((name, family, kind));
-        Ok(owner)
+            suffix,
+            &part,
+            scattered_matters,
+            &mut |line, problem| findings.add(name, problem, || (line, 1)),
+        );
     }
 
-    fn family_with_suffix(&self, name: &'a str) -> Option<(&'a str, MetricType)> {
-        const SUFFIXES: [&str; 8] = [
-            "_bucket", "_sum", "_count", "_total", "_created", "_info", "_gsum", "_gcount",
-        ];
-        SUFFIXES.into_iter().find_map(|suffix| {
-            let family = name.strip_suffix(suffix)?;
-            let kind = self.families.get(family)?.kind?;
-            suffix_belongs(kind, suffix, self.format).then_some((family, kind))
-        })
+    /// The family that a sample named `name` belongs to, and the suffix that it has there.
+    fn resolve(&mut self, at: usize, name: &str) -> (usize, &'static str) {
+        if let Some((last, index, suffix)) = &self.resolved
+            && **last == *name
+        {
+            let (index, suffix) = (*index, *suffix);
+            self.enter(at, index);
+            return (index, suffix);
+        }
+        let owner = owners(name).find_map(|(family, suffix)| {
+            let index = *self.index.get(family)?;
+            let kind = self.families.get(index)?.kind?;
+            suffixes(kind, self.format)
+                .contains(&suffix)
+                .then_some((index, suffix))
+        });
+        let (index, suffix) = owner.unwrap_or_else(|| (self.family(name), ""));
+        self.enter(at, index);
+        if let Some(family) = self.families.get_mut(index) {
+            family.sampled = true;
+            let kind = family.kind();
+            if suffix.is_empty() && !stands_alone(kind, self.format) {
+                let problem = Problem::SampleName {
+                    family: name.to_owned(),
+                    kind: kind.word(self.format).unwrap_or_default(),
+                    name: name.to_owned(),
+                };
+                self.found(at, problem);
+            }
+        }
+        // In the text format a counter has its suffix in its name.
+        let kind = self.families.get(index).map(Family::kind);
+        let suffix = match (kind, self.format) {
+            (Some(MetricType::Counter), Format::Text) => "_total",
+            _ => suffix,
+        };
+        self.resolved = Some((name.into(), index, suffix));
+        (index, suffix)
+    }
+
+    /// What shows only when all has been read, but for duplicates.
+    fn finish(&mut self) {
+        for family in &self.families {
+            let (name, findings) = (&*family.name, &mut self.findings);
+            let kind = family.kind();
+            family.histograms.finish(kind, name, &mut |line, problem| {
+                findings.add(name, problem, || (line, 1));
+            });
+            let [.., unit] = family.comments;
+            if let (Some(line), MetricType::Info | MetricType::StateSet) = (unit, kind) {
+                let problem = Problem::UnitOfType {
+                    family: name.to_owned(),
+                    kind: if kind == MetricType::Info {
+                        "an info"
+                    } else {
+                        "a stateset"
+                    },
+                };
+                findings.add(name, problem, || (line, 1));
+            }
+            let sample_names = suffixes(kind, self.format)
+                .iter()
+                .map(|suffix| format!("{name}{suffix}"));
+            // A counter's name without its suffix is its name in OpenMetrics.
+            let bare = (self.format == Format::Text && kind == MetricType::Counter)
+                .then(|| name.strip_suffix("_total"))
+                .flatten();
+            for other in sample_names.chain(bare.map(str::to_owned)) {
+                let other = self
+                    .index
+                    .get(&*other)
+                    .and_then(|at| self.families.get(*at));
+                if let Some(other) = other.filter(|other| other.kind.is_some()) {
+                    let line = family.line.max(other.line);
+                    let problem = Problem::Clash(name.to_owned(), other.name.to_string());
+                    findings.add(name, problem, || (line, 1));
+                }
+            }
+        }
+    }
+
+    /// Reads the document again where a series stands in it twice, to say where.
+    fn find_duplicates(&mut self) {
+        let repeated = std::mem::take(&mut self.seen).repeated();
+        if repeated.is_empty() {
+            return;
+        }
+        let mut statements = Statements::new(self.document, self.format);
+        let mut points = Repeated::new(self.format);
+        let (mut passed, mut line) = (0, 1);
+        while let Ok(statement) = statements.next() {
+            let start = statements.start;
+            let skipped = self.document.get(passed..start).unwrap_or_default();
+            line += memchr_iter(b'\n', skipped).count();
+            passed = start;
+            statements.notes.clear();
+            let sample = match statement {
+                Statement::End => break,
+                Statement::Sample(sample) => sample,
+                _ => continue,
+            };
+            let series = self.hasher.series(&sample.name, &statements.labels);
+            if !repeated.contains(&series) {
+                continue;
+            }
+            if let Some(problem) = points.add(series, line, sample.timestamp) {
+                let column = place(self.document, start).1;
+                self.findings.add(&sample.name, problem, || (line, column));
+            }
+        }
     }
 }
 
-/// Reads ` # {labels} value [timestamp]`.
-fn exemplar<'a>(cursor: &mut Cursor<'a>, labels: &mut Vec<Label<'a>>) -> At<(f64, Option<i64>)> {
-    cursor.separator()?;
-    cursor.expect(b'#', "'#'")?;
-    cursor.separator()?;
-    let at = cursor.at();
-    if !cursor.rest().starts_with('{') {
-        cursor.expect(b'{', "'{'")?;
-    }
-    cursor.labels(labels)?;
-    let length = labels
-        .iter()
-        .map(|(name, value)| name.chars().count() + value.chars().count())
-        .sum();
-    if length > 128 {
-        return Err((at, Problem::ExemplarTooLong(length)));
-    }
-    cursor.separator()?;
-    let value = cursor.value()?;
-    if cursor.rest().is_empty() {
-        return Ok((value, None));
-    }
-    cursor.separator()?;
-    Ok((value, Some(cursor.timestamp()?)))
+/// The number that a label holds, but for NaN.
+fn number_of(statements: &Statements<'_>, label: &str) -> Option<f64> {
+    let (_, value) = statements.labels.iter().find(|(name, _)| name == label)?;
+    value.parse().ok().filter(|number: &f64| !number.is_nan())
+}
+
+/// Line and column of a byte.
+fn place(document: &[u8], at: usize) -> (usize, usize) {
+    let before = document.get(..at).unwrap_or(document);
+    let begin = memchr::memrchr(b'\n', before).map_or(0, |feed| feed + 1);
+    let column = String::from_utf8_lossy(before.get(begin..).unwrap_or_default());
+    let line = memchr_iter(b'\n', before).count() + 1;
+    (line, column.chars().count() + 1)
 }

@@ -1,86 +1,93 @@
-//! Which series a document has shown so far, at one number each.
+//! Which series stand in a document more than once.
+//!
+//! Keeps one number per sample. Only where two are the same is the document read again, to find their
+//! lines: sound documents pay nothing for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use super::line::Label;
+use super::labels::Label;
+use super::problem::Problem;
 use crate::exposition::Format;
 
-/// The series seen, by a keyed hash of name and labels.
-pub(super) struct SeenSeries {
-    format: Format,
-    hasher: RandomState,
-    /// The last line of each.
-    seen: HashMap<u64, usize, Identity>,
-    /// The last timestamp of those that had one, where several points may follow each other.
-    timestamps: HashMap<u64, i64, Identity>,
+/// Tells series apart by a keyed hash of name and labels, whose order is irrelevant. The keys are
+/// random, so that nobody can write a document in which two different series meet.
+#[derive(Default)]
+pub(super) struct Hasher(RandomState);
+
+impl Hasher {
+    pub(super) fn series(&self, name: &str, labels: &[Label<'_>]) -> u64 {
+        self.without(name, labels, "")
+    }
+
+    /// The same, as if the label `left_out` were not there. A label without a value is none.
+    pub(super) fn without(&self, name: &str, labels: &[Label<'_>], left_out: &str) -> u64 {
+        labels
+            .iter()
+            .filter(|(label, value)| label != left_out && !value.is_empty())
+            .fold(self.0.hash_one(name), |sum, label| {
+                sum.wrapping_add(self.0.hash_one(label))
+            })
+    }
 }
 
-impl SeenSeries {
+/// The series seen.
+#[derive(Default)]
+pub(super) struct Seen(Vec<u64>);
+
+impl Seen {
+    pub(super) fn add(&mut self, series: u64) {
+        self.0.push(series);
+    }
+
+    /// Those that were seen more than once.
+    pub(super) fn repeated(mut self) -> HashSet<u64> {
+        self.0.sort_unstable();
+        let pairs = self.0.iter().zip(self.0.iter().skip(1));
+        pairs
+            .filter_map(|(one, next)| (one == next).then_some(*one))
+            .collect()
+    }
+}
+
+/// The samples of repeated series, read again.
+pub(super) struct Repeated {
+    format: Format,
+    /// Line and timestamp of the sample before.
+    before: HashMap<u64, (usize, Option<i64>)>,
+}
+
+impl Repeated {
     pub(super) fn new(format: Format) -> Self {
         Self {
             format,
-            hasher: RandomState::new(),
-            seen: HashMap::default(),
-            timestamps: HashMap::default(),
+            before: HashMap::new(),
         }
     }
 
-    /// Notes a series.
-    ///
-    /// # Errors
-    /// The line that it stands on already.
+    /// Takes a sample of a repeated series.
     pub(super) fn add(
         &mut self,
-        name: &str,
-        labels: &[Label<'_>],
-        timestamp: Option<i64>,
+        series: u64,
         line: usize,
-    ) -> Result<(), usize> {
-        // Adding up makes the order of labels irrelevant. The keys are random, so that nobody can
-        // write a document in which two different series meet.
-        let key = labels
-            .iter()
-            .fold(self.hasher.hash_one(name), |sum, label| {
-                sum.wrapping_add(self.hasher.hash_one(label))
-            });
-        let earlier = timestamp
-            .filter(|_| self.format == Format::OpenMetrics)
-            .and_then(|now| self.timestamps.insert(key, now));
-        match self.seen.insert(key, line) {
-            None => Ok(()),
+        timestamp: Option<i64>,
+    ) -> Option<Problem> {
+        let (first, then) = *self
+            .before
+            .entry(series)
+            .and_modify(|_| {})
+            .or_insert((line, timestamp));
+        if first == line {
+            return None;
+        }
+        match (then, timestamp) {
             // OpenMetrics lets one series have several points, in the order of their time.
-            Some(_) if matches!((earlier, timestamp), (Some(then), Some(now)) if then < now) => {
-                Ok(())
+            (Some(then), Some(now)) if then < now => {
+                self.before.insert(series, (line, timestamp));
+                (self.format == Format::Text).then_some(Problem::SecondPoint { first })
             }
-            Some(before) => Err(before),
+            (Some(_), Some(_)) => Some(Problem::NotLater { before: first }),
+            _ => Some(Problem::DuplicateSeries { first }),
         }
-    }
-}
-
-/// The keys are hashes already.
-#[derive(Default, Clone)]
-struct Identity;
-
-impl BuildHasher for Identity {
-    type Hasher = Passed;
-    fn build_hasher(&self) -> Passed {
-        Passed(0)
-    }
-}
-
-struct Passed(u64);
-
-impl std::hash::Hasher for Passed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
     }
 }
