@@ -160,9 +160,16 @@ impl Feed {
     }
 }
 
+/// The buckets and the sum of a histogram.
+#[derive(Default)]
+struct Classic {
+    buckets: Vec<(f64, f64)>,
+    sum: f64,
+}
+
 /// The histograms, each as one series.
 fn series(exposition: &Exposition, timestamp: i64) -> Vec<TimeSeries> {
-    let mut found: BTreeMap<Vec<(&str, &str)>, (Vec<(f64, f64)>, f64)> = BTreeMap::new();
+    let mut found: BTreeMap<Vec<(&str, &str)>, Classic> = BTreeMap::new();
     let histograms = exposition
         .families
         .iter()
@@ -173,17 +180,17 @@ fn series(exposition: &Exposition, timestamp: i64) -> Vec<TimeSeries> {
             let kept = sample.labels.iter().filter(|(name, _)| name != "le");
             labels.extend(kept.map(|(name, value)| (name.as_str(), value.as_str())));
             labels.sort_unstable();
-            let (buckets, sum) = found.entry(labels).or_default();
+            let classic = found.entry(labels).or_default();
             match sample.label("le").and_then(|bound| bound.parse().ok()) {
-                Some(bound) => buckets.push((bound, sample.value)),
-                None if sample.name.ends_with("_sum") => *sum = sample.value,
+                Some(bound) => classic.buckets.push((bound, sample.value)),
+                None if sample.name.ends_with("_sum") => classic.sum = sample.value,
                 None => {}
             }
         }
     }
     found
         .into_iter()
-        .map(|(labels, (buckets, sum))| TimeSeries {
+        .map(|(labels, classic)| TimeSeries {
             labels: labels
                 .into_iter()
                 .map(|(name, value)| Label {
@@ -191,7 +198,7 @@ fn series(exposition: &Exposition, timestamp: i64) -> Vec<TimeSeries> {
                     value: value.to_owned(),
                 })
                 .collect(),
-            histograms: vec![histogram(buckets, sum, timestamp)],
+            histograms: vec![histogram(classic.buckets, classic.sum, timestamp)],
         })
         .collect()
 }

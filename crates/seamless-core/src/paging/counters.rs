@@ -1,6 +1,6 @@
 //! What Prometheus and Alertmanager count of alerts sent and failed, read from their own `/metrics`.
 //!
-//! The strict reader judges the document; `prometheus-parse` then reads what it accepted. It cannot read
+//! The reader of expositions judges the document; `prometheus-parse` then reads what it accepted. It cannot read
 //! every label value, so a document of another program is refused where it would be misread.
 
 use std::collections::BTreeMap;
@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use prometheus_parse::{Scrape, Value};
 use thiserror::Error;
 
-use crate::exposition::Format;
-use crate::exposition::read::{ReadError, parse_as};
+use crate::exposition::read::{Event, Finding, scan};
+use crate::exposition::{Format, Scraper};
 
 /// Why a text is no exposition of these servers.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum CountersError {
     /// The document is malformed.
     #[error(transparent)]
-    Malformed(#[from] ReadError),
+    Malformed(Finding),
     /// It is not what these servers write.
     #[error("not the exposition of a Prometheus or an Alertmanager: {0}")]
     Foreign(String),
@@ -34,18 +34,24 @@ impl Counters {
     /// # Errors
     /// [`CountersError`] for a document that is malformed or of another program.
     pub fn read(document: &[u8]) -> Result<Self, CountersError> {
-        let strict = parse_as(document, Format::Text)?;
         // prometheus-parse splits labels at these, quoted or not.
         let misread = |value: &str| value.contains([',', '=', '}', '"', '\\']);
-        let samples = strict.families.iter().flat_map(|family| &family.samples);
-        let wanted = samples.filter(|sample| is_of_delivery(&sample.name));
-        let mut lines = Vec::new();
-        for sample in wanted {
-            if let Some((name, value)) = sample.labels.iter().find(|(_, value)| misread(value)) {
-                let text = format!("{}: the label {name} is {value:?}", sample.name);
-                return Err(CountersError::Foreign(text));
+        let (mut samples, mut foreign) = (0, None);
+        let report = scan(document, Format::Text, |event| {
+            let Event::Sample(sample) = event else { return };
+            if !is_of_delivery(sample.name) {
+                return;
             }
-            lines.push(sample.name.clone());
+            samples += 1;
+            if let Some((name, value)) = sample.labels.iter().find(|(_, value)| misread(value)) {
+                foreign = Some(format!("{}: the label {name} is {value:?}", sample.name));
+            }
+        });
+        if let Some(refused) = report.refused_by(Scraper::default()) {
+            return Err(CountersError::Malformed(refused.clone()));
+        }
+        if let Some(text) = foreign {
+            return Err(CountersError::Foreign(text));
         }
         let text = String::from_utf8_lossy(document);
         let kept = text.lines().filter(|line| {
@@ -66,12 +72,8 @@ impl Counters {
             let labels = sample.labels.iter().map(|(n, v)| (n.clone(), v.clone()));
             values.push((sample.metric, labels.collect(), value));
         }
-        if values.len() != lines.len() {
-            let text = format!(
-                "{} samples, of which {} were read",
-                lines.len(),
-                values.len()
-            );
+        if values.len() != samples {
+            let text = format!("{samples} samples, of which {} were read", values.len());
             return Err(CountersError::Foreign(text));
         }
         Ok(Self { values })

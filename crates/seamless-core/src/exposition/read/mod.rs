@@ -15,7 +15,6 @@ mod problem;
 mod scan;
 mod series;
 mod statement;
-mod typed;
 
 use super::{Format, MetricType};
 
@@ -23,7 +22,6 @@ pub use event::{Event, ExemplarRef, SampleRef};
 pub use labels::Label;
 pub use problem::{Finding, Found, Problem};
 pub use scan::{Report, scan};
-pub use typed::{Bucket, Disagreement, Metric, Quantile, Value};
 
 /// A document, read whole.
 #[derive(Debug, Clone, PartialEq)]
