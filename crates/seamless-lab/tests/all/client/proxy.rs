@@ -20,7 +20,7 @@ fn child(target: &str, environment: &[(&str, &str)]) -> String {
             "--exact",
             "--ignored",
             "--nocapture",
-            "proxy::makes_one_request",
+            "client::proxy::makes_one_request",
         ])
         .env(TARGET, target)
         .envs(environment.iter().copied())
