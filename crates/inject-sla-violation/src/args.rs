@@ -17,7 +17,9 @@ const SHORTEST_STEP: Duration = Duration::from_millis(100);
 /// Show, without a real incident, that panels draw and alerts fire.
 ///
 /// Exposes synthetic series of the Seamless runtime's metrics, every one with a label `drill`, that
-/// start at 0 and move with every step. Without a sink the exposition goes to stdout.
+/// start at 0 and move with every step. Without a sink the exposition goes to stdout. --header and
+/// --bearer-token-file are for Prometheus where an alert is awaited, else for the one push sink; the
+/// prefixes prometheus=, alertmanager=, push-gateway= and remote-write= name an endpoint.
 #[derive(Debug, Parser)]
 #[command(name = "inject-sla-violation", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub struct Args {

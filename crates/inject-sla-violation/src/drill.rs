@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use seamless_cli::{
-    Connections, ExitStatus, HttpArgs, Progress, Signal, Stop, Terminal, Wanted, clean,
-};
-use seamless_core::config::Service;
+use seamless_cli::{Connections, ExitStatus, HttpArgs, Progress, Signal, Stop, Terminal, clean};
 use seamless_core::duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
@@ -17,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 use crate::args::Args;
 use crate::prediction::{self, Prediction, ScrapeInfo};
 use crate::report::{Outcome, Report, SinkReport};
-use crate::request::{Course, Request};
+use crate::request::{self, Course, Request};
 use crate::rulebook;
 use crate::series::SeriesSet;
 use crate::sinks::{Sink, Snapshot};
@@ -156,22 +153,8 @@ impl Drill<'_> {
             deadline: None,
             ..args.http.clone()
         };
-        let wanted = [
-            Wanted {
-                service: Service::Prometheus,
-                flag: args.prometheus.prometheus_url.as_deref(),
-            },
-            Wanted {
-                service: Service::Alertmanager,
-                flag: args.alertmanager.alertmanager_url.as_deref(),
-            },
-        ];
-        let wanted = if self.request.expected.is_empty() {
-            &[]
-        } else {
-            wanted.as_slice()
-        };
-        let connections = Connections::resolve(&timeless, wanted, 4)?;
+        let wanted = request::wanted(args);
+        let connections = Connections::resolve(&timeless, &wanted, 4)?;
         if !self.request.expected.is_empty() {
             connections.prometheus()?;
         }

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use seamless_cli::UsageError;
+use seamless_cli::{Connections, UsageError, Wanted};
+use seamless_core::config::Service;
 use seamless_core::duration;
 use seamless_core::http::Endpoint;
 use seamless_core::schema::Phase;
@@ -176,13 +177,7 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
         ))
         .into());
     }
-    // Where an alert is awaited, Prometheus is the endpoint that unnamed credentials are for.
-    let is_main = args.expect_alert.is_empty();
-    let endpoint = |service, url: &Option<String>, prefix| -> anyhow::Result<Option<Endpoint>> {
-        let Some(url) = url else { return Ok(None) };
-        let endpoint = Endpoint::parse(service, url, &format!("--{prefix}"))?;
-        seamless_cli::with_credentials_of(&args.http, prefix, is_main, endpoint).map(Some)
-    };
+    let connections = Connections::resolve(&args.http, &wanted(args), 1)?;
     Ok(Delivery::Lasting(Box::new(Course {
         hold,
         step: args.step,
@@ -193,13 +188,32 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
             .as_deref()
             .map(|address| serve(address, args.file_sd.clone()))
             .transpose()?,
-        push_gateway: endpoint("Pushgateway", &args.push_gateway, "push-gateway")?,
-        remote_write: endpoint(
-            "remote-write receiver",
-            &args.remote_write,
-            "--remote-write",
-        )?,
+        push_gateway: connections.own("push-gateway").cloned(),
+        remote_write: connections.own("remote-write").cloned(),
     })))
+}
+
+/// The endpoints of a drill. Prometheus and Alertmanager are looked up only where an alert is awaited;
+/// then credentials without a prefix are for Prometheus.
+pub(crate) fn wanted(args: &Args) -> [Wanted<'_>; 4] {
+    let awaits = !args.expect_alert.is_empty();
+    let prometheus = args.prometheus.prometheus_url.as_deref();
+    let alertmanager = args.alertmanager.alertmanager_url.as_deref();
+    let (gateway, receiver) = (args.push_gateway.as_deref(), args.remote_write.as_deref());
+    [
+        Wanted::service(Service::Prometheus, prometheus)
+            .main()
+            .used(awaits),
+        Wanted::service(Service::Alertmanager, alertmanager).used(awaits),
+        Wanted::own("Pushgateway", "push-gateway", "--push-gateway", gateway),
+        Wanted::own(
+            "remote-write receiver",
+            "remote-write",
+            "--remote-write",
+            receiver,
+        )
+        .whole(),
+    ]
 }
 
 fn serve(address: &str, file_sd: Option<PathBuf>) -> Result<Serve, UsageError> {

@@ -57,11 +57,19 @@ async fn plan(
             "the shipped alert_rules.yml".to_owned(),
         ),
         (None, Some(url)) => {
-            let wanted = Wanted {
-                service: Service::Prometheus,
-                flag: Some(url),
-            };
-            let prometheus = Connections::resolve(&args.http, &[wanted], 2)?.prometheus()?;
+            let wanted = [
+                Wanted::service(Service::Prometheus, Some(url)).main(),
+                Wanted::service(Service::Alertmanager, None).used(false),
+                Wanted::own("Pushgateway", "push-gateway", "--push-gateway", None).used(false),
+                Wanted::own(
+                    "remote-write receiver",
+                    "remote-write",
+                    "--remote-write",
+                    None,
+                )
+                .used(false),
+            ];
+            let prometheus = Connections::resolve(&args.http, &wanted, 2)?.prometheus()?;
             let rules = rulebook::loaded(&prometheus).await;
             let rules = rules.map_err(|error| {
                 let remedy = seamless_cli::remedy_words(error.remedy(), error.service);

@@ -137,10 +137,7 @@ impl TryFrom<Args> for Request {
 impl Request {
     /// Resolves the coordinator's endpoint and sets up the client; nothing is contacted.
     pub(crate) fn connections(&self) -> anyhow::Result<Connections> {
-        let wanted = Wanted {
-            service: Service::Coordinator,
-            flag: self.coordinator_url.as_deref(),
-        };
+        let wanted = Wanted::service(Service::Coordinator, self.coordinator_url.as_deref()).main();
         Connections::resolve(&self.http, &[wanted], self.concurrency)
     }
 }

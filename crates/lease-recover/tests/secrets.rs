@@ -13,7 +13,7 @@ use std::time::Duration;
 use seamless_lab::faults::secrets::{
     BEARER, HEADER, PASSWORD, assert_none, echo, for_each_fault, with_password,
 };
-use seamless_lab::faults::{Behaviour, Faults, Trial};
+use seamless_lab::faults::{Behaviour, Faults, Reply, Trial};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lease-recover");
 const TOKEN: &str = "tokn-SECRET-4";
@@ -202,4 +202,69 @@ fn secrets_out_of_files_are_not_in_the_list_of_processes() {
     let request = &server.received()[0];
     assert!(request.header("authorization").unwrap().contains(BEARER));
     assert!(request.text().contains(TOKEN));
+}
+
+/// What a run at `server` sends and says.
+fn run_with(server: &Faults, arguments: &[&str], environment: &[(&str, &str)]) -> Trial {
+    let mut all = vec![
+        format!("--coordinator-url={}/v1", server.url()),
+        "--list".to_owned(),
+    ];
+    all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let environment: Vec<(String, String)> = environment.iter().map(owned).collect();
+    Trial::run(Path::new(PROGRAM), &all, &environment, LONGEST).unwrap()
+}
+
+#[test]
+fn a_flag_replaces_the_environments_credential() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bearer");
+    fs::write(&file, BEARER).unwrap();
+    let environment = [(
+        "QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE",
+        file.to_str().unwrap(),
+    )];
+    let server = Faults::always(Reply::json("[]")).unwrap();
+    for (arguments, sent) in [
+        (&[][..], format!("Bearer {BEARER}")),
+        (
+            &["--header=Authorization: Basic eDp5"][..],
+            "Basic eDp5".to_owned(),
+        ),
+    ] {
+        let before = server.received().len();
+        let trial = run_with(&server, arguments, &environment);
+        assert_eq!(trial.code, Some(0), "{trial:?}");
+        let received = &server.received()[before];
+        let found: Vec<&str> = received
+            .headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        assert_eq!(found, [sent]);
+    }
+}
+
+#[test]
+fn a_credential_that_cannot_be_placed_is_an_error_before_anything_is_sent() {
+    let server = Faults::always(Reply::json("[]")).unwrap();
+    for (arguments, says) in [
+        (&["--header=prometheus=X-A: b"][..], "prometheus="),
+        (&["--bearer-token-file=remote-write=t"][..], "coordinator="),
+        (
+            &["--header=Authorization: a", "--header=Authorization: b"][..],
+            "give one",
+        ),
+    ] {
+        let trial = run_with(&server, arguments, &[]);
+        assert_eq!(trial.code, Some(2), "{arguments:?}: {trial:?}");
+        assert!(
+            trial.stderr.contains(says),
+            "{arguments:?}: {}",
+            trial.stderr
+        );
+    }
+    assert_eq!(server.received().len(), 0);
 }

@@ -79,13 +79,13 @@ pub struct HttpArgs {
     /// Deadline of the whole run
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     pub deadline: Option<Duration>,
-    /// Header for the main endpoint, such as 'X-Scope-OrgID: tenant-1'; repeatable.
-    /// A prefix coordinator=, prometheus=, alertmanager=, push-gateway= or remote-write= names another
-    /// endpoint
+    /// Header for the main endpoint, such as 'X-Scope-OrgID: tenant-1'; repeatable. A prefix ENDPOINT=
+    /// names another one; an unknown prefix is refused with those there are. An Authorization header
+    /// replaces what the URL or the environment says
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
     /// File whose first line is the bearer token for the main endpoint; a prefix names another, as with
-    /// --header [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]
+    /// --header. It replaces what the URL or the environment says [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]
     #[arg(long, value_name = "FILE")]
     pub bearer_token_file: Vec<String>,
     /// PEM file of authorities to trust beside those of the system

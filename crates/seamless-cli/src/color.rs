@@ -43,12 +43,6 @@ impl Palette {
         Self { colored: false }
     }
 
-    /// Whether it colours.
-    #[must_use]
-    pub const fn is_colored(self) -> bool {
-        self.colored
-    }
-
     fn paint(self, style: Style, text: &str) -> String {
         if self.colored {
             format!("{style}{text}{style:#}")

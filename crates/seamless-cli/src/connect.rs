@@ -1,8 +1,14 @@
 //! From arguments, environment and configuration file to endpoints and one client.
+//!
+//! Owns which credential goes to which endpoint. A flag replaces what the environment or a file named, no
+//! credential goes to two origins, and one that nothing takes is an error. Which endpoints there are is the
+//! program's to say.
+
+use std::path::Path;
 
 use anyhow::Context;
 use seamless_core::alertmanager::Alertmanager;
-use seamless_core::config::{self, ConfigError, ConfigFile, Service};
+use seamless_core::config::{self, ConfigFile, Service};
 use seamless_core::coordinator::Coordinator;
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions, TlsFiles};
 use seamless_core::prometheus::Prometheus;
@@ -12,13 +18,80 @@ use tokio::time::Instant;
 use crate::args::HttpArgs;
 use crate::exit::UsageError;
 
-/// An endpoint that a program can use, and what its flag gave.
+/// An endpoint that a program has, and what its URL option gave.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// Which service.
-    pub service: Service,
-    /// The value of its URL flag.
-    pub flag: Option<&'a str>,
+    service: Option<Service>,
+    name: &'static str,
+    prefix: &'static str,
+    option: &'static str,
+    url: Option<&'a str>,
+    is_whole: bool,
+    is_main: bool,
+    is_used: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// A service, whose URL the environment and the configuration file may give as well.
+    #[must_use]
+    pub const fn service(service: Service, url: Option<&'a str>) -> Self {
+        let (prefix, option) = words(service);
+        Self {
+            service: Some(service),
+            ..Self::own(service.name(), prefix, option, url)
+        }
+    }
+
+    /// An endpoint of the program's own: what answers there, the prefix by which `--header` and
+    /// `--bearer-token-file` name it, and the option that alone gives its base URL.
+    #[must_use]
+    pub const fn own(
+        name: &'static str,
+        prefix: &'static str,
+        option: &'static str,
+        url: Option<&'a str>,
+    ) -> Self {
+        Self {
+            service: None,
+            name,
+            prefix,
+            option,
+            url,
+            is_whole: false,
+            is_main: false,
+            is_used: true,
+        }
+    }
+
+    /// The same; its URL is that of one resource, not a base.
+    #[must_use]
+    pub const fn whole(mut self) -> Self {
+        self.is_whole = true;
+        self
+    }
+
+    /// The same; credentials without a prefix are for it.
+    #[must_use]
+    pub const fn main(mut self) -> Self {
+        self.is_main = true;
+        self
+    }
+
+    /// The same; this run contacts it only `if` so. Credentials for it are no error either way.
+    #[must_use]
+    pub const fn used(mut self, condition: bool) -> Self {
+        self.is_used = condition;
+        self
+    }
+}
+
+/// The prefix and the URL option of a service.
+const fn words(service: Service) -> (&'static str, &'static str) {
+    match service {
+        Service::Coordinator => ("coordinator", "--coordinator-url"),
+        Service::Prometheus => ("prometheus", "--prometheus-url"),
+        Service::Alertmanager => ("alertmanager", "--alertmanager-url"),
+    }
 }
 
 /// The endpoints that are configured, and the run's one client.
@@ -26,48 +99,58 @@ pub struct Wanted<'a> {
 pub struct Connections {
     /// The client.
     pub http: HttpClient,
-    endpoints: Vec<(Service, Endpoint)>,
+    endpoints: Vec<(&'static str, Endpoint)>,
 }
 
 impl Connections {
-    /// Resolves `wanted`. The first of them is the program's main endpoint: it is the one that
-    /// `--header`, `--bearer-token-file` and `--client-cert` are for, unless a prefix names another.
-    /// Endpoints of the same origin share credentials. Nothing is contacted.
+    /// Resolves every endpoint of the program. Values of `--header` and `--bearer-token-file` without a
+    /// prefix, and `--client-cert`, are for the main endpoint; where that has no URL, for the only one that
+    /// has. Endpoints of its origin share its credentials. Nothing is contacted.
     ///
     /// # Errors
-    /// Whatever makes the configuration unusable, naming where it came from.
+    /// Whatever makes the configuration unusable, naming where it came from: a prefix that no endpoint
+    /// has, a credential that several origins could get or that no endpoint of this run takes, two of one
+    /// kind.
     pub fn resolve(
         args: &HttpArgs,
         wanted: &[Wanted<'_>],
         concurrency: usize,
     ) -> anyhow::Result<Self> {
         let file = ConfigFile::load(args.config.as_deref())?;
-        let environment = |name: &str| std::env::var(name).ok();
+        let environment = |name: &str| std::env::var_os(name);
+        let credentials = Credentials::of(args, wanted)?;
         let mut endpoints = Vec::new();
-        for want in wanted {
-            if let Some(endpoint) =
-                config::endpoint(want.service, want.flag, &environment, file.as_ref())?
-            {
-                endpoints.push((want.service, endpoint));
-            }
+        for want in wanted.iter().filter(|want| want.is_used) {
+            let found = match want.service {
+                Some(service) => {
+                    let given = want.url.map(|url| (url, want.option));
+                    config::endpoint(service, given, &environment, file.as_ref())?
+                }
+                None => match want.url {
+                    Some(url) if want.is_whole => {
+                        Some(Endpoint::parse_whole(want.name, url, want.option)?)
+                    }
+                    Some(url) => Some(Endpoint::parse(want.name, url, want.option)?),
+                    None => None,
+                },
+            };
+            endpoints.extend(found.map(|endpoint| (want, endpoint)));
         }
-        let main = wanted.first().map(|want| want.service);
-        let mut endpoints = endpoints
-            .into_iter()
-            .map(|(service, endpoint)| {
-                Ok((
-                    service,
-                    with_credentials(args, service, main == Some(service), endpoint)?,
-                ))
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        if let Some(main) = endpoints
-            .iter()
-            .find(|(service, _)| Some(*service) == main)
-            .cloned()
-        {
-            for (_, endpoint) in &mut endpoints {
-                *endpoint = endpoint.clone().sharing_credentials_of(&main.1);
+        let main = credentials.main(&endpoints)?;
+        let mut authenticated = Vec::new();
+        for (index, (want, endpoint)) in endpoints.iter().enumerate() {
+            let is_main = main == Some(index);
+            let token_file = match want.service.and_then(Service::token_file_variable) {
+                Some(name) => config::variable(&environment, name)?.map(|path| (name, path)),
+                None => None,
+            };
+            let endpoint = credentials.add(want, is_main, token_file, endpoint.clone())?;
+            authenticated.push((want.prefix, endpoint));
+        }
+        credentials.all_taken(wanted, &endpoints, main.is_some())?;
+        if let Some((_, main)) = main.and_then(|main| authenticated.get(main)).cloned() {
+            for (_, endpoint) in &mut authenticated {
+                *endpoint = endpoint.clone().sharing_credentials_of(&main);
             }
         }
         let options = HttpOptions {
@@ -79,24 +162,33 @@ impl Connections {
             },
             idle_per_host: concurrency,
         };
-        let http = HttpClient::new(options, endpoints.iter().map(|(_, endpoint)| endpoint))?;
-        Ok(Self { http, endpoints })
+        let http = HttpClient::new(options, authenticated.iter().map(|(_, endpoint)| endpoint))?;
+        Ok(Self {
+            http,
+            endpoints: authenticated,
+        })
     }
 
     /// The endpoint of a service, if one is configured.
     #[must_use]
     pub fn endpoint(&self, service: Service) -> Option<&Endpoint> {
+        self.own(words(service).0)
+    }
+
+    /// The endpoint with this prefix, if one is configured.
+    #[must_use]
+    pub fn own(&self, prefix: &str) -> Option<&Endpoint> {
         self.endpoints
             .iter()
-            .find(|(of, _)| *of == service)
+            .find(|(of, _)| *of == prefix)
             .map(|(_, endpoint)| endpoint)
     }
 
     /// The coordinator's client.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] if no URL is configured.
-    pub fn coordinator(&self) -> Result<Coordinator, ConfigError> {
+    /// [`UsageError`] if no URL is configured.
+    pub fn coordinator(&self) -> Result<Coordinator, UsageError> {
         let endpoint = self.required(Service::Coordinator)?;
         Ok(Coordinator::new(self.http.clone(), endpoint))
     }
@@ -104,8 +196,8 @@ impl Connections {
     /// Prometheus's client.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] if no URL is configured.
-    pub fn prometheus(&self) -> Result<Prometheus, ConfigError> {
+    /// [`UsageError`] if no URL is configured.
+    pub fn prometheus(&self) -> Result<Prometheus, UsageError> {
         let endpoint = self.required(Service::Prometheus)?;
         Ok(Prometheus::new(self.http.clone(), endpoint))
     }
@@ -117,103 +209,241 @@ impl Connections {
         Some(Alertmanager::new(self.http.clone(), endpoint))
     }
 
-    fn required(&self, service: Service) -> Result<Endpoint, ConfigError> {
+    fn required(&self, service: Service) -> Result<Endpoint, UsageError> {
         self.endpoint(service)
             .cloned()
-            .ok_or(ConfigError::Missing { service })
+            .ok_or_else(|| missing_url(service))
     }
 }
 
-fn with_credentials(
-    args: &HttpArgs,
-    service: Service,
-    is_main: bool,
-    endpoint: Endpoint,
-) -> anyhow::Result<Endpoint> {
-    let from_environment = service.token_file_variable().and_then(|name| {
-        std::env::var(name)
-            .ok()
-            .filter(|path| !path.is_empty())
-            .map(|path| (name, path))
-    });
-    let prefix = match service {
-        Service::Coordinator => "coordinator",
-        Service::Prometheus => "prometheus",
-        Service::Alertmanager => "alertmanager",
-    };
-    authenticated(args, prefix, is_main, from_environment, endpoint)
+fn missing_url(service: Service) -> UsageError {
+    let (_, option) = words(service);
+    let key = service.key();
+    UsageError(format!(
+        "no URL for the {}: give {option}, or set {}{}",
+        service.name(),
+        service.variable(),
+        key.map(|key| format!(", or {key} in qmtl.yml"))
+            .unwrap_or_default()
+    ))
 }
 
-/// Gives an endpoint that a flag of the program's own names what `--header`, `--bearer-token-file` and
-/// `--client-cert` hold for it: values with its `prefix` (`remote-write=…`), and those without one if it
-/// is the main endpoint.
-///
-/// # Errors
-/// A header or token file that cannot be used.
-pub fn with_credentials_of(
-    args: &HttpArgs,
-    prefix: &str,
-    is_main: bool,
-    endpoint: Endpoint,
-) -> anyhow::Result<Endpoint> {
-    authenticated(args, prefix, is_main, None, endpoint)
+/// What the command line gives for endpoints, and for which.
+struct Credentials<'a> {
+    args: &'a HttpArgs,
+    headers: Vec<Value<'a>>,
+    token_files: Vec<Value<'a>>,
 }
 
-fn authenticated(
-    args: &HttpArgs,
-    prefix: &str,
-    is_main: bool,
-    from_environment: Option<(&'static str, String)>,
-    endpoint: Endpoint,
-) -> anyhow::Result<Endpoint> {
-    let mut endpoint = endpoint;
-    let mine = |value: &'_ str| -> Option<String> {
-        match prefixed(value) {
-            Some((named, rest)) => (named == prefix).then(|| rest.to_owned()),
-            None => is_main.then(|| value.to_owned()),
+/// A value with the prefix of its endpoint; none for the main one.
+struct Value<'a> {
+    option: &'static str,
+    prefix: Option<&'static str>,
+    text: &'a str,
+}
+
+impl Value<'_> {
+    fn is_for(&self, want: &Wanted<'_>, is_main: bool) -> bool {
+        self.prefix.map_or(is_main, |prefix| prefix == want.prefix)
+    }
+
+    fn is_authorization(&self) -> bool {
+        let name = self.text.split_once(':').map(|(name, _)| name.trim());
+        name.is_some_and(|name| name.eq_ignore_ascii_case("authorization"))
+    }
+}
+
+impl<'a> Credentials<'a> {
+    fn of(args: &'a HttpArgs, wanted: &[Wanted<'_>]) -> Result<Self, UsageError> {
+        let read = |option, texts: &'a [String]| {
+            texts
+                .iter()
+                .map(|text| {
+                    let (prefix, text) = prefixed(option, text, wanted)?;
+                    Ok(Value {
+                        option,
+                        prefix,
+                        text,
+                    })
+                })
+                .collect::<Result<Vec<_>, UsageError>>()
+        };
+        Ok(Self {
+            args,
+            headers: read("--header", &args.header)?,
+            token_files: read("--bearer-token-file", &args.bearer_token_file)?,
+        })
+    }
+
+    fn values(&self) -> impl Iterator<Item = &Value<'a>> {
+        self.headers.iter().chain(&self.token_files)
+    }
+
+    /// The place among `endpoints` of the one that credentials without a prefix are for.
+    fn main(&self, endpoints: &[(&Wanted<'_>, Endpoint)]) -> Result<Option<usize>, UsageError> {
+        if let Some(main) = endpoints.iter().position(|(want, _)| want.is_main) {
+            return Ok(Some(main));
         }
-    };
-    let files: Vec<String> = args
-        .bearer_token_file
-        .iter()
-        .filter_map(|value| mine(value))
-        .collect();
-    if files.len() > 1 {
-        return Err(UsageError(format!(
-            "--bearer-token-file is given twice for the {}",
-            endpoint.service()
-        ))
-        .into());
+        if let [_] = endpoints {
+            return Ok(Some(0));
+        }
+        let unprefixed = self.values().find(|value| value.prefix.is_none());
+        let option = unprefixed
+            .map(|value| value.option)
+            .or_else(|| self.args.client_cert.as_ref().map(|_| "--client-cert"));
+        match (option, endpoints) {
+            (Some(option), [_, _, ..]) => {
+                let names: Vec<String> = endpoints
+                    .iter()
+                    .map(|(want, _)| format!("{}=", want.prefix))
+                    .collect();
+                Err(UsageError(format!(
+                    "{option}: a credential goes to one endpoint, and this run has several; say which: {}",
+                    names.join(" or ")
+                )))
+            }
+            _ => Ok(None),
+        }
     }
-    let file = files
-        .into_iter()
-        .next()
-        .map(|path| ("--bearer-token-file", path))
-        .or(from_environment);
-    if let Some((origin, path)) = file {
-        let token = config::bearer_token(path.as_ref()).context(origin)?;
-        endpoint = endpoint.with_bearer(token.expose_secret(), origin)?;
+
+    fn add<'s>(
+        &'s self,
+        want: &Wanted<'_>,
+        is_main: bool,
+        token_file: Option<(&'static str, String)>,
+        mut endpoint: Endpoint,
+    ) -> anyhow::Result<Endpoint> {
+        let mine = |values: &'s [Value<'a>]| -> Vec<&'s Value<'a>> {
+            let mine = values.iter().filter(|value| value.is_for(want, is_main));
+            mine.collect()
+        };
+        let (files, headers) = (mine(&self.token_files), mine(&self.headers));
+        // What says on the command line how to authenticate. Either replaces what the URL holds.
+        let authorizations = headers.iter().filter(|value| value.is_authorization());
+        let named: Vec<&str> = files
+            .iter()
+            .map(|_| "--bearer-token-file")
+            .chain(authorizations.map(|_| "--header 'Authorization: …'"))
+            .collect();
+        if let [first, second, ..] = named[..] {
+            return Err(UsageError(format!(
+                "{first} and {second} both say how to authenticate at the {}; give one",
+                want.name
+            ))
+            .into());
+        }
+        // A flag's URL replaces what the environment named, too.
+        let by_url = want.url.is_some() && endpoint.has_userinfo();
+        let from_environment = token_file.filter(|_| named.is_empty() && !by_url);
+        let file = files.first().map(|value| (value.option, value.text));
+        let file = file.or(from_environment
+            .as_ref()
+            .map(|(name, path)| (*name, &**path)));
+        if let Some((origin, path)) = file {
+            let token = config::bearer_token(Path::new(path)).context(origin)?;
+            endpoint = endpoint.with_bearer(token.expose_secret(), origin)?;
+        }
+        for header in headers {
+            endpoint = endpoint.with_header(header.text, header.option)?;
+        }
+        if is_main && self.args.client_cert.is_some() {
+            endpoint = endpoint.with_client_certificate();
+        }
+        Ok(endpoint)
     }
-    for line in args.header.iter().filter_map(|value| mine(value)) {
-        endpoint = endpoint.with_header(&line, "--header")?;
+
+    /// Whether each value found an endpoint that this run contacts, or one that it need not contact.
+    fn all_taken(
+        &self,
+        wanted: &[Wanted<'_>],
+        endpoints: &[(&Wanted<'_>, Endpoint)],
+        has_main: bool,
+    ) -> Result<(), UsageError> {
+        for value in self.values() {
+            let Some(prefix) = value.prefix else {
+                if has_main || wanted.iter().any(|want| !want.is_used) {
+                    continue;
+                }
+                let options: Vec<&str> = wanted.iter().map(|want| want.option).collect();
+                return Err(UsageError(format!(
+                    "{}: there is no endpoint that it is for; give {}",
+                    value.option,
+                    options.join(" or ")
+                )));
+            };
+            let unused = |want: &&Wanted<'_>| want.prefix == prefix && !want.is_used;
+            let is_taken = endpoints.iter().any(|(want, _)| want.prefix == prefix);
+            if !is_taken && !wanted.iter().any(|want| unused(&want)) {
+                let want = wanted.iter().find(|want| want.prefix == prefix);
+                return Err(UsageError(format!(
+                    "{} {prefix}=…: no URL is configured for it; give {}",
+                    value.option,
+                    want.map_or("one", |want| want.option)
+                )));
+            }
+        }
+        Ok(())
     }
-    if is_main && args.client_cert.is_some() {
-        endpoint = endpoint.with_client_certificate();
-    }
-    Ok(endpoint)
 }
 
-/// The prefixes by which a value names its endpoint.
-const PREFIXES: [&str; 5] = [
-    "coordinator",
-    "prometheus",
-    "alertmanager",
-    "push-gateway",
-    "remote-write",
-];
+/// Splits a value into the prefix of an endpoint and the rest.
+fn prefixed<'v>(
+    option: &str,
+    value: &'v str,
+    wanted: &[Wanted<'_>],
+) -> Result<(Option<&'static str>, &'v str), UsageError> {
+    let is_name = |text: &str| {
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        !text.is_empty() && text.chars().all(word)
+    };
+    let Some((prefix, rest)) = value.split_once('=').filter(|(name, _)| is_name(name)) else {
+        return Ok((None, value));
+    };
+    let known = wanted.iter().find(|want| want.prefix == prefix);
+    if let Some(want) = known {
+        return Ok((Some(want.prefix), rest));
+    }
+    let names: Vec<String> = wanted
+        .iter()
+        .map(|want| format!("{}=", want.prefix))
+        .collect();
+    Err(UsageError(format!(
+        "{option} {prefix}=…: this program has no such endpoint; it has {}",
+        names.join(", ")
+    )))
+}
 
-fn prefixed(value: &str) -> Option<(&str, &str)> {
-    value
-        .split_once('=')
-        .filter(|(prefix, _)| PREFIXES.contains(prefix))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: [Wanted<'static>; 2] = [
+        Wanted::service(Service::Prometheus, Some("http://127.0.0.1:1")).main(),
+        Wanted::own("Pushgateway", "push-gateway", "--push-gateway", None),
+    ];
+
+    #[test]
+    fn a_prefix_names_an_endpoint_of_the_program() {
+        let read = |value| prefixed("--header", value, &WANTED);
+        assert_eq!(read("X-A: b=c").unwrap(), (None, "X-A: b=c"));
+        let named = (Some("push-gateway"), "X-A: b");
+        assert_eq!(read("push-gateway=X-A: b").unwrap(), named);
+        assert_eq!(read("./a=b").unwrap(), (None, "./a=b"));
+        let error = read("remote-write=X-A: b").unwrap_err().to_string();
+        for part in ["remote-write=", "prometheus=", "push-gateway="] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_url_names_every_way_to_give_it() {
+        let text = missing_url(Service::Prometheus).to_string();
+        for way in [
+            "--prometheus-url",
+            "QMTL_PROMETHEUS_URL",
+            "telemetry.prometheus_url",
+        ] {
+            assert!(text.contains(way), "{text}");
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub use args::{
 };
 pub use color::{ColorChoice, Palette};
 pub use confirm::{ConfirmError, confirm};
-pub use connect::{Connections, Wanted, with_credentials_of};
+pub use connect::{Connections, Wanted};
 pub use descriptors::concurrency_within_limits;
 pub use exit::{ExitStatus, UsageError};
 pub use file::{FileError, check_writable, write_atomically};

@@ -63,9 +63,6 @@ pub struct AlertStatus {
 pub struct Status {
     /// The loaded configuration.
     pub config: LoadedConfig,
-    /// The version.
-    #[serde(rename = "versionInfo")]
-    pub version: VersionInfo,
     /// Its cluster.
     #[serde(default)]
     pub cluster: Cluster,
@@ -98,14 +95,6 @@ pub struct Peer {
 pub struct LoadedConfig {
     /// YAML.
     pub original: String,
-}
-
-/// The version of the server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct VersionInfo {
-    /// The version.
-    #[serde(default)]
-    pub version: String,
 }
 
 /// A client of one Alertmanager.

@@ -3,6 +3,7 @@
 //! Owns the precedence, and the few keys that are read from a file. It reads files that it is told to
 //! read and takes the environment from its caller.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -32,16 +33,6 @@ impl Service {
             Self::Coordinator => "coordinator",
             Self::Prometheus => "Prometheus",
             Self::Alertmanager => "Alertmanager",
-        }
-    }
-
-    /// The flag that gives its URL.
-    #[must_use]
-    pub const fn flag(self) -> &'static str {
-        match self {
-            Self::Coordinator => "--coordinator-url",
-            Self::Prometheus => "--prometheus-url",
-            Self::Alertmanager => "--alertmanager-url",
         }
     }
 
@@ -106,13 +97,6 @@ pub enum ConfigError {
     /// A URL or header that cannot be used.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// No source names the URL.
-    #[error("no URL for the {}: give {}, or set {}{}", service.name(), service.flag(), service.variable(),
-        service.key().map(|key| format!(", or {key} in qmtl.yml")).unwrap_or_default())]
-    Missing {
-        /// Which service it is.
-        service: Service,
-    },
 }
 
 /// What is read of a configuration file.
@@ -124,7 +108,7 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the file named by `--config`, or the first default file in the working folder.
+    /// Reads the file that was `named`, or the first default file in the working folder.
     ///
     /// # Errors
     /// [`ConfigError`] if a named file is missing, or any file is unreadable or malformed.
@@ -212,7 +196,7 @@ impl ConfigFile {
     }
 }
 
-/// Reads a text file that a person wrote; what is larger is none.
+/// Reads a UTF-8 file of at most 4 MiB.
 fn read_small(path: &Path) -> std::io::Result<String> {
     const LARGEST: u64 = 4 * 1024 * 1024;
     let mut text = String::new();
@@ -228,21 +212,20 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// Finds the endpoint of `service`: the flag's value, then the environment's, then the file's. An empty
-/// value counts as none.
+/// Finds the endpoint of `service`: what was `given` on the command line (the URL and the option), then
+/// the environment's, then the file's. An empty variable counts as none; an empty option is an error.
 ///
 /// # Errors
 /// [`ConfigError::Endpoint`] for a URL that cannot be used, naming where it came from.
 pub fn endpoint(
     service: Service,
-    flag: Option<&str>,
-    environment: &dyn Fn(&str) -> Option<String>,
+    given: Option<(&str, &str)>,
+    environment: &dyn Fn(&str) -> Option<OsString>,
     file: Option<&ConfigFile>,
 ) -> Result<Option<Endpoint>, ConfigError> {
-    let from_environment = environment(service.variable()).filter(|value| !value.trim().is_empty());
-    let found = if let Some(text) = flag {
-        Some((text.to_owned(), service.flag().to_owned()))
-    } else if let Some(text) = from_environment {
+    let found = if let Some((text, option)) = given {
+        Some((text.to_owned(), option.to_owned()))
+    } else if let Some(text) = variable(environment, service.variable())? {
         Some((text, service.variable().to_owned()))
     } else {
         file.and_then(|file| {
@@ -255,6 +238,23 @@ pub fn endpoint(
         return Ok(None);
     };
     Ok(Some(Endpoint::parse(service.name(), &text, &origin)?))
+}
+
+/// The value of an environment variable; an empty one counts as none.
+///
+/// # Errors
+/// [`EndpointError::NotUtf8`].
+pub fn variable(
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    name: &str,
+) -> Result<Option<String>, ConfigError> {
+    let Some(value) = environment(name) else {
+        return Ok(None);
+    };
+    let value = value.into_string().map_err(|_| EndpointError::NotUtf8 {
+        origin: name.to_owned(),
+    })?;
+    Ok(Some(value).filter(|value| !value.trim().is_empty()))
 }
 
 /// Reads a bearer token from the first line of a file.
@@ -287,10 +287,11 @@ mod tests {
     #[test]
     fn flag_beats_environment_beats_file() {
         let file = file("telemetry:\n  prometheus_url: http://file:1\n").unwrap();
-        let set = |name: &str| (name == "QMTL_PROMETHEUS_URL").then(|| "http://env:2".to_owned());
-        let unset = |_: &str| Some(String::new());
-        let url = |flag, environment: &dyn Fn(&str) -> Option<String>, file| {
-            let found = endpoint(Service::Prometheus, flag, environment, file).unwrap();
+        let set = |name: &str| (name == "QMTL_PROMETHEUS_URL").then(|| "http://env:2".into());
+        let unset = |_: &str| Some(OsString::new());
+        let url = |flag: Option<&str>, environment: &dyn Fn(&str) -> Option<OsString>, file| {
+            let given = flag.map(|url| (url, "--prometheus-url"));
+            let found = endpoint(Service::Prometheus, given, environment, file).unwrap();
             found.map(|e| (e.to_string(), e.configured_by().to_owned()))
         };
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
@@ -342,20 +343,5 @@ mod tests {
             error.to_string().contains("/nonexistent/qmtl.yml"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn a_missing_url_names_every_way_to_give_it() {
-        let text = ConfigError::Missing {
-            service: Service::Prometheus,
-        }
-        .to_string();
-        for way in [
-            "--prometheus-url",
-            "QMTL_PROMETHEUS_URL",
-            "telemetry.prometheus_url",
-        ] {
-            assert!(text.contains(way), "{text}");
-        }
     }
 }

@@ -7,8 +7,7 @@ use seamless_core::alertmanager::{Alertmanager, HeldAlert, Status};
 use seamless_core::coordinator::{Verdict, read_page, verdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions, Response};
 use seamless_core::prometheus::{
-    Alertmanagers, BuildInfo, FiringAlert, Labels, LoadedGroup, MetricMetadata, Prometheus,
-    QueryValue, Target,
+    Alertmanagers, FiringAlert, Labels, LoadedGroup, MetricMetadata, Prometheus, QueryValue, Target,
 };
 
 /// The first byte chooses the status and the content type, the rest is the body.
@@ -91,8 +90,7 @@ pub(crate) fn prometheus_answer(bytes: &[u8]) {
         Vec<FiringAlert>,
         Vec<Target>,
         BTreeMap<String, Vec<MetricMetadata>>,
-        Alertmanagers,
-        BuildInfo
+        Alertmanagers
     );
     for labels in prometheus
         .read::<Vec<Labels>>("reading", &answer)

@@ -10,7 +10,7 @@ use seamless_core::exposition::Scraper;
 /// Verify that a Seamless deployment is healthy, and that someone would be paged if it were not.
 ///
 /// Checks run side by side and change nothing. --header and --bearer-token-file are for Prometheus
-/// unless a prefix names another endpoint.
+/// unless a prefix names another endpoint: prometheus=, coordinator=, alertmanager=, metrics=, traces=.
 #[derive(Debug, Parser)]
 #[command(name = "seamless-health-check", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub struct Args {
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     pub(crate) coordinator_health_path: Option<String>,
 
-    /// Exposition to check against the schema, by URL
+    /// Exposition to check against the schema, by its URL as it is, query and trailing slash included
     #[arg(long, value_name = "URL", conflicts_with = "metrics_file")]
     pub(crate) metrics_url: Option<String>,
     /// Exposition to check against the schema, from a file; - is stdin

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use seamless_cli::{Connections, UsageError, Wanted};
 use seamless_core::alertmanager::Alertmanager;
 use seamless_core::config::Service;
 use seamless_core::coordinator::Coordinator;
 use seamless_core::exposition::{Scraper, is_metric_name};
-use seamless_core::http::{Endpoint, HttpClient, HttpOptions, HttpSetupError, TlsFiles};
+use seamless_core::http::{Endpoint, HttpClient};
 use seamless_core::prometheus::Prometheus;
 use seamless_core::schema::{FAMILIES, Family, Phase};
 use tokio::time::Instant;
@@ -83,7 +82,7 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    fn asked(args: &Args, deadline: Option<Instant>) -> anyhow::Result<Self> {
+    fn asked(args: &Args, connections: &Connections) -> anyhow::Result<Self> {
         if args.wait.is_some()
             && args
                 .logs
@@ -93,16 +92,19 @@ impl Telemetry {
             let message = "--logs -: stdin can be read only once; leave --wait away or name a file";
             return Err(UsageError(message.to_owned()).into());
         }
-        let spans = match &args.traces {
-            Some(url) if url.contains("://") => {
-                let endpoint = Endpoint::parse("OTLP receiver", url, "--traces")?
+        let receiver = connections.own("traces").cloned();
+        let spans = match (receiver, &args.traces) {
+            (Some(endpoint), _) => {
+                let endpoint = endpoint
                     .without_last_segment("traces")
                     .without_last_segment("v1");
-                let http = http_for(args, deadline, &endpoint).context("--traces")?;
-                Some(Spans::Receiver(Receiver::new(http, endpoint)))
+                Some(Spans::Receiver(Receiver::new(
+                    connections.http.clone(),
+                    endpoint,
+                )))
             }
-            Some(path) => Some(Spans::File(PathBuf::from(path))),
-            None => None,
+            (None, Some(path)) => Some(Spans::File(PathBuf::from(path))),
+            (None, None) => None,
         };
         Ok(Self {
             log: args.logs.clone(),
@@ -151,30 +153,13 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
         let deadline = args.http.deadline.map(|allowed| Instant::now() + allowed);
-        let exposition = exposition(args, deadline)?;
-        let telemetry = Telemetry::asked(args, deadline)?;
+        let connections = Connections::resolve(&args.http, &wanted(args), CONCURRENCY)?;
+        let exposition = exposition(args, &connections);
+        let telemetry = Telemetry::asked(args, &connections)?;
         let metrics = metrics(&args.prometheus_metric)?;
         let budgets = budgets(&args.budget)?;
         let outputs = outputs(&args.output)?;
         let mut checks = select(&args.only, &args.skip)?;
-        let connections = Connections::resolve(
-            &args.http,
-            &[
-                Wanted {
-                    service: Service::Prometheus,
-                    flag: args.prometheus.prometheus_url.as_deref(),
-                },
-                Wanted {
-                    service: Service::Coordinator,
-                    flag: args.coordinator.coordinator_url.as_deref(),
-                },
-                Wanted {
-                    service: Service::Alertmanager,
-                    flag: args.alertmanager.alertmanager_url.as_deref(),
-                },
-            ],
-            CONCURRENCY,
-        )?;
         let has = |group: Group| checks.iter().any(|check| check.group == group);
         let asks_prometheus = has(Group::Prometheus) || has(Group::Alerting) || has(Group::Sla);
         // An exposition, a log and traces can be checked with nothing else there.
@@ -245,6 +230,29 @@ impl Request {
             .copied()
             .unwrap_or_else(|| phase.budget_seconds())
     }
+}
+
+/// The endpoints of a run. Credentials without a prefix are for Prometheus.
+fn wanted(args: &Args) -> [Wanted<'_>; 5] {
+    let receiver = args.traces.as_deref().filter(|text| text.contains("://"));
+    let metrics = args.metrics_url.as_deref();
+    [
+        Wanted::service(
+            Service::Prometheus,
+            args.prometheus.prometheus_url.as_deref(),
+        )
+        .main(),
+        Wanted::service(
+            Service::Coordinator,
+            args.coordinator.coordinator_url.as_deref(),
+        ),
+        Wanted::service(
+            Service::Alertmanager,
+            args.alertmanager.alertmanager_url.as_deref(),
+        ),
+        Wanted::own("metrics endpoint", "metrics", "--metrics-url", metrics).whole(),
+        Wanted::own("OTLP receiver", "traces", "--traces", receiver),
+    ]
 }
 
 fn metrics(named: &[String]) -> Result<Vec<Metric>, UsageError> {
@@ -355,32 +363,10 @@ fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
     Ok(chosen)
 }
 
-fn exposition(args: &Args, deadline: Option<Instant>) -> anyhow::Result<Option<Metrics>> {
+fn exposition(args: &Args, connections: &Connections) -> Option<Metrics> {
     if let Some(path) = &args.metrics_file {
-        return Ok(Some(Metrics::Input(Input::new(path))));
+        return Some(Metrics::Input(Input::new(path)));
     }
-    let Some(url) = &args.metrics_url else {
-        return Ok(None);
-    };
-    let endpoint = Endpoint::parse("metrics endpoint", url, "--metrics-url")?;
-    let http = http_for(args, deadline, &endpoint).context("--metrics-url")?;
-    Ok(Some(Metrics::Url(Box::new((http, endpoint)))))
-}
-
-/// A client for an endpoint that is none of the services.
-fn http_for(
-    args: &Args,
-    deadline: Option<Instant>,
-    endpoint: &Endpoint,
-) -> Result<HttpClient, HttpSetupError> {
-    let options = HttpOptions {
-        timeout: args.http.timeout,
-        deadline,
-        tls: TlsFiles {
-            ca_cert: args.http.ca_cert.clone(),
-            client_cert: None,
-        },
-        idle_per_host: 1,
-    };
-    HttpClient::new(options, [endpoint])
+    let endpoint = connections.own("metrics")?.clone();
+    Some(Metrics::Url(Box::new((connections.http.clone(), endpoint))))
 }

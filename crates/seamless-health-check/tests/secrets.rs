@@ -13,7 +13,7 @@ use std::time::Duration;
 use seamless_lab::faults::secrets::{
     BEARER, HEADER, PASSWORD, assert_none, echo, for_each_fault, with_password,
 };
-use seamless_lab::faults::{Behaviour, Faults, Trial, bare};
+use seamless_lab::faults::{Behaviour, Faults, Reply, Trial, bare};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_seamless-health-check");
 const LONGEST: Duration = Duration::from_secs(60);
@@ -115,7 +115,12 @@ fn no_usage_error_gives_a_secret_away() {
             if option != "prometheus" {
                 arguments.push("--prometheus-url=http://127.0.0.1:1".to_owned());
             }
-            usage_error(&arguments, &[]);
+            if option == "metrics" && url.contains('?') {
+                // It is the URL of one resource, which may have a query.
+                run("metrics", &arguments, &[]);
+            } else {
+                usage_error(&arguments, &[]);
+            }
         }
         let variable = ("QMTL_PROMETHEUS_URL".to_owned(), url.clone());
         usage_error(std::slice::from_ref(&fine), &[variable]);
@@ -182,4 +187,50 @@ fn a_token_out_of_a_file_is_not_in_the_list_of_processes() {
     // It was sent, all the same.
     let sent = server.received();
     assert!(sent[0].header("authorization").unwrap().contains(BEARER));
+}
+
+#[test]
+fn the_url_of_the_metrics_is_asked_as_it_was_written_with_its_own_credentials() {
+    let server = Faults::choose(|request, _| match request.path.as_str() {
+        "/metrics" => Reply::status(307).header("Location", "/metrics/").into(),
+        _ => Reply::status(200)
+            .header("Content-Type", "text/plain; version=0.0.4")
+            .body("up 1\n")
+            .into(),
+    })
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let bearer = folder.path().join("bearer");
+    fs::write(&bearer, BEARER).unwrap();
+    for (path, credential) in [
+        (
+            "/metrics/",
+            format!("--bearer-token-file=metrics={}", bearer.display()),
+        ),
+        (
+            "/m?format=prometheus",
+            format!("--bearer-token-file={}", bearer.display()),
+        ),
+    ] {
+        let before = server.received().len();
+        let arguments = [
+            format!("--metrics-url={}{path}", server.url()),
+            credential,
+            "--only=exposition/readable".to_owned(),
+        ];
+        let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], LONGEST).unwrap();
+        assert_eq!(trial.code, Some(0), "{path}: {trial:?}");
+        let received = &server.received()[before];
+        assert_eq!(
+            received.header("authorization"),
+            Some(&*format!("Bearer {BEARER}"))
+        );
+    }
+    let arguments = [
+        format!("--metrics-url={}/metrics/", server.url()),
+        "--header=push-gateway=X-A: b".to_owned(),
+    ];
+    let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], LONGEST).unwrap();
+    assert_eq!(trial.code, Some(2), "{trial:?}");
+    assert!(trial.stderr.contains("metrics="), "{}", trial.stderr);
 }

@@ -18,8 +18,8 @@ use nix::sys::time::TimeValLike as _;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
-use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
-use seamless_core::prometheus::{Prometheus, Sample};
+use seamless_core::http::{Endpoint, HttpClient, HttpOptions, Request};
+use seamless_core::prometheus::{Prometheus, QueryValue, Sample};
 
 #[derive(Parser)]
 enum Job {
@@ -121,11 +121,15 @@ fn query(url: &str) -> Result<()> {
     };
     let http = HttpClient::new(options, [&endpoint])?;
     // The programs refuse an answer above 64 MiB; here the reading is measured, on a larger one.
-    let prometheus = Prometheus::new(http, endpoint).with_body_limit(128 * 1024 * 1024);
+    let mut url = endpoint.url(&["api", "v1", "query"]);
+    url.set_query(Some("query=up"));
+    let request = Request::get(&endpoint, url, 128 * 1024 * 1024);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let reply = runtime.block_on(prometheus.instant("up", None))?;
+    let response = runtime.block_on(http.send(&request))?;
+    let prometheus = Prometheus::new(http, endpoint.clone());
+    let reply = prometheus.read::<QueryValue>("a query", &response)?;
     let series = reply.data.vector();
     let finite = |sample: &Sample| sample.value.is_finite();
     let good = series

@@ -78,7 +78,7 @@ impl RemoteWrite {
     }
 
     pub(super) fn target(&self) -> String {
-        self.endpoint.url(&[]).to_string()
+        self.endpoint.to_string()
     }
 
     pub(super) async fn show(&mut self, snapshot: &Snapshot) -> Result<(), SinkError> {
@@ -151,7 +151,7 @@ impl RemoteWrite {
             // The same sample twice is the same sample.
             ..http::Request::post(
                 &self.endpoint,
-                self.endpoint.url(&[]),
+                self.endpoint.whole_url(),
                 body,
                 SHORT_BODY_LIMIT,
                 true,

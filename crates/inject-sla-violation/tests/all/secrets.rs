@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use seamless_lab::Received;
 use seamless_lab::faults::secrets::{
     BEARER, HEADER, assert_none, echo, for_each_fault, with_password,
 };
@@ -77,4 +78,52 @@ fn no_server_that_repeats_what_it_was_sent_gives_it_away() {
             });
         }
     });
+}
+
+fn drill(arguments: &[String]) -> Trial {
+    let mut all: Vec<String> = ["n", "--hold=1s", "--step=500ms"].map(str::to_owned).into();
+    all.extend(arguments.iter().cloned());
+    Trial::run(Path::new(PROGRAM), &all, &[], LONGEST).unwrap()
+}
+
+#[test]
+fn a_prefix_reaches_its_endpoint_and_no_other() {
+    let (gateway, receiver) = (
+        Faults::always(Reply::status(202)).unwrap(),
+        Faults::always(Reply::status(204)).unwrap(),
+    );
+    let sinks = [
+        format!("--push-gateway={}", gateway.url()),
+        format!("--remote-write={}/write?tenant=a", receiver.url()),
+    ];
+    let with = |more: &str| [&sinks[..], &[more.to_owned()]].concat();
+    let trial = drill(&with("--header=remote-write=X-Api-Key: k"));
+    assert_eq!(trial.code, Some(0), "{trial:?}");
+    let keys = |faults: &Faults| -> Vec<Option<String>> {
+        let received = faults.received();
+        let key = |request: &Received| request.header("x-api-key").map(str::to_owned);
+        received.iter().map(key).collect()
+    };
+    assert!(
+        keys(&receiver)
+            .iter()
+            .all(|key| key.as_deref() == Some("k"))
+    );
+    let asked = |received: &Received| received.query.as_deref() == Some("tenant=a");
+    assert!(receiver.received().iter().all(asked));
+    assert!(!keys(&gateway).is_empty() && keys(&gateway).iter().all(Option::is_none));
+
+    let before = (gateway.received().len(), receiver.received().len());
+    for header in [
+        "--header=Authorization: Basic eDp5",
+        "--header=coordinator=X-A: b",
+    ] {
+        let trial = drill(&with(header));
+        assert_eq!(trial.code, Some(2), "{trial:?}");
+        assert!(trial.stderr.contains("push-gateway="), "{}", trial.stderr);
+    }
+    assert_eq!(
+        before,
+        (gateway.received().len(), receiver.received().len())
+    );
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
@@ -40,7 +40,8 @@ struct Shared {
 }
 
 impl HttpClient {
-    /// A client for these endpoints. Certificate files are read here and nothing is contacted.
+    /// A client for these endpoints. Certificate files and the environment's proxies (`HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`) are read here and nothing is contacted.
     ///
     /// # Errors
     /// [`HttpSetupError`] if a file cannot be used, or an `https` endpoint has no authorities to trust.
@@ -48,10 +49,8 @@ impl HttpClient {
         options: HttpOptions,
         endpoints: impl IntoIterator<Item = &'e Endpoint>,
     ) -> Result<Self, HttpSetupError> {
-        let clients = Clients::new(options)?;
-        for endpoint in endpoints {
-            clients.serving(endpoint)?;
-        }
+        let https = endpoints.into_iter().any(Endpoint::is_https);
+        let clients = Clients::new(options, https)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 clients,
@@ -155,9 +154,7 @@ impl HttpClient {
 
     async fn attempt(&self, call: &Request<'_>) -> Result<Response, TransportError> {
         let clients = &self.shared.clients;
-        let client = clients
-            .serving(call.endpoint)
-            .map_err(|error| TransportError::NotConnected(error.to_string()))?;
+        let client = clients.serving(call.endpoint);
         let body_started = BodyStarted::default();
         let request = request(client, call, &body_started)
             .build()
@@ -281,6 +278,10 @@ fn request(
     if let Some((user, password)) = call.endpoint.basic() {
         request = request.basic_auth(user, Some(password.expose_secret()));
     }
+    if call.endpoint.is_loopback() {
+        // There is nothing to save by packing what does not leave this machine.
+        request = request.header(ACCEPT_ENCODING, "identity");
+    }
     for (name, value) in call.endpoint.headers() {
         request = request.header(name, value);
     }
@@ -316,9 +317,13 @@ fn secrets_of(request: &reqwest::Request, endpoint: &Endpoint) -> Vec<String> {
     let password = endpoint
         .basic()
         .map(|(_, password)| password.expose_secret());
+    // What the user's own URL holds in its query; a short query of ours is no secret.
+    let whole = endpoint.whole_url();
+    let query = whole.query_pairs().map(|(_, value)| value.into_owned());
     headers
         .chain([password])
         .flatten()
         .map(str::to_owned)
+        .chain(query)
         .collect()
 }

@@ -1,8 +1,8 @@
-//! A base URL with the credentials that belong to it.
+//! A URL with the credentials that belong to it.
 
 use std::fmt;
 
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use url::Url;
 
@@ -23,15 +23,19 @@ pub enum EndpointError {
         /// A URL that would do.
         example: &'static str,
     },
-    /// A base URL with a query or a fragment: paths cannot be added to it.
-    #[error(
-        "{origin}: {shown:?} has a query or fragment; give only the base URL, and tenant ids with --header"
-    )]
+    /// A base URL with a query, or any URL with a fragment: paths cannot be added to it.
+    #[error("{origin}: {shown:?} has a query or fragment; give only the base URL")]
     NotABase {
         /// Where the text came from.
         origin: String,
         /// The text, credentials removed.
         shown: String,
+    },
+    /// A value that is not UTF-8.
+    #[error("{origin}: not UTF-8")]
+    NotUtf8 {
+        /// Where the text came from.
+        origin: String,
     },
     /// A header that HTTP does not allow.
     #[error("{origin}: not a header: {reason}; write it like 'X-Scope-OrgID: tenant-1'")]
@@ -43,7 +47,7 @@ pub enum EndpointError {
     },
 }
 
-/// A service's base URL and the credentials for its origin.
+/// A service's URL and the credentials for its origin.
 ///
 /// `Display` and `Debug` show the URL without userinfo, query or credentials.
 #[derive(Clone)]
@@ -65,6 +69,28 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`] if the text is not an absolute `http(s)` URL usable as a base.
     pub fn parse(service: &'static str, text: &str, origin: &str) -> Result<Self, EndpointError> {
+        let mut endpoint = Self::parse_whole(service, text, origin)?;
+        if endpoint.base.query().is_some() {
+            return Err(EndpointError::NotABase {
+                origin: origin.to_owned(),
+                shown: without_userinfo(text),
+            });
+        }
+        let path = endpoint.base.path().trim_end_matches('/').to_owned();
+        endpoint.base.set_path(&path);
+        Ok(endpoint)
+    }
+
+    /// Reads the URL of one resource, which [`Self::whole_url`] gives back as it was written: a trailing
+    /// `/` and a query are kept. Userinfo becomes basic authentication.
+    ///
+    /// # Errors
+    /// [`EndpointError`] if the text is not an absolute `http(s)` URL, or has a fragment.
+    pub fn parse_whole(
+        service: &'static str,
+        text: &str,
+        origin: &str,
+    ) -> Result<Self, EndpointError> {
         let not_absolute = |reason: String| EndpointError::NotAbsolute {
             origin: origin.to_owned(),
             shown: without_userinfo(text),
@@ -78,7 +104,7 @@ impl Endpoint {
         if base.host_str().is_none_or(str::is_empty) {
             return Err(not_absolute("no host".to_owned()));
         }
-        if base.query().is_some() || base.fragment().is_some() {
+        if base.fragment().is_some() {
             return Err(EndpointError::NotABase {
                 origin: origin.to_owned(),
                 shown: without_userinfo(text),
@@ -93,8 +119,6 @@ impl Endpoint {
         // Neither can fail: the URL has a host.
         let _ = base.set_username("");
         let _ = base.set_password(None);
-        let path = base.path().trim_end_matches('/').to_owned();
-        base.set_path(&path);
         Ok(Self {
             service,
             base,
@@ -122,14 +146,14 @@ impl Endpoint {
     /// [`EndpointError::Header`] if the token holds characters that a header cannot.
     pub fn with_bearer(mut self, token: &str, origin: &str) -> Result<Self, EndpointError> {
         let value = sensitive(&format!("Bearer {token}"), origin)?;
-        self.headers
-            .retain(|(name, _)| name != reqwest::header::AUTHORIZATION);
-        self.headers.push((reqwest::header::AUTHORIZATION, value));
+        self.headers.retain(|(name, _)| name != AUTHORIZATION);
+        self.headers.push((AUTHORIZATION, value));
         self.basic = None;
         Ok(self)
     }
 
-    /// Adds a header written as `Name: value`.
+    /// Adds a header written as `Name: value`. An `Authorization` replaces what there was of it: no
+    /// request carries two.
     ///
     /// # Errors
     /// [`EndpointError::Header`] if it is not of that form.
@@ -141,8 +165,18 @@ impl Endpoint {
         let (name, value) = line.split_once(':').ok_or_else(|| bad("no colon"))?;
         let name = HeaderName::from_bytes(name.trim().as_bytes())
             .map_err(|_| bad("the name has characters that a header name cannot have"))?;
+        if name == AUTHORIZATION {
+            self.headers.retain(|(name, _)| name != AUTHORIZATION);
+            self.basic = None;
+        }
         self.headers.push((name, sensitive(value.trim(), origin)?));
         Ok(self)
+    }
+
+    /// Whether the URL held a user or password.
+    #[must_use]
+    pub const fn has_userinfo(&self) -> bool {
+        self.basic.is_some()
     }
 
     /// Lets this endpoint see the client certificate of the run.
@@ -176,11 +210,23 @@ impl Endpoint {
         url
     }
 
-    /// The URL of `path` below the base, as the user wrote it (`/healthz`, `-/ready`).
+    /// The URL of `path` below the base, as the user wrote it (`/healthz`, `-/ready`, `/health?deep=1`).
     #[must_use]
     pub fn url_of_path(&self, path: &str) -> Url {
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
         let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
-        self.url(&segments)
+        let mut url = self.url(&segments);
+        url.set_query(query);
+        url
+    }
+
+    /// The URL as it was given, without userinfo.
+    #[must_use]
+    pub fn whole_url(&self) -> Url {
+        self.base.clone()
     }
 
     /// What answers there: `coordinator`, `Prometheus`.
@@ -223,7 +269,9 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.base.as_str().trim_end_matches('/'))
+        let url = self.base.as_str();
+        let url = url.split('?').next().unwrap_or_default();
+        f.write_str(url.trim_end_matches('/'))
     }
 }
 
@@ -243,7 +291,7 @@ fn sensitive(value: &str, origin: &str) -> Result<HeaderValue, EndpointError> {
 }
 
 /// Removes what may be userinfo, and the query, from a text that may not be a URL at all.
-fn without_userinfo(text: &str) -> String {
+pub(super) fn without_userinfo(text: &str) -> String {
     let without_query = |text: &str| text.split(['?', '#']).next().unwrap_or_default().to_owned();
     let authority_start = text.find("//").map_or(0, |at| at + 2);
     let authority_end = text[authority_start..]
@@ -260,27 +308,15 @@ fn without_userinfo(text: &str) -> String {
 }
 
 fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = |i: usize| bytes.get(i).and_then(|b| (*b as char).to_digit(16));
-        match (bytes[at], hex(at + 1), hex(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            (byte, ..) => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
@@ -311,6 +347,45 @@ mod tests {
                 .to_string(),
             "https://h/av1"
         );
+    }
+
+    #[test]
+    fn the_url_of_one_resource_is_kept_as_it_was_written() {
+        for text in [
+            "http://h/metrics/",
+            "http://h/metrics?format=prometheus",
+            "http://h/",
+            "http://h/a//b?x=%20",
+        ] {
+            let endpoint = Endpoint::parse_whole("server", text, "-").unwrap();
+            assert_eq!(endpoint.whole_url().as_str(), text);
+        }
+        let endpoint = Endpoint::parse_whole("server", "http://u:p%40@h/m/?t=s", "-").unwrap();
+        assert_eq!(endpoint.whole_url().as_str(), "http://h/m/?t=s");
+        assert_eq!(endpoint.to_string(), "http://h/m");
+        assert_eq!(endpoint.basic().unwrap().1.expose_secret(), "p@");
+        assert!(Endpoint::parse_whole("server", "http://h/m#x", "-").is_err());
+        let base = endpoint_of_path("/health?deep=1");
+        assert_eq!(base, "https://c/p/health?deep=1");
+    }
+
+    fn endpoint_of_path(path: &str) -> String {
+        endpoint("https://c/p/")
+            .unwrap()
+            .url_of_path(path)
+            .to_string()
+    }
+
+    #[test]
+    fn there_is_one_authorization() {
+        let start = endpoint("http://u:p@h").unwrap();
+        let with = start
+            .with_bearer("t1", "f")
+            .and_then(|e| e.with_header("authorization: Basic eDp5", "--header"))
+            .unwrap();
+        assert_eq!(with.headers.len(), 1);
+        assert!(with.basic.is_none());
+        assert_eq!(with.headers[0].1, "Basic eDp5");
     }
 
     #[test]

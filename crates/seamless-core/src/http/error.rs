@@ -56,7 +56,7 @@ pub enum TransportError {
     #[error("the answer is not HTTP: {0}")]
     NotHttp(String),
     /// The timeout of one request passed.
-    #[error("no answer within {} ({stage})", crate::duration::human(*.after))]
+    #[error("no answer within {} ({stage})", crate::duration::format(*.after))]
     TimedOut {
         /// The timeout.
         after: Duration,

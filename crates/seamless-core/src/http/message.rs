@@ -189,12 +189,6 @@ impl Response {
         matches!(self.status, 200..300)
     }
 
-    /// Whether the status is 3xx.
-    #[must_use]
-    pub const fn is_redirect(&self) -> bool {
-        matches!(self.status, 300..400)
-    }
-
     /// The status and what the body seems to be, for error texts: `HTTP 502 (HTML)`.
     #[must_use]
     pub fn described(&self) -> String {

@@ -19,7 +19,7 @@ pub use error::{SendError, Stage, TransportError};
 pub use message::{Body, Request, Response};
 pub use rate_limiter::RateLimiter;
 pub use service::{Problem, Remedy, ServiceError};
-pub use setup::{HttpOptions, HttpSetupError, TlsFiles};
+pub use setup::{HttpOptions, HttpSetupError, TlsFile, TlsFiles};
 
 /// The most that an answer to a query may hold: 64 MiB.
 pub const QUERY_BODY_LIMIT: usize = 64 * 1024 * 1024;

@@ -1,17 +1,18 @@
-//! What the HTTP client is made of: options, certificate files, and a `reqwest` client per kind of origin.
+//! What the HTTP client is made of: options, certificate files, proxies, and two `reqwest` clients.
 //!
 //! Owns reading and checking certificates before anybody is contacted. It sends nothing.
 
+use std::fmt;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::{NoProxy, Proxy};
 use tokio::time::Instant;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, without_userinfo};
 use super::error::ResolveError;
 
 /// Certificate files, in PEM.
@@ -47,149 +48,200 @@ impl Default for HttpOptions {
     }
 }
 
+/// Which certificate file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFile {
+    /// The authorities to trust.
+    Authorities,
+    /// The client's certificate.
+    ClientCertificate,
+    /// The key of the client's certificate.
+    ClientKey,
+}
+
+impl fmt::Display for TlsFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Authorities => "the authorities' certificates",
+            Self::ClientCertificate => "the client's certificate",
+            Self::ClientKey => "the client certificate's key",
+        })
+    }
+}
+
 /// Why no client could be made. Nothing has been contacted.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpSetupError {
     /// A certificate or key file cannot be read.
-    #[error("cannot read {what} {}: {source}", path.display())]
+    #[error("cannot read {file} {}: {source}", path.display())]
     Unreadable {
-        /// Which flag it belongs to.
-        what: &'static str,
+        /// Which one.
+        file: TlsFile,
         /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
-    /// A file holds no usable PEM.
-    #[error("{what} {} holds no usable PEM", path.display())]
+    /// A file holds no usable PEM. A client's certificate is read together with its key.
+    #[error("{file} {}: no usable PEM in it", path.display())]
     NotPem {
-        /// Which flag it belongs to.
-        what: &'static str,
+        /// Which one.
+        file: TlsFile,
         /// The file.
         path: PathBuf,
     },
+    /// A proxy that the environment names is no URL.
+    #[error("{variable}: {shown:?} is no URL of a proxy; write it like http://proxy:3128")]
+    Proxy {
+        /// The variable.
+        variable: String,
+        /// Its value, credentials removed.
+        shown: String,
+    },
     /// The TLS library refused its configuration.
-    #[error("cannot set up TLS; install the system's CA certificates or give --ca-cert")]
+    #[error(
+        "cannot set up TLS; install the system's CA certificates, or name a file of authorities"
+    )]
     Tls(#[source] reqwest::Error),
 }
 
-/// The `reqwest` clients of a run, each made when it is first needed.
+/// The `reqwest` clients of a run: one that shows the client's certificate and one that does not.
 #[derive(Debug)]
 pub(super) struct Clients {
     pub(super) options: HttpOptions,
-    authorities: Vec<reqwest::Certificate>,
-    identity: Option<reqwest::Identity>,
-    // By (https, client certificate, loopback): each serves its own set of origins.
-    variants: [OnceLock<reqwest::Client>; 8],
+    plain: reqwest::Client,
+    with_identity: Option<reqwest::Client>,
 }
 
 impl Clients {
-    /// Reads the certificate files.
-    pub(super) fn new(options: HttpOptions) -> Result<Self, HttpSetupError> {
+    /// Reads the certificate files and makes the clients. Where `https` is needed and nobody is trusted,
+    /// that is an error.
+    pub(super) fn new(options: HttpOptions, https: bool) -> Result<Self, HttpSetupError> {
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let authorities = match &options.tls.ca_cert {
-            None => Vec::new(),
-            Some(path) => {
-                let what = "--ca-cert";
-                reqwest::Certificate::from_pem_bundle(&read(what, path)?)
-                    .ok()
-                    .filter(|certificates| !certificates.is_empty())
-                    .ok_or_else(|| HttpSetupError::NotPem {
-                        what,
-                        path: path.clone(),
-                    })?
-            }
+        let authorities = authorities(&options.tls)?;
+        let proxies = proxies(&|name| std::env::var(name).ok())?;
+        let make = |identity: Option<reqwest::Identity>| {
+            let base = || {
+                let builder = reqwest::Client::builder()
+                    .user_agent(concat!("seamless-ops/", env!("CARGO_PKG_VERSION")))
+                    .redirect(reqwest::redirect::Policy::none())
+                    .retry(reqwest::retry::never())
+                    .referer(false)
+                    // 98 % of the timeout, so that a connect timeout is reported as such.
+                    .connect_timeout(options.timeout.mul_f64(0.98))
+                    .pool_max_idle_per_host(options.idle_per_host)
+                    .tcp_nodelay(true)
+                    .no_proxy()
+                    .dns_resolver(Arc::new(Resolver));
+                let builder = proxies
+                    .iter()
+                    .cloned()
+                    .fold(builder, reqwest::ClientBuilder::proxy);
+                identity
+                    .iter()
+                    .cloned()
+                    .fold(builder, reqwest::ClientBuilder::identity)
+            };
+            // Plain http needs the authorities too: the proxy in between may speak TLS.
+            let built = base().tls_certs_merge(authorities.clone()).build();
+            // Without a system store the given authorities alone must do, or none for plain http.
+            let alone = |error| {
+                if https && authorities.is_empty() {
+                    return Err(error);
+                }
+                base().tls_certs_only(authorities.clone()).build()
+            };
+            built
+                .or_else(alone)
+                .map_err(|error| HttpSetupError::Tls(error.without_url()))
         };
-        let identity = match &options.tls.client_cert {
-            None => None,
-            Some((certificate, key)) => {
-                let mut pem = read("--client-key", key)?;
-                pem.push(b'\n');
-                pem.extend(read("--client-cert", certificate)?);
-                Some(
-                    reqwest::Identity::from_pem(&pem).map_err(|_| HttpSetupError::NotPem {
-                        what: "--client-cert/--client-key",
-                        path: certificate.clone(),
-                    })?,
-                )
-            }
-        };
+        let identity = identity(&options.tls)?;
         Ok(Self {
+            plain: make(None)?,
+            with_identity: identity.map(|identity| make(Some(identity))).transpose()?,
             options,
-            authorities,
-            identity,
-            variants: Default::default(),
         })
     }
 
-    /// The client for an endpoint's kind of origin.
-    pub(super) fn serving(&self, endpoint: &Endpoint) -> Result<&reqwest::Client, HttpSetupError> {
-        let (https, loopback) = (endpoint.is_https(), endpoint.is_loopback());
-        let identity = self
-            .identity
+    /// The client for an endpoint.
+    pub(super) fn serving(&self, endpoint: &Endpoint) -> &reqwest::Client {
+        self.with_identity
             .as_ref()
-            .filter(|_| endpoint.shows_client_certificate());
-        let index =
-            usize::from(https) | usize::from(identity.is_some()) << 1 | usize::from(loopback) << 2;
-        let slot = &self.variants[index];
-        if let Some(client) = slot.get() {
-            return Ok(client);
-        }
-        let base = || {
-            let mut builder = reqwest::Client::builder()
-                .user_agent(concat!("seamless-ops/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                // Slightly less than the whole, so that it is the connecting that is named.
-                .connect_timeout(self.options.timeout.mul_f64(0.98))
-                .pool_max_idle_per_host(self.options.idle_per_host)
-                .tcp_nodelay(true)
-                .dns_resolver(Arc::new(Resolver));
-            // As Go's tools do: a proxy from the environment is not for this machine's own servers.
-            // Nor is there anything to save by packing what does not leave it.
-            if loopback {
-                let unpacked = HeaderValue::from_static("identity");
-                builder = builder
-                    .no_proxy()
-                    .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, unpacked)]));
-            }
-            if let Some(identity) = identity {
-                builder = builder.identity(identity.clone());
-            }
-            builder
-        };
-        let built = if https && self.authorities.is_empty() {
-            base().build()
-        } else if https {
-            // Without a system store the given authorities alone must do.
-            base()
-                .tls_certs_merge(self.authorities.clone())
-                .build()
-                .or_else(|_| base().tls_certs_only(self.authorities.clone()).build())
-        } else {
-            // Loading the system's store takes milliseconds that plain http need not spend.
-            base().tls_certs_only([]).build()
-        };
-        let built = built.map_err(|error| HttpSetupError::Tls(error.without_url()))?;
-        Ok(slot.get_or_init(|| built))
+            .filter(|_| endpoint.shows_client_certificate())
+            .unwrap_or(&self.plain)
     }
 }
 
+fn authorities(files: &TlsFiles) -> Result<Vec<reqwest::Certificate>, HttpSetupError> {
+    let Some(path) = &files.ca_cert else {
+        return Ok(Vec::new());
+    };
+    reqwest::Certificate::from_pem_bundle(&read(TlsFile::Authorities, path)?)
+        .ok()
+        .filter(|certificates| !certificates.is_empty())
+        .ok_or_else(|| HttpSetupError::NotPem {
+            file: TlsFile::Authorities,
+            path: path.clone(),
+        })
+}
+
+fn identity(files: &TlsFiles) -> Result<Option<reqwest::Identity>, HttpSetupError> {
+    let Some((certificate, key)) = &files.client_cert else {
+        return Ok(None);
+    };
+    let mut pem = read(TlsFile::ClientKey, key)?;
+    pem.push(b'\n');
+    pem.extend(read(TlsFile::ClientCertificate, certificate)?);
+    let identity = reqwest::Identity::from_pem(&pem).map_err(|_| HttpSetupError::NotPem {
+        file: TlsFile::ClientCertificate,
+        path: certificate.clone(),
+    })?;
+    Ok(Some(identity))
+}
+
+/// The proxies that the environment names. As for Go's tools, none is for this machine's own servers.
+fn proxies(environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Proxy>, HttpSetupError> {
+    let set = |name: &str| {
+        [name.to_lowercase(), name.to_owned()]
+            .into_iter()
+            .find_map(|name| Some((environment(&name).filter(|v| !v.trim().is_empty())?, name)))
+    };
+    let excepted = set("NO_PROXY").map_or_else(String::new, |(hosts, _)| hosts);
+    let excepted = NoProxy::from_string(&format!("localhost,127.0.0.0/8,::1,{excepted}"));
+    type Make = fn(&str) -> reqwest::Result<Proxy>;
+    // The first that is for a URL's scheme is taken.
+    let kinds: [(&str, Make); 3] = [
+        ("HTTPS_PROXY", |url| Proxy::https(url)),
+        ("HTTP_PROXY", |url| Proxy::http(url)),
+        ("ALL_PROXY", |url| Proxy::all(url)),
+    ];
+    kinds
+        .into_iter()
+        .filter_map(|(name, make)| Some((set(name)?, make)))
+        .map(|((url, variable), make)| {
+            let proxy = make(&url).map_err(|_| HttpSetupError::Proxy {
+                variable,
+                shown: without_userinfo(&url),
+            })?;
+            Ok(proxy.no_proxy(excepted.clone()))
+        })
+        .collect()
+}
+
 /// Reads a certificate or key file; the system's whole bundle of authorities is a twentieth of the bound.
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, HttpSetupError> {
+fn read(file: TlsFile, path: &Path) -> Result<Vec<u8>, HttpSetupError> {
     const LARGEST: u64 = 4 * 1024 * 1024;
     let mut bytes = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    let read = std::fs::File::open(path)
+        .and_then(|opened| opened.take(LARGEST + 1).read_to_end(&mut bytes));
     let read = match read {
         Ok(length) if length as u64 > LARGEST => Err(std::io::ErrorKind::FileTooLarge.into()),
         other => other,
     };
     read.map(|_| bytes)
         .map_err(|source| HttpSetupError::Unreadable {
-            what,
+            file,
             path: path.to_owned(),
             source,
         })

@@ -57,26 +57,13 @@ pub const fn is_not_offered(error: &ServiceError) -> bool {
 pub struct Prometheus {
     http: HttpClient,
     endpoint: Endpoint,
-    body_limit: usize,
 }
 
 impl Prometheus {
     /// A client of the server at `endpoint`.
     #[must_use]
     pub const fn new(http: HttpClient, endpoint: Endpoint) -> Self {
-        Self {
-            http,
-            endpoint,
-            body_limit: QUERY_BODY_LIMIT,
-        }
-    }
-
-    /// The same, but for another bound on what the answer to a query may hold, in bytes. Memory follows
-    /// it: a whole answer and what is read from it are held at a time.
-    #[must_use]
-    pub const fn with_body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = bytes;
-        self
+        Self { http, endpoint }
     }
 
     /// Where it is, without credentials.
@@ -251,7 +238,7 @@ impl Prometheus {
     pub async fn counters(&self) -> Result<Counters, ServiceError> {
         const DOING: &str = "GET /metrics";
         let url = self.endpoint.url(&["metrics"]);
-        let request = Request::get(&self.endpoint, url, self.body_limit);
+        let request = Request::get(&self.endpoint, url, QUERY_BODY_LIMIT);
         let answer = self.send(DOING, &request).await?;
         if !answer.is_success() {
             return Err(self.error(DOING, Problem::status(&answer)));
@@ -291,14 +278,14 @@ impl Prometheus {
                 &self.endpoint,
                 url,
                 Body::Form(fields),
-                self.body_limit,
+                QUERY_BODY_LIMIT,
                 true,
             )
         } else {
             if !fields.is_empty() {
                 url.query_pairs_mut().extend_pairs(&fields);
             }
-            Request::get(&self.endpoint, url, self.body_limit)
+            Request::get(&self.endpoint, url, QUERY_BODY_LIMIT)
         };
         let answer = self.send(doing, &call).await?;
         let read = self.read(doing, &answer);

@@ -24,8 +24,8 @@ complete -c lease-recover -l coordinator-url -d 'Base URL of the backfill coordi
 complete -c lease-recover -l config -d 'Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one' -r -F
 complete -c lease-recover -l timeout -d 'Timeout of one request, from connecting to the last byte' -r
 complete -c lease-recover -l deadline -d 'Deadline of the whole run' -r
-complete -c lease-recover -l header -d 'Header for the main endpoint, such as \'X-Scope-OrgID: tenant-1\'; repeatable. A prefix coordinator=, prometheus=, alertmanager=, push-gateway= or remote-write= names another endpoint' -r
-complete -c lease-recover -l bearer-token-file -d 'File whose first line is the bearer token for the main endpoint; a prefix names another, as with --header [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]' -r
+complete -c lease-recover -l header -d 'Header for the main endpoint, such as \'X-Scope-OrgID: tenant-1\'; repeatable. A prefix ENDPOINT= names another one; an unknown prefix is refused with those there are. An Authorization header replaces what the URL or the environment says' -r
+complete -c lease-recover -l bearer-token-file -d 'File whose first line is the bearer token for the main endpoint; a prefix names another, as with --header. It replaces what the URL or the environment says [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]' -r
 complete -c lease-recover -l ca-cert -d 'PEM file of authorities to trust beside those of the system' -r -F
 complete -c lease-recover -l client-cert -d 'PEM file of the client\'s certificate, for the main endpoint' -r -F
 complete -c lease-recover -l client-key -d 'PEM file of the client certificate\'s key' -r -F

@@ -5,7 +5,7 @@ complete -c seamless-health-check -l skip -d 'Check or group to leave out; repea
 complete -c seamless-health-check -l budget -d 'Budget of a phase in seconds, instead of the schema\'s; repeatable' -r
 complete -c seamless-health-check -l required-env -d 'Environment variable that must be set; repeatable' -r
 complete -c seamless-health-check -l coordinator-health-path -d 'Path of the coordinator\'s health endpoint [default: /health, on 404 /healthz]' -r
-complete -c seamless-health-check -l metrics-url -d 'Exposition to check against the schema, by URL' -r
+complete -c seamless-health-check -l metrics-url -d 'Exposition to check against the schema, by its URL as it is, query and trailing slash included' -r
 complete -c seamless-health-check -l metrics-file -d 'Exposition to check against the schema, from a file; - is stdin' -r -F
 complete -c seamless-health-check -l scraper -d 'Prometheus generation whose verdict on the exposition counts [default: that of --prometheus-url, else 3]' -r -f -a "2\t'Before 3.0'
 3\t'3.0 and later'"
@@ -25,8 +25,8 @@ complete -c seamless-health-check -l alertmanager-url -d 'Base URL of Alertmanag
 complete -c seamless-health-check -l config -d 'Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one' -r -F
 complete -c seamless-health-check -l timeout -d 'Timeout of one request, from connecting to the last byte' -r
 complete -c seamless-health-check -l deadline -d 'Deadline of the whole run' -r
-complete -c seamless-health-check -l header -d 'Header for the main endpoint, such as \'X-Scope-OrgID: tenant-1\'; repeatable. A prefix coordinator=, prometheus=, alertmanager=, push-gateway= or remote-write= names another endpoint' -r
-complete -c seamless-health-check -l bearer-token-file -d 'File whose first line is the bearer token for the main endpoint; a prefix names another, as with --header [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]' -r
+complete -c seamless-health-check -l header -d 'Header for the main endpoint, such as \'X-Scope-OrgID: tenant-1\'; repeatable. A prefix ENDPOINT= names another one; an unknown prefix is refused with those there are. An Authorization header replaces what the URL or the environment says' -r
+complete -c seamless-health-check -l bearer-token-file -d 'File whose first line is the bearer token for the main endpoint; a prefix names another, as with --header. It replaces what the URL or the environment says [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]' -r
 complete -c seamless-health-check -l ca-cert -d 'PEM file of authorities to trust beside those of the system' -r -F
 complete -c seamless-health-check -l client-cert -d 'PEM file of the client\'s certificate, for the main endpoint' -r -F
 complete -c seamless-health-check -l client-key -d 'PEM file of the client certificate\'s key' -r -F

@@ -171,7 +171,7 @@ async fn a_redirect_is_reported_and_nobody_is_sent_the_credentials() {
         let server = Faults::always(Reply::status(status).header("Location", &location)).unwrap();
         let url = server.url().replace("http://", "http://user:hunter2@");
         let answer = get(&url).await.unwrap();
-        assert!(answer.is_redirect());
+        assert!((300..400).contains(&answer.status));
         assert_eq!(answer.attempts, 1);
         let described = answer.described();
         assert!(

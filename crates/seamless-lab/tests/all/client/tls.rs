@@ -18,13 +18,13 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use super::{get_with, options};
 
 /// An authority, and its certificate in a file.
-struct Authority {
+pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -33,12 +33,16 @@ impl Authority {
         Self { issuer, folder }
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
     /// A server's certificate for `name`.
-    fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
+    pub(super) fn server(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         change(&mut params);
@@ -91,13 +95,13 @@ fn patient() -> HttpOptions {
 
 /// What a server does with an open connection after the handshake.
 #[derive(Clone, Copy)]
-enum After {
+pub(super) enum After {
     Response,
     /// Ends without saying so, as a killed server does.
     Vanish,
 }
 
-async fn serve(config: ServerConfig, after: After) -> SocketAddr {
+pub(super) async fn serve(config: ServerConfig, after: After) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
