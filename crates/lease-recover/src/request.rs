@@ -2,10 +2,9 @@
 //!
 //! Owns the rules about arguments that depend on one another. It reads no file and contacts nobody.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use seamless_cli::{Connections, HttpArgs, UsageError, Wanted};
+use seamless_cli::{Connections, HttpArgs, UsageError, Wanted, can_ask};
 use seamless_core::config::Service;
 use seamless_core::coordinator::Action;
 
@@ -84,7 +83,7 @@ impl TryFrom<Args> for Request {
             if on_stdin.filter(|path| is_stdin(path)).count() > 1 {
                 return usage("stdin (-) can be read only once");
             }
-            if args.stuck && !args.yes && !args.dry_run && !somebody_to_ask() {
+            if args.stuck && !args.yes && !args.dry_run && !can_ask() {
                 return usage(
                     "--stuck asks before it changes anything, and there is no terminal to ask on; look with --dry-run, then give --yes",
                 );
@@ -145,10 +144,6 @@ impl Request {
 /// Whether a path means standard input.
 pub(crate) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
-}
-
-fn somebody_to_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 fn usage<T>(text: &str) -> anyhow::Result<T> {

@@ -38,8 +38,7 @@ impl ExitStatus {
             Self::Negative => 1,
             Self::Usage => 2,
             Self::Undetermined => 3,
-            Self::Stopped(Signal::Interrupt) => 130,
-            Self::Stopped(Signal::Terminate) => 143,
+            Self::Stopped(signal) => signal.exit_code(),
         }
     }
 

@@ -23,7 +23,7 @@ pub use args::{
     positive_duration,
 };
 pub use color::{ColorChoice, Palette};
-pub use confirm::{ConfirmError, confirm};
+pub use confirm::{ConfirmError, Consent, can_ask, confirm};
 pub use connect::{Connections, Wanted};
 pub use descriptors::concurrency_within_limits;
 pub use exit::{ExitStatus, UsageError};

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Command, Parser};
 
 use crate::args::TerminalArgs;
 use crate::exit::ExitStatus;
@@ -42,12 +44,25 @@ pub fn run<A: Parser>(
     refusal: impl FnOnce(&[String], &str) -> Option<Refusal>,
     program: impl AsyncFnOnce(A, Terminal, Stop) -> anyhow::Result<ExitStatus>,
 ) -> ExitCode {
-    let refuse = |error: &str| {
-        let Some(refusal) = refusal(&outputs(std::env::args_os()), error) else {
+    let started = Stop::listen().and_then(|stop| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        Ok((stop, runtime.enable_all().build()?))
+    });
+    let (stop, runtime) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            // There is no terminal layer yet.
+            let _ = writeln!(std::io::stderr(), "error: cannot start: {error}");
+            return ExitStatus::Undetermined.into();
+        }
+    };
+    let refuse = |terminal: &Terminal, error: &str| {
+        let outputs = outputs(A::command(), std::env::args_os());
+        let Some(refusal) = refusal(&outputs, error) else {
             return ExitStatus::Usage;
         };
         // Where it cannot be written there is nobody to read it.
-        let _ = std::io::stdout().write_all(refusal.document.as_bytes());
+        let _ = terminal.bytes(refusal.document.as_bytes());
         refusal.status
     };
     let args = match A::try_parse() {
@@ -58,59 +73,69 @@ pub fn run<A: Parser>(
             if !error.use_stderr() {
                 return ExitStatus::Done.into();
             }
-            return refuse(&first_paragraph(&error.to_string())).into();
+            let terminal = Terminal::new(TerminalArgs::default(), stop);
+            return refuse(&terminal, &first_paragraph(&error.to_string())).into();
         }
     };
-    let terminal = Terminal::new(terminal(&args));
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            terminal.error(&format!("cannot start: {error}"));
-            return ExitStatus::Undetermined.into();
-        }
-    };
-    let outcome = runtime.block_on(async {
-        let stop = Stop::listen()?;
-        program(args, terminal.clone(), stop).await
-    });
-    // A name look-up that hangs must not hold up the exit.
+    let terminal = Terminal::new(terminal(&args), stop.clone());
+    let outcome = runtime.block_on(program(args, terminal.clone(), stop));
+    // What blocks for ever (a name look-up, a read of stdin) must not hold up the exit.
     runtime.shutdown_background();
-    match outcome {
-        Ok(status) => status.into(),
-        Err(error) => {
-            let words = one_line(&error);
-            terminal.error(&words);
-            let unwritten = error.downcast_ref::<OutputError>().is_some();
-            if unwritten {
-                ExitStatus::Negative
-            } else {
-                refuse(&words)
-            }
-            .into()
-        }
+    let error = match outcome {
+        Ok(status) => return status.into(),
+        Err(error) => error,
+    };
+    let words = one_line(&error);
+    terminal.error(&words);
+    match error.downcast_ref::<OutputError>() {
+        Some(OutputError::Unwritable(_)) => ExitStatus::Negative,
+        Some(OutputError::Stopped(signal)) => ExitStatus::Stopped(*signal),
+        None => refuse(&terminal, &words),
     }
+    .into()
 }
 
 /// The values of `--output` on a command line, which may be wrong elsewhere.
-fn outputs(arguments: impl IntoIterator<Item = OsString>) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut arguments = arguments.into_iter().skip(1);
-    while let Some(argument) = arguments.next() {
-        let argument = argument.to_string_lossy();
-        let joined = ["--output=", "-o=", "-o"];
-        if argument == "--" {
-            break;
-        } else if argument == "--output" || argument == "-o" {
-            let value = arguments.next();
-            found.extend(value.map(|value| value.to_string_lossy().into_owned()));
-        } else if let Some(value) = joined.iter().find_map(|flag| argument.strip_prefix(flag)) {
-            found.push(value.to_owned());
-        }
+fn outputs(command: Command, arguments: impl IntoIterator<Item = OsString>) -> Vec<String> {
+    let command = command
+        .ignore_errors(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .mut_args(|argument| argument.value_parser(clap::value_parser!(OsString)));
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    // The parser stops at an argument that it does not know.
+    while let Some(at) = first_unknown(command.clone(), &arguments) {
+        arguments.remove(at);
     }
-    found
+    let matches = command.try_get_matches_from(arguments);
+    let values = matches.iter().filter_map(|matches| {
+        let from = matches.value_source("output")?;
+        (from == ValueSource::CommandLine).then(|| matches.get_raw("output"))?
+    });
+    let values = values.flatten();
+    values
+        .map(|value| value.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Where the first argument is that the command does not know.
+fn first_unknown(command: Command, arguments: &[OsString]) -> Option<usize> {
+    let error = command
+        .ignore_errors(false)
+        .try_get_matches_from(arguments)
+        .err()
+        .filter(|error| error.kind() == ErrorKind::UnknownArgument)?;
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let name = |argument: &OsString| {
+        let argument = argument.to_string_lossy();
+        let name = argument.split_once('=').map(|(name, _)| name.to_owned());
+        name.unwrap_or_else(|| argument.into_owned())
+    };
+    arguments
+        .iter()
+        .position(|argument| name(argument) == *unknown)
 }
 
 /// What the parser says, in one line, without its advice and without the word before it.
@@ -138,14 +163,31 @@ fn one_line(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Args {
+        #[arg(long, short)]
+        output: Vec<String>,
+        #[arg(long, short)]
+        yes: bool,
+        #[arg(long, conflicts_with = "yes")]
+        rate: Option<u8>,
+        #[arg(required = true)]
+        spec: Vec<String>,
+    }
 
     #[test]
     fn the_values_of_output_are_found_on_any_command_line() {
         for (line, expected) in [
             ("p --output json", vec!["json"]),
             ("p --wrong --output=json key:token", vec!["json"]),
+            ("p --wrong=1 --wronger -w x --output=json", vec!["json"]),
             ("p -o json", vec!["json"]),
+            ("p -yo json", vec!["json"]),
+            ("p --yes --rate no -o json", vec!["json"]),
             ("p -ojson -o=text", vec!["json", "text"]),
             (
                 "p --output junit=a.xml --output nagios",
@@ -154,9 +196,10 @@ mod tests {
             ("p --output", vec![]),
             ("p -- --output json", vec![]),
             ("p --outputs json", vec![]),
+            ("p --help --output json", vec!["json"]),
         ] {
             let arguments = line.split(' ').map(OsString::from);
-            assert_eq!(outputs(arguments), expected, "{line}");
+            assert_eq!(outputs(Args::command(), arguments), expected, "{line}");
         }
     }
 }

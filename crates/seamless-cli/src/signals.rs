@@ -1,5 +1,13 @@
 //! Stopping on a signal, once, and in order.
+//!
+//! Owns one thread that waits for SIGINT, SIGTERM and SIGHUP. It does not depend on the runtime, so that a
+//! signal is noticed at once while a read of stdin or a write to stdout holds the program up.
 
+use std::io;
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tokio::sync::watch;
 
 /// What asked the program to stop.
@@ -20,37 +28,39 @@ impl Signal {
             Self::Terminate => "SIGTERM",
         }
     }
+
+    /// The exit code of a program that it stopped.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
 }
 
 /// Whether a signal has asked the program to stop. Cloning shares the answer.
+///
+/// The first signal counts. SIGTERM and SIGHUP that follow change nothing: a closing terminal commonly
+/// sends SIGHUP twice. A second SIGINT ends the process at once. A signal that was ignored when the
+/// program started stays ignored (`nohup`).
 #[derive(Debug, Clone)]
 pub struct Stop {
     seen: watch::Receiver<Option<Signal>>,
 }
 
 impl Stop {
-    /// Starts listening. The first signal is handed out; a second one ends the process at once.
-    pub(crate) fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
+    /// Starts listening.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let ignored = ignored_at_start();
+        let heeded = [SIGINT, SIGTERM, SIGHUP]
+            .into_iter()
+            .filter(|number| ignored & (1 << (number - 1)) == 0);
+        let mut signals = Signals::new(heeded)?;
         let (sender, seen) = watch::channel(None);
-        tokio::spawn(async move {
-            loop {
-                let signal = tokio::select! {
-                    Some(()) = interrupt.recv() => Signal::Interrupt,
-                    Some(()) = terminate.recv() => Signal::Terminate,
-                    Some(()) = hangup.recv() => Signal::Terminate,
-                };
-                if sender.borrow().is_some() {
-                    std::process::exit(i32::from(crate::ExitStatus::Stopped(signal).code()));
-                }
-                // Without a listener left there is nothing to stop.
-                let _ = sender.send(Some(signal));
-            }
-        });
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || heed(&mut signals, &sender))?;
         Ok(Self { seen })
     }
 
@@ -71,5 +81,70 @@ impl Stop {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// Does work that may block (reading stdin, opening a pipe) on a thread of its own.
+    ///
+    /// # Errors
+    /// The signal that came first; the work is then left alone and ends with the process.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Signal> {
+        let work = tokio::task::spawn_blocking(work);
+        let done = tokio::select! {
+            biased;
+            signal = self.wait() => return Err(signal),
+            done = work => done,
+        };
+        // Only a panic ends a blocking task without its result while it is awaited.
+        done.or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+}
+
+/// Hands out the first signal, and ends the process at the second SIGINT.
+fn heed(signals: &mut Signals, sender: &watch::Sender<Option<Signal>>) {
+    let mut interrupts = 0;
+    for number in signals.forever() {
+        let signal = if number == SIGINT {
+            interrupts += 1;
+            Signal::Interrupt
+        } else {
+            Signal::Terminate
+        };
+        if interrupts == 2 {
+            std::process::exit(Signal::Interrupt.exit_code().into());
+        }
+        sender.send_if_modified(|seen| {
+            let is_first = seen.is_none();
+            *seen = seen.or(Some(signal));
+            is_first
+        });
+    }
+}
+
+/// The signals that whoever started the program has had ignored, as a mask whose lowest bit is signal 1.
+/// Where the system has no `/proc` none is known to be.
+fn ignored_at_start() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    mask(&status).unwrap_or(0)
+}
+
+fn mask(status: &str) -> Option<u64> {
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(value.trim(), 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        let status = "Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001003\n";
+        assert_eq!(mask(status), Some(0x1003));
+        assert_eq!(mask("Name:\tx\n"), None);
     }
 }

@@ -1,20 +1,39 @@
 //! Where output goes: the result to stdout, everything else to stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use crate::args::TerminalArgs;
 use crate::color::Palette;
 use crate::exit::ExitStatus;
 use crate::progress::Progress;
+use crate::signals::{Signal, Stop};
 
 /// The result could not be written to stdout.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the result to stdout: {0}")]
-pub struct OutputError(#[from] io::Error);
+pub enum OutputError {
+    /// It cannot be written.
+    #[error("cannot write the result to stdout: {0}")]
+    Unwritable(#[from] io::Error),
+    /// Whoever reads it does not read on, and a signal asked the program to stop.
+    #[error("stopped by {} while stdout was not read", .0.name())]
+    Stopped(Signal),
+}
+
+/// How long after a signal a stream may go on blocking.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a blocked stream looks for a signal.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The two streams of a run, and how they may look.
 #[derive(Debug, Clone)]
 pub struct Terminal {
+    stop: Stop,
+    reader_is_gone: Arc<AtomicBool>,
+    stderr_is_stalled: Arc<AtomicBool>,
     quiet: bool,
     stdout: Palette,
     stderr: Palette,
@@ -22,8 +41,11 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn new(args: TerminalArgs) -> Self {
+    pub(crate) fn new(args: TerminalArgs, stop: Stop) -> Self {
         Self {
+            stop,
+            reader_is_gone: Arc::default(),
+            stderr_is_stalled: Arc::default(),
             quiet: args.quiet,
             stdout: Palette::for_stream(args.color, &io::stdout()),
             stderr: Palette::for_stream(args.color, &io::stderr()),
@@ -82,13 +104,24 @@ impl Terminal {
     /// Writes bytes of the result to stdout, whatever `--quiet` says.
     ///
     /// # Errors
-    /// As [`Terminal::result`].
+    /// As [`Terminal::result`]. Where stdout is not read on, a signal ends the wait.
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), OutputError> {
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
+        if self.reader_is_gone() {
+            return Ok(());
         }
+        match self.written(io::stdout, bytes) {
+            Err(OutputError::Unwritable(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.reader_is_gone.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Whether whoever reads stdout has closed it: what is written from now on is read by nobody.
+    #[must_use]
+    pub fn reader_is_gone(&self) -> bool {
+        self.reader_is_gone.load(Ordering::Relaxed)
     }
 
     /// Says something on stderr, unless `--quiet`.
@@ -119,9 +152,56 @@ impl Terminal {
         Progress::new(self.is_watched())
     }
 
+    /// Shows the beginning of a line, which an answer will follow, or ends one.
+    pub(crate) fn prompt(&self, text: &str) {
+        self.to_stderr(text);
+    }
+
     fn say(&self, text: &str) {
+        self.to_stderr(&format!("{text}\n"));
+    }
+
+    fn to_stderr(&self, text: &str) {
+        if self.stderr_is_stalled.load(Ordering::Relaxed) {
+            return;
+        }
         // Where stderr is closed there is nobody to tell.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        if let Err(OutputError::Stopped(_)) = self.written(io::stderr, text.as_bytes()) {
+            self.stderr_is_stalled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes on a thread of its own, so that a stream which is not read on does not outlast a signal.
+    fn written<S: Write>(
+        &self,
+        stream: impl FnOnce() -> S + Send + 'static,
+        bytes: &[u8],
+    ) -> Result<(), OutputError> {
+        let bytes = bytes.to_vec();
+        let (sender, written) = mpsc::channel();
+        std::thread::Builder::new().spawn(move || {
+            let mut stream = stream();
+            let done = stream.write_all(&bytes).and_then(|()| stream.flush());
+            // A run that was stopped does not wait for it.
+            let _ = sender.send(done);
+        })?;
+        let mut stopped_at = None;
+        loop {
+            match written.recv_timeout(LOOK) {
+                Ok(done) => return Ok(done?),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(io::Error::other("the writing thread ended").into());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let Some(signal) = self.stop.requested() else {
+                        continue;
+                    };
+                    if stopped_at.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                        return Err(OutputError::Stopped(signal));
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod faults;
 mod interrupt;
 pub mod pager;
 mod process;
+pub mod pty;
 mod received;
 pub mod routes;
 pub mod runtime;

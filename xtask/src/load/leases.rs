@@ -22,7 +22,7 @@ const LOAD: &str = "leases";
 const LEASES: usize = 100_000;
 /// One lease in so many meets a fault.
 const FAULTY: usize = 100;
-const MATRIX: &str = include_str!("../../../crates/lease-recover/tests/fault_matrix.md");
+const MATRIX: &str = include_str!("../../../crates/lease-recover/tests/all/fault_matrix.md");
 const POLL: Duration = Duration::from_millis(20);
 const DEADLINE: Duration = Duration::from_secs(300);
 /// All leases, their outcomes and the document are held at the end.

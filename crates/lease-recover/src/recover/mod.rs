@@ -9,7 +9,7 @@ mod selection;
 
 use std::sync::Arc;
 
-use seamless_cli::{ExitStatus, Stop, Terminal};
+use seamless_cli::{ExitStatus, Signal, Stop, Terminal};
 use seamless_core::coordinator::{Confirmation, Coordinator};
 use seamless_core::http::RateLimiter;
 
@@ -50,14 +50,14 @@ pub(crate) async fn run(
         stop,
     };
     if recovery.dry_run && !recovery.stuck {
-        return run.show_named();
+        return run.show_named().await;
     }
     run.recover().await
 }
 
 impl Run<'_> {
     /// The dry run of named leases: contacts nobody, and streams, since there may be a million of them.
-    fn show_named(&self) -> anyhow::Result<ExitStatus> {
+    async fn show_named(&self) -> anyhow::Result<ExitStatus> {
         let connections = self.request.connections()?;
         // Whom it would go to is good to know, and not needed here.
         let coordinator = connections.coordinator();
@@ -66,10 +66,18 @@ impl Run<'_> {
             (found, _) => found.ok(),
         };
         let records = self.records(coordinator.as_ref())?;
-        let mut sources = self.sources()?;
-        // Every line is read before the first is shown: one that cannot be read is a usage error.
-        sources.check()?;
         let head = self.head(coordinator.as_ref());
+        // Every line is read before the first is shown: one that cannot be read is a usage error.
+        let opening = self.sources();
+        let read = self.stop.blocking(move || {
+            let mut sources = opening()?;
+            sources.check()?;
+            anyhow::Ok(sources)
+        });
+        let mut sources = match read.await {
+            Ok(sources) => sources?,
+            Err(signal) => return self.stopped_reading(&head, signal),
+        };
         let mut render = renderer(
             self.request.output,
             self.request.show_tokens,
@@ -105,17 +113,24 @@ impl Run<'_> {
     }
 
     async fn recover(&self) -> anyhow::Result<ExitStatus> {
-        let mut seen = Seen::default();
-        let mut targets = Vec::new();
-        self.sources()?.each(&mut |spec| {
-            if self.request.narrowing.admits(&spec.key) && seen.is_new(&spec) {
-                targets.push(Target {
-                    spec,
-                    is_selected: false,
-                });
-            }
-            Ok(())
-        })?;
+        let (opening, narrowing) = (self.sources(), self.request.narrowing.clone());
+        let read = self.stop.blocking(move || {
+            let (mut seen, mut targets) = (Seen::default(), Vec::new());
+            opening()?.each(&mut |spec| {
+                if narrowing.admits(&spec.key) && seen.is_new(&spec) {
+                    targets.push(Target {
+                        spec,
+                        is_selected: false,
+                    });
+                }
+                Ok(())
+            })?;
+            anyhow::Ok((seen, targets))
+        });
+        let (mut seen, mut targets) = match read.await {
+            Ok(read) => read?,
+            Err(signal) => return self.stopped_reading(&self.head(None), signal),
+        };
         let connections = self.request.connections()?;
         let rate_limiter = self
             .recovery
@@ -180,14 +195,25 @@ impl Run<'_> {
         self.report(&self.head(Some(&coordinator)), &targets, &settled, tail)
     }
 
-    fn sources(&self) -> anyhow::Result<Sources> {
+    /// Opens what names leases. It may block, and so does reading.
+    fn sources(&self) -> impl FnOnce() -> anyhow::Result<Sources> + Send + 'static {
         let Recovery {
             specs,
             from_file,
             from_logs,
             ..
         } = self.recovery;
-        Sources::open(specs, from_file, from_logs)
+        let (specs, from_file, from_logs) = (specs.clone(), from_file.clone(), from_logs.clone());
+        move || Sources::open(&specs, &from_file, &from_logs)
+    }
+
+    /// The report of a run that a signal ended before it knew any lease.
+    fn stopped_reading(&self, head: &Head, signal: Signal) -> anyhow::Result<ExitStatus> {
+        let tail = Tail {
+            stopped: Some(signal),
+            ..Tail::default()
+        };
+        self.report(head, &[], &[], tail)
     }
 
     fn head(&self, coordinator: Option<&Coordinator>) -> Head {

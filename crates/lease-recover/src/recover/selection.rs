@@ -2,7 +2,7 @@
 //!
 //! Owns the way from the coordinator's list to a [`Confirmation`]. It changes nothing.
 
-use seamless_cli::{ConfirmError, Signal, confirm};
+use seamless_cli::{ConfirmError, Consent, Signal, confirm};
 use seamless_core::coordinator::{Confirmation, Coordinator};
 use seamless_core::lease::LeaseSpec;
 
@@ -13,6 +13,9 @@ use crate::render::table;
 use crate::report::{Tail, Trouble, counted};
 use crate::request::Request;
 use crate::sources::Seen;
+
+/// More leases than these take more than a `y`: their number.
+const MOST_BY_YES: usize = 25;
 
 /// Why leases that were meant are not sent, all of them.
 pub(super) enum Ended {
@@ -90,25 +93,22 @@ impl Run<'_> {
         } else {
             String::new()
         };
-        let question = format!(
-            "{} {}{named}?",
-            match self.recovery.action.word() {
-                "complete" => "Complete",
-                _ => "Fail",
-            },
-            counted(judged.leases.len()),
-        );
-        let asked = tokio::task::spawn_blocking(move || confirm(&question));
-        let answer = tokio::select! {
-            signal = self.stop.wait() => return Err(Ended::Signal(signal)),
-            answer = asked => answer,
+        let action = match self.recovery.action.word() {
+            "complete" => "Complete",
+            _ => "Fail",
         };
-        match (answer, self.stop.requested()) {
-            (_, Some(signal)) => Err(Ended::Signal(signal)),
-            (Ok(Ok(true)), None) => Ok(Confirmation::AnsweredYes),
-            (Ok(Ok(false) | Err(ConfirmError::NoTerminal)), None) => Err(Ended::Declined),
-            (Ok(Err(error)), None) => Err(Ended::Trouble(Trouble::Failed(error.to_string()))),
-            (Err(error), None) => Err(Ended::Trouble(Trouble::Failed(error.to_string()))),
+        let question = format!("{action} {}{named}?", counted(judged.leases.len()));
+        let consent = match targets.len() {
+            0..=MOST_BY_YES => Consent::Yes,
+            many => Consent::Number(many),
+        };
+        match confirm(&question, consent, self.terminal, self.stop).await {
+            Ok(true) => Ok(Confirmation::AnsweredYes),
+            Ok(false) | Err(ConfirmError::NoTerminal) => Err(Ended::Declined),
+            Err(ConfirmError::Stopped(signal)) => Err(Ended::Signal(signal)),
+            Err(error @ ConfirmError::Terminal(_)) => {
+                Err(Ended::Trouble(Trouble::Failed(error.to_string())))
+            }
         }
     }
 }

@@ -1,10 +1,5 @@
 //! Signals at any moment, and a machine that lacks what a program is used to.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
@@ -106,7 +101,9 @@ fn a_signal_at_any_moment_loses_no_lease_and_the_journal_takes_up_where_it_left(
                 let done = output.status.code() == Some(0);
                 assert!(done || output.status.code() == Some(code), "{name}: {text}");
                 let leases = document["leases"].as_array().unwrap();
-                assert_eq!(leases.len(), LEASES, "{name}");
+                // A signal that came while they were read leaves none, and nothing was sent.
+                let read = !(leases.is_empty() && early.is_empty());
+                assert_eq!(leases.len(), if read { LEASES } else { 0 }, "{name}");
                 let reached: HashSet<&str> = early.iter().map(String::as_str).collect();
                 for lease in leases {
                     let (key, outcome) = (lease["key"].as_str().unwrap(), &lease["outcome"]);
