@@ -16,7 +16,7 @@ use crate::drill::Drill;
 use crate::plan::Plan;
 use crate::prediction::{self, ScrapeInfo};
 use crate::report::{Outcome, Report, SinkReport};
-use crate::request::{Delivery, OneShot, Request};
+use crate::request::{self, Delivery, OneShot, Request};
 use crate::rulebook;
 use crate::series::SeriesSet;
 use crate::sinks::{Clock, Snapshot, write_file};
@@ -57,22 +57,7 @@ fn connect(args: &Args, request: &Request) -> anyhow::Result<Connections> {
         ..args.http.clone()
     };
     let watches = !request.expected.is_empty();
-    let prometheus = Wanted {
-        service: Service::Prometheus,
-        flag: args.prometheus.prometheus_url.as_deref(),
-    };
-    let alertmanager = Wanted {
-        service: Service::Alertmanager,
-        flag: args.alertmanager.alertmanager_url.as_deref(),
-    };
-    let mut wanted = Vec::new();
-    if watches || prometheus.flag.is_some() {
-        wanted.push(prometheus);
-    }
-    if watches || request.silence || alertmanager.flag.is_some() {
-        wanted.push(alertmanager);
-    }
-    let connections = Connections::resolve(&timeless, &wanted, 4)?;
+    let connections = Connections::resolve(&timeless, &request::wanted(args), 4)?;
     if watches {
         connections.prometheus()?;
     }
