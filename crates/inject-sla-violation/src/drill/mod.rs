@@ -75,6 +75,7 @@ impl Drill<'_> {
             course: self.course,
             series_set: &self.series_set,
             terminal: self.terminal,
+            stop: &self.stop,
             connections: self.connections,
             given_rules: given_rules.as_ref(),
         };

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use seamless_cli::{ConfirmError, Connections, Terminal, UsageError, clean, confirm};
+use seamless_cli::{
+    ConfirmError, Connections, Consent, Stop, Terminal, UsageError, clean, confirm,
+};
 use seamless_core::duration;
 use seamless_core::prometheus::{Prometheus, quote};
 use seamless_core::rules::RuleFile;
@@ -36,6 +38,7 @@ pub(super) struct Preparing<'r> {
     pub(super) course: &'r Course,
     pub(super) series_set: &'r SeriesSet,
     pub(super) terminal: &'r Terminal,
+    pub(super) stop: &'r Stop,
     pub(super) connections: &'r Connections,
     pub(super) given_rules: Option<&'r RuleFile>,
 }
@@ -136,7 +139,7 @@ impl Preparing<'_> {
             return Ok(true);
         }
         let question = format!("{plan}. Page for real?");
-        let asked = tokio::task::spawn_blocking(move || confirm(&question)).await?;
+        let asked = confirm(&question, Consent::Yes, self.terminal, self.stop).await;
         match asked {
             Ok(agreed) => Ok(agreed),
             Err(ConfirmError::NoTerminal) => Err(UsageError(format!(
