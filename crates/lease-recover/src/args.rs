@@ -36,8 +36,8 @@ pub(crate) struct Args {
     /// - reads stdin; repeatable
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub(crate) from_file: Vec<PathBuf>,
-    /// File of structured logs: leases claimed, and neither completed nor failed since; - reads stdin;
-    /// repeatable
+    /// Log of a worker (JSON lines, logfmt, structlog's output; .gz too): leases claimed, and neither
+    /// completed nor failed since; - reads stdin; repeatable
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub(crate) from_logs: Vec<PathBuf>,
     /// Select stuck leases from the coordinator's list: under --max-ratio, and expired or claimed

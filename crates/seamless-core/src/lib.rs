@@ -12,6 +12,7 @@ pub mod duration;
 pub mod exposition;
 pub mod http;
 pub mod lease;
+pub mod logs;
 pub mod paging;
 pub mod prometheus;
 pub mod promql;

@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "GENERATION", value_enum)]
     pub(crate) scraper: Option<Generation>,
 
-    /// Platform log to check for its events: JSON lines; - is stdin
+    /// Platform log to check for its events: JSON lines, logfmt or structlog's output, .gz too; - is stdin
     #[arg(long, value_name = "PATH")]
     pub(crate) logs: Option<PathBuf>,
     /// Traces to check for their spans: an OTLP/JSON file, or the base URL of an OTLP/HTTP receiver

@@ -78,6 +78,7 @@ impl Run<'_> {
             Ok(sources) => sources?,
             Err(signal) => return self.stopped_reading(&head, signal),
         };
+        self.tell(&sources.logs_read);
         let mut render = renderer(
             self.request.output,
             self.request.show_tokens,
@@ -116,7 +117,8 @@ impl Run<'_> {
         let (opening, narrowing) = (self.sources(), self.request.narrowing.clone());
         let read = self.stop.blocking(move || {
             let (mut seen, mut targets) = (Seen::default(), Vec::new());
-            opening()?.each(&mut |spec| {
+            let mut sources = opening()?;
+            sources.each(&mut |spec| {
                 if narrowing.admits(&spec.key) && seen.is_new(&spec) {
                     targets.push(Target {
                         spec,
@@ -125,12 +127,13 @@ impl Run<'_> {
                 }
                 Ok(())
             })?;
-            anyhow::Ok((seen, targets))
+            anyhow::Ok((seen, targets, sources.logs_read))
         });
-        let (mut seen, mut targets) = match read.await {
+        let (mut seen, mut targets, logs_read) = match read.await {
             Ok(read) => read?,
             Err(signal) => return self.stopped_reading(&self.head(None), signal),
         };
+        self.tell(&logs_read);
         let connections = self.request.connections()?;
         let rate_limiter = self
             .recovery
@@ -214,6 +217,16 @@ impl Run<'_> {
             ..Tail::default()
         };
         self.report(head, &[], &[], tail)
+    }
+
+    /// Says what the logs hold, and warns of those that hold no lease event.
+    fn tell(&self, logs_read: &[(String, bool)]) {
+        for (summary, is_foreign) in logs_read {
+            match is_foreign {
+                true => self.terminal.warn(summary),
+                false => self.terminal.note(summary),
+            }
+        }
     }
 
     fn head(&self, coordinator: Option<&Coordinator>) -> Head {

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use anyhow::Context;
+use seamless_core::logs::unpacked;
 
 use crate::request::is_stdin;
 
@@ -85,18 +86,23 @@ impl Input {
     }
 }
 
-/// Visits every line of a file, or of standard input for `-`, once. Nothing is held, so that a pipe may
-/// bring any amount.
+/// Visits every line of a file, or of standard input for `-`, once, unpacked if it is gzip. Nothing is held,
+/// so that a pipe may bring any amount.
 pub(super) fn each_line_once(
     path: &Path,
     visit: impl FnMut(Line<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let name = name_of(path);
-    if is_stdin(path) {
-        return read_lines(&name, io::stdin().lock(), visit);
-    }
-    let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
-    read_lines(&name, BufReader::with_capacity(READ_AT_ONCE, file), visit)
+    let opened = if is_stdin(path) {
+        unpacked(io::stdin())
+    } else {
+        File::open(path).and_then(unpacked)
+    };
+    read_lines(
+        &name,
+        opened.with_context(|| format!("cannot read {name}"))?,
+        visit,
+    )
 }
 
 /// What a file is called in errors.

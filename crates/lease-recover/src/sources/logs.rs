@@ -1,12 +1,13 @@
 //! Leases that a log shows claimed and never ended.
 //!
-//! Owns reading the coordinator clients' lifecycle events, as JSON lines and as the text form
-//! `seamless.backfill.coordinator_claimed {"lease_key": …}`. Every other line is none of its business.
+//! Owns what the coordinator clients' lifecycle events mean; how a line is read, whichever formatter wrote
+//! it, is core's business. Every other line is counted by its level and no more.
 
 use std::collections::HashMap;
 
 use seamless_core::lease::{LeaseKey, LeaseSpec, LeaseToken};
-use serde_json::{Map, Value};
+use seamless_core::logs::{DROPPED_FIELDS, Levels, Record, RecordError};
+use serde_json::Value;
 
 const CLAIMED: &str = "seamless.backfill.coordinator_claimed";
 const ENDED: [&str; 2] = [
@@ -17,33 +18,49 @@ const ENDED: [&str; 2] = [
 const RECOVERED: &str = crate::audit::EVENT;
 const RECOVERED_OUTCOMES: [&str; 2] = ["released", "already_released"];
 
-/// Where log libraries put an event's name or text.
-const NAME_FIELDS: [&str; 6] = ["event", "message", "msg", "log", "name", "event_name"];
-/// Where log libraries put an event's fields, if not beside its name.
-const NESTING_FIELDS: [&str; 6] = [
-    "extra",
-    "fields",
-    "context",
-    "data",
-    "attributes",
-    "payload",
-];
-
 /// The leases that are claimed and not ended, in the order of their claims.
 #[derive(Default)]
 pub(super) struct OpenLeases {
     by_key: HashMap<LeaseKey, (usize, Option<LeaseToken>)>,
     claims: usize,
+    /// Of the file that is being read.
+    file: InFile,
+}
+
+/// What one file has shown.
+#[derive(Default)]
+struct InFile {
+    claimed: usize,
+    ended: usize,
+    lines: u64,
+    levels: Levels,
 }
 
 impl OpenLeases {
+    /// Begins with another file, whose events follow those of the one before.
+    pub(super) fn begin_file(&mut self) {
+        self.file = InFile::default();
+    }
+
     /// Takes one log line in. A later claim of the same key replaces the earlier: its token is stale.
     ///
     /// # Errors
     /// Why a line that is one of these events cannot be read. The end of a log that is still being
     /// written (`is_torn`) may be half a line, which is ignored.
-    pub(super) fn read(&mut self, line: &[u8], is_torn: bool) -> Result<(), &'static str> {
-        let event = match event(&String::from_utf8_lossy(line)) {
+    pub(super) fn read(&mut self, line: &[u8], is_torn: bool) -> Result<(), String> {
+        self.file.lines += 1;
+        let record = match Record::read(line) {
+            Ok(record) => record,
+            Err(_) if is_torn => return Ok(()),
+            // Lines that others write into the same file are their business.
+            Err(RecordError::Json {
+                names_an_event: false,
+                ..
+            }) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
+        self.file.levels.add(&record);
+        let event = match event(&record) {
             Err(_) if is_torn => None,
             other => other?,
         };
@@ -51,9 +68,11 @@ impl OpenLeases {
             None => {}
             Some(Event::Claimed(key, token)) => {
                 self.claims += 1;
+                self.file.claimed += 1;
                 self.by_key.insert(key, (self.claims, token));
             }
             Some(Event::Ended(key, which)) => {
+                self.file.ended += 1;
                 let held = self.by_key.get(&key);
                 if held.is_some_and(|(_, token)| which.may_be(token.as_ref())) {
                     self.by_key.remove(&key);
@@ -61,6 +80,27 @@ impl OpenLeases {
             }
         }
         Ok(())
+    }
+
+    /// What the file shows, in a sentence.
+    pub(super) fn summary(&self) -> String {
+        let InFile {
+            claimed,
+            ended,
+            lines,
+            levels,
+        } = &self.file;
+        if self.has_no_event() {
+            let cure = levels.cure();
+            return format!("no lease event in {lines} lines ({levels}); {cure}");
+        }
+        let open = self.by_key.len();
+        format!("{lines} lines: {claimed} leases claimed, {ended} ended, {open} open")
+    }
+
+    /// Whether the file has no event of leases.
+    pub(super) const fn has_no_event(&self) -> bool {
+        self.file.claimed + self.file.ended == 0
     }
 
     /// What is still open.
@@ -112,76 +152,15 @@ fn kind(name: &str) -> Option<Kind> {
     }
 }
 
-/// The event on a line, if there is one of ours.
-fn event(line: &str) -> Result<Option<Event>, &'static str> {
-    if !line.contains("seamless.backfill.") {
-        return Ok(None);
-    }
-    let line = line.trim();
-    if !line.starts_with('{') {
-        return in_text(line);
-    }
-    let record: Map<String, Value> = match serde_json::from_str(line) {
-        Ok(record) => record,
-        Err(_) if names_an_event(line) => return Err("the event's JSON cannot be read"),
-        Err(_) => return Ok(None),
-    };
-    for text in NAME_FIELDS
-        .iter()
-        .filter_map(|name| record.get(*name)?.as_str())
-    {
-        if let Some(kind) = kind(text.trim()) {
-            return read_fields(kind, &record);
-        }
-        if let Some(event) = in_text(text)? {
-            return Ok(Some(event));
-        }
-    }
-    Ok(None)
-}
-
-/// The event in a text such as `2024-01-01 INFO seamless.backfill.coordinator_claimed {…}`.
-fn in_text(text: &str) -> Result<Option<Event>, &'static str> {
-    let Some((kind, rest)) = named_event(text) else {
+/// The event of a record, if it is one of ours.
+fn event(record: &Record) -> Result<Option<Event>, String> {
+    let Some(kind) = record.event.as_deref().and_then(kind) else {
         return Ok(None);
     };
-    let object = rest
-        .find('{')
-        .map(|at| &rest[at..])
-        .ok_or("the event has no fields")?;
-    let fields = serde_json::Deserializer::from_str(object)
-        .into_iter::<Map<String, Value>>()
-        .next();
-    match fields {
-        Some(Ok(fields)) => read_fields(kind, &fields),
-        _ => Err("the event's JSON cannot be read"),
+    if record.lost_its_fields() {
+        return Err(DROPPED_FIELDS.to_owned());
     }
-}
-
-/// The first event named in a text as a word of its own, and the text behind it.
-fn named_event(text: &str) -> Option<(Kind, &str)> {
-    text.match_indices("seamless.backfill.")
-        .find_map(|(at, _)| {
-            let rest = &text[at..];
-            let end = rest
-                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'))
-                .unwrap_or(rest.len());
-            Some((kind(&rest[..end])?, &rest[end..]))
-        })
-}
-
-fn names_an_event(text: &str) -> bool {
-    named_event(text).is_some()
-}
-
-fn read_fields(kind: Kind, record: &Map<String, Value>) -> Result<Option<Event>, &'static str> {
-    let fields = NESTING_FIELDS
-        .iter()
-        .filter_map(|name| record.get(*name)?.as_object())
-        .find(|nested| nested.contains_key("lease_key"))
-        .filter(|_| !record.contains_key("lease_key"))
-        .unwrap_or(record);
-    let text = |name: &str| fields.get(name).and_then(Value::as_str);
+    let text = |name: &str| record.fields.get(name).and_then(Value::as_str);
     let key = text("lease_key")
         .and_then(LeaseKey::new)
         .ok_or("the event has no lease_key")?;
@@ -231,6 +210,8 @@ mod tests {
         let fields = format!(r#""lease_key":"{KEY}","lease_token":"abc""#);
         for line in [
             format!("{CLAIMED} {{{fields}}}"),
+            format!("level=info msg={CLAIMED} lease_key={KEY} lease_token=abc"),
+            format!("INFO:root:{CLAIMED} lease_key='{KEY}' lease_token='abc'"),
             format!(r#"{{"event":"{CLAIMED}",{fields}}}"#),
             format!(r#"{{"level":"info","msg":"{CLAIMED}","extra":{{{fields}}}}}"#),
             format!(
@@ -268,6 +249,7 @@ mod tests {
             "{not json",
             r#"{"event":"seamless.backfill.attempt"}"#,
             r#"{"event":"seamless.backfill.coordinator_claimed_twice"}"#,
+            "note=seamless.backfill.coordinator_claimed was=spoken of",
             r#"{"event":"x","note":"see seamless.backfill.coordinator_claimed"}"#,
         ] {
             assert_eq!(open(&[line.to_owned()]), [], "{line}");

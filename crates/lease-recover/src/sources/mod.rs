@@ -21,6 +21,8 @@ pub(crate) struct Sources {
     arguments: Vec<String>,
     files: Vec<Input>,
     from_logs: Vec<LeaseSpec>,
+    /// What the logs hold, file by file, and whether that is nothing of ours.
+    pub(crate) logs_read: Vec<(String, bool)>,
 }
 
 impl Sources {
@@ -31,13 +33,17 @@ impl Sources {
         logs: &[PathBuf],
     ) -> anyhow::Result<Self> {
         let mut open_leases = logs::OpenLeases::default();
+        let mut logs_read = Vec::new();
         for path in logs {
             let name = lines::name_of(path);
+            open_leases.begin_file();
             lines::each_line_once(path, |line| {
                 open_leases
                     .read(line.bytes, line.is_torn)
                     .map_err(|reason| anyhow::anyhow!("{name}: line {}: {reason}", line.number))
             })?;
+            let summary = format!("{name}: {}", open_leases.summary());
+            logs_read.push((summary, open_leases.has_no_event()));
         }
         Ok(Self {
             arguments: arguments.to_vec(),
@@ -46,6 +52,7 @@ impl Sources {
                 .map(|path| Input::open(path))
                 .collect::<Result<_, _>>()?,
             from_logs: open_leases.into_specs(),
+            logs_read,
         })
     }
 

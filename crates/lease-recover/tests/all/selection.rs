@@ -5,7 +5,7 @@ use seamless_lab::coordinator::{Coordinator, InspectShape, Lease, now_ms};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 use serde_json::{Value, json};
 
-use crate::program::Run;
+use crate::program::{Run, lease_recover};
 
 const KEY: &str = "ohlcv:binance:BTC/USDT:60:60:1700:1760:world-1:2024-01-01T00:00:00Z";
 
@@ -354,4 +354,63 @@ fn a_real_coordinator_confirms_what_was_recovered() {
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("verified: "), "{}", run.stdout);
     assert_eq!(coordinator.ended().len(), 1);
+}
+
+/// Logs as the usual formatters write them; each through the program.
+#[test]
+fn the_log_of_every_formatter_names_the_lease_that_is_open() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs");
+    let dry = |path: &std::path::Path| {
+        let path = path.to_str().unwrap();
+        let arguments = [
+            "--from-logs",
+            path,
+            "--dry-run",
+            "--output=json",
+            "--show-tokens",
+        ];
+        Run::of(lease_recover().args(arguments).output().unwrap())
+    };
+    let mut read = 0;
+    let mut whole = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "log") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let run = dry(&path);
+        let (code, says) = match name.as_str() {
+            "basic_config" => (2, "line 2: the event is there without its fields"),
+            "empty" => (0, "no lease event in 0 lines"),
+            "foreign" => (0, "no lease event in 2 lines (no level)"),
+            "warning_level" => (
+                0,
+                "no lease event in 1 lines (1 WARNING); leases are logged at INFO",
+            ),
+            _ => (0, "5 lines: 2 leases claimed, 1 ended, 1 open"),
+        };
+        assert_eq!(run.code, code, "{name}: {}", run.stderr);
+        assert!(run.stderr.contains(says), "{name}: {}", run.stderr);
+        if says.ends_with("1 open") {
+            let document = run.json();
+            let lease = &document["leases"][0];
+            let key = "nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z";
+            assert_eq!(
+                (&lease["key"], &lease["token"]),
+                (&json!(key), &json!("tok-nodeA")),
+                "{name}"
+            );
+            whole = std::fs::read(&path).unwrap();
+        }
+        read += 1;
+    }
+    assert!(read > 15, "{read}");
+    // The same, packed.
+    let mut packed = tempfile::Builder::new().suffix(".gz").tempfile().unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, &whole).unwrap();
+    gzip.finish().unwrap();
+    let run = dry(packed.path());
+    assert!(run.stderr.contains("1 open"), "{}", run.stderr);
 }

@@ -18,7 +18,7 @@ use crate::http::{
     SHORT_BODY_LIMIT, ServiceError,
 };
 use crate::lease::{LeaseKey, LeaseToken};
-use verdict::{check_success, no_answer, reported_state};
+use verdict::{check_health, check_success, no_answer, reported_state};
 
 pub use inspect::{Inspection, LeaseRecord, Page, read_page};
 pub use verdict::{Release, Verdict, verdict};
@@ -125,7 +125,7 @@ impl Coordinator {
     /// Asks for the coordinator's health, at `path` or at `/health` and, on 404, `/healthz`.
     ///
     /// # Errors
-    /// [`ServiceError`] unless the answer is 2xx with a JSON or an empty body.
+    /// [`ServiceError`] unless the answer is 2xx, and neither a page of HTML nor JSON that cannot be read.
     pub async fn health(&self, path: Option<&str>) -> Result<Health, ServiceError> {
         const DOING: &str = "asking for health";
         let first = path.unwrap_or("/health");
@@ -148,7 +148,7 @@ impl Coordinator {
         path: &str,
         answer: &Response,
     ) -> Result<Health, ServiceError> {
-        check_success(answer).map_err(|problem| self.error(doing, problem))?;
+        check_health(answer).map_err(|problem| self.error(doing, problem))?;
         let reported = reported_state(answer).map_err(|problem| self.error(doing, problem))?;
         Ok(Health {
             path: path.to_owned(),

@@ -96,6 +96,16 @@ pub(super) fn check_success(answer: &Response) -> Result<(), Problem> {
     }
 }
 
+/// A health endpoint has answered: any 2xx, unless it is half of a JSON document or a page of HTML, which
+/// shows that somebody else answers.
+pub(super) fn check_health(answer: &Response) -> Result<(), Problem> {
+    let is_text = !matches!(answer.body.trim_ascii().first(), None | Some(b'{' | b'['));
+    if answer.is_success() && is_text && !answer.looks_like_html() {
+        return Ok(());
+    }
+    check_success(answer)
+}
+
 /// The `status` or `state` of a health body, in lower case; of several, one that is not good. Only a
 /// JSON object reports one.
 pub(super) fn reported_state(answer: &Response) -> Result<Option<String>, Problem> {

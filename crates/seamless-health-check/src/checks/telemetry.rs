@@ -3,6 +3,7 @@
 //! Only when asked. What a system writes when it works must be there; what it writes only when something
 //! is wrong is checked where it occurs.
 
+use seamless_core::logs::DROPPED_FIELDS;
 use seamless_core::schema::Phase;
 
 use super::{listed, seconds};
@@ -13,17 +14,19 @@ use crate::telemetry::{Broken, Event, Logs, Traces};
 
 const LOG: &str = "telemetry/log";
 const SPANS: &str = "telemetry/spans";
+const NO_SPANS: &str =
+    "the platform's release may make no spans of its own: search the log instead (runbook, step 3)";
 const LOG_HINT: &str = "fix the platform's logging: lease-recover --from-logs and the runbook's searches read these fields";
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "log",
         group: Group::Telemetry,
-        title: "the log is one JSON object a line",
+        title: "the log can be read",
         sources: &[Source::Logs],
         requires: &[],
         severity: Severity::Fail,
-        hint: "let nothing but the structured logger write to this file",
+        hint: "let nothing but the logger write to this file",
         anchor: "check-telemetry",
         judge: log,
     },
@@ -103,11 +106,14 @@ fn with_log(facts: &Facts, judge: impl FnOnce(&Logs) -> Outcome) -> Outcome {
 }
 
 fn log(facts: &Facts, _: &Request) -> Outcome {
-    with_log(facts, |logs| match (logs.records, logs.broken.count) {
-        (0, 0) => Outcome::fail("it is empty").hint("check that this is the platform's log"),
-        (0, _) => Outcome::fail(broken(&logs.broken, logs.lines)),
-        (records, 0) => Outcome::pass(format!("{records} records")),
-        _ => Outcome::warn(broken(&logs.broken, logs.lines)),
+    with_log(facts, |logs| match (logs.lines, logs.broken.count) {
+        (0, _) => Outcome::fail("it is empty").hint("check that this is the platform's log"),
+        (lines, 0) => Outcome::pass(match logs.json {
+            0 => format!("{lines} lines of text ({})", logs.levels),
+            json => format!("{lines} lines, {json} of them JSON ({})", logs.levels),
+        }),
+        (lines, broken) if broken == lines => Outcome::fail(self::broken(&logs.broken, lines)),
+        (lines, _) => Outcome::warn(broken(&logs.broken, lines)),
     })
 }
 
@@ -123,28 +129,28 @@ fn event(logs: &Logs, event: Event) -> Option<Item> {
     if seen.count == 0 {
         return None;
     }
-    let mut lacking = seen.lacking.iter().map(|(field, (count, line))| {
+    let bare = seen.bare.map(|(count, line)| {
         format!(
-            "{field} is missing in {count} of {}, first in line {line}",
+            "{count} of {} in line {line} and later: {DROPPED_FIELDS}",
             seen.count
         )
     });
-    Some(match lacking.next() {
-        None => Item::new(
+    let lacking = seen.lacking.iter().map(|(field, lacking)| {
+        let (count, line, condition) = (lacking.count, lacking.line, &lacking.condition);
+        format!(
+            "{field} is missing in {count} of {}{condition}, first in line {line}",
+            seen.count
+        )
+    });
+    let all: Vec<String> = bare.into_iter().chain(lacking).collect();
+    Some(match all.is_empty() {
+        true => Item::new(
             event.name,
             Verdict::Pass,
             format!("{}, with every field", seen.count),
         ),
-        Some(first) => {
-            let all: Vec<String> = std::iter::once(first).chain(lacking).collect();
-            Item::new(event.name, Verdict::Fail, listed(&all))
-        }
+        false => Item::new(event.name, Verdict::Fail, listed(&all)),
     })
-}
-
-/// An event that is not in the log though it must be.
-fn absent(event: Event) -> Item {
-    Item::new(event.name, Verdict::Fail, "is not in the log")
 }
 
 /// An event that a healthy system does not write.
@@ -159,12 +165,19 @@ fn not_occurred(event: Event) -> Item {
 
 fn backfill_events(facts: &Facts, _: &Request) -> Outcome {
     with_log(facts, |logs| {
-        let must = |of| event(logs, of).unwrap_or_else(|| absent(of));
-        let items = vec![
-            must(Event::CLAIMED),
-            must(Event::COMPLETED),
-            event(logs, Event::FAILED).unwrap_or_else(|| not_occurred(Event::FAILED)),
-        ];
+        let claimed = event(logs, Event::CLAIMED);
+        let ended = [Event::COMPLETED, Event::FAILED].map(|of| (of, event(logs, of)));
+        let nothing = claimed.is_none() && ended.iter().all(|(_, item)| item.is_none());
+        if nothing {
+            let (lines, levels) = (logs.lines, &logs.levels);
+            return Outcome::fail(format!("no lease event in {lines} lines ({levels})"))
+                .hint(logs.levels.cure());
+        }
+        let absent = "is not in the log, though leases were ended while it was written";
+        let mut items =
+            vec![claimed.unwrap_or_else(|| Item::new(Event::CLAIMED.name, Verdict::Warn, absent))];
+        let ended = ended.map(|(of, item)| item.unwrap_or_else(|| not_occurred(of)));
+        items.extend(ended);
         Outcome::of(
             items,
             match logs.leases.len() {
@@ -256,12 +269,15 @@ fn spans(facts: &Facts, _: &Request) -> Outcome {
             broken(&traces.broken, traces.lines),
         ));
     } else if traces.spans == 0 {
-        return Outcome::fail("there is no span")
-            .hint("check that the runtime exports its traces there");
+        return Outcome::warn("there is no span").hint(NO_SPANS);
     }
     if traces.spans > 0 && traces.pipeline == 0 {
-        let message = format!("none of {} spans has this name", traces.spans);
-        items.push(Item::new("seamless.pipeline", Verdict::Fail, message));
+        let message = format!(
+            "none of {} spans has this name: this release makes none",
+            traces.spans
+        );
+        items.push(Item::new("seamless.pipeline", Verdict::Warn, message));
+        return Outcome::of(items, "").hint(NO_SPANS);
     } else if traces.pipeline > 0 && traces.phases.is_empty() && traces.unknown_phases.is_empty() {
         let message = format!(
             "none of {} pipeline spans has this attribute",
@@ -295,6 +311,9 @@ fn leases(facts: &Facts, _: &Request) -> Outcome {
         (Err(gap), _) | (_, Err(gap)) => return gap.outcome(),
     };
     let (in_log, in_traces) = (logs.leases.len(), traces.leases.len());
+    if traces.pipeline == 0 {
+        return Outcome::not_applicable("the traces hold no span of the platform");
+    }
     if in_log == 0 && in_traces == 0 {
         return Outcome::fail("neither the log nor the traces name a lease (lease_key)");
     }

@@ -9,9 +9,10 @@ mod receiver;
 mod traces;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use seamless_core::logs::unpacked;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -28,7 +29,7 @@ pub(crate) enum Spans {
     Receiver(Receiver),
 }
 
-/// Reads a log: JSON lines, `-` being stdin.
+/// Reads a log, in any of the forms that core reads; `-` is stdin.
 pub(crate) async fn logs(path: Option<&Path>, deadline: Option<Instant>) -> Fact<Logs> {
     let Some(path) = path else {
         let reason = "no log is given (--logs)".to_owned();
@@ -71,7 +72,7 @@ async fn read<T: Send + 'static>(
     let file = path.to_owned();
     std::thread::spawn(move || {
         // Nobody waits any more when the run's time is over.
-        let _ = sender.send(open(&file).and_then(|file| reader(&mut BufReader::new(file))));
+        let _ = sender.send(open(&file).and_then(|mut file| reader(&mut *file)));
     });
     let received = match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline, received).await,
@@ -88,11 +89,12 @@ async fn read<T: Send + 'static>(
     }
 }
 
-fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+/// What is there, unpacked if it is gzip.
+fn open(path: &Path) -> io::Result<Box<dyn io::BufRead>> {
     if path.as_os_str() == "-" {
-        return Ok(Box::new(io::stdin()));
+        return unpacked(io::stdin());
     }
-    Ok(Box::new(File::open(path)?))
+    unpacked(File::open(path)?)
 }
 
 fn unreadable(what: &str, why: &str) -> Gap {

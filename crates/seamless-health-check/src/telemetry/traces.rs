@@ -8,7 +8,6 @@ use seamless_core::schema::Phase;
 use serde::Deserialize;
 
 use super::lines::{self, Broken, Leases, Line};
-use super::logs::without_line;
 
 const PIPELINE: &str = "seamless.pipeline";
 /// How many unknown phases are kept.
@@ -168,6 +167,16 @@ impl Traces {
             }
             None => {}
         }
+    }
+}
+
+/// serde_json's message, whose line is always the first here.
+fn without_line(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match message.strip_suffix(&place) {
+        Some(what) => format!("{what}, column {}", error.column()),
+        None => message,
     }
 }
 

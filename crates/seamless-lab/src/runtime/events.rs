@@ -73,7 +73,9 @@ pub(super) fn over_budget(domain: &Domain, waits: Waits, trace: &TraceIds) -> Ve
         .map(|phase| event("phase_exceeded", phase, "normal"))
         .collect();
     if over(&Phase::Total) {
-        events.push(event("downgrade", Phase::Total, "partial_fill"));
+        let mut downgrade = event("downgrade", Phase::Total, "partial_fill");
+        downgrade["reason"] = json!("sla_violation");
+        events.push(downgrade);
     }
     events
 }

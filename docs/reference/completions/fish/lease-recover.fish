@@ -1,5 +1,5 @@
 complete -c lease-recover -l from-file -d 'File of leases, one KEY:TOKEN or JSON object with key and token per line, # for comments; - reads stdin; repeatable' -r -F
-complete -c lease-recover -l from-logs -d 'File of structured logs: leases claimed, and neither completed nor failed since; - reads stdin; repeatable' -r -F
+complete -c lease-recover -l from-logs -d 'Log of a worker (JSON lines, logfmt, structlog\'s output; .gz too): leases claimed, and neither completed nor failed since; - reads stdin; repeatable' -r -F
 complete -c lease-recover -l max-ratio -d 'Completion under which a lease can be stuck, 0 to 1' -r
 complete -c lease-recover -l older-than -d 'How long ago a lease that has not expired must have been claimed to be stuck' -r
 complete -c lease-recover -l node -d 'Only leases of this node; repeatable' -r

@@ -9,7 +9,7 @@ complete -c seamless-health-check -l metrics-url -d 'Exposition to check against
 complete -c seamless-health-check -l metrics-file -d 'Exposition to check against the schema, from a file; - is stdin' -r -F
 complete -c seamless-health-check -l scraper -d 'Prometheus generation whose verdict on the exposition counts [default: that of --prometheus-url, else 3]' -r -f -a "2\t'Before 3.0'
 3\t'3.0 and later'"
-complete -c seamless-health-check -l logs -d 'Platform log to check for its events: JSON lines; - is stdin' -r -F
+complete -c seamless-health-check -l logs -d 'Platform log to check for its events: JSON lines, logfmt or structlog\'s output, .gz too; - is stdin' -r -F
 complete -c seamless-health-check -l traces -d 'Traces to check for their spans: an OTLP/JSON file, or the base URL of an OTLP/HTTP receiver' -r
 complete -c seamless-health-check -l wait -d 'Repeat until everything passes, for at most this long' -r
 complete -c seamless-health-check -l interval -d 'How long to pause between repetitions' -r

@@ -230,8 +230,22 @@ async fn health_is_what_the_coordinator_reports_at_its_worst() {
         let health = coordinator(&faults).health(None).await.unwrap();
         assert_eq!(health.is_healthy(), healthy, "{body}");
     }
-    let faults = Faults::always(json(200, format!(r#"{{"status":{}}}"#, nested()))).unwrap();
-    assert!(coordinator(&faults).health(None).await.is_err());
+    let text = Reply::status(200)
+        .header("Content-Type", "text/plain")
+        .body("OK");
+    let faults = Faults::always(text).unwrap();
+    assert!(
+        coordinator(&faults)
+            .health(None)
+            .await
+            .unwrap()
+            .is_healthy()
+    );
+    let nested = json(200, format!(r#"{{"status":{}}}"#, nested()));
+    for reply in [nested, json(200, r#"{"status":"#), Reply::html().into()] {
+        let faults = Faults::always(reply).unwrap();
+        assert!(coordinator(&faults).health(None).await.is_err());
+    }
 }
 
 #[tokio::test]
