@@ -7,7 +7,6 @@
 //! ends.
 
 mod args;
-mod cleanup;
 mod document;
 mod drill;
 mod json;
@@ -19,7 +18,6 @@ mod rulebook;
 mod run;
 mod scenario;
 mod series;
-mod silence;
 mod sinks;
 mod values;
 mod watch;

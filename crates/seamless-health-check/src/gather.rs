@@ -164,7 +164,7 @@ async fn from_prometheus(
         .shared();
     let counted = counted(client, metrics).boxed_local().shared();
     let p99 = |window| queries::p99(window);
-    let total = request.budget(Phase::Total);
+    let budgets = Phase::ALL.map(|phase| request.budget(phase));
     let (ready, clock, presence, ages, missing_labels, metadata, jobs, targets) = tokio::join!(
         fetching.when(Source::Ready, async { Ok(client.ready().await?) }),
         fetching.when(Source::Clock, async {
@@ -203,8 +203,8 @@ async fn from_prometheus(
                     Ok(client.alertmanagers().await?)
                 }),
                 fetching.when(Source::P99, async {
-                    let window = window(&rules).await;
-                    vector(client.instant(&p99(window), None).await)
+                    let query = queries::latency(window(&rules).await, &budgets);
+                    vector(client.instant(&query, None).await)
                 }),
                 fetching.when(Source::P99History, async {
                     let steps = history_steps(&counted.clone().await?.data)?;
@@ -213,7 +213,8 @@ async fn from_prometheus(
                     Ok(client.range(&p99(window), now - HOUR, now, step).await?)
                 }),
                 fetching.when(Source::ErrorBudget, async {
-                    vector(client.instant(&queries::error_ratio(total), None).await)
+                    let query = queries::error_ratio(|phase| request.budget(phase));
+                    vector(client.instant(&query, None).await)
                 }),
             )
         },

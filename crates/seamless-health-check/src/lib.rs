@@ -11,6 +11,7 @@ mod facts;
 mod formats;
 mod gather;
 mod input;
+mod latency;
 mod queries;
 mod report;
 mod request;

@@ -14,6 +14,7 @@ use crate::request::Metric;
 
 /// The histogram of the SLA.
 pub(crate) const SLA: &str = "seamless_sla_deadline_seconds";
+const QUANTILE: f64 = 0.99;
 
 fn names(metrics: &[Metric]) -> impl Iterator<Item = String> {
     metrics.iter().flat_map(|metric| metric.tracked.clone())
@@ -126,31 +127,81 @@ pub(crate) fn p99(window: Duration) -> String {
     let classic = Selector::name(&format!("{SLA}_bucket")).with(DRILL_LABEL, "");
     let native = Selector::name(SLA).with(DRILL_LABEL, "");
     format!(
-        "histogram_quantile(0.99, sum by (phase, le) (rate({classic}[{window}]))) \
-         or histogram_quantile(0.99, sum by (phase) (rate({native}[{window}])))"
+        "histogram_quantile({QUANTILE}, sum by (phase, le) (rate({classic}[{window}]))) \
+         or histogram_quantile({QUANTILE}, sum by (phase) (rate({native}[{window}])))"
     )
 }
 
-/// The share of requests over the total budget: as recorded over 30 days, else over the last hour (then
-/// with the label `window`).
-pub(crate) fn error_ratio(total_budget: f64) -> String {
+/// The buckets of real requests by phase, as [`Buckets::of`](crate::latency::Buckets::of) reads them; the label
+/// `what` tells the parts apart. `budgets` are the edges at which it matters who has them.
+pub(crate) fn latency(window: Duration, budgets: &[f64]) -> String {
+    let window = duration::format(window);
+    let real = |name: String| Selector::name(&name).with(DRILL_LABEL, "");
+    let bucket = || real(format!("{SLA}_bucket"));
+    let (count, sum) = (real(format!("{SLA}_count")), real(format!("{SLA}_sum")));
+    let native = real(SLA.to_owned());
+    let edges: Vec<String> = budgets.iter().map(|budget| edge(*budget)).collect();
+    let at_budget = bucket().matching("le", &edges.join("|"));
+    let (all, of_all) = (bucket(), bucket());
+    [
+        (
+            "within",
+            format!("sum by (phase, le) (rate({all}[{window}]))"),
+        ),
+        ("series", format!("count by (phase, le) ({of_all})")),
+        ("sum", format!("sum by (phase) (rate({sum}[{window}]))")),
+        (
+            "observed",
+            format!(
+                "sum by (phase, le) (0 * rate({at_budget}[{window}]) \
+                 + ignoring (le) group_left () rate({count}[{window}]))"
+            ),
+        ),
+        (
+            "native",
+            format!("histogram_quantile({QUANTILE}, sum by (phase) (rate({native}[{window}])))"),
+        ),
+    ]
+    .map(|(what, part)| tagged(&part, "what", what))
+    .join(" or ")
+}
+
+/// The share of requests over their budget by phase: as recorded over 30 days, else over the last hour (then
+/// with the label `window`); and with the label `what` how many series have no edge at their budget.
+pub(crate) fn error_ratio(budget: impl Fn(Phase) -> f64) -> String {
     let recorded = Selector::name("seamless:sla_error:ratio_rate30d").with(DRILL_LABEL, "");
-    let edge = edge(total_budget);
-    let within = Selector::name(&format!("{SLA}_bucket"))
-        .with("phase", Phase::Total.label())
-        .with(DRILL_LABEL, "")
-        .matching("le", &edge);
-    let all = Selector::name(&format!("{SLA}_count"))
-        .with("phase", Phase::Total.label())
-        .with(DRILL_LABEL, "");
-    let raw = format!("1 - sum(rate({within}[1h])) / (sum(rate({all}[1h])) > 0)");
-    let raw = tagged(&format!("({raw})"), "window", "1h");
-    // A budget of one's own is not what the rule recorded.
-    if (total_budget - Phase::Total.budget_seconds()).abs() > f64::EPSILON {
-        raw
-    } else {
-        format!("sum({recorded}) or {raw}")
+    let mut recorded_phases = Vec::new();
+    let mut raw = Vec::new();
+    let mut outside = Vec::new();
+    for phase in Phase::ALL {
+        let of_phase = |name: &str| {
+            Selector::name(&format!("{SLA}{name}"))
+                .with("phase", phase.label())
+                .with(DRILL_LABEL, "")
+        };
+        let within = of_phase("_bucket").matching("le", &edge(budget(phase)));
+        let all = of_phase("_count");
+        // Only of the series that have the edge: the others would count as over budget.
+        let share = format!(
+            "1 - sum(rate({within}[1h])) \
+             / (sum(0 * rate({within}[1h]) + ignoring (le) rate({all}[1h])) > 0)"
+        );
+        let share = tagged(&format!("({share})"), "phase", phase.label());
+        raw.push(tagged(&share, "window", "1h"));
+        let without = format!("count({all} unless ignoring (le) {within})");
+        let without = tagged(&without, "phase", phase.label());
+        outside.push(tagged(&without, "what", "outside"));
+        // A budget of one's own is not what the rule recorded.
+        if (budget(phase) - phase.budget_seconds()).abs() <= f64::EPSILON {
+            recorded_phases.push(phase.label());
+        }
     }
+    let recorded = recorded.matching("phase", &recorded_phases.join("|"));
+    format!(
+        "max by (phase) ({recorded}) or on (phase) ({}) or {}",
+        raw.join(" or "),
+        outside.join(" or ")
+    )
 }
 
 #[cfg(test)]
@@ -173,8 +224,9 @@ mod tests {
             buckets(),
             outer_buckets(),
             p99(Duration::from_secs(300)),
-            error_ratio(60.0),
-            error_ratio(12.5),
+            latency(Duration::from_secs(300), &[3.0, 60.0]),
+            error_ratio(Phase::budget_seconds),
+            error_ratio(|_| 12.5),
         ];
         for query in queries {
             assert!(
@@ -186,7 +238,7 @@ mod tests {
 
     #[test]
     fn both_writings_of_a_bucket_edge_are_asked_for() {
-        assert!(error_ratio(60.0).contains(r#"le=~"60([.]0)?""#));
-        assert!(error_ratio(2.5).contains(r#"le=~"2[.]5([.]0)?""#));
+        assert!(error_ratio(Phase::budget_seconds).contains(r#"le=~"60([.]0)?""#));
+        assert!(error_ratio(|_| 2.5).contains(r#"le=~"2[.]5([.]0)?""#));
     }
 }

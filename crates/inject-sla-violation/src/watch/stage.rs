@@ -123,12 +123,7 @@ pub(crate) enum Reason {
     /// It is not there, that is known; why could not be asked.
     Unexplained(String),
     /// Prometheus scrapes other things, and not the drill.
-    NoTarget {
-        url: String,
-        others: usize,
-        /// A target that is down and may be meant.
-        similar: Option<String>,
-    },
+    NoTarget { url: String, others: usize },
     /// Prometheus scrapes the drill and fails.
     TargetDown { error: String },
     /// Prometheus has no series of the drill.
@@ -194,17 +189,10 @@ impl fmt::Display for Reason {
             Self::Unexplained(error) => {
                 write!(f, "the alert is not there, and why could not be asked: {error}")
             }
-            Self::NoTarget {
-                url,
-                others,
-                similar,
-            } => write!(
+            Self::NoTarget { url, others } => write!(
                 f,
-                "Prometheus has no target {url} ({others} known); add it to its scrape configuration, or give --file-sd \
-                 a path that it watches{}",
-                similar.as_ref().map_or(String::new(), |similar| format!(
-                    "; is the one that is down meant, {similar}?"
-                ))
+                "none of Prometheus's {others} targets is {url}; add it to its scrape configuration, or give \
+                 --file-sd a path that it watches"
             ),
             Self::TargetDown { error } => write!(f, "the target is down: {error}"),
             Self::NoSample { scraped: true } => {

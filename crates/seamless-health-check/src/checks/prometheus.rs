@@ -41,7 +41,12 @@ pub(super) const CHECKS: &[Check] = &[
         name: "present",
         group: Group::Prometheus,
         title: "required metrics have series",
-        sources: &[Source::Presence],
+        sources: &[
+            Source::Presence,
+            Source::Metadata,
+            Source::Targets,
+            Source::Jobs,
+        ],
         requires: &[QUERIES],
         severity: Severity::Fail,
         hint: "check the runtime's /metrics with --metrics-url, and that a target scrapes it",
@@ -52,7 +57,14 @@ pub(super) const CHECKS: &[Check] = &[
         name: "fresh",
         group: Group::Prometheus,
         title: "their newest samples are fresh",
-        sources: &[Source::Presence, Source::Ages, Source::Clock],
+        sources: &[
+            Source::Presence,
+            Source::Ages,
+            Source::Clock,
+            Source::Metadata,
+            Source::Targets,
+            Source::Jobs,
+        ],
         requires: &[QUERIES],
         severity: Severity::Fail,
         hint: "look at the runtime and at the scrape target; --max-age sets the limit",
@@ -133,12 +145,54 @@ fn present(facts: &Facts, request: &Request) -> Outcome {
     let items = request
         .metrics
         .iter()
-        .map(|metric| presence_of(metric, presence, now, request.max_age.as_secs_f64()))
+        .map(|metric| {
+            let max_age = request.max_age.as_secs_f64();
+            presence_of(metric, presence, declared(metric, facts), now, max_age)
+        })
         .collect();
     Outcome::of(items, format!("all {} metrics", request.metrics.len()))
 }
 
-fn presence_of(metric: &Metric, presence: &Presence, now: f64, max_age: f64) -> Item {
+/// What targets say of a family that has no series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Declared {
+    No,
+    /// By a target that may be down by now: Prometheus keeps what it said.
+    Perhaps,
+    Yes,
+}
+
+/// Whether a target that is scraped states its type. A labelled series appears with its first event: until
+/// then the type is all that there is of the family.
+fn declared(metric: &Metric, facts: &Facts) -> Declared {
+    let stated = facts
+        .metadata
+        .as_ref()
+        .is_ok_and(|stated| metric.exposed.iter().any(|name| stated.contains_key(name)));
+    let jobs: Vec<&str> = facts
+        .jobs
+        .iter()
+        .flatten()
+        .map(|series| series.metric.get("job"))
+        .collect();
+    let is_mine = |job: &str| jobs.is_empty() || jobs.contains(&job);
+    let mut targets = facts.targets.iter().flatten();
+    let one_is_down =
+        targets.any(|target| target.health != "up" && is_mine(target.labels.get("job")));
+    match (stated, one_is_down) {
+        (false, _) => Declared::No,
+        (true, true) => Declared::Perhaps,
+        (true, false) => Declared::Yes,
+    }
+}
+
+fn presence_of(
+    metric: &Metric,
+    presence: &Presence,
+    declared: Declared,
+    now: f64,
+    max_age: f64,
+) -> Item {
     let count = presence.real(&metric.tracked);
     let item = |verdict, message: String| {
         Item::new(&metric.name, verdict, message).measured(Measured {
@@ -156,6 +210,12 @@ fn presence_of(metric: &Metric, presence: &Presence, now: f64, max_age: f64) -> 
         if age <= max_age {
             return item(Verdict::Pass, format!("last sample {} ago", seconds(age)));
         }
+        if declared == Declared::Yes {
+            let age = seconds(age);
+            let message =
+                format!("no event yet since its process started (the last one {age} ago)");
+            return item(Verdict::Pass, message);
+        }
         return item(
             Verdict::Fail,
             format!(
@@ -165,13 +225,17 @@ fn presence_of(metric: &Metric, presence: &Presence, now: f64, max_age: f64) -> 
         );
     }
     let drills = presence.drills(&metric.tracked);
-    if drills.is_empty() {
-        item(Verdict::Fail, "never seen in the last day".to_owned())
-    } else {
-        item(
-            Verdict::Fail,
-            format!("only synthetic series (drill {})", listed(&drills)),
-        )
+    if !drills.is_empty() {
+        let message = format!("only synthetic series (drill {})", listed(&drills));
+        return item(Verdict::Fail, message);
+    }
+    match declared {
+        Declared::Yes => item(Verdict::Pass, "no event yet".to_owned()),
+        Declared::Perhaps => item(
+            Verdict::Warn,
+            "no series: no event yet, or its target is down".to_owned(),
+        ),
+        Declared::No => item(Verdict::Fail, "never seen in the last day".to_owned()),
     }
 }
 
@@ -201,6 +265,10 @@ fn fresh(facts: &Facts, request: &Request) -> Outcome {
         // What was never there cannot be old; `present` says so.
         let Some(newest) = newest else { continue };
         let age = (now - newest).max(0.0);
+        // Nor is it old news that nothing has happened since a process started.
+        if presence.real(&metric.tracked) == 0.0 && declared(metric, facts) == Declared::Yes {
+            continue;
+        }
         let verdict = if age > max_age {
             Verdict::Fail
         } else {

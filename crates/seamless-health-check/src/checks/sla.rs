@@ -7,6 +7,7 @@ use seamless_core::schema::{BUDGET_WARNING_SHARE, Phase, SLO_OBJECTIVE, SLO_WIND
 use super::seconds;
 use crate::check::{Check, Group, Item, Measured, Outcome, Severity, Verdict};
 use crate::facts::{Facts, Source};
+use crate::latency::{Buckets, P99, Standing};
 use crate::request::Request;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -36,14 +37,14 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn p99(facts: &Facts, request: &Request) -> Outcome {
-    let p99 = match &facts.p99 {
-        Ok(p99) => p99,
+    let samples = match &facts.p99 {
+        Ok(samples) => samples,
         Err(gap) => return gap.outcome(),
     };
     let history = facts.p99_history.as_deref().unwrap_or_default();
     let items: Vec<Item> = Phase::ALL
         .into_iter()
-        .filter_map(|phase| phase_item(phase, p99, history, request.budget(phase)))
+        .filter_map(|phase| phase_item(phase, samples, history, request.budget(phase)))
         .collect();
     if items.is_empty() {
         return Outcome::not_applicable("no requests in the last minutes, so there is no p99");
@@ -57,27 +58,76 @@ fn p99(facts: &Facts, request: &Request) -> Outcome {
 
 fn phase_item(
     phase: Phase,
-    p99: &[InstantSeries],
+    samples: &[InstantSeries],
     history: &[RangeSeries],
     budget: f64,
 ) -> Option<Item> {
-    let value = p99
-        .iter()
-        .filter(|series| series.metric.get("phase") == phase.label())
-        .filter_map(|series| series.value)
-        .map(|sample| sample.value)
-        .find(|value| !value.is_nan())?;
-    let verdict = if value > budget {
-        Verdict::Fail
-    } else if value >= budget * BUDGET_WARNING_SHARE {
-        Verdict::Warn
-    } else {
-        Verdict::Pass
+    let buckets = Buckets::of(phase.label(), samples);
+    let classic = buckets.p99();
+    // Each form of the histogram is a part of the fleet of its own: the worse one counts.
+    let p99 = match (classic, buckets.native) {
+        (Some(p99), None) => p99,
+        (classic, Some(native)) => {
+            let exact = P99::Inside {
+                low: native,
+                high: native,
+                value: native,
+            };
+            classic.filter(|p99| value(*p99) > native).unwrap_or(exact)
+        }
+        (None, None) => return None,
     };
-    let share = value / budget * 100.0;
-    let message = format!("{} of {} ({share:.0} %)", seconds(value), seconds(budget));
+    let standing = buckets.standing(p99, budget);
+    let measured = value(p99);
+    let share = measured / budget * 100.0;
+    let (verdict, message) = match (standing, p99) {
+        (Standing::Over, P99::Beyond { top, mean }) if top < budget => (
+            Verdict::Fail,
+            format!(
+                "at least {} of {}, and requests beyond that take {} on average",
+                seconds(top),
+                seconds(budget),
+                seconds(mean)
+            ),
+        ),
+        (Standing::Over, P99::Beyond { top, .. }) => (
+            Verdict::Fail,
+            format!("at least {} of {}", seconds(top), seconds(budget)),
+        ),
+        (Standing::Unknown, P99::Beyond { top, .. }) => (
+            Verdict::Warn,
+            format!(
+                "at least {} of {}: cannot be judged with these buckets, whose highest edge is {}",
+                seconds(top),
+                seconds(budget),
+                seconds(top)
+            ),
+        ),
+        (Standing::Unknown, P99::Inside { low, high, .. }) => (
+            Verdict::Warn,
+            format!(
+                "between {} and {}: cannot be judged against {}, which is no edge of these buckets",
+                seconds(low),
+                seconds(high),
+                seconds(budget)
+            ),
+        ),
+        (standing, _) => {
+            let verdict = match standing {
+                Standing::Over => Verdict::Fail,
+                _ if measured >= budget * BUDGET_WARNING_SHARE => Verdict::Warn,
+                _ => Verdict::Pass,
+            };
+            let of = format!(
+                "{} of {} ({share:.0} %)",
+                seconds(measured),
+                seconds(budget)
+            );
+            (verdict, of)
+        }
+    };
     let mut item = Item::new(phase.label(), verdict, message).measured(Measured {
-        value,
+        value: measured,
         unit: "s",
         warn: Some(budget * BUDGET_WARNING_SHARE),
         fail: Some(budget),
@@ -90,47 +140,105 @@ fn phase_item(
     Some(item)
 }
 
-fn error_budget(facts: &Facts, _: &Request) -> Outcome {
-    let ratio = match &facts.error_budget {
-        Ok(ratio) => ratio,
-        Err(gap) => return gap.outcome(),
-    };
-    let Some((series, errors)) = ratio.iter().find_map(|series| {
-        let value = series.value?.value;
-        (!value.is_nan()).then_some((series, value))
-    }) else {
-        return Outcome::not_applicable(
-            "no requests, or the total budget is no bucket edge, so there is no error ratio",
+/// In seconds: interpolated, or the least that it is.
+const fn value(p99: P99) -> f64 {
+    match p99 {
+        P99::Inside { value, .. } => value,
+        P99::Beyond { top, .. } => top,
+    }
+}
+
+/// What is known of one phase's error budget.
+struct PhaseBudget {
+    phase: &'static str,
+    /// The share of requests over budget.
+    errors: f64,
+    hour_only: bool,
+}
+
+impl PhaseBudget {
+    fn left(&self) -> f64 {
+        1.0 - self.errors / (1.0 - SLO_OBJECTIVE)
+    }
+
+    fn item(&self) -> Item {
+        let left = self.left();
+        let over = if self.hour_only {
+            "the last hour (the 30d recording rule is not there)".to_owned()
+        } else {
+            format!("{SLO_WINDOW_DAYS} days")
+        };
+        let verdict = if left < 1.0 - BUDGET_WARNING_SHARE {
+            Verdict::Warn
+        } else {
+            Verdict::Pass
+        };
+        let left_in_words = if left > 0.0 {
+            format!("{:.0} % left", left * 100.0)
+        } else {
+            "none left".to_owned()
+        };
+        let message = format!(
+            "{left_in_words}; {:.2} % of requests over budget in {over}, {:.0} % allowed",
+            self.errors * 100.0,
+            (1.0 - SLO_OBJECTIVE) * 100.0,
         );
-    };
-    let hour_only = !series.metric.get("window").is_empty();
-    let left = 1.0 - errors / (1.0 - SLO_OBJECTIVE);
-    let over = if hour_only {
-        "the last hour (the 30d recording rule is not there)".to_owned()
-    } else {
-        format!("{SLO_WINDOW_DAYS} days")
-    };
-    let verdict = if left < 1.0 - BUDGET_WARNING_SHARE {
-        Verdict::Warn
-    } else {
-        Verdict::Pass
-    };
-    let left_in_words = if left > 0.0 {
-        format!("{:.0} % left", left * 100.0)
-    } else {
-        "none left".to_owned()
-    };
-    let message = format!(
-        "{left_in_words}; {:.2} % of requests over budget in {over}, {:.0} % allowed",
-        errors * 100.0,
-        (1.0 - SLO_OBJECTIVE) * 100.0,
-    );
-    let item =
-        Item::new("error_budget_left", verdict.clone(), message.clone()).measured(Measured {
+        Item::new(self.phase, verdict, message).measured(Measured {
             value: left * 100.0,
             unit: "%",
             warn: Some((1.0 - BUDGET_WARNING_SHARE) * 100.0),
             fail: None,
-        });
-    Outcome::new(verdict, message).items(vec![item])
+        })
+    }
+}
+
+fn error_budget(facts: &Facts, _: &Request) -> Outcome {
+    let samples = match &facts.error_budget {
+        Ok(samples) => samples,
+        Err(gap) => return gap.outcome(),
+    };
+    let of_phase = |phase: Phase| {
+        let mine = move |series: &&InstantSeries| series.metric.get("phase") == phase.label();
+        samples.iter().filter(mine).filter_map(|series| {
+            let value = series.value?.value;
+            (!value.is_nan()).then_some((series, value))
+        })
+    };
+    let outside: f64 = Phase::ALL
+        .into_iter()
+        .flat_map(of_phase)
+        .filter(|(series, _)| series.metric.get("what") == "outside")
+        .map(|(_, count)| count)
+        .sum();
+    let judged: Vec<PhaseBudget> = Phase::ALL
+        .into_iter()
+        .filter_map(|phase| {
+            let is_ratio =
+                |(series, _): &(&InstantSeries, f64)| series.metric.get("what").is_empty();
+            let (series, errors) = of_phase(phase).find(is_ratio)?;
+            Some(PhaseBudget {
+                phase: phase.label(),
+                errors,
+                hour_only: !series.metric.get("window").is_empty(),
+            })
+        })
+        .collect();
+    let mut items: Vec<Item> = judged.iter().map(PhaseBudget::item).collect();
+    if outside > 0.0 {
+        let message = format!(
+            "{outside} series have no bucket edge at their budget: their requests are in no figure here"
+        );
+        items.push(Item::new("outside", Verdict::Warn, message));
+    }
+    let worst = judged
+        .iter()
+        .min_by(|a, b| a.left().total_cmp(&b.left()))
+        .map(|worst| format!("{}: {}", worst.phase, worst.item().message));
+    match worst {
+        Some(worst) => Outcome::of(items, worst),
+        None if items.is_empty() => {
+            Outcome::not_applicable("no requests, so there is no error ratio")
+        }
+        None => Outcome::of(items, ""),
+    }
 }
