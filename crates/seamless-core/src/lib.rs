@@ -5,6 +5,7 @@
 //! callers.
 
 pub mod alertmanager;
+pub mod analysis;
 pub mod config;
 pub mod context;
 pub mod coordinator;

@@ -32,12 +32,12 @@ pub(super) fn has_overlong_duration(expr: &str) -> bool {
     false
 }
 
-const fn is_word(c: char) -> bool {
+pub(super) const fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.')
 }
 
 /// The length of a word or number; the sign of an exponent belongs to it.
-fn word(text: &str) -> usize {
+pub(super) fn word(text: &str) -> usize {
     let is_number = !text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let is_hex = text.starts_with("0x") || text.starts_with("0X");
     let mut before = ' ';
@@ -51,7 +51,7 @@ fn word(text: &str) -> usize {
 }
 
 /// The length of a string, its quotes included; all of the text if it does not end.
-fn quoted(text: &str, quote: char) -> usize {
+pub(super) fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     let end = text.char_indices().skip(1).find(|(_, c)| {
         let ends = *c == quote && !escaped;

@@ -5,6 +5,7 @@
 //! knows no metric of this project, asks no server, and evaluates nothing but constants; `promtool` stays
 //! the judge of what a Prometheus accepts.
 
+mod depth_guard;
 mod duration_guard;
 mod expression;
 mod query;

@@ -12,6 +12,7 @@ use promql_parser::parser::token::{
 use promql_parser::parser::{self, BinaryExpr, Call, Expr, LabelModifier, Offset, VectorSelector};
 use thiserror::Error;
 
+use super::depth_guard::{DEEPEST, is_too_deep};
 use super::duration_guard::has_overlong_duration;
 
 /// An expression that cannot be read.
@@ -85,6 +86,11 @@ impl Query {
             expr: expr.to_owned(),
             reason,
         };
+        if is_too_deep(expr) {
+            return Err(unreadable(format!(
+                "it is nested more than {DEEPEST} levels deep"
+            )));
+        }
         if has_overlong_duration(expr) {
             return Err(unreadable("a duration is too long".to_owned()));
         }
@@ -244,6 +250,11 @@ impl SeriesSelector {
         found
     }
 
+    /// The selectors that one selector of the tree stands for: one per alternative.
+    pub(crate) fn of(vs: &VectorSelector) -> Vec<Self> {
+        Self::from_tree(vs, None)
+    }
+
     fn from_tree(vs: &VectorSelector, range: Option<Duration>) -> Vec<Self> {
         let name = vs.name.as_ref();
         let name = name.map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
@@ -267,7 +278,7 @@ impl SeriesSelector {
 }
 
 impl Comparison {
-    fn from_token(token: u16) -> Option<Self> {
+    pub(crate) fn from_token(token: u16) -> Option<Self> {
         Some(match token {
             T_GTR => Self::Greater,
             T_GTE => Self::GreaterOrEqual,
@@ -279,7 +290,7 @@ impl Comparison {
         })
     }
 
-    const fn flipped(self) -> Self {
+    pub(crate) const fn flipped(self) -> Self {
         match self {
             Self::Greater => Self::Less,
             Self::GreaterOrEqual => Self::LessOrEqual,

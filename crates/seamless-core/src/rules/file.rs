@@ -99,6 +99,21 @@ pub enum RuleKind {
 }
 
 impl Rule {
+    /// An alert of this name and expression, with nothing else.
+    #[must_use]
+    pub fn alert(name: &str, expr: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: RuleKind::Alert {
+                pending_for: Duration::ZERO,
+                keep_firing_for: Duration::ZERO,
+            },
+            expr: expr.to_owned().into(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        }
+    }
+
     /// Whether the rule is an alert.
     #[must_use]
     pub const fn is_alert(&self) -> bool {
