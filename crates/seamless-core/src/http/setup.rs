@@ -136,14 +136,21 @@ impl Clients {
                     .dns_resolver(Arc::new(Resolver));
                 let builder = proxies
                     .iter()
-                    .cloned()
+                    .map(|(_, proxy)| proxy.clone())
                     .fold(builder, reqwest::ClientBuilder::proxy);
                 identity
                     .iter()
                     .cloned()
                     .fold(builder, reqwest::ClientBuilder::identity)
             };
-            // Plain http needs the authorities too: the proxy in between may speak TLS.
+            // Loading the system's store takes milliseconds that a run without TLS need not spend. A proxy
+            // may speak TLS where the endpoint does not.
+            if !https && !proxies.iter().any(|(url, _)| url.starts_with("https:")) {
+                return base()
+                    .tls_certs_only([])
+                    .build()
+                    .map_err(|error| HttpSetupError::Tls(error.without_url()));
+            }
             let built = base().tls_certs_merge(authorities.clone()).build();
             // Without a system store the given authorities alone must do, or none for plain http.
             let alone = |error| {
@@ -201,7 +208,9 @@ fn identity(files: &TlsFiles) -> Result<Option<reqwest::Identity>, HttpSetupErro
 }
 
 /// The proxies that the environment names. As for Go's tools, none is for this machine's own servers.
-fn proxies(environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Proxy>, HttpSetupError> {
+fn proxies(
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<(String, Proxy)>, HttpSetupError> {
     let set = |name: &str| {
         [name.to_lowercase(), name.to_owned()]
             .into_iter()
@@ -224,7 +233,7 @@ fn proxies(environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Proxy>, H
                 variable,
                 shown: without_userinfo(&url),
             })?;
-            Ok(proxy.no_proxy(excepted.clone()))
+            Ok((url, proxy.no_proxy(excepted.clone())))
         })
         .collect()
 }

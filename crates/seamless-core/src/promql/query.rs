@@ -109,6 +109,13 @@ impl Query {
         &self.tree
     }
 
+    /// Its parts that are expressions of their own, the larger first.
+    pub fn parts(&self) -> impl Iterator<Item = &Expr> {
+        let mut parts = Vec::new();
+        walk(&self.tree, &mut |expr| parts.push(expr));
+        parts.into_iter().skip(1)
+    }
+
     /// Every selector, from left to right. A selector with `or` between matchers counts once per
     /// alternative.
     #[must_use]
