@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use seamless_cli::{AlertmanagerArgs, HttpArgs, PrometheusArgs, TerminalArgs};
-use seamless_core::schema::Phase;
+use seamless_core::exposition::is_label_name;
+use seamless_core::schema::{DRILL_LABEL, FAMILIES, Phase};
 
 use crate::scenario::Scenario;
 
@@ -24,10 +25,11 @@ const SHORTEST_STEP: Duration = Duration::from_millis(100);
 #[command(name = "inject-sla-violation", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub struct Args {
     /// Value of the label node_id
-    #[arg(value_name = "NODE_ID", value_parser = node_id)]
-    pub(crate) node_id: String,
+    #[arg(value_name = "NODE_ID", value_parser = node_id, required_unless_present = "cleanup")]
+    pub(crate) node_id: Option<String>,
 
-    /// What each observation records, in seconds or as a duration
+    /// Latency that each synthetic request reports, in seconds or as a duration (not how long the drill
+    /// runs: --hold)
     #[arg(long, value_name = "DURATION", default_value = "180", value_parser = lasting, allow_hyphen_values = true)]
     pub(crate) duration: Duration,
     /// Observations per phase and per step
@@ -57,16 +59,34 @@ pub struct Args {
     /// Value of the label drill [default: generated]
     #[arg(long, value_name = "ID", value_parser = drill_id)]
     pub(crate) drill_id: Option<String>,
+    /// A further label of every series, for routes and rules that ask for one, such as cluster=eu; repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    pub(crate) label: Vec<(String, String)>,
 
-    /// Write the exposition to a file, atomically; - is stdout. With --hold, again with every step
+    /// Write the exposition to a file, atomically; - is stdout. With --hold, again with every step, and the
+    /// file is removed at the end
     #[arg(long, value_name = "PATH", help_heading = "Sinks")]
     pub(crate) write_to: Option<PathBuf>,
-    /// Serve /metrics; the default host is 127.0.0.1, port 0 picks a free one
+    /// Leave the file of --write-to at the end of --hold, with the drill's last values
+    #[arg(long, help_heading = "Sinks", requires = "write_to")]
+    pub(crate) keep: bool,
+    /// Serve /metrics; the default host is 127.0.0.1 (0.0.0.0 or [::] listens everywhere), port 0 picks a
+    /// free one
     #[arg(long, value_name = "[HOST:]PORT", help_heading = "Sinks")]
     pub(crate) serve: Option<String>,
-    /// Announce --serve to Prometheus in a file-based service discovery file, removed at exit
-    #[arg(long, value_name = "PATH", help_heading = "Sinks", requires = "serve")]
+    /// Announce --serve to Prometheus in a file-based service discovery file; the drill's entry is removed
+    /// at exit, those of other drills stay
+    #[arg(long, value_name = "PATH", help_heading = "Sinks")]
     pub(crate) file_sd: Option<PathBuf>,
+    /// Address to announce in --file-sd, where Prometheus reaches this machine by another one than --serve's;
+    /// without a port, that of --serve
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        help_heading = "Sinks",
+        requires = "file_sd"
+    )]
+    pub(crate) advertise: Option<String>,
     /// Push each step to a Pushgateway, as a group of its own that is deleted at the end
     #[arg(long, value_name = "URL", help_heading = "Sinks")]
     pub(crate) push_gateway: Option<String>,
@@ -77,21 +97,32 @@ pub struct Args {
     /// How long the drill lasts [default: 60s, or --within with --expect-alert]
     #[arg(long, value_name = "DURATION", help_heading = "Course", value_parser = lasting, allow_hyphen_values = true)]
     pub(crate) hold: Option<Duration>,
-    /// How often counters advance
-    #[arg(long, value_name = "DURATION", help_heading = "Course", default_value = "5s", value_parser = step, allow_hyphen_values = true)]
-    pub(crate) step: Duration,
-    /// After how long the series turn healthy, so that alerts resolve
+    /// How often counters advance [default: 5s, or half of a shorter --hold]
+    #[arg(long, value_name = "DURATION", help_heading = "Course", value_parser = step, allow_hyphen_values = true)]
+    pub(crate) step: Option<Duration>,
+    /// Switch to healthy values after this long, so that alerts resolve
     #[arg(long, value_name = "DURATION", help_heading = "Course", value_parser = lasting, allow_hyphen_values = true)]
     pub(crate) recover_after: Option<Duration>,
+    /// Remove what the drill of this id has left with the given sinks (after a kill -9), and inject nothing
+    #[arg(long, value_name = "DRILL_ID", help_heading = "Course", value_parser = drill_id, conflicts_with_all = ["drill_id", "dry_run", "hold", "step", "recover_after", "keep", "advertise", "expect_alert", "silence"])]
+    pub(crate) cleanup: Option<String>,
+
+    /// Start a drill that should fire a critical alert without asking: whoever is on call gets paged
+    #[arg(long, help_heading = "Before it pages")]
+    pub(crate) yes: bool,
+    /// Mute this drill at every receiver by a silence on its id in Alertmanager, for as long as it lasts;
+    /// needs --alertmanager-url
+    #[arg(long, help_heading = "Before it pages")]
+    pub(crate) silence: bool,
 
     /// Wait until this alert has fired for this drill's series, and with --recover-after until it has
     /// resolved; repeatable; needs --prometheus-url
     #[arg(long, value_name = "ALERT", help_heading = "Closed loop")]
     pub(crate) expect_alert: Vec<String>,
-    /// How long to wait for that
-    #[arg(long, value_name = "DURATION", help_heading = "Closed loop", default_value = "10m", value_parser = lasting, allow_hyphen_values = true)]
-    pub(crate) within: Duration,
-    /// Rule file to predict alerts from, instead of what Prometheus has loaded
+    /// Give up on --expect-alert after this long [default: 10m]
+    #[arg(long, value_name = "DURATION", help_heading = "Closed loop", value_parser = lasting, allow_hyphen_values = true)]
+    pub(crate) within: Option<Duration>,
+    /// Predict alerts from this file instead of Prometheus's loaded rules
     #[arg(long, value_name = "FILE", help_heading = "Closed loop")]
     pub(crate) rules: Option<PathBuf>,
 
@@ -123,9 +154,11 @@ pub(crate) enum OutputFormat {
 
 const AFTER_HELP: &str = "\
 Examples:
-  inject-sla-violation seam-node-1 --duration 240 --repetitions 5 --write-to /tmp/seamless.metrics
-  inject-sla-violation seam-node-1 --serve 0 --file-sd /etc/prometheus/drills/sla.json --hold 15m
+  inject-sla-violation seam-node-1 --duration 240 --repetitions 5 --write-to seamless.metrics
   inject-sla-violation seam-node-1 --scenario all --dry-run
+  inject-sla-violation seam-node-1 --serve 0 --file-sd /etc/prometheus/drills/drills.json --hold 15m \
+    --alertmanager-url http://alertmanager:9093 --silence
+  inject-sla-violation --cleanup drill-3f9a1c52 --file-sd /etc/prometheus/drills/drills.json
 
 Exit codes: 0 done; 1 an expected alert did not arrive, or a sink failed; 2 usage or configuration error;
 3 could not tell; 130/143 stopped by SIGINT/SIGTERM, after cleaning up.";
@@ -141,6 +174,24 @@ fn node_id(text: &str) -> Result<String, String> {
         return Err("it must not be empty".to_owned());
     }
     Ok(text.to_owned())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "write it like cluster=eu".to_owned())?;
+    let reserved = name.starts_with("__") || ["le", "quantile", DRILL_LABEL].contains(&name);
+    let of_schema = FAMILIES.iter().any(|family| family.labels.contains(&name));
+    if !is_label_name(name) || reserved || of_schema {
+        return Err(format!(
+            "{name:?} cannot be used: a name matches [a-zA-Z_][a-zA-Z0-9_]*, and the families' own labels, drill, le, \
+             quantile and names beginning with __ are taken"
+        ));
+    }
+    if value.is_empty() {
+        return Err("an empty value is the same as no label".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn drill_id(text: &str) -> Result<String, String> {

@@ -7,6 +7,7 @@
 //! ends.
 
 mod args;
+mod cleanup;
 mod document;
 mod drill;
 mod json;
@@ -18,6 +19,7 @@ mod rulebook;
 mod run;
 mod scenario;
 mod series;
+mod silence;
 mod sinks;
 mod values;
 mod watch;

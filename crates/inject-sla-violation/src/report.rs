@@ -32,6 +32,9 @@ pub(crate) struct Report {
     pub(crate) ended_at: Timestamp,
     #[serde(skip)]
     pub(crate) took: Duration,
+    /// Whether the run only took back what an earlier one had left.
+    #[serde(skip)]
+    pub(crate) cleaned_only: bool,
     pub(crate) outcome: Outcome,
     pub(crate) exit_code: u8,
     pub(crate) steps: u64,
@@ -71,6 +74,8 @@ pub(crate) enum Outcome {
     AlertMissed,
     /// Nobody could be asked about an expected alert.
     CannotTell,
+    /// Nobody agreed to page for real; nothing was started.
+    Declined,
     /// The run's own deadline ran out.
     DeadlineOver,
     /// SIGINT.
@@ -84,7 +89,7 @@ impl Outcome {
     pub(crate) const fn status(self) -> ExitStatus {
         match self {
             Self::Done => ExitStatus::Done,
-            Self::SinkFailed | Self::AlertMissed => ExitStatus::Negative,
+            Self::SinkFailed | Self::AlertMissed | Self::Declined => ExitStatus::Negative,
             Self::DeadlineOver | Self::CannotTell => ExitStatus::Undetermined,
             Self::Interrupted => ExitStatus::Stopped(Signal::Interrupt),
             Self::Terminated => ExitStatus::Stopped(Signal::Terminate),
@@ -93,6 +98,14 @@ impl Outcome {
 }
 
 impl Outcome {
+    /// The outcome of a run that a signal ended.
+    pub(crate) const fn stopped(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Self::Interrupted,
+            Signal::Terminate => Self::Terminated,
+        }
+    }
+
     /// The outcome of a run that was not cut short, with what became of the expected alerts.
     pub(crate) fn with_expectations(self, expectations: &[Expectation]) -> Self {
         if self != Self::Done {
@@ -133,8 +146,13 @@ pub(crate) struct SinkReport {
     pub(crate) failed: u64,
     /// How often somebody fetched the newest values, where that is known.
     pub(crate) scrapes: Option<u64>,
-    /// Whether everything that was left with others has been taken back.
+    /// Whether everything that was left with others has been taken back, as reading it back showed.
     pub(crate) cleaned_up: bool,
+    /// Whether something stays, because that was asked for or does less harm.
+    pub(crate) kept: bool,
+    /// With --cleanup: whether something of the drill was there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) removed: Option<bool>,
     /// The last thing that went wrong.
     pub(crate) error: Option<String>,
 }
@@ -202,6 +220,7 @@ impl Report {
             started_at,
             ended_at: started_at.saturating_add(took).unwrap_or(started_at),
             took,
+            cleaned_only: false,
             outcome,
             exit_code: outcome.status().code(),
             steps: 0,
@@ -222,15 +241,19 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let mut text = format!(
-            "drill {} on {}: {} series in {}, {} in {}\n",
-            self.drill_id,
-            clean(&self.node_id),
-            self.series,
-            counted(self.families.len() as u64, "family", "families"),
-            counted(self.steps, "step", "steps"),
-            duration::human(self.took),
-        );
+        let mut text = if self.cleaned_only {
+            format!("clean-up after drill {}\n", self.drill_id)
+        } else {
+            format!(
+                "drill {} on {}: {} series in {}, {} in {}\n",
+                self.drill_id,
+                clean(&self.node_id),
+                self.series,
+                counted(self.families.len() as u64, "family", "families"),
+                counted(self.steps, "step", "steps"),
+                duration::human(self.took),
+            )
+        };
         for sink in &self.sinks {
             text.push_str(&sink.text());
         }
@@ -244,6 +267,7 @@ impl Report {
             Outcome::SinkFailed => {
                 "failed: a sink rejected data or was not cleaned up (see above)\n"
             }
+            Outcome::Declined => "not started\n",
             Outcome::DeadlineOver => "stopped: the --deadline ran out\n",
             Outcome::Interrupted => "stopped by SIGINT\n",
             Outcome::Terminated => "stopped by SIGTERM\n",
@@ -253,9 +277,29 @@ impl Report {
 }
 
 impl SinkReport {
+    pub(crate) const fn new(sink: &'static str, target: String) -> Self {
+        Self {
+            sink,
+            target,
+            delivered: 0,
+            failed: 0,
+            scrapes: None,
+            cleaned_up: true,
+            kept: false,
+            removed: None,
+            error: None,
+        }
+    }
+
     fn text(&self) -> String {
         let mut text = format!("  {} {}: ", self.sink, clean(&self.target));
         match self.failed {
+            _ if self.sink == "silence" && self.removed.is_none() => {
+                text.push_str("this drill was muted");
+            }
+            _ if self.removed == Some(true) => text.push_str("removed"),
+            _ if self.removed == Some(false) => text.push_str("nothing of this drill there"),
+            _ if !self.cleaned_up && self.delivered == 0 => text.push_str("nothing removed"),
             0 => text.push_str(&format!(
                 "{} delivered",
                 counted(self.delivered, "update", "updates")
@@ -271,6 +315,9 @@ impl SinkReport {
         }
         if !self.cleaned_up {
             text.push_str(", NOT cleaned up");
+        }
+        if self.kept {
+            text.push_str(", stays");
         }
         if let Some(error) = &self.error {
             text.push_str(&format!(" ({})", clean(error)));

@@ -15,6 +15,10 @@ use crate::scenario::Scenario;
 
 /// How long a drill lasts unless told otherwise.
 const DEFAULT_HOLD: Duration = Duration::from_secs(60);
+/// How long an alert is awaited unless told otherwise.
+const DEFAULT_WITHIN: Duration = Duration::from_secs(600);
+/// How often counters advance unless told otherwise.
+const DEFAULT_STEP: Duration = Duration::from_secs(5);
 /// More copies than anybody scrapes; their labels alone would fill the memory.
 const MOST_COPIES: u64 = 1_000_000;
 
@@ -33,9 +37,15 @@ pub(crate) struct Request {
     pub(crate) worlds: usize,
     pub(crate) seed: u64,
     pub(crate) drill_id: String,
+    /// Further labels of every series.
+    pub(crate) labels: Vec<(String, String)>,
     pub(crate) delivery: Delivery,
     /// The alerts to wait for, each once.
     pub(crate) expected: Vec<String>,
+    /// How long to wait for them.
+    pub(crate) within: Duration,
+    /// Whether the drill is muted at every receiver.
+    pub(crate) silence: bool,
     pub(crate) output: OutputFormat,
 }
 
@@ -62,6 +72,8 @@ pub(crate) struct Course {
     pub(crate) step: Duration,
     pub(crate) recover_after: Option<Duration>,
     pub(crate) file: Option<PathBuf>,
+    /// Whether the file stays when the drill is over.
+    pub(crate) keep: bool,
     pub(crate) serve: Option<Serve>,
     pub(crate) push_gateway: Option<Endpoint>,
     pub(crate) remote_write: Option<Endpoint>,
@@ -73,6 +85,21 @@ pub(crate) struct Serve {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) file_sd: Option<PathBuf>,
+    pub(crate) advertise: Option<Advertised>,
+}
+
+/// What scrapers reach this machine by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Advertised {
+    host: String,
+    port: Option<u16>,
+}
+
+impl Advertised {
+    /// The address, with the port that is listened on where none was named.
+    pub(crate) fn with_port(&self, listening: u16) -> String {
+        format!("{}:{}", self.host, self.port.unwrap_or(listening))
+    }
 }
 
 impl Request {
@@ -81,6 +108,7 @@ impl Request {
     /// # Errors
     /// [`UsageError`], or an endpoint's own error.
     pub(crate) fn from_args(args: &Args) -> anyhow::Result<Self> {
+        refuse_ignored(args)?;
         let copies = args.nodes.saturating_mul(args.worlds);
         if copies > MOST_COPIES {
             return Err(UsageError(format!(
@@ -94,7 +122,7 @@ impl Request {
         phases.dedup();
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
         Ok(Self {
-            node_id: args.node_id.clone(),
+            node_id: args.node_id.clone().unwrap_or_default(),
             duration: args.duration,
             repetitions: args.repetitions,
             phases: if phases.is_empty() {
@@ -108,12 +136,88 @@ impl Request {
             nodes: usize::try_from(args.nodes)?,
             worlds: usize::try_from(args.worlds)?,
             seed,
-            drill_id: args.drill_id.clone().unwrap_or_else(|| generated_id(seed)),
+            drill_id: args
+                .cleanup
+                .clone()
+                .or_else(|| args.drill_id.clone())
+                .unwrap_or_else(|| generated_id(seed)),
+            labels: labels(args)?,
             delivery: delivery(args)?,
             expected: expected(args),
+            within: args.within.unwrap_or(DEFAULT_WITHIN),
+            silence: args.silence,
             output: args.output,
         })
     }
+}
+
+/// An option that nothing would come of is a misunderstanding, and better told than passed over.
+fn refuse_ignored(args: &Args) -> Result<(), UsageError> {
+    let lasts = args.serve.is_some()
+        || args.push_gateway.is_some()
+        || args.remote_write.is_some()
+        || args.hold.is_some();
+    let watches = !args.expect_alert.is_empty();
+    let phases = [Scenario::Sla, Scenario::All, Scenario::Healthy];
+    let ignored = [
+        (
+            args.within.is_some() && !watches,
+            "--within says how long to wait for --expect-alert: name an alert",
+        ),
+        (
+            args.step.is_some() && !lasts,
+            "--step needs a drill that lasts: give --hold with --write-to, or another sink",
+        ),
+        (
+            args.keep && args.hold.is_none(),
+            "--keep is for a file that --hold rewrites; a single document stays anyway",
+        ),
+        (
+            args.rules.is_some() && !lasts && !args.dry_run,
+            "--rules is for predicting alerts: give --dry-run, or a sink that lasts",
+        ),
+        (
+            args.silence && !lasts,
+            "--silence mutes the alerts of a drill that lasts: give --hold, or another sink",
+        ),
+        (
+            !args.phase.is_empty() && !args.scenario.iter().any(|s| phases.contains(s)),
+            "--phase chooses among what the scenario sla observes: add --scenario sla",
+        ),
+        (
+            args.file_sd.is_some() && args.serve.is_none() && args.cleanup.is_none(),
+            "--file-sd announces --serve: give --serve",
+        ),
+        (
+            args.prometheus.prometheus_url.is_some()
+                && !lasts
+                && !args.dry_run
+                && args.cleanup.is_none(),
+            "--prometheus-url is for a drill that lasts and for --dry-run: nobody is asked about a single document",
+        ),
+        (
+            args.alertmanager.alertmanager_url.is_some()
+                && !lasts
+                && !args.dry_run
+                && args.cleanup.is_none(),
+            "--alertmanager-url is for a drill that lasts and for --dry-run: nobody is asked about a single document",
+        ),
+    ];
+    match ignored.into_iter().find(|(is_ignored, _)| *is_ignored) {
+        Some((_, text)) => Err(UsageError(text.to_owned())),
+        None => Ok(()),
+    }
+}
+
+fn labels(args: &Args) -> Result<Vec<(String, String)>, UsageError> {
+    let mut labels: Vec<(String, String)> = Vec::new();
+    for (name, value) in &args.label {
+        if labels.iter().any(|(known, _)| known == name) {
+            return Err(UsageError(format!("--label {name} is given twice")));
+        }
+        labels.push((name.clone(), value.clone()));
+    }
+    Ok(labels)
 }
 
 fn expected(args: &Args) -> Vec<String> {
@@ -141,7 +245,13 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
     if to_stdout && remote {
         return usage("--write-to - prints one document and cannot go with a sink that lasts");
     }
-    if !remote && args.hold.is_none() {
+    if args.cleanup.is_some() && args.remote_write.is_some() && args.node_id.is_none() {
+        return usage(
+            "--cleanup with --remote-write ends the drill's series: give the same NODE_ID and the same options that \
+             make them (--scenario, --nodes and so on)",
+        );
+    }
+    if !remote && args.hold.is_none() && args.cleanup.is_none() {
         if args.recover_after.is_some() {
             return usage("--recover-after needs a drill that lasts: give --hold");
         }
@@ -159,7 +269,7 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
         }
         return Ok(Delivery::Once(one_shot));
     }
-    if !remote && file.is_none() {
+    if !remote && file.is_none() && args.cleanup.is_none() {
         return usage(
             "--hold needs a sink that can change: --write-to PATH, --serve, --push-gateway or --remote-write",
         );
@@ -167,12 +277,12 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
     let hold = args.hold.unwrap_or(if args.expect_alert.is_empty() {
         DEFAULT_HOLD
     } else {
-        args.within
+        args.within.unwrap_or(DEFAULT_WITHIN)
     });
-    if args.step > hold {
+    if let Some(after) = args.recover_after.filter(|after| *after >= hold) {
         return Err(UsageError(format!(
-            "--step {} is longer than --hold {}: no counter would ever move",
-            duration::format(args.step),
+            "--recover-after {} is not before the end of --hold {}: the series would never turn healthy",
+            duration::format(after),
             duration::format(hold)
         ))
         .into());
@@ -180,21 +290,22 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
     let connections = Connections::resolve(&args.http, &wanted(args), 1)?;
     Ok(Delivery::Lasting(Box::new(Course {
         hold,
-        step: args.step,
+        step: args.step.unwrap_or_else(|| DEFAULT_STEP.min(hold / 2)),
         recover_after: args.recover_after,
         file,
+        keep: args.keep,
         serve: args
             .serve
             .as_deref()
-            .map(|address| serve(address, args.file_sd.clone()))
+            .map(|address| serve(address, args.file_sd.clone(), args.advertise.as_deref()))
             .transpose()?,
         push_gateway: connections.own("push-gateway").cloned(),
         remote_write: connections.own("remote-write").cloned(),
     })))
 }
 
-/// The endpoints of a drill. Prometheus and Alertmanager are looked up only where an alert is awaited;
-/// then credentials without a prefix are for Prometheus.
+/// The endpoints of a drill. What only the environment names is looked up only where an alert is awaited or
+/// silenced; credentials without a prefix are for Prometheus then.
 pub(crate) fn wanted(args: &Args) -> [Wanted<'_>; 4] {
     let awaits = !args.expect_alert.is_empty();
     let prometheus = args.prometheus.prometheus_url.as_deref();
@@ -203,8 +314,9 @@ pub(crate) fn wanted(args: &Args) -> [Wanted<'_>; 4] {
     [
         Wanted::service(Service::Prometheus, prometheus)
             .main()
-            .used(awaits),
-        Wanted::service(Service::Alertmanager, alertmanager).used(awaits),
+            .used(awaits || prometheus.is_some()),
+        Wanted::service(Service::Alertmanager, alertmanager)
+            .used(awaits || args.silence || alertmanager.is_some()),
         Wanted::own("Pushgateway", "push-gateway", "--push-gateway", gateway),
         Wanted::own(
             "remote-write receiver",
@@ -216,7 +328,11 @@ pub(crate) fn wanted(args: &Args) -> [Wanted<'_>; 4] {
     ]
 }
 
-fn serve(address: &str, file_sd: Option<PathBuf>) -> Result<Serve, UsageError> {
+fn serve(
+    address: &str,
+    file_sd: Option<PathBuf>,
+    advertise: Option<&str>,
+) -> Result<Serve, UsageError> {
     let bad = || {
         UsageError(format!(
             "--serve {address:?} is no address; write it like 9109, 127.0.0.1:9109 or [::1]:9109"
@@ -227,13 +343,20 @@ fn serve(address: &str, file_sd: Option<PathBuf>) -> Result<Serve, UsageError> {
         Some((host, port)) => (host, port),
     };
     let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-    if host.is_empty() || (bracketed.is_none() && host.contains([':', '[', ']', '/'])) {
+    if !is_host(host) {
         return Err(bad());
     }
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(bad());
+    let port = port_number(port).ok_or_else(bad)?;
+    let host = bracketed.unwrap_or(host);
+    let everywhere = host
+        .parse::<std::net::IpAddr>()
+        .is_ok_and(|ip| ip.is_unspecified());
+    if everywhere && file_sd.is_some() && advertise.is_none() {
+        return Err(UsageError(format!(
+            "--serve {address} listens on every address, and --file-sd has to name one that Prometheus reaches: add \
+             --advertise HOST"
+        )));
     }
-    let port = port.parse().map_err(|_| bad())?;
     if let Some(path) = &file_sd {
         let known = ["json", "yml", "yaml"];
         if !path
@@ -247,9 +370,37 @@ fn serve(address: &str, file_sd: Option<PathBuf>) -> Result<Serve, UsageError> {
         }
     }
     Ok(Serve {
-        host: bracketed.unwrap_or(host).to_owned(),
+        host: host.to_owned(),
         port,
         file_sd,
+        advertise: advertise.map(advertised).transpose()?,
+    })
+}
+
+fn is_host(host: &str) -> bool {
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    !host.is_empty() && (bracketed || !host.contains([':', '[', ']', '/', ' ']))
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+fn advertised(address: &str) -> Result<Advertised, UsageError> {
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !address.ends_with(']') => (host, Some(port)),
+        _ => (address, None),
+    };
+    let number = port.map(port_number);
+    if !is_host(host) || matches!(number, Some(None | Some(0))) {
+        return Err(UsageError(format!(
+            "--advertise {address:?} is no address; write it like drills.example, 10.0.0.7:9109 or [fd00::7]:9109"
+        )));
+    }
+    Ok(Advertised {
+        host: host.to_owned(),
+        port: number.flatten(),
     })
 }
 
@@ -273,7 +424,7 @@ mod tests {
             ("localhost:1", "localhost", 1),
             ("[::1]:9", "::1", 9),
         ] {
-            let serve = serve(text, None).unwrap();
+            let serve = serve(text, None, None).unwrap();
             assert_eq!((serve.host.as_str(), serve.port), (host, port), "{text}");
         }
         for text in [
@@ -287,8 +438,37 @@ mod tests {
             "http://h:1",
             "1.2.3.4",
         ] {
-            assert!(serve(text, None).is_err(), "{text}");
+            assert!(serve(text, None, None).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_advertised_address_takes_the_port_that_is_listened_on() {
+        for (text, shown) in [
+            ("drills.example", "drills.example:9109"),
+            ("10.0.0.7:80", "10.0.0.7:80"),
+            ("[fd00::7]", "[fd00::7]:9109"),
+            ("[fd00::7]:80", "[fd00::7]:80"),
+        ] {
+            assert_eq!(advertised(text).unwrap().with_port(9109), shown);
+        }
+        for text in ["", ":80", "a:", "a:0", "fd00::7:80", "http://a", "a:70000"] {
+            assert!(advertised(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_drill_shorter_than_a_step_steps_faster() {
+        let step = |arguments: &[&str]| match request(arguments).unwrap().delivery {
+            Delivery::Lasting(course) => course.step,
+            Delivery::Once(_) => panic!("one document"),
+        };
+        assert_eq!(step(&["n", "--serve=0"]), DEFAULT_STEP);
+        assert_eq!(step(&["n", "--serve=0", "--hold=0.5"]).as_millis(), 250);
+        assert_eq!(
+            step(&["n", "--serve=0", "--hold=1s", "--step=2s"]).as_secs(),
+            2
+        );
     }
 
     #[test]
@@ -302,9 +482,42 @@ mod tests {
             (&["n", "--output", "json"], "stdout cannot carry"),
             (&["n", "--recover-after", "5s"], "needs a drill that lasts"),
             (
-                &["n", "--serve", "0", "--step", "2m"],
-                "longer than --hold 1m",
+                &["n", "--serve", "0", "--recover-after", "2m"],
+                "not before the end of --hold 1m",
             ),
+            (&["n", "--serve", "0", "--within", "2m"], "name an alert"),
+            (&["n", "--step", "2s"], "--step needs a drill that lasts"),
+            (&["n", "--keep", "--write-to", "x"], "stays anyway"),
+            (&["n", "--rules", "x"], "predicting alerts"),
+            (&["n", "--silence"], "a drill that lasts"),
+            (
+                &["n", "--scenario", "coverage", "--phase", "total"],
+                "add --scenario sla",
+            ),
+            (&["n", "--prometheus-url", "http://p"], "nobody is asked"),
+            (&["n", "--alertmanager-url", "http://a"], "nobody is asked"),
+            (&["n", "--label", "cluster"], "write it like cluster=eu"),
+            (&["n", "--label", "drill=x"], "are taken"),
+            (&["n", "--label", "node_id=x"], "are taken"),
+            (&["n", "--label", "cluster="], "the same as no label"),
+            (&["n", "--label", "a=1", "--label", "a=2"], "given twice"),
+            (
+                &["n", "--serve", "0.0.0.0:0", "--file-sd", "x.json"],
+                "add --advertise HOST",
+            ),
+            (
+                &[
+                    "n",
+                    "--serve",
+                    "0",
+                    "--file-sd",
+                    "x.json",
+                    "--advertise",
+                    "a:b:1",
+                ],
+                "is no address",
+            ),
+            (&["--cleanup", "d", "--hold", "5s"], "cannot be used with"),
             (
                 &["n", "--nodes", "1000000", "--worlds", "2"],
                 "2000000 copies",

@@ -5,20 +5,21 @@ use std::time::Instant;
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use seamless_cli::{Connections, ExitStatus, Stop, Terminal, Wanted};
+use seamless_cli::{Connections, ExitStatus, HttpArgs, Stop, Terminal, UsageError, Wanted};
 use seamless_core::config::Service;
 use seamless_core::exposition::Format;
 
 use crate::args::Args;
+use crate::cleanup;
 use crate::document;
 use crate::drill::Drill;
 use crate::plan::Plan;
 use crate::prediction::{self, ScrapeInfo};
 use crate::report::{Outcome, Report, SinkReport};
-use crate::request::{Delivery, OneShot, Request};
+use crate::request::{self, Delivery, OneShot, Request};
 use crate::rulebook;
 use crate::series::SeriesSet;
-use crate::sinks::{Snapshot, write_file};
+use crate::sinks::{Clock, Snapshot, write_file};
 use crate::values::{Condition, Values};
 
 /// Runs the program.
@@ -31,16 +32,43 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
     match &request.delivery {
         Delivery::Once(one_shot) => once(&request, &series_set, one_shot, &terminal),
         Delivery::Lasting(course) => {
+            let connections = connect(&args, &request)?;
+            if args.cleanup.is_some() {
+                return cleanup::run(&args, &request, &connections, &terminal, &stop).await;
+            }
             let drill = Drill {
                 request: &request,
                 course,
                 series_set,
+                connections: &connections,
                 terminal: &terminal,
                 stop,
             };
             drill.run(&args).await
         }
     }
+}
+
+/// The clients. What only the environment names is asked only where an alert is awaited or silenced.
+fn connect(args: &Args, request: &Request) -> anyhow::Result<Connections> {
+    // The clean-up must still be possible when the deadline is over, so the client has none.
+    let timeless = HttpArgs {
+        deadline: None,
+        ..args.http.clone()
+    };
+    let watches = !request.expected.is_empty();
+    let connections = Connections::resolve(&timeless, &request::wanted(args), 4)?;
+    if watches {
+        connections.prometheus()?;
+    }
+    if request.silence && connections.alertmanager().is_none() {
+        return Err(UsageError(
+            "--silence needs an Alertmanager: give --alertmanager-url or set QMTL_ALERTMANAGER_URL"
+                .to_owned(),
+        )
+        .into());
+    }
+    Ok(connections)
 }
 
 /// The plan. A Prometheus is asked for its rules only where its URL is given on the command line.
@@ -109,7 +137,7 @@ fn once(
     let mut values = Values::first(series_set);
     let mut rng = Rng::with_seed(request.seed);
     values.advance(series_set, request, Condition::Violating, &mut rng);
-    let snapshot = Snapshot::now(series_set, &values);
+    let snapshot = Snapshot::now(series_set, &values, Clock::start());
     match one_shot {
         OneShot::Stdout => {
             say_that_rates_stand_still(terminal);
@@ -129,13 +157,10 @@ fn once(
             let mut report = Report::new(request, series_set, started_at, began.elapsed(), outcome);
             report.steps = values.step;
             report.sinks.push(SinkReport {
-                sink: "write-to",
-                target: path.display().to_string(),
                 delivered: u64::from(written.is_ok()),
                 failed: u64::from(written.is_err()),
-                scrapes: None,
-                cleaned_up: true,
                 error: written.as_ref().err().map(|error| error.source.to_string()),
+                ..SinkReport::new("write-to", path.display().to_string())
             });
             if let Err(error) = written {
                 terminal.error(&error.to_string());
@@ -149,7 +174,7 @@ fn once(
 
 fn say_that_rates_stand_still(terminal: &Terminal) {
     terminal.note(
-        "note: one document stands still, so rates over it are 0 and no alert on a rate fires; \
-         --serve, or --hold with --write-to, shows counters that move",
+        "note: a single snapshot never changes: rate() is 0 and rate-based alerts cannot fire. Use --serve, or \
+         --write-to with --hold",
     );
 }

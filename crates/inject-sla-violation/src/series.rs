@@ -118,7 +118,7 @@ impl SeriesFamily {
 
 impl SeriesGroup {
     /// The labels of the copy at `index`, name by name.
-    pub(crate) fn pairs(&self, request: &Request, index: usize) -> Vec<(&'static str, String)> {
+    pub(crate) fn pairs<'r>(&self, request: &'r Request, index: usize) -> Vec<(&'r str, String)> {
         self.label_source.pairs(request, index)
     }
 }
@@ -176,7 +176,7 @@ impl LabelSource {
         request.nodes * if self.per_world() { request.worlds } else { 1 }
     }
 
-    fn pairs(&self, request: &Request, index: usize) -> Vec<(&'static str, String)> {
+    fn pairs<'r>(&self, request: &'r Request, index: usize) -> Vec<(&'r str, String)> {
         let (node, world) = if self.per_world() {
             (index / request.worlds, index % request.worlds)
         } else {
@@ -197,7 +197,11 @@ impl LabelSource {
             };
             pairs.push((*label, value));
         }
+        let further = &request.labels;
+        pairs.extend(further.iter().map(|(name, value)| (&**name, value.clone())));
         pairs.push((DRILL_LABEL, request.drill_id.clone()));
+        // To Prometheus an empty value is no label, and remote write forbids it.
+        pairs.retain(|(_, value)| !value.is_empty());
         pairs
     }
 }

@@ -18,6 +18,9 @@ pub(crate) struct Values {
     pub(crate) families: Vec<Vec<Value>>,
 }
 
+/// What share of its way a gauge may lack to have arrived.
+const ARRIVED: f64 = 1e-6;
+
 /// The value of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
@@ -92,20 +95,27 @@ fn step(
 ) {
     match (group.waveform, value) {
         (Waveform::Count { violating, healthy }, Value::Count(count)) => {
-            *count += match if violates { violating } else { healthy } {
+            // A counter that has come to the end of its range stands still; starting over would be a reset.
+            *count = count.saturating_add(match if violates { violating } else { healthy } {
                 Amount::Nothing => 0,
                 Amount::Fixed(amount) => amount,
-                Amount::PerRepetition(amount) => amount * request.repetitions,
-            };
+                Amount::PerRepetition(amount) => amount.saturating_mul(request.repetitions),
+            });
         }
         (
             Waveform::Level {
-                violating, healthy, ..
+                start,
+                violating,
+                healthy,
             },
             Value::Level(level),
         ) => {
             let Towards(target, share) = if violates { violating } else { healthy };
             *level += (target - *level) * share;
+            // Shares of what is left never come to the end; nobody shows 1e-147 tokens.
+            if (target - *level).abs() <= (target - start).abs() * ARRIVED {
+                *level = target;
+            }
         }
         (Waveform::Observe { violating, healthy }, Value::Observations { buckets, sum }) => {
             let observed = if violates { violating } else { healthy };
@@ -141,7 +151,7 @@ fn observe(
     let mut record = |seconds: f64, times: u64| {
         let value = seconds * unit;
         if let Some(bucket) = buckets.get_mut(bucket_of(family, value)) {
-            *bucket += times;
+            *bucket = bucket.saturating_add(times);
         }
         *sum += value * times as f64;
     };
@@ -161,5 +171,60 @@ fn bucket_of(family: &SeriesFamily, value: f64) -> usize {
     match family.family.kind {
         Kind::Histogram(bounds) => bounds.partition_point(|bound| *bound < value),
         Kind::Counter | Kind::Gauge => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::Args;
+
+    fn after(arguments: &[&str], steps: usize, alter: impl Fn(&mut Values)) -> (SeriesSet, Values) {
+        let program = ["inject-sla-violation", "n"];
+        let args = Args::try_parse_from(program.iter().chain(arguments)).unwrap();
+        let request = Request::from_args(&args).unwrap();
+        let series_set = SeriesSet::new(&request).unwrap();
+        let mut values = Values::first(&series_set);
+        alter(&mut values);
+        let mut rng = Rng::with_seed(1);
+        for _ in 0..steps {
+            values.advance(&series_set, &request, Condition::Violating, &mut rng);
+        }
+        (series_set, values)
+    }
+
+    #[test]
+    fn tokens_end_at_zero() {
+        let (series_set, values) = after(&["--scenario=rate-limit"], 20, |_| {});
+        let tokens = series_set
+            .families
+            .iter()
+            .position(|family| family.name == "seamless_rl_tokens_available");
+        assert_eq!(values.families[tokens.unwrap()][0], Value::Level(0.0));
+    }
+
+    #[test]
+    fn counters_do_not_wrap() {
+        let arguments = ["--scenario=all", "--repetitions=1000000000"];
+        let (_, values) = after(&arguments, 2, |values| {
+            for value in values.families.iter_mut().flatten() {
+                match value {
+                    Value::Count(count) => *count = u64::MAX - 1,
+                    Value::Observations { buckets, .. } => buckets.fill(u64::MAX - 1),
+                    Value::Level(_) => {}
+                }
+            }
+        });
+        for value in values.families.iter().flatten() {
+            match value {
+                Value::Count(count) => assert!(*count >= u64::MAX - 1),
+                Value::Observations { buckets, .. } => {
+                    assert!(buckets.iter().all(|count| *count >= u64::MAX - 1));
+                }
+                Value::Level(_) => {}
+            }
+        }
     }
 }

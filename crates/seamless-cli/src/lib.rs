@@ -27,7 +27,7 @@ pub use confirm::{ConfirmError, Consent, can_ask, confirm};
 pub use connect::{Connections, Wanted};
 pub use descriptors::concurrency_within_limits;
 pub use exit::{ExitStatus, UsageError};
-pub use file::{FileError, check_writable, write_atomically};
+pub use file::{FileError, FolderLock, check_writable, remove_file, write_atomically};
 pub use progress::Progress;
 pub use remedy::remedy_words;
 pub use run::{Refusal, run};

@@ -25,7 +25,7 @@ impl Injector {
     pub(crate) fn start(targets: &Path) -> Result<Self> {
         let program = Programs::build(false)?.inject;
         let child = Command::new(&program)
-            .args(["seam-node-1", "--scenario", "all", "--serve", "0"])
+            .args(["seam-node-1", "--yes", "--scenario", "all", "--serve", "0"])
             .args(["--hold", "15m", "--step", "1s", "--file-sd"])
             .arg(targets)
             .stdout(Stdio::null())

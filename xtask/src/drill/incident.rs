@@ -163,6 +163,7 @@ fn inject(stack: &Stack, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<Pr
     let file_sd = file_sd.to_str().context("the folder's name is not UTF-8")?;
     let arguments = [
         "seam-node-1",
+        "--yes",
         "--duration",
         "240",
         "--repetitions",

@@ -173,7 +173,8 @@ impl OwnStack {
     }
 
     fn inject(&self, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<Process>> {
-        let mut arguments = vec!["seam-drill-1".to_owned()];
+        // Who runs a drill against servers of their own has been told whom it pages.
+        let mut arguments = vec!["seam-drill-1".to_owned(), "--yes".to_owned()];
         let mut flag = |name: &str, value: &str| {
             arguments.extend([name.to_owned(), value.to_owned()]);
         };

@@ -13,7 +13,7 @@ use seamless_cli::clean;
 use seamless_core::duration;
 use seamless_core::promql::{Comparison, Expression, QueryError, SeriesSelector};
 use seamless_core::rules::{Rule, RuleFile};
-use seamless_core::schema::{Family, Kind, Unit};
+use seamless_core::schema::{Family, Kind, Severity, Unit};
 use serde::Serialize;
 
 use crate::request::{Delivery, Request};
@@ -101,6 +101,36 @@ pub(crate) fn predictions(
             })
         })
         .collect()
+}
+
+/// The alerts of severity critical that should fire, and after how long.
+pub(crate) fn critical(
+    rules: &RuleFile,
+    request: &Request,
+    series_set: &SeriesSet,
+) -> Vec<(String, Duration)> {
+    let mut found: Vec<(String, Duration)> = Vec::new();
+    let critical = Severity::Critical.label();
+    let paging = |rule: &&Rule| rule.labels.get("severity").is_some_and(|s| s == critical);
+    for rule in rules.alerts().filter(paging) {
+        if NOT_INJECTED.contains(&rule.name.as_str()) {
+            continue;
+        }
+        let predictor = Predictor {
+            file: rules,
+            request,
+            series_set,
+            scrape: ScrapeInfo::default(),
+        };
+        let Ok(Ok(after)) = predictor.predict(rule) else {
+            continue;
+        };
+        match found.iter_mut().find(|(name, _)| *name == rule.name) {
+            Some((_, soonest)) => *soonest = after.min(*soonest),
+            None => found.push((rule.name.clone(), after)),
+        }
+    }
+    found
 }
 
 /// Whether the alert `name` can fire: after so long, or why not.

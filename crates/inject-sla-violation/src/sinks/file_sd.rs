@@ -1,16 +1,18 @@
-//! The server's file_sd to Prometheus: a file-based service discovery file.
+//! The server's entry in a file-based service discovery file, beside those of other drills.
 //!
 //! Specification: <https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config>
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use seamless_cli::{FileError, UsageError, write_atomically};
+use seamless_cli::{FileError, FolderLock, UsageError, write_atomically};
 use seamless_core::schema::DRILL_LABEL;
 use serde::{Deserialize, Serialize};
 
-/// The file, which exists as long as this does.
+/// The entry, which is there as long as this is.
 pub(super) struct FileSd {
     path: PathBuf,
+    drill_id: String,
     present: bool,
 }
 
@@ -20,52 +22,58 @@ struct TargetGroup {
     labels: std::collections::BTreeMap<String, String>,
 }
 
+impl TargetGroup {
+    fn is_of(&self, drill_id: &str) -> bool {
+        self.labels
+            .get(DRILL_LABEL)
+            .is_some_and(|id| id == drill_id)
+    }
+}
+
 impl FileSd {
-    /// Refuses a file that somebody else wrote: it would be gone afterwards. One that an earlier drill
-    /// left behind, killed before it could remove it, is taken over.
+    /// Refuses a file that is not made of drills' entries alone: Prometheus might need what else is in it.
     pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         seamless_cli::check_writable(path)?;
-        let Ok(text) = std::fs::read(path) else {
-            return Ok(());
-        };
-        let groups: Result<Vec<TargetGroup>, _> = serde_json::from_slice(&text);
-        let ours = groups.is_ok_and(|groups| {
-            groups
-                .iter()
-                .all(|group| group.labels.contains_key(DRILL_LABEL))
-        });
-        if ours {
-            return Ok(());
+        match entries(path) {
+            Ok(None) => Ok(()),
+            Ok(Some(entries))
+                if !entries.is_empty()
+                    && entries
+                        .iter()
+                        .all(|entry| entry.labels.contains_key(DRILL_LABEL)) =>
+            {
+                Ok(())
+            }
+            Ok(_) | Err(_) => Err(UsageError(format!(
+                "--file-sd {}: the file exists and is no drill's; give a path that drills have for themselves",
+                path.display()
+            ))
+            .into()),
         }
-        Err(UsageError(format!(
-            "--file-sd {}: the file exists and is no drill's; it would be overwritten and removed at exit, \
-             so give a path of its own",
-            path.display()
-        ))
-        .into())
     }
 
-    /// Writes the file.
+    /// Adds the drill's entry. An older one for the same address is of a drill that was killed, since this
+    /// one listens there now.
     pub(super) fn write(path: &Path, target: &str, drill_id: &str) -> Result<Self, FileError> {
-        let group = TargetGroup {
+        let _lock = FolderLock::beside(path)?;
+        let mut list = entries(path).map_err(at(path))?.unwrap_or_default();
+        list.retain(|entry| !entry.is_of(drill_id) && !entry.targets.iter().any(|t| t == target));
+        list.push(TargetGroup {
             targets: vec![target.to_owned()],
             labels: [(DRILL_LABEL.to_owned(), drill_id.to_owned())].into(),
-        };
-        write_atomically(path, |file| {
-            serde_json::to_writer_pretty(&mut *file, &[group])?;
-            file.write_all(b"\n")
-        })?;
+        });
+        save(path, &list)?;
         Ok(Self {
             path: path.to_owned(),
+            drill_id: drill_id.to_owned(),
             present: true,
         })
     }
 
-    /// Removes the file.
+    /// Removes the entry.
     pub(super) fn remove(mut self) -> Result<(), FileError> {
         self.present = false;
-        let path = self.path.clone();
-        std::fs::remove_file(&path).map_err(|source| FileError { path, source })
+        remove(&self.path, &self.drill_id).map(drop)
     }
 }
 
@@ -73,7 +81,57 @@ impl Drop for FileSd {
     fn drop(&mut self) {
         if self.present {
             // On the way out after another failure; that one is reported.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = remove(&self.path, &self.drill_id);
         }
     }
+}
+
+/// Removes a drill's entries, and the file with the last of them; then looks whether they are gone. Says
+/// whether there were any.
+pub(crate) fn remove(path: &Path, drill_id: &str) -> Result<bool, FileError> {
+    let _lock = FolderLock::beside(path)?;
+    let Some(mut list) = entries(path).map_err(at(path))? else {
+        return Ok(false);
+    };
+    let before = list.len();
+    list.retain(|entry| !entry.is_of(drill_id));
+    if list.len() == before {
+        return Ok(false);
+    }
+    if list.is_empty() {
+        seamless_cli::remove_file(path)?;
+    } else {
+        save(path, &list)?;
+    }
+    let left = entries(path).map_err(at(path))?.unwrap_or_default();
+    if left.iter().any(|entry| entry.is_of(drill_id)) {
+        return Err(at(path)(io::Error::other(
+            "the drill's entry is still there",
+        )));
+    }
+    Ok(true)
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| FileError {
+        path: path.clone(),
+        source,
+    }
+}
+
+/// The file's entries; none where there is no file.
+fn entries(path: &Path) -> io::Result<Option<Vec<TargetGroup>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn save(path: &Path, entries: &[TargetGroup]) -> Result<(), FileError> {
+    write_atomically(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, entries)?;
+        file.write_all(b"\n")
+    })
 }

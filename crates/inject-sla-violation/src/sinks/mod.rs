@@ -1,14 +1,15 @@
 //! Where the values go. Each sink owns one way of delivering them, and takes back at the end what it left
-//! with others: a group, an file_sd, a listening port.
+//! with others: a file, a group, a target, a listening port.
 
-mod file;
-mod file_sd;
-mod pushgateway;
-mod remote_write;
+pub(crate) mod file;
+pub(crate) mod file_sd;
+mod negotiation;
+pub(crate) mod pushgateway;
+pub(crate) mod remote_write;
 mod server;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use seamless_cli::Stop;
@@ -22,24 +23,62 @@ use crate::values::Values;
 
 pub(crate) use file::write as write_file;
 
+/// The time of samples: what the clock showed at the start, and what has passed since. A clock that is set
+/// meanwhile moves no sample, so that none comes before another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    start: Timestamp,
+    began: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            start: Timestamp::now(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> i64 {
+        let passed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.start.as_millisecond().saturating_add(passed)
+    }
+}
+
 /// All series and their values at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) series_set: Arc<SeriesSet>,
     pub(crate) values: Arc<Values>,
+    pub(crate) clock: Clock,
     /// Milliseconds since 1970.
     pub(crate) at: i64,
 }
 
 impl Snapshot {
+    /// The same series, with other values, now.
+    pub(crate) fn next(&self, values: &Values) -> Self {
+        Self::now(&self.series_set, values, self.clock)
+    }
+
     /// The values, now.
-    pub(crate) fn now(series_set: &Arc<SeriesSet>, values: &Values) -> Self {
+    pub(crate) fn now(series_set: &Arc<SeriesSet>, values: &Values, clock: Clock) -> Self {
         Self {
             series_set: Arc::clone(series_set),
             values: Arc::new(values.clone()),
-            at: Timestamp::now().as_millisecond(),
+            clock,
+            at: clock.now_ms(),
         }
     }
+}
+
+/// What became of a delivery that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Whole,
+    /// A signal came; only some of the series were sent.
+    CutShort,
 }
 
 /// Values could not be delivered, or something could not be taken back.
@@ -62,6 +101,17 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
+    /// Checks that every sink of `course` can be opened, and leaves nothing behind.
+    ///
+    /// # Errors
+    /// Whatever makes one of them unusable.
+    pub(crate) fn check(course: &Course, request: &Request) -> anyhow::Result<()> {
+        if let Some(path) = &course.file {
+            file::FileSink::open(path, &request.drill_id, course.keep)?;
+        }
+        course.serve.as_ref().map_or(Ok(()), server::check)
+    }
+
     /// Opens every sink of `course`. The first snapshot is there before anybody can ask for it.
     ///
     /// # Errors
@@ -76,14 +126,18 @@ impl Sink {
     ) -> anyhow::Result<Vec<Self>> {
         let mut sinks = Vec::new();
         if let Some(path) = &course.file {
-            sinks.push(Self::File(file::FileSink::open(path)?));
+            sinks.push(Self::File(file::FileSink::open(
+                path,
+                &request.drill_id,
+                course.keep,
+            )?));
         }
         if let Some(serve) = &course.serve {
             let server = server::Server::open(serve, request, first.clone()).await?;
             sinks.push(Self::Server(server));
         }
         if let Some(endpoint) = &course.push_gateway {
-            let sink = pushgateway::Pushgateway::new(http, endpoint, request);
+            let sink = pushgateway::Pushgateway::new(http, endpoint, &request.drill_id);
             sinks.push(Self::Pushgateway(sink));
         }
         if let Some(endpoint) = &course.remote_write {
@@ -124,16 +178,14 @@ impl Sink {
     }
 
     /// Delivers a snapshot.
-    pub(crate) async fn show(&mut self, snapshot: &Snapshot) -> Result<(), SinkError> {
+    pub(crate) async fn show(&mut self, snapshot: &Snapshot) -> Result<Shown, SinkError> {
         match self {
-            Self::File(sink) => sink.show(snapshot),
-            Self::Server(sink) => {
-                sink.show(snapshot);
-                Ok(())
-            }
-            Self::Pushgateway(sink) => sink.show(snapshot).await,
-            Self::RemoteWrite(sink) => sink.show(snapshot).await,
+            Self::File(sink) => sink.show(snapshot)?,
+            Self::Server(sink) => sink.show(snapshot),
+            Self::Pushgateway(sink) => sink.show(snapshot).await?,
+            Self::RemoteWrite(sink) => return sink.show(snapshot).await,
         }
+        Ok(Shown::Whole)
     }
 
     /// Takes back what was left with others, within `limit`.
@@ -158,11 +210,16 @@ impl Sink {
 
     async fn close_in_time(&mut self, last: &Snapshot) -> Result<(), SinkError> {
         match self {
-            Self::File(_) => Ok(()),
+            Self::File(sink) => sink.close(),
             Self::Server(sink) => sink.close().await,
             Self::Pushgateway(sink) => sink.close().await,
             Self::RemoteWrite(sink) => sink.close(last).await,
         }
+    }
+
+    /// Whether what it delivered stays, because that was asked for.
+    pub(crate) const fn is_kept(&self) -> bool {
+        matches!(self, Self::File(sink) if sink.is_kept())
     }
 
     /// How often somebody came and took a snapshot; only a server knows.
@@ -174,15 +231,15 @@ impl Sink {
     }
 }
 
-/// Tells whether an answer means that a delivery was taken.
-fn settled(
+/// The answer, if it means that what was asked for was done.
+pub(crate) fn accepted(
     doing: &'static str,
     target: &str,
     answer: Result<Response, SendError>,
-) -> Result<(), SinkError> {
+) -> Result<Response, SinkError> {
     let (problem, lasting) = match answer {
         // A page where these servers say nothing is a login page, and no delivery.
-        Ok(answer) if answer.is_success() && !answer.looks_like_html() => return Ok(()),
+        Ok(answer) if answer.is_success() && !answer.looks_like_html() => return Ok(answer),
         Ok(answer) => {
             let words = answer.detail().or_else(|| plain_words(&answer));
             let problem = match words {

@@ -1,44 +1,59 @@
-//! A Pushgateway, where the drill has a group of its own.
+//! A Pushgateway, where the drill is one group of its own.
 //!
-//! Specification: <https://github.com/prometheus/pushgateway#api>. Every push replaces the group; the end
-//! of the drill deletes it, so that the gateway does not show the last values for ever.
+//! Interface: <https://github.com/prometheus/pushgateway#use-it>.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use seamless_core::exposition::Format;
 use seamless_core::http::{
-    self, Body, Endpoint, HttpClient, Response, SHORT_BODY_LIMIT, SendError,
+    self, Body, Endpoint, HttpClient, QUERY_BODY_LIMIT, Response, SHORT_BODY_LIMIT, SendError,
 };
 use seamless_core::schema::DRILL_LABEL;
+use serde::Deserialize;
 
-use super::{SinkError, Snapshot, settled};
+use super::{SinkError, Snapshot, accepted};
 use crate::document;
-use crate::request::Request;
 
 /// The group's job.
 const JOB: &str = "seamless-drill";
+/// The gateway carries out what it has accepted a little later: how often it is looked at, how far apart.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// The gateway and the drill's group there.
 pub(crate) struct Pushgateway {
     http: HttpClient,
     endpoint: Endpoint,
     drill_id: String,
-    /// Whether the gateway may hold the group.
+    /// Whether the gateway may hold the group: from the moment that a push is sent, whatever comes of it.
     pushed: bool,
 }
 
+/// What `/api/v1/metrics` says of the groups.
+#[derive(Deserialize)]
+struct Groups {
+    #[serde(default)]
+    data: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    labels: std::collections::BTreeMap<String, String>,
+}
+
 impl Pushgateway {
-    pub(super) fn new(http: &HttpClient, endpoint: &Endpoint, request: &Request) -> Self {
+    pub(crate) fn new(http: &HttpClient, endpoint: &Endpoint, drill_id: &str) -> Self {
         Self {
             http: http.clone(),
             endpoint: endpoint.clone(),
-            drill_id: request.drill_id.clone(),
+            drill_id: drill_id.to_owned(),
             pushed: false,
         }
     }
 
-    pub(super) fn target(&self) -> String {
+    pub(crate) fn target(&self) -> String {
         let path = ["metrics", "job", JOB, DRILL_LABEL, &self.drill_id];
         self.endpoint.url(&path).to_string()
     }
@@ -51,25 +66,82 @@ impl Pushgateway {
         );
         let bytes = document.collect::<Vec<_>>().concat();
         let body = Body::Raw(Format::Text.content_type(), &[], bytes);
+        let before = self.pushed;
+        self.pushed = true;
         let answer = self.send(Method::PUT, body).await;
-        let never_arrived = matches!(&answer, Err(failure) if !failure.may_have_been_processed);
-        self.pushed |= !never_arrived;
-        settled("cannot push to", &self.target(), answer)
+        if matches!(&answer, Err(failure) if !failure.may_have_been_processed) {
+            self.pushed = before;
+        }
+        accepted("cannot push to", &self.target(), answer).map(drop)
     }
 
-    pub(super) async fn close(&mut self) -> Result<(), SinkError> {
-        if !self.pushed {
-            return Ok(());
+    pub(super) async fn close(&self) -> Result<(), SinkError> {
+        if self.pushed {
+            self.delete().await.map(drop)
+        } else {
+            Ok(())
         }
+    }
+
+    /// Deletes the group and waits until the gateway does not show it any more. Says whether there was one.
+    pub(crate) async fn delete(&self) -> Result<bool, SinkError> {
+        let found = self.is_there().await.unwrap_or(true);
         let answer = self.send(Method::DELETE, Body::Empty).await;
-        settled("cannot delete the group", &self.target(), answer).map_err(|error| SinkError {
+        accepted("cannot delete the group", &self.target(), answer)
+            .map_err(|error| self.advised(error))?;
+        for look in 0..LOOKS {
+            if !self.is_there().await? {
+                return Ok(found);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            if look == LOOKS / 2 {
+                // A push that was under way may have come in behind the deletion.
+                let answer = self.send(Method::DELETE, Body::Empty).await;
+                accepted("cannot delete the group", &self.target(), answer)
+                    .map_err(|error| self.advised(error))?;
+            }
+        }
+        Err(self.advised(SinkError {
+            doing: "cannot delete the group",
+            target: self.target(),
+            problem: "the gateway accepted the deletion and still shows the group".to_owned(),
+            lasting: true,
+        }))
+    }
+
+    async fn is_there(&self) -> Result<bool, SinkError> {
+        let doing = "cannot read back whether the group is gone:";
+        let url = self.endpoint.url(&["api", "v1", "metrics"]);
+        let answer = self
+            .http
+            .send(&http::Request::get(&self.endpoint, url, QUERY_BODY_LIMIT))
+            .await;
+        let target = self.target();
+        let answer = accepted(doing, &target, answer).map_err(|error| self.advised(error))?;
+        let groups: Groups = serde_json::from_slice(&answer.body).map_err(|_| {
+            self.advised(SinkError {
+                doing,
+                target,
+                problem: "its list of groups is not a Pushgateway's".to_owned(),
+                lasting: true,
+            })
+        })?;
+        let ours = |group: &Group| {
+            let is = |name: &str, value: &str| group.labels.get(name).is_some_and(|v| v == value);
+            is("job", JOB) && is(DRILL_LABEL, &self.drill_id)
+        };
+        Ok(groups.data.iter().any(ours))
+    }
+
+    fn advised(&self, error: SinkError) -> SinkError {
+        SinkError {
             problem: format!(
                 "{}; it shows the drill's last values until it is deleted: curl -X DELETE {}",
                 error.problem,
                 self.target()
             ),
             ..error
-        })
+        }
     }
 
     async fn send(&self, method: Method, body: Body) -> Result<Response, SendError> {

@@ -11,7 +11,7 @@ use seamless_core::exposition::write::Bounds;
 use seamless_core::http::{self, Body, Endpoint, HttpClient, SHORT_BODY_LIMIT};
 use seamless_core::schema::Kind;
 
-use super::{SinkError, Snapshot, settled};
+use super::{Shown, SinkError, Snapshot, accepted};
 use crate::request::Request;
 use crate::series::SeriesFamily;
 use crate::values::Value;
@@ -62,7 +62,7 @@ pub(crate) struct RemoteWrite {
 }
 
 impl RemoteWrite {
-    pub(super) fn new(
+    pub(crate) fn new(
         http: &HttpClient,
         endpoint: &Endpoint,
         request: &Request,
@@ -77,25 +77,31 @@ impl RemoteWrite {
         }
     }
 
-    pub(super) fn target(&self) -> String {
+    pub(crate) fn target(&self) -> String {
         self.endpoint.to_string()
     }
 
-    pub(super) async fn show(&mut self, snapshot: &Snapshot) -> Result<(), SinkError> {
+    pub(super) async fn show(&mut self, snapshot: &Snapshot) -> Result<Shown, SinkError> {
         self.written = true;
         self.write(snapshot, snapshot.at, false).await
     }
 
-    pub(super) async fn close(&mut self, last: &Snapshot) -> Result<(), SinkError> {
-        if !self.written {
-            return Ok(());
+    pub(super) async fn close(&self, last: &Snapshot) -> Result<(), SinkError> {
+        if self.written {
+            self.end_series(last).await
+        } else {
+            Ok(())
         }
-        // A marker at the time of the last sample would be a second sample at that time.
-        let at = now().max(last.at + 1);
-        self.write(last, at, true).await
     }
 
-    async fn write(&self, snapshot: &Snapshot, at: i64, stale: bool) -> Result<(), SinkError> {
+    /// Ends every series with a staleness marker, behind the last sample: one at its time would be a second
+    /// sample at that time.
+    pub(crate) async fn end_series(&self, last: &Snapshot) -> Result<(), SinkError> {
+        let at = last.clock.now_ms().max(last.at + 1);
+        self.write(last, at, true).await.map(drop)
+    }
+
+    async fn write(&self, snapshot: &Snapshot, at: i64, stale: bool) -> Result<Shown, SinkError> {
         let mut batch = Vec::with_capacity(BATCH);
         for (family, values) in snapshot
             .series_set
@@ -119,7 +125,7 @@ impl RemoteWrite {
                     }
                     // A step of a million series is cut short by a signal; its end is not.
                     if !stale && self.stop.requested().is_some() {
-                        return Ok(());
+                        return Ok(Shown::CutShort);
                     }
                     if batch.len() >= BATCH {
                         self.send(std::mem::take(&mut batch)).await?;
@@ -127,11 +133,10 @@ impl RemoteWrite {
                 }
             }
         }
-        if batch.is_empty() {
-            Ok(())
-        } else {
-            self.send(batch).await
+        if !batch.is_empty() {
+            self.send(batch).await?;
         }
+        Ok(Shown::Whole)
     }
 
     async fn send(&self, timeseries: Vec<TimeSeries>) -> Result<(), SinkError> {
@@ -157,7 +162,7 @@ impl RemoteWrite {
                 true,
             )
         };
-        settled(doing, &self.target(), self.http.send(&call).await)
+        accepted(doing, &self.target(), self.http.send(&call).await).map(drop)
     }
 }
 
@@ -165,11 +170,6 @@ const HEADERS: &[(&str, &str)] = &[
     ("Content-Encoding", "snappy"),
     ("X-Prometheus-Remote-Write-Version", "0.1.0"),
 ];
-
-/// Milliseconds since 1970.
-pub(super) fn now() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
 
 /// A sample's name, its `le` when it has one, and its value.
 type Part = (String, Option<String>, f64);
@@ -185,10 +185,10 @@ fn samples(family: &SeriesFamily, value: &Value) -> Vec<Part> {
                 Kind::Histogram(bounds) => bounds,
                 Kind::Counter | Kind::Gauge => &[],
             };
-            let mut cumulative = 0;
+            let mut cumulative: u64 = 0;
             let mut parts = Vec::with_capacity(buckets.len() + 2);
             for (bound, count) in bounds.iter().copied().chain([f64::INFINITY]).zip(buckets) {
-                cumulative += count;
+                cumulative = count.saturating_add(cumulative);
                 let le = Bounds::label_value(bound);
                 parts.push((format!("{name}_bucket"), Some(le), cumulative as f64));
             }
@@ -199,7 +199,7 @@ fn samples(family: &SeriesFamily, value: &Value) -> Vec<Part> {
     }
 }
 
-fn labels(name: &str, pairs: &[(&'static str, String)], bound: Option<&str>) -> Vec<Label> {
+fn labels(name: &str, pairs: &[(&str, String)], bound: Option<&str>) -> Vec<Label> {
     let label = |name: &str, value: &str| Label {
         name: name.to_owned(),
         value: value.to_owned(),

@@ -59,10 +59,14 @@ impl View {
 
     async fn why_no_target(&self) -> Result<Reason, ServiceError> {
         let targets = self.prometheus.targets().await?.data;
-        Ok(match self.target(&targets) {
+        let sources = self.sources().await.unwrap_or_default();
+        Ok(match self.target(&targets, &sources) {
             None => Reason::NoTarget {
                 url: self.served.clone().unwrap_or_default(),
                 others: targets.len(),
+                similar: self
+                    .similar_target(&targets)
+                    .map(|target| format!("{}: {}", target.scrape_url, target.last_error)),
             },
             Some(target) if target.health == "down" => Reason::TargetDown {
                 error: target.last_error.clone(),
@@ -90,7 +94,11 @@ impl View {
         }
         if self.served.is_some() {
             let targets = self.prometheus.targets().await?.data;
-            if let Some(target) = self.target(&targets).filter(|t| t.health == "down") {
+            let sources = self.sources().await.unwrap_or_default();
+            if let Some(target) = self
+                .target(&targets, &sources)
+                .filter(|t| t.health == "down")
+            {
                 return Ok(Reason::TargetDown {
                     error: target.last_error.clone(),
                 });
@@ -179,8 +187,9 @@ impl View {
             return Ok(None);
         }
         let targets = self.prometheus.targets().await?.data;
+        let sources = self.sources().await.unwrap_or_default();
         Ok(self
-            .target(&targets)
+            .target(&targets, &sources)
             .and_then(|target| seamless_core::duration::parse(&target.scrape_interval).ok()))
     }
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_core::alertmanager::HeldAlert;
-use seamless_core::prometheus::{FiringAlert, LoadedGroup, Selector, Target};
+use seamless_core::prometheus::{FiringAlert, LoadedGroup, Target};
 use seamless_core::schema::DRILL_LABEL;
 use tokio::time::Instant;
 
 use crate::request::Request;
 
-use view::{receivers, rules_named, value_of};
+use view::{Source, receivers, rules_named, value_of};
 
 pub(crate) use stage::{Expectation, Missed, Reached, Reason, Stage};
 pub(crate) use view::View;
@@ -64,7 +64,15 @@ struct Look {
     groups: Option<Vec<LoadedGroup>>,
     targets: Option<Vec<Target>>,
     held: Option<Vec<HeldAlert>>,
-    samples: Option<bool>,
+    sources: Option<Vec<Source>>,
+}
+
+impl Look {
+    fn is_sampled(&self) -> bool {
+        self.sources
+            .as_ref()
+            .is_some_and(|sources| !sources.is_empty())
+    }
 }
 
 impl Watch {
@@ -163,7 +171,7 @@ impl Watch {
                 .map(|reply| reply.data);
         }
         if any(Stage::Sample) || any(Stage::Target) {
-            look.samples = self.has_samples().await;
+            look.sources = self.view.sources().await.ok();
         }
         look.groups = self
             .view
@@ -203,8 +211,10 @@ impl Watch {
             .filter(|stage| !expectation.has(*stage))
         {
             let detail = match stage {
-                Stage::Target => self.target_up(look).or(pending.then_some(None)),
-                Stage::Sample => (look.samples == Some(true) || pending).then_some(None),
+                Stage::Target => self
+                    .target_up(look)
+                    .or((look.is_sampled() || pending).then_some(None)),
+                Stage::Sample => (look.is_sampled() || pending).then_some(None),
                 Stage::Expression if pending => Some(None),
                 Stage::Expression => self.expression_holds(&expectation.alert, look).await,
                 Stage::Pending => pending.then(|| value_of(&alerts)),
@@ -221,22 +231,9 @@ impl Watch {
     }
 
     fn target_up(&self, look: &Look) -> Option<Option<String>> {
-        let target = self.view.target(look.targets.as_deref()?)?;
+        let sources = look.sources.as_deref().unwrap_or_default();
+        let target = self.view.target(look.targets.as_deref()?, sources)?;
         (target.health == "up").then(|| Some(format!("scraped every {}", target.scrape_interval)))
-    }
-
-    async fn has_samples(&self) -> Option<bool> {
-        let names = self.view.series_set.families.iter().flat_map(|family| {
-            let name = &family.name;
-            [name.clone(), format!("{name}_count")]
-        });
-        let selector = Selector::any_name(names).with(DRILL_LABEL, &self.view.request.drill_id);
-        let found = self
-            .view
-            .prometheus
-            .instant(&format!("count({selector})"), None)
-            .await;
-        found.ok().map(|reply| !reply.data.vector().is_empty())
     }
 
     /// Whether one of the alert's expressions returns a series of this drill now.

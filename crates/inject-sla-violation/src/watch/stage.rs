@@ -123,7 +123,12 @@ pub(crate) enum Reason {
     /// It is not there, that is known; why could not be asked.
     Unexplained(String),
     /// Prometheus scrapes other things, and not the drill.
-    NoTarget { url: String, others: usize },
+    NoTarget {
+        url: String,
+        others: usize,
+        /// A target that is down and may be meant.
+        similar: Option<String>,
+    },
     /// Prometheus scrapes the drill and fails.
     TargetDown { error: String },
     /// Prometheus has no series of the drill.
@@ -189,10 +194,17 @@ impl fmt::Display for Reason {
             Self::Unexplained(error) => {
                 write!(f, "the alert is not there, and why could not be asked: {error}")
             }
-            Self::NoTarget { url, others } => write!(
+            Self::NoTarget {
+                url,
+                others,
+                similar,
+            } => write!(
                 f,
-                "none of Prometheus's {others} targets is {url}; add it to its scrape configuration, or give \
-                 --file-sd a path that it watches"
+                "Prometheus has no target {url} ({others} known); add it to its scrape configuration, or give --file-sd \
+                 a path that it watches{}",
+                similar.as_ref().map_or(String::new(), |similar| format!(
+                    "; is the one that is down meant, {similar}?"
+                ))
             ),
             Self::TargetDown { error } => write!(f, "the target is down: {error}"),
             Self::NoSample { scraped: true } => {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use seamless_core::alertmanager::{Alertmanager, HeldAlert};
+use seamless_core::http::ServiceError;
 use seamless_core::prometheus::{
-    FiringAlert, LoadedGroup, LoadedRule, Prometheus, RuleType, Target, quote,
+    FiringAlert, LoadedGroup, LoadedRule, Prometheus, RuleType, Selector, Target, quote,
 };
 use seamless_core::schema::DRILL_LABEL;
 use tokio::time::Instant;
@@ -22,6 +24,27 @@ pub(crate) struct View {
     /// What Prometheus is to scrape, when the drill serves it itself.
     pub(crate) served: Option<String>,
     pub(crate) start: Instant,
+    /// The same moment by Prometheus's clock, as far as that could be asked.
+    pub(crate) began_at: Timestamp,
+}
+
+/// The labels by which Prometheus says whom a series was scraped from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Source {
+    job: String,
+    instance: String,
+}
+
+impl Source {
+    fn is(&self, target: &Target) -> bool {
+        let is = |name, value: &str| target.labels.get(name) == value;
+        !self.instance.is_empty() && is("job", &self.job) && is("instance", &self.instance)
+    }
+}
+
+fn same_port(one: &str, other: &str) -> bool {
+    let port = |url: &str| url.parse::<reqwest::Url>().ok()?.port_or_known_default();
+    port(one).is_some() && port(one) == port(other)
 }
 
 impl View {
@@ -35,7 +58,14 @@ impl View {
         rules_named(groups, name)
             .flat_map(|rule| &rule.alerts)
             .filter(|alert| alert.labels.get(DRILL_LABEL) == self.request.drill_id)
+            .filter(|alert| self.is_new(alert))
             .collect()
+    }
+
+    /// Whether an alert became active during this drill; one that was before is none of its doing.
+    fn is_new(&self, alert: &FiringAlert) -> bool {
+        let active_at = alert.active_at.as_ref().and_then(|at| at.parse().ok());
+        active_at.is_none_or(|at: Timestamp| at >= self.began_at)
     }
 
     pub(super) fn held<'l>(&self, name: &str, held: &'l [HeldAlert]) -> Vec<&'l HeldAlert> {
@@ -45,17 +75,47 @@ impl View {
             .collect()
     }
 
-    /// The drill's own target.
-    pub(super) fn target<'l>(&self, targets: &'l [Target]) -> Option<&'l Target> {
+    /// The drill's own target: the one that its samples come from, or, before there are any, the one that
+    /// is announced under its id or is spelled as the drill itself spells its address.
+    pub(super) fn target<'l>(
+        &self,
+        targets: &'l [Target],
+        sources: &[Source],
+    ) -> Option<&'l Target> {
+        let served = self.served.as_deref()?;
+        let find =
+            |is_ours: &dyn Fn(&Target) -> bool| targets.iter().find(|target| is_ours(target));
+        find(&|target| sources.iter().any(|source| source.is(target)))
+            .or_else(|| find(&|target| target.labels.get(DRILL_LABEL) == self.request.drill_id))
+            .or_else(|| find(&|target| target.scrape_url == served))
+    }
+
+    /// A target that is down and may be the drill under a name or an address that does not lead to it: the
+    /// port is all that is left to go by.
+    pub(super) fn similar_target<'l>(&self, targets: &'l [Target]) -> Option<&'l Target> {
         let served = self.served.as_deref()?;
         targets
             .iter()
-            .find(|target| target.scrape_url == served)
-            .or_else(|| {
-                targets
-                    .iter()
-                    .find(|target| target.labels.get(DRILL_LABEL) == self.request.drill_id)
+            .find(|target| target.health == "down" && same_port(&target.scrape_url, served))
+    }
+
+    /// Where Prometheus has the drill's samples from.
+    pub(super) async fn sources(&self) -> Result<Vec<Source>, ServiceError> {
+        let names = self.series_set.families.iter().flat_map(|family| {
+            let name = &family.name;
+            [name.clone(), format!("{name}_count")]
+        });
+        let selector = Selector::any_name(names).with(DRILL_LABEL, &self.request.drill_id);
+        let query = format!("count by (job, instance) ({selector})");
+        let reply = self.prometheus.instant(&query, None).await?;
+        let vector = reply.data.vector();
+        Ok(vector
+            .iter()
+            .map(|series| Source {
+                job: series.metric.get("job").to_owned(),
+                instance: series.metric.get("instance").to_owned(),
             })
+            .collect())
     }
 }
 

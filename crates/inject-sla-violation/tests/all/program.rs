@@ -86,7 +86,7 @@ drill runbook on seam-node-1: 176 series in 5 families, 1 step in [..]ms
     assert_data_eq!(
         text(&output.stderr),
         str![[r#"
-note: one document stands still, so rates over it are 0 and no alert on a rate fires; --serve, or --hold with --write-to, shows counters that move
+note: a single snapshot never changes: rate() is 0 and rate-based alerts cannot fire. Use --serve, or --write-to with --hold
 
 "#]]
     );
@@ -290,7 +290,15 @@ fn a_sink_that_refuses_is_named_with_its_words() {
         for flag in ["--push-gateway", "--remote-write"] {
             let server = Faults::always(reply.clone()).unwrap();
             let url = server.url();
-            let arguments = ["n", flag, &url, "--hold=5s", "--step=1s", "--output=json"];
+            let arguments = [
+                "n",
+                "--yes",
+                flag,
+                &url,
+                "--hold=5s",
+                "--step=1s",
+                "--output=json",
+            ];
             let output = run(&arguments);
             let said = text(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{flag}: {said}");
@@ -308,6 +316,7 @@ fn credentials_reach_the_sink_and_no_output() {
     let url = server.url().replace("http://", "http://user:hunter2@");
     let output = run(&[
         "n",
+        "--yes",
         "--remote-write",
         &url,
         "--hold=1s",
@@ -413,26 +422,102 @@ fn an_expected_alert_that_cannot_fire_fails_the_dry_run() {
 }
 
 #[test]
-fn a_stale_announcement_of_a_killed_drill_is_taken_over() {
+fn two_drills_share_a_file_and_what_a_killed_one_left_is_cleaned_up() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("drill.json");
-    let arguments = [
-        "n",
-        "--serve=0",
-        "--hold=10m",
-        "--file-sd",
-        path.to_str().unwrap(),
-    ];
-    let mut killed = Injector::start(&arguments);
-    killed.url();
+    let path = folder.path().join("drills.json");
+    let path = path.to_str().unwrap();
+    let start = |id: &str| {
+        let file_sd = ["--serve=0", "--hold=10m", "--file-sd", path];
+        let mut drill = Injector::start(&[&["n", "--drill-id", id], &file_sd[..]].concat());
+        drill.url();
+        drill
+    };
+    let announced = || -> Vec<String> {
+        let groups: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let groups = groups.as_array().unwrap().iter();
+        groups
+            .map(|group| group["labels"]["drill"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let (first, second, killed) = (start("first"), start("second"), start("killed"));
+    assert_eq!(announced(), ["first", "second", "killed"]);
+    first.signal("INT");
+    assert_eq!(first.end().status.code(), Some(130));
+    assert_eq!(announced(), ["second", "killed"]);
     killed.signal("KILL");
     killed.end();
-    assert!(path.exists());
-    let mut next = Injector::start(&arguments);
-    next.url();
-    next.signal("INT");
-    assert_eq!(next.end().status.code(), Some(130));
-    assert!(!path.exists());
+    second.signal("TERM");
+    assert_eq!(second.end().status.code(), Some(143));
+    assert_eq!(announced(), ["killed"]);
+    let cleanup = run(&["--cleanup=killed", "--file-sd", path]);
+    assert_eq!(cleanup.status.code(), Some(0), "{cleanup:?}");
+    assert!(text(&cleanup.stdout).contains("removed"), "{cleanup:?}");
+    assert_eq!(entries(folder.path()), Vec::<String>::new());
+    let again = run(&["--cleanup=killed", "--file-sd", path]);
+    assert_eq!(again.status.code(), Some(0));
+    assert!(text(&again.stdout).contains("nothing of this drill there"));
+}
+
+#[test]
+fn a_file_is_removed_only_where_all_its_series_are_the_drills() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drill.prom");
+    let path = path.to_str().unwrap();
+    let cleanup = |id: &str| run(&["--cleanup", id, "--write-to", path, "--output=json"]);
+    let written = |id: &str| {
+        let output = run(&["n", "--drill-id", id, "--write-to", path]);
+        assert_eq!(output.status.code(), Some(0));
+    };
+    written("old");
+    let other = cleanup("other");
+    assert_eq!(other.status.code(), Some(1), "{other:?}");
+    assert!(text(&other.stderr).contains("not all of its series carry"));
+    let lasting = ["n", "--drill-id=new", "--write-to", path, "--hold=1s"];
+    let refused = run(&lasting);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("--cleanup old"),
+        "{refused:?}"
+    );
+    assert_eq!(cleanup("old").status.code(), Some(0));
+    assert_eq!(entries(folder.path()), Vec::<String>::new());
+
+    fs::write(path, "up 1\n").unwrap();
+    assert_eq!(cleanup("old").status.code(), Some(1));
+    let refused = run(&lasting);
+    assert!(
+        text(&refused.stderr).contains("is no drill's"),
+        "{refused:?}"
+    );
+    assert_eq!(fs::read(path).unwrap(), b"up 1\n");
+    let kept = run(&[&lasting[..], &["--keep", "--yes"]].concat());
+    assert_eq!(kept.status.code(), Some(0), "{kept:?}");
+    assert!(fs::read_to_string(path).unwrap().contains("drill=\"new\""));
+}
+
+#[test]
+fn a_critical_drill_asks_and_nobody_there_is_no_yes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drill.prom");
+    let path = path.to_str().unwrap();
+    let lasting = ["--write-to", path, "--hold=1s", "--step=200ms"];
+    let refused = run(&[&["n"], &lasting[..]].concat());
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("SeamlessSlaErrorBudgetBurn"), "{said}");
+    assert!(
+        said.contains("receivers unknown") && said.contains("--silence"),
+        "{said}"
+    );
+    assert_eq!(entries(folder.path()), Vec::<String>::new());
+    // Warnings only, single documents and plans ask nobody.
+    for arguments in [
+        &[&["n", "--scenario=coverage"], &lasting[..]].concat()[..],
+        &["n"],
+        &[&["n", "--dry-run"], &lasting[..]].concat(),
+    ] {
+        assert_eq!(run(arguments).status.code(), Some(0), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -452,6 +537,7 @@ fn the_runs_deadline_leaves_it_open() {
         "--serve=0",
         "--hold=10m",
         "--deadline=1s",
+        "--yes",
         "--step=500ms",
     ];
     let output = run(&[&arguments[..], &["--output=json"]].concat());

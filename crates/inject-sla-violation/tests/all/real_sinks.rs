@@ -198,11 +198,12 @@ fn a_textfile_collector_reads_a_file_that_moves() {
     assert_eq!(failed, 0.0);
     injector.signal("INT");
     assert_eq!(injector.end().status.code(), Some(130));
-    let left: Vec<_> = fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    assert_eq!(left, ["drill.prom"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    awaited(
+        "the series to end",
+        || Some(prometheus.query("{drill=\"textfile\"}").unwrap().len() as f64),
+        |count| count == 0.0,
+    );
 }
 
 #[test]

@@ -6,10 +6,16 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use seamless_lab::faults::Reply;
 use seamless_lab::wait_for;
 
 /// Long enough for a machine that does ten things at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What a Pushgateway without groups answers to everything, and what a receiver may say as well.
+pub(crate) fn empty_gateway() -> Reply {
+    Reply::json(r#"{"status":"success","data":[]}"#)
+}
 
 /// The command, in an environment that configures nothing.
 pub(crate) fn command() -> Command {
@@ -45,8 +51,10 @@ pub(crate) struct Ended {
 }
 
 impl Injector {
+    /// Starts a drill that lasts and may page: nobody is there to be asked.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = command()
+            .arg("--yes")
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, bare, signalled};
 use serde_json::Value;
 
+use crate::support::empty_gateway;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_inject-sla-violation");
 /// Moments at which a signal comes, in milliseconds after the start: before anything is set up, while
 /// it is, and at work.
@@ -24,17 +26,18 @@ const SUBJECT: Subject = Subject {
             "--hold=1s".to_owned(),
             "--step=300ms".to_owned(),
             "--output=json".to_owned(),
+            "--yes".to_owned(),
             format!("--push-gateway={url}"),
             format!("--remote-write={url}"),
             format!("--write-to={}", folder.join("out.prom").display()),
         ]
     },
-    polite: |_| Reply::status(200),
+    polite: |_| empty_gateway(),
 };
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = bare(PROGRAM);
-    command.args(arguments);
+    command.arg("--yes").args(arguments);
     command
 }
 
@@ -42,7 +45,7 @@ fn program(arguments: &[&str]) -> Command {
 fn a_signal_at_any_moment_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let discovery = folder.path().join("drill.json");
-    let gateway = Faults::always(Reply::status(200)).unwrap();
+    let gateway = Faults::always(empty_gateway()).unwrap();
     let receiver = Faults::always(Reply::status(204)).unwrap();
     for (signal, number, code) in [("INT", 2, 130), ("TERM", 15, 143), ("HUP", 1, 143)] {
         for moment in MOMENTS {
@@ -187,7 +190,7 @@ fn closed_streams_are_nothing_to_stumble_over() {
 
 #[test]
 fn few_file_descriptors_do_not_stop_a_server_for_good() {
-    let script = "ulimit -n 24; exec \"$0\" n --serve=0 --hold=10m";
+    let script = "ulimit -n 24; exec \"$0\" n --serve=0 --hold=10m --yes";
     let mut child = Command::new("sh")
         .args(["-c", script, PROGRAM])
         .stdout(Stdio::null())
@@ -196,7 +199,10 @@ fn few_file_descriptors_do_not_stop_a_server_for_good() {
         .unwrap();
     let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    while !line.contains("serving ") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut said, &mut line).unwrap() > 0);
+    }
     let at = line.find("http://").unwrap() + "http://".len();
     let address = line[at..].split('/').next().unwrap();
     // More connections than it has descriptors for; then they are gone.

@@ -174,9 +174,9 @@ impl Writer {
         sum: f64,
         out: &mut Vec<u8>,
     ) {
-        let mut cumulative = 0;
+        let mut cumulative: u64 = 0;
         for (index, bound) in bounds.0.iter().enumerate() {
-            cumulative += counts.get(index).copied().unwrap_or(0);
+            cumulative = cumulative.saturating_add(counts.get(index).copied().unwrap_or(0));
             push_series(name, "_bucket", labels, Some(bound), out);
             push_integer(cumulative, out);
             out.push(b'\n');

@@ -1,4 +1,4 @@
-complete -c inject-sla-violation -l duration -d 'What each observation records, in seconds or as a duration' -r
+complete -c inject-sla-violation -l duration -d 'Latency that each synthetic request reports, in seconds or as a duration (not how long the drill runs: --hold)' -r
 complete -c inject-sla-violation -l repetitions -d 'Observations per phase and per step' -r
 complete -c inject-sla-violation -l phase -d 'Phase to observe; repeatable, by default all' -r -f -a "storage_wait\t''
 backfill_wait\t''
@@ -22,17 +22,20 @@ complete -c inject-sla-violation -l nodes -d 'Copies of every series under furth
 complete -c inject-sla-violation -l worlds -d 'Copies of every series under further world ids' -r
 complete -c inject-sla-violation -l seed -d 'Makes everything that is random the same in every run, the drill\'s id included' -r
 complete -c inject-sla-violation -l drill-id -d 'Value of the label drill [default: generated]' -r
-complete -c inject-sla-violation -l write-to -d 'Write the exposition to a file, atomically; - is stdout. With --hold, again with every step' -r -F
-complete -c inject-sla-violation -l serve -d 'Serve /metrics; the default host is 127.0.0.1, port 0 picks a free one' -r
-complete -c inject-sla-violation -l file-sd -d 'Announce --serve to Prometheus in a file-based service discovery file, removed at exit' -r -F
+complete -c inject-sla-violation -l label -d 'A further label of every series, for routes and rules that ask for one, such as cluster=eu; repeatable' -r
+complete -c inject-sla-violation -l write-to -d 'Write the exposition to a file, atomically; - is stdout. With --hold, again with every step, and the file is removed at the end' -r -F
+complete -c inject-sla-violation -l serve -d 'Serve /metrics; the default host is 127.0.0.1 (0.0.0.0 or [::] listens everywhere), port 0 picks a free one' -r
+complete -c inject-sla-violation -l file-sd -d 'Announce --serve to Prometheus in a file-based service discovery file; the drill\'s entry is removed at exit, those of other drills stay' -r -F
+complete -c inject-sla-violation -l advertise -d 'Address to announce in --file-sd, where Prometheus reaches this machine by another one than --serve\'s; without a port, that of --serve' -r
 complete -c inject-sla-violation -l push-gateway -d 'Push each step to a Pushgateway, as a group of its own that is deleted at the end' -r
 complete -c inject-sla-violation -l remote-write -d 'Send each step by Prometheus remote write' -r
 complete -c inject-sla-violation -l hold -d 'How long the drill lasts [default: 60s, or --within with --expect-alert]' -r
-complete -c inject-sla-violation -l step -d 'How often counters advance' -r
-complete -c inject-sla-violation -l recover-after -d 'After how long the series turn healthy, so that alerts resolve' -r
+complete -c inject-sla-violation -l step -d 'How often counters advance [default: 5s, or half of a shorter --hold]' -r
+complete -c inject-sla-violation -l recover-after -d 'Switch to healthy values after this long, so that alerts resolve' -r
+complete -c inject-sla-violation -l cleanup -d 'Remove what the drill of this id has left with the given sinks (after a kill -9), and inject nothing' -r
 complete -c inject-sla-violation -l expect-alert -d 'Wait until this alert has fired for this drill\'s series, and with --recover-after until it has resolved; repeatable; needs --prometheus-url' -r
-complete -c inject-sla-violation -l within -d 'How long to wait for that' -r
-complete -c inject-sla-violation -l rules -d 'Rule file to predict alerts from, instead of what Prometheus has loaded' -r -F
+complete -c inject-sla-violation -l within -d 'Give up on --expect-alert after this long [default: 10m]' -r
+complete -c inject-sla-violation -l rules -d 'Predict alerts from this file instead of Prometheus\'s loaded rules' -r -F
 complete -c inject-sla-violation -l output -d 'Format of the report' -r -f -a "text\t'For people'
 json\t'One JSON document'"
 complete -c inject-sla-violation -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
@@ -48,6 +51,9 @@ complete -c inject-sla-violation -l bearer-token-file -d 'File whose first line 
 complete -c inject-sla-violation -l ca-cert -d 'PEM file of authorities to trust beside those of the system' -r -F
 complete -c inject-sla-violation -l client-cert -d 'PEM file of the client\'s certificate, for the main endpoint' -r -F
 complete -c inject-sla-violation -l client-key -d 'PEM file of the client certificate\'s key' -r -F
+complete -c inject-sla-violation -l keep -d 'Leave the file of --write-to at the end of --hold, with the drill\'s last values'
+complete -c inject-sla-violation -l yes -d 'Start a drill that should fire a critical alert without asking: whoever is on call gets paged'
+complete -c inject-sla-violation -l silence -d 'Mute this drill at every receiver by a silence on its id in Alertmanager, for as long as it lasts; needs --alertmanager-url'
 complete -c inject-sla-violation -l dry-run -d 'Print the plan, and write, serve and contact nothing (but read the rules of a given Prometheus)'
 complete -c inject-sla-violation -s q -l quiet -d 'Print the result only when the exit code is not 0, and no progress'
 complete -c inject-sla-violation -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1,0 +1,389 @@
+//! A drill that lasts: prepared, performed, watched to its end, and cleaned up after.
+
+mod course;
+mod preparation;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use seamless_cli::{Connections, ExitStatus, Progress, Stop, Terminal, clean};
+use seamless_core::duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::args::Args;
+use crate::report::{Outcome, Report, SinkReport};
+use crate::request::{Course, Request};
+use crate::rulebook;
+use crate::series::SeriesSet;
+use crate::silence::{AFTERGLOW, Silence};
+use crate::sinks::{Clock, Sink, SinkError, Snapshot};
+use crate::values::Values;
+use crate::watch::{Expectation, Expectations, Reached, View, Watch};
+use course::{Injection, Times, Working};
+use preparation::{Preparation, Preparing};
+
+/// How long the removal of a silence waits for the drill's alerts to resolve: before that, whoever is on
+/// call would be paged when the drill is over.
+const RESOLVING: Duration = Duration::from_secs(10 * 60);
+/// How often is looked whether they have.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// A drill and what it needs.
+pub(crate) struct Drill<'r> {
+    pub(crate) request: &'r Request,
+    pub(crate) course: &'r Course,
+    pub(crate) series_set: Arc<SeriesSet>,
+    pub(crate) connections: &'r Connections,
+    pub(crate) terminal: &'r Terminal,
+    pub(crate) stop: Stop,
+}
+
+/// The closed loop at work.
+struct Watching {
+    expectations: Expectations,
+    /// Ends when every expected alert has come through, or has been given up.
+    future: Pin<Box<dyn Future<Output = ()>>>,
+    over: bool,
+}
+
+impl Watching {
+    /// Waits for its end, and says so at once when that is past.
+    async fn settle(&mut self) {
+        if !self.over {
+            self.future.as_mut().await;
+            self.over = true;
+        }
+    }
+}
+
+impl Drill<'_> {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// What makes it impossible, found before anything was changed.
+    pub(crate) async fn run(self, args: &Args) -> anyhow::Result<ExitStatus> {
+        let (started_at, began) = (Timestamp::now(), Instant::now());
+        let deadline = args.http.deadline.map(|deadline| began + deadline);
+        let given_rules = args.rules.as_deref().map(rulebook::from_file).transpose()?;
+        Sink::check(self.course, self.request)?;
+        let preparing = Preparing {
+            args,
+            request: self.request,
+            course: self.course,
+            series_set: &self.series_set,
+            terminal: self.terminal,
+            stop: &self.stop,
+            connections: self.connections,
+            given_rules: given_rules.as_ref(),
+        };
+        let report = |outcome| {
+            Report::new(
+                self.request,
+                &self.series_set,
+                started_at,
+                began.elapsed(),
+                outcome,
+            )
+        };
+        // Until it has begun there is nothing to take back.
+        let prepared = tokio::select! {
+            biased;
+            signal = self.stop.wait() => return self.conclude(report(Outcome::stopped(signal))),
+            () = until(deadline) => return self.conclude(report(Outcome::DeadlineOver)),
+            prepared = preparing.run() => prepared?,
+        };
+        if !prepared.agreed {
+            return self.conclude(report(Outcome::Declined));
+        }
+        let mut values = Values::first(&self.series_set);
+        let mut now = Snapshot::now(&self.series_set, &values, Clock::start());
+        let opened = Sink::open(
+            self.course,
+            self.request,
+            &self.connections.http,
+            &self.stop,
+            &now,
+        )
+        .await?;
+        let mut sinks: Vec<Working> = opened.into_iter().map(Working::new).collect();
+        let silences = self.silences();
+        let silenced = self.silence(&silences).await;
+        let progress = self.terminal.progress();
+        let mut watching = None;
+        let outcome = match &silenced {
+            Err(error) => {
+                self.terminal.error(&clean(&error.to_string()));
+                Outcome::SinkFailed
+            }
+            Ok(()) => {
+                self.announce(&sinks);
+                let start = Instant::now();
+                let times = Times {
+                    start,
+                    end: start + self.course.hold,
+                    deadline,
+                };
+                watching = self.watch(&sinks, &prepared, start, &progress)?;
+                let injection = Injection {
+                    request: self.request,
+                    course: self.course,
+                    series_set: &self.series_set,
+                    terminal: self.terminal,
+                    progress: &progress,
+                    stop: &self.stop,
+                    times,
+                };
+                let settled = Notify::new();
+                let injected = injection.run(&mut sinks, &mut values, &mut now, &settled);
+                let outcome = alongside(injected, watching.as_mut(), &settled).await;
+                self.watch_to_the_end(outcome, deadline, &mut watching)
+                    .await
+            }
+        };
+        let (outcome, unsilenced) = self.end_silences(&silences, outcome, deadline).await;
+        progress.clear();
+
+        let expectations = watching.map(|watching| watching.expectations.snapshot());
+        let expectations = expectations.unwrap_or_default();
+        let mut report = report(outcome.with_expectations(&expectations));
+        report.steps = values.step;
+        report.sinks = sinks.into_iter().map(Working::report).collect();
+        report.sinks.extend(unsilenced);
+        report.predictions = prepared.predictions;
+        report.expectations = expectations;
+        self.conclude(report)
+    }
+
+    fn conclude(&self, report: Report) -> anyhow::Result<ExitStatus> {
+        let status = report.outcome.status();
+        self.terminal
+            .result(status, &report.rendered(self.request.output))?;
+        Ok(status)
+    }
+
+    fn announce(&self, sinks: &[Working]) {
+        let hold = duration::format(self.course.hold);
+        for working in sinks {
+            let (doing, target) = (working.sink.doing(), working.sink.target());
+            self.terminal.note(&format!(
+                "{doing} {} for {hold} (drill {})",
+                clean(&target),
+                self.request.drill_id
+            ));
+        }
+        if self.course.step > self.course.hold {
+            self.terminal.note(&format!(
+                "note: --step {} is longer than --hold {hold}: the series stand at their start",
+                duration::format(self.course.step)
+            ));
+        }
+    }
+
+    fn silences(&self) -> Vec<Silence> {
+        if !self.request.silence {
+            return Vec::new();
+        }
+        let silence = |alertmanager| {
+            Silence::new(
+                &self.connections.http,
+                &alertmanager,
+                &self.request.drill_id,
+            )
+        };
+        self.connections
+            .alertmanager()
+            .map(silence)
+            .into_iter()
+            .collect()
+    }
+
+    async fn silence(&self, silences: &[Silence]) -> Result<(), SinkError> {
+        let lasting = self.course.hold.max(self.request.within);
+        for silence in silences {
+            silence.begin(lasting).await?;
+            self.terminal.note(&format!(
+                "silenced at {} (drill {})",
+                clean(&silence.target()),
+                self.request.drill_id
+            ));
+        }
+        Ok(())
+    }
+
+    /// Removes the silences once nothing would be sent for want of them.
+    async fn end_silences(
+        &self,
+        silences: &[Silence],
+        outcome: Outcome,
+        deadline: Option<Instant>,
+    ) -> (Outcome, Vec<SinkReport>) {
+        let mut reports = Vec::new();
+        let mut failed = false;
+        for silence in silences {
+            let stopped = matches!(outcome, Outcome::Interrupted | Outcome::Terminated);
+            let quiet = stopped || {
+                tokio::select! {
+                    biased;
+                    _ = self.stop.wait() => false,
+                    () = until(deadline) => false,
+                    quiet = self.resolved(silence) => quiet,
+                }
+            };
+            let mut report = SinkReport::new("silence", silence.target());
+            report.delivered = 1;
+            let held_back = silence.holds_back().await;
+            match held_back {
+                Ok(count) if count > 0 && (stopped || !quiet) => {
+                    report.kept = true;
+                    report.error = Some(format!(
+                        "{count} of the drill's alerts still fire and would be sent now: the silence stays until it \
+                         expires, {} after the drill; sooner: --cleanup {} --alertmanager-url {}",
+                        duration::format(AFTERGLOW),
+                        self.request.drill_id,
+                        silence.target()
+                    ));
+                }
+                _ => {
+                    if let Err(error) = silence.end().await {
+                        self.terminal.error(&clean(&error.to_string()));
+                        report.cleaned_up = false;
+                        report.error = Some(error.to_string());
+                        failed = true;
+                    }
+                }
+            }
+            reports.push(report);
+        }
+        let outcome = match outcome {
+            Outcome::Done | Outcome::DeadlineOver if failed => Outcome::SinkFailed,
+            other => other,
+        };
+        (outcome, reports)
+    }
+
+    /// Waits until Alertmanager holds none of the drill's alerts; false if that takes too long.
+    async fn resolved(&self, silence: &Silence) -> bool {
+        let end = Instant::now() + RESOLVING;
+        let mut told = false;
+        while Instant::now() < end {
+            match silence.holds_back().await {
+                Ok(0) => return true,
+                Ok(_) if !told => {
+                    told = true;
+                    self.terminal.note(
+                        "the drill is over; its silence goes when its alerts have resolved (Ctrl-C: it stays until it \
+                         expires)",
+                    );
+                }
+                Ok(_) | Err(_) => {}
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
+        false
+    }
+
+    /// Starts the closed loop, when an alert is awaited.
+    fn watch(
+        &self,
+        sinks: &[Working],
+        prepared: &Preparation,
+        start: Instant,
+        progress: &Progress,
+    ) -> anyhow::Result<Option<Watching>> {
+        if self.request.expected.is_empty() {
+            return Ok(None);
+        }
+        let served = sinks.iter().find_map(|working| match &working.sink {
+            Sink::Server(_) => Some(working.sink.target()),
+            _ => None,
+        });
+        let watch = Watch {
+            view: View {
+                prometheus: self.connections.prometheus()?,
+                alertmanager: self.connections.alertmanager(),
+                request: self.request.clone(),
+                course: self.course.clone(),
+                series_set: Arc::clone(&self.series_set),
+                served,
+                start,
+                began_at: prepared.asked_at.unwrap_or_else(Timestamp::now),
+            },
+            within: self.request.within,
+        };
+        let expectations = Expectations::new(self.request);
+        let (terminal, progress) = (self.terminal.clone(), progress.clone());
+        let shared = expectations.clone();
+        let future = Box::pin(async move {
+            let tell = |expectation: &Expectation, reached: &Reached| {
+                progress.suspend(|| terminal.note(&line(expectation, reached)));
+            };
+            watch.run(&shared, tell).await;
+        });
+        Ok(Some(Watching {
+            expectations,
+            future,
+            over: false,
+        }))
+    }
+
+    /// Waits for the closed loop, which may have something to see after the injection is over.
+    async fn watch_to_the_end(
+        &self,
+        outcome: Outcome,
+        deadline: Option<Instant>,
+        watching: &mut Option<Watching>,
+    ) -> Outcome {
+        let Some(watching) = watching.as_mut().filter(|_| outcome == Outcome::Done) else {
+            return outcome;
+        };
+        tokio::select! {
+            biased;
+            signal = self.stop.wait() => Outcome::stopped(signal),
+            () = watching.settle() => Outcome::Done,
+            () = until(deadline) => Outcome::DeadlineOver,
+        }
+    }
+}
+
+/// Waits for a deadline; for ever where there is none.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Runs the injection with the closed loop beside it, and tells it when that is over.
+async fn alongside(
+    injection: impl Future<Output = Outcome>,
+    watching: Option<&mut Watching>,
+    settled: &Notify,
+) -> Outcome {
+    let mut injection = std::pin::pin!(injection);
+    if let Some(watching) = watching {
+        tokio::select! {
+            outcome = &mut injection => return outcome,
+            // Not cancelled but told: a push under way must end before its group is deleted.
+            () = watching.settle() => settled.notify_one(),
+        }
+    }
+    injection.await
+}
+
+/// A stage, as it is told while it happens.
+fn line(expectation: &Expectation, reached: &Reached) -> String {
+    let after = duration::human(reached.after);
+    let meaning = reached.stage.meaning();
+    let detail = reached
+        .detail
+        .as_ref()
+        .map(|detail| format!(" ({detail})"))
+        .unwrap_or_default();
+    clean(&format!(
+        "{after:>7}  {}: {meaning}{detail}",
+        expectation.alert
+    ))
+}

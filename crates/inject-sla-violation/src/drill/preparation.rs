@@ -1,0 +1,158 @@
+//! What is asked before a drill begins: whether its id is free, which alerts it should fire, and whether
+//! somebody who would be paged knows.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use seamless_cli::{
+    ConfirmError, Connections, Consent, Stop, Terminal, UsageError, clean, confirm,
+};
+use seamless_core::duration;
+use seamless_core::prometheus::{Prometheus, quote};
+use seamless_core::rules::RuleFile;
+use seamless_core::schema::DRILL_LABEL;
+
+use crate::args::Args;
+use crate::prediction::{self, Prediction, ScrapeInfo};
+use crate::request::{Course, Request};
+use crate::rulebook;
+use crate::series::SeriesSet;
+
+/// An id is taken where it had series so lately.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// What was found out before the beginning.
+#[derive(Default)]
+pub(super) struct Preparation {
+    pub(super) predictions: Vec<Prediction>,
+    /// Prometheus's own time at the beginning: its alerts are older or newer than this drill.
+    pub(super) asked_at: Option<Timestamp>,
+    /// Whether to begin.
+    pub(super) agreed: bool,
+}
+
+/// Asks what has to be known.
+pub(super) struct Preparing<'r> {
+    pub(super) args: &'r Args,
+    pub(super) request: &'r Request,
+    pub(super) course: &'r Course,
+    pub(super) series_set: &'r SeriesSet,
+    pub(super) terminal: &'r Terminal,
+    pub(super) stop: &'r Stop,
+    pub(super) connections: &'r Connections,
+    pub(super) given_rules: Option<&'r RuleFile>,
+}
+
+impl Preparing<'_> {
+    /// # Errors
+    /// What speaks against the drill; nothing has been changed then.
+    pub(super) async fn run(&self) -> anyhow::Result<Preparation> {
+        let mut preparation = Preparation {
+            agreed: true,
+            ..Preparation::default()
+        };
+        let prometheus = self.connections.prometheus().ok();
+        let mut loaded = None;
+        if let Some(prometheus) = &prometheus {
+            preparation.asked_at = self.refuse_used_id(prometheus).await?;
+            if self.given_rules.is_none() {
+                // Where it cannot be asked, the closed loop says so.
+                loaded = rulebook::loaded(prometheus).await.ok();
+            }
+        }
+        let rules = match (self.given_rules, &loaded) {
+            (Some(rules), _) | (None, Some(rules)) => rules,
+            (None, None) => &rulebook::shipped()?,
+        };
+        if !self.request.expected.is_empty() && (self.given_rules.is_some() || loaded.is_some()) {
+            preparation.predictions = self.predict(rules);
+        }
+        let critical = prediction::critical(rules, self.request, self.series_set);
+        if !critical.is_empty() {
+            preparation.agreed = self.ask(&critical).await?;
+        }
+        Ok(preparation)
+    }
+
+    /// Series of an earlier drill would be taken for this one's.
+    async fn refuse_used_id(&self, prometheus: &Prometheus) -> anyhow::Result<Option<Timestamp>> {
+        let id = &self.request.drill_id;
+        let query = format!(
+            "count(last_over_time({{{DRILL_LABEL}={}}}[{}])) or vector(0)",
+            quote(id),
+            duration::format(REMEMBERED)
+        );
+        let Ok(reply) = prometheus.instant(&query, None).await else {
+            return Ok(None);
+        };
+        let Some(sample) = reply.data.vector().first().and_then(|series| series.value) else {
+            return Ok(None);
+        };
+        if sample.value > 0.0 {
+            return Err(UsageError(format!(
+                "the drill id {id:?} has {} series in Prometheus from the last {}: what they did would be taken for \
+                 this drill's; give another --drill-id (or --seed)",
+                sample.value,
+                duration::format(REMEMBERED)
+            ))
+            .into());
+        }
+        Ok(Timestamp::from_millisecond((sample.time * 1000.0) as i64).ok())
+    }
+
+    /// Says before the first minute is over what the rules have against the expected alerts.
+    fn predict(&self, rules: &RuleFile) -> Vec<Prediction> {
+        let predictions =
+            prediction::predictions(rules, self.request, self.series_set, ScrapeInfo::default());
+        let predictions = predictions.unwrap_or_default();
+        for prediction in &predictions {
+            if prediction.keeps_its_promise() {
+                self.terminal.note(&prediction.line());
+            } else {
+                self.terminal.warn(&prediction.line());
+            }
+        }
+        predictions
+    }
+
+    /// A drill that pages for real needs somebody's word.
+    async fn ask(&self, critical: &[(String, Duration)]) -> anyhow::Result<bool> {
+        let named: Vec<String> = critical
+            .iter()
+            .map(|(alert, after)| {
+                format!("{} after about {}", clean(alert), duration::format(*after))
+            })
+            .collect();
+        let plan = format!(
+            "this drill should fire {} (critical) for {}; {}",
+            named.join(", "),
+            duration::format(self.course.hold),
+            self.receivers().await
+        );
+        if self.request.silence {
+            self.terminal
+                .note(&format!("{plan}; silenced by this drill"));
+            return Ok(true);
+        }
+        if self.args.yes {
+            self.terminal.note(&plan);
+            return Ok(true);
+        }
+        let question = format!("{plan}. Page for real?");
+        let asked = confirm(&question, Consent::Yes, self.terminal, self.stop).await;
+        match asked {
+            Ok(agreed) => Ok(agreed),
+            Err(ConfirmError::NoTerminal) => Err(UsageError(format!(
+                "{plan}, and there is nobody to ask; give --yes to page for real, or --alertmanager-url and --silence to \
+                 mute this drill"
+            ))
+            .into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Who would be told.
+    async fn receivers(&self) -> String {
+        "receivers unknown".to_owned()
+    }
+}
