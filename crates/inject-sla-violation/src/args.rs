@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use seamless_cli::{AlertmanagerArgs, HttpArgs, PrometheusArgs, TerminalArgs};
+use seamless_cli::{HttpArgs, PrometheusArgs, TerminalArgs};
 use seamless_core::exposition::is_label_name;
 use seamless_core::schema::{DRILL_LABEL, FAMILIES, Phase};
 
@@ -115,13 +115,21 @@ pub struct Args {
     #[arg(long, help_heading = "Before it pages")]
     pub(crate) silence: bool,
 
-    /// Wait until this alert has fired for this drill's series, and with --recover-after until it has
-    /// resolved; repeatable; needs --prometheus-url
+    /// Wait until this alert has fired for this drill's series, with --alertmanager-url until its receivers
+    /// were told, and with --recover-after until it has resolved; repeatable; needs --prometheus-url
     #[arg(long, value_name = "ALERT", help_heading = "Closed loop")]
     pub(crate) expect_alert: Vec<String>,
     /// Give up on --expect-alert after this long [default: 10m]
     #[arg(long, value_name = "DURATION", help_heading = "Closed loop", value_parser = lasting, allow_hyphen_values = true)]
     pub(crate) within: Option<Duration>,
+    /// Receiver that has to be told of --expect-alert; without it, every receiver that its routes lead to
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Closed loop",
+        requires = "expect_alert"
+    )]
+    pub(crate) expect_receiver: Option<String>,
     /// Predict alerts from this file instead of Prometheus's loaded rules
     #[arg(long, value_name = "FILE", help_heading = "Closed loop")]
     pub(crate) rules: Option<PathBuf>,
@@ -137,8 +145,10 @@ pub struct Args {
     pub(crate) terminal: TerminalArgs,
     #[command(flatten)]
     pub(crate) prometheus: PrometheusArgs,
-    #[command(flatten)]
-    pub(crate) alertmanager: AlertmanagerArgs,
+    /// Base URL of Alertmanager, path prefix included; repeatable for those that work together
+    /// [env: QMTL_ALERTMANAGER_URL]
+    #[arg(long, value_name = "URL", help_heading = "Endpoints")]
+    pub(crate) alertmanager_url: Vec<String>,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
 }

@@ -101,7 +101,7 @@ async fn places(
         let ended = receiver.end_series(&last).await.map(|()| true);
         sinks.push(found("remote-write", receiver.target(), ended));
     }
-    if let Some(alertmanager) = connections.alertmanager() {
+    for alertmanager in connections.alertmanagers() {
         let silence = Silence::new(&connections.http, &alertmanager, id);
         sinks.push(found("silence", silence.target(), silence.end().await));
     }

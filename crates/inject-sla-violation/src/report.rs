@@ -12,7 +12,7 @@ use crate::json;
 use crate::prediction::Prediction;
 use crate::request::Request;
 use crate::series::SeriesSet;
-use crate::watch::{Expectation, Reason};
+use crate::watch::Expectation;
 
 /// The version of the JSON report; it changes when a key changes its meaning or goes.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -118,7 +118,7 @@ impl Outcome {
         if missed.peek().is_none() {
             return Self::Done;
         }
-        if missed.all(|missed| matches!(missed.reason, Reason::CannotAsk(_))) {
+        if missed.all(|missed| missed.reason.is_unknown()) {
             Self::CannotTell
         } else {
             Self::AlertMissed
@@ -263,7 +263,7 @@ impl Report {
         text.push_str(match self.outcome {
             Outcome::Done => "",
             Outcome::AlertMissed => "failed: an expected alert did not come through\n",
-            Outcome::CannotTell => "could not tell: nobody answered about the expected alerts\n",
+            Outcome::CannotTell => "could not tell about the expected alerts (see above)\n",
             Outcome::SinkFailed => {
                 "failed: a sink rejected data or was not cleaned up (see above)\n"
             }

@@ -42,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) delivery: Delivery,
     /// The alerts to wait for, each once.
     pub(crate) expected: Vec<String>,
+    /// The receiver that has to be told.
+    pub(crate) expect_receiver: Option<String>,
     /// How long to wait for them.
     pub(crate) within: Duration,
     /// Whether the drill is muted at every receiver.
@@ -144,6 +146,7 @@ impl Request {
             labels: labels(args)?,
             delivery: delivery(args)?,
             expected: expected(args),
+            expect_receiver: args.expect_receiver.clone(),
             within: args.within.unwrap_or(DEFAULT_WITHIN),
             silence: args.silence,
             output: args.output,
@@ -163,6 +166,10 @@ fn refuse_ignored(args: &Args) -> Result<(), UsageError> {
         (
             args.within.is_some() && !watches,
             "--within says how long to wait for --expect-alert: name an alert",
+        ),
+        (
+            args.expect_receiver.is_some() && args.silence,
+            "--expect-receiver waits for a receiver that --silence keeps from being told",
         ),
         (
             args.step.is_some() && !lasts,
@@ -196,10 +203,7 @@ fn refuse_ignored(args: &Args) -> Result<(), UsageError> {
             "--prometheus-url is for a drill that lasts and for --dry-run: nobody is asked about a single document",
         ),
         (
-            args.alertmanager.alertmanager_url.is_some()
-                && !lasts
-                && !args.dry_run
-                && args.cleanup.is_none(),
+            !args.alertmanager_url.is_empty() && !lasts && !args.dry_run && args.cleanup.is_none(),
             "--alertmanager-url is for a drill that lasts and for --dry-run: nobody is asked about a single document",
         ),
     ];
@@ -306,12 +310,13 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
 
 /// The endpoints of a drill. What only the environment names is looked up only where an alert is awaited or
 /// silenced; credentials without a prefix are for Prometheus then.
-pub(crate) fn wanted(args: &Args) -> [Wanted<'_>; 4] {
+pub(crate) fn wanted(args: &Args) -> Vec<Wanted<'_>> {
     let awaits = !args.expect_alert.is_empty();
     let prometheus = args.prometheus.prometheus_url.as_deref();
-    let alertmanager = args.alertmanager.alertmanager_url.as_deref();
+    let mut alertmanagers = args.alertmanager_url.iter().map(String::as_str);
+    let alertmanager = alertmanagers.next();
     let (gateway, receiver) = (args.push_gateway.as_deref(), args.remote_write.as_deref());
-    [
+    let mut wanted = vec![
         Wanted::service(Service::Prometheus, prometheus)
             .main()
             .used(awaits || prometheus.is_some()),
@@ -325,7 +330,9 @@ pub(crate) fn wanted(args: &Args) -> [Wanted<'_>; 4] {
             receiver,
         )
         .whole(),
-    ]
+    ];
+    wanted.extend(alertmanagers.map(|url| Wanted::service(Service::Alertmanager, Some(url))));
+    wanted
 }
 
 fn serve(

@@ -61,7 +61,7 @@ fn connect(args: &Args, request: &Request) -> anyhow::Result<Connections> {
     if watches {
         connections.prometheus()?;
     }
-    if request.silence && connections.alertmanager().is_none() {
+    if request.silence && connections.alertmanagers().is_empty() {
         return Err(UsageError(
             "--silence needs an Alertmanager: give --alertmanager-url or set QMTL_ALERTMANAGER_URL"
                 .to_owned(),

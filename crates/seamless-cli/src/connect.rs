@@ -209,6 +209,15 @@ impl Connections {
         Some(Alertmanager::new(self.http.clone(), endpoint))
     }
 
+    /// The clients of all Alertmanagers that are configured.
+    #[must_use]
+    pub fn alertmanagers(&self) -> Vec<Alertmanager> {
+        let (prefix, _) = words(Service::Alertmanager);
+        let of = self.endpoints.iter().filter(|(of, _)| *of == prefix);
+        of.map(|(_, endpoint)| Alertmanager::new(self.http.clone(), endpoint.clone()))
+            .collect()
+    }
+
     fn required(&self, service: Service) -> Result<Endpoint, UsageError> {
         self.endpoint(service)
             .cloned()

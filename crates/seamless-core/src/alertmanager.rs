@@ -38,6 +38,19 @@ pub struct HeldAlert {
     pub fingerprint: String,
 }
 
+/// Alerts that are sent together, and the receiver that they are sent to.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct AlertGroup {
+    /// The labels that it is grouped by.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Who gets it.
+    pub receiver: Receiver,
+    /// Its alerts, suppressed ones included.
+    #[serde(default)]
+    pub alerts: Vec<HeldAlert>,
+}
+
 /// A receiver's name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Receiver {
@@ -161,6 +174,15 @@ impl Alertmanager {
             .answer(DOING, &["api", "v2", "alerts"], filters)
             .await?;
         Ok((self.read(DOING, &answer)?, answer.date_ms))
+    }
+
+    /// The groups in which it sends alerts, one for each receiver.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn groups(&self) -> Result<Vec<AlertGroup>, ServiceError> {
+        let path = ["api", "v2", "alerts", "groups"];
+        self.ask("listing groups of alerts", &path, &[]).await
     }
 
     /// The silences it holds, expired ones included.

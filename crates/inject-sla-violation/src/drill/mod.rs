@@ -1,6 +1,7 @@
 //! A drill that lasts: prepared, performed, watched to its end, and cleaned up after.
 
 mod course;
+mod path;
 mod preparation;
 
 use std::pin::Pin;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_cli::{Connections, ExitStatus, Progress, Stop, Terminal, clean};
+use seamless_core::alertmanager::Alertmanager;
 use seamless_core::duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -186,7 +188,7 @@ impl Drill<'_> {
         if !self.request.silence {
             return Vec::new();
         }
-        let silence = |alertmanager| {
+        let silence = |alertmanager: Alertmanager| {
             Silence::new(
                 &self.connections.http,
                 &alertmanager,
@@ -194,9 +196,9 @@ impl Drill<'_> {
             )
         };
         self.connections
-            .alertmanager()
-            .map(silence)
+            .alertmanagers()
             .into_iter()
+            .map(silence)
             .collect()
     }
 
@@ -303,7 +305,7 @@ impl Drill<'_> {
         let watch = Watch {
             view: View {
                 prometheus: self.connections.prometheus()?,
-                alertmanager: self.connections.alertmanager(),
+                alertmanagers: self.connections.alertmanagers(),
                 request: self.request.clone(),
                 course: self.course.clone(),
                 series_set: Arc::clone(&self.series_set),

@@ -12,6 +12,7 @@ use seamless_core::prometheus::{Prometheus, quote};
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::DRILL_LABEL;
 
+use super::path::AlertPath;
 use crate::args::Args;
 use crate::prediction::{self, Prediction, ScrapeInfo};
 use crate::request::{Course, Request};
@@ -67,9 +68,17 @@ impl Preparing<'_> {
         if !self.request.expected.is_empty() && (self.given_rules.is_some() || loaded.is_some()) {
             preparation.predictions = self.predict(rules);
         }
+        let alertmanagers = self.connections.alertmanagers();
+        let path = match alertmanagers.first() {
+            Some(alertmanager) => AlertPath::ask(alertmanager, prometheus.as_ref()).await.ok(),
+            None => None,
+        };
+        if let Some(path) = &path {
+            self.warn_of_obstacles(path, rules);
+        }
         let critical = prediction::critical(rules, self.request, self.series_set);
         if !critical.is_empty() {
-            preparation.agreed = self.ask(&critical).await?;
+            preparation.agreed = self.ask(&critical, path.as_ref(), rules).await?;
         }
         Ok(preparation)
     }
@@ -116,7 +125,12 @@ impl Preparing<'_> {
     }
 
     /// A drill that pages for real needs somebody's word.
-    async fn ask(&self, critical: &[(String, Duration)]) -> anyhow::Result<bool> {
+    async fn ask(
+        &self,
+        critical: &[(String, Duration)],
+        path: Option<&AlertPath>,
+        rules: &RuleFile,
+    ) -> anyhow::Result<bool> {
         let named: Vec<String> = critical
             .iter()
             .map(|(alert, after)| {
@@ -127,7 +141,7 @@ impl Preparing<'_> {
             "this drill should fire {} (critical) for {}; {}",
             named.join(", "),
             duration::format(self.course.hold),
-            self.receivers().await
+            self.receivers(critical, path, rules)
         );
         if self.request.silence {
             self.terminal
@@ -152,7 +166,40 @@ impl Preparing<'_> {
     }
 
     /// Who would be told.
-    async fn receivers(&self) -> String {
-        "receivers unknown".to_owned()
+    fn receivers(
+        &self,
+        critical: &[(String, Duration)],
+        path: Option<&AlertPath>,
+        rules: &RuleFile,
+    ) -> String {
+        let Some(path) = path else {
+            return "receivers unknown".to_owned();
+        };
+        let mut names: Vec<String> = critical
+            .iter()
+            .flat_map(|(alert, _)| rules.alerts_named(alert))
+            .filter(|rule| prediction::is_critical(rule))
+            .flat_map(|rule| path.receivers(rule, self.request))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        format!("receivers: {}", clean(&names.join(", ")))
+    }
+
+    /// Says before anything is injected what would keep the expected alerts from people.
+    fn warn_of_obstacles(&self, path: &AlertPath, rules: &RuleFile) {
+        for alert in &self.request.expected {
+            let now = Timestamp::now();
+            let mut found: Vec<String> = rules
+                .alerts_named(alert)
+                .flat_map(|rule| path.obstacles(rule, self.request, now))
+                .collect();
+            found.sort_unstable();
+            found.dedup();
+            for obstacle in found {
+                let text = format!("{alert} would be swallowed: {obstacle}");
+                self.terminal.warn(&clean(&text));
+            }
+        }
     }
 }

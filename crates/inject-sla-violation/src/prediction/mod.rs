@@ -103,6 +103,12 @@ pub(crate) fn predictions(
         .collect()
 }
 
+/// Whether the rule's alerts page.
+pub(crate) fn is_critical(rule: &Rule) -> bool {
+    let severity = rule.labels.get("severity");
+    severity.is_some_and(|severity| severity == Severity::Critical.label())
+}
+
 /// The alerts of severity critical that should fire, and after how long.
 pub(crate) fn critical(
     rules: &RuleFile,
@@ -110,9 +116,7 @@ pub(crate) fn critical(
     series_set: &SeriesSet,
 ) -> Vec<(String, Duration)> {
     let mut found: Vec<(String, Duration)> = Vec::new();
-    let critical = Severity::Critical.label();
-    let paging = |rule: &&Rule| rule.labels.get("severity").is_some_and(|s| s == critical);
-    for rule in rules.alerts().filter(paging) {
+    for rule in rules.alerts().filter(|rule| is_critical(rule)) {
         if NOT_INJECTED.contains(&rule.name.as_str()) {
             continue;
         }

@@ -20,6 +20,7 @@ impl View {
             Stage::Expression | Stage::Pending => self.why_not_true(expectation).await,
             Stage::Firing => self.why_not_firing(expectation).await,
             Stage::Received => self.why_not_received(expectation).await,
+            Stage::Notified => self.why_not_notified().await,
             Stage::Resolved => self.why_not_resolved(expectation).await,
         };
         let error = match found {
@@ -47,13 +48,14 @@ impl View {
                 })
             }
             Stage::Received => {
-                let Some(alertmanager) = &self.alertmanager else {
-                    return false;
-                };
-                let held = alertmanager.alerts(&[self.own_label()]).await;
-                held.is_ok_and(|held| receivers(&self.held(&expectation.alert, &held)).is_none())
+                let held = self.all_held().await;
+                !self.alertmanagers.is_empty()
+                    && held.is_ok_and(|held| {
+                        let held = self.held(&expectation.alert, &held);
+                        receivers(&held, self.request.silence).is_none()
+                    })
             }
-            Stage::Resolved => false,
+            Stage::Notified | Stage::Resolved => false,
         }
     }
 
@@ -241,8 +243,8 @@ impl View {
     }
 
     async fn why_not_received(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {
-        if let Some(alertmanager) = &self.alertmanager {
-            let held = match alertmanager.alerts(&[self.own_label()]).await {
+        if !self.alertmanagers.is_empty() {
+            let held = match self.all_held().await {
                 Ok(held) => held,
                 Err(error) => return Ok(Reason::CannotAsk(error.to_string())),
             };
@@ -267,7 +269,7 @@ impl View {
 
     /// The names of the alerts that inhibit, where they can be found by their fingerprints; else those.
     async fn inhibitors(&self, fingerprints: &[String]) -> Vec<String> {
-        let Some(alertmanager) = &self.alertmanager else {
+        let Some(alertmanager) = self.alertmanagers.first() else {
             return fingerprints.to_vec();
         };
         let held = alertmanager.alerts(&[]).await.unwrap_or_default();
@@ -282,6 +284,18 @@ impl View {
                     )
             })
             .collect()
+    }
+
+    /// The time was over before it could be judged, or what it is judged by could not be had.
+    async fn why_not_notified(&self) -> Result<Reason, ServiceError> {
+        for alertmanager in &self.alertmanagers {
+            alertmanager.counters().await?;
+            alertmanager.groups().await?;
+        }
+        Ok(Reason::NoRequest {
+            kinds: vec!["its receivers".to_owned()],
+            waited: self.start.elapsed(),
+        })
     }
 
     async fn why_not_resolved(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {

@@ -3,6 +3,7 @@
 //! Owns the stages, and the watching that notes when each is reached. It only asks: it changes nothing
 //! in Prometheus or Alertmanager. Why a stage was missed is `diagnosis`' part.
 
+mod delivery;
 mod diagnosis;
 mod stage;
 mod view;
@@ -11,16 +12,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use seamless_core::alertmanager::HeldAlert;
+use seamless_core::alertmanager::{AlertGroup, HeldAlert};
+use seamless_core::paging::{Configuration, Counters};
 use seamless_core::prometheus::{FiringAlert, LoadedGroup, Target};
 use seamless_core::schema::DRILL_LABEL;
 use tokio::time::Instant;
 
 use crate::request::Request;
 
+use delivery::{Awaited, Delivery, Seen, Verdict};
 use view::{Source, receivers, rules_named, value_of};
 
-pub(crate) use stage::{Expectation, Missed, Reached, Reason, Stage};
+pub(crate) use stage::{Expectation, Reached};
+use stage::{Missed, Stage};
 pub(crate) use view::View;
 
 /// How often is asked.
@@ -58,12 +62,20 @@ pub(crate) struct Watch {
     pub(crate) within: Duration,
 }
 
+/// What tells of the Alertmanagers' notifications.
+struct Sending {
+    config: Configuration,
+    counters: Vec<Counters>,
+    groups: Vec<AlertGroup>,
+}
+
 /// What one look at the servers showed. A question that failed has no answer here.
 #[derive(Default)]
 struct Look {
     groups: Option<Vec<LoadedGroup>>,
     targets: Option<Vec<Target>>,
     held: Option<Vec<HeldAlert>>,
+    sending: Option<Sending>,
     sources: Option<Vec<Source>>,
 }
 
@@ -88,8 +100,11 @@ impl Watch {
             Stage::Pending,
             Stage::Firing,
         ]);
-        if self.view.alertmanager.is_some() {
+        if !self.view.alertmanagers.is_empty() {
             stages.push(Stage::Received);
+            if !self.view.request.silence {
+                stages.push(Stage::Notified);
+            }
         }
         if self.view.course.recover_after.is_some() {
             stages.push(Stage::Resolved);
@@ -106,7 +121,13 @@ impl Watch {
     ) {
         let stages = self.stages();
         let end = self.view.start + self.within;
-        while self.look(expectations, &stages, &tell).await && Instant::now() < end {
+        let mut deliveries: Vec<Delivery> = Vec::new();
+        deliveries.resize_with(expectations.snapshot().len(), Delivery::default);
+        while self
+            .look(expectations, &stages, &mut deliveries, &tell)
+            .await
+            && Instant::now() < end
+        {
             let next = Instant::now() + POLL;
             tokio::time::sleep_until(next.min(end)).await;
         }
@@ -126,6 +147,7 @@ impl Watch {
         &self,
         expectations: &Expectations,
         stages: &[Stage],
+        deliveries: &mut [Delivery],
         tell: &impl Fn(&Expectation, &Reached),
     ) -> bool {
         let now = expectations.snapshot();
@@ -138,10 +160,11 @@ impl Watch {
         }
         let look = self.ask(&awaited).await;
         let mut waiting = false;
-        for (index, expectation) in now.iter().enumerate() {
+        for (index, (expectation, delivery)) in now.iter().zip(deliveries).enumerate() {
             let mut expectation = expectation.clone();
+            let verdict = self.delivered(&expectation, &look, delivery);
             // Whoever has come far has come through what lies before, even if nobody looked then.
-            let reached = self.furthest(&expectation, stages, &look).await;
+            let reached = self.furthest(&expectation, stages, &look, &verdict).await;
             for (stage, detail) in reached {
                 let reached = Reached {
                     stage,
@@ -152,8 +175,17 @@ impl Watch {
                 tell(&expectation, &reached);
                 expectation.reached.push(reached);
             }
+            if let Verdict::Missed(reason) = verdict
+                && expectation.next(stages) == Some(Stage::Notified)
+            {
+                let stage = Stage::Notified;
+                expectation.missed = Some(Missed { stage, reason });
+            }
             waiting |= expectation.next(stages).is_some();
-            expectations.change(index, |known| known.reached = expectation.reached);
+            expectations.change(index, |known| {
+                known.reached = expectation.reached;
+                known.missed = expectation.missed;
+            });
         }
         waiting
     }
@@ -180,10 +212,54 @@ impl Watch {
             .await
             .ok()
             .map(|reply| reply.data);
-        if let Some(alertmanager) = &self.view.alertmanager {
-            look.held = alertmanager.alerts(&[self.view.own_label()]).await.ok();
+        if !self.view.alertmanagers.is_empty() {
+            // Before the alerts: what is counted then is older than what they show.
+            look.sending = self.sending().await;
+            look.held = self.view.all_held().await.ok();
         }
         look
+    }
+
+    /// What the Alertmanagers count and hold; nothing where one of them does not say.
+    async fn sending(&self) -> Option<Sending> {
+        if self.view.request.silence {
+            return None;
+        }
+        let status = self.view.alertmanagers.first()?.status().await.ok()?;
+        let mut sending = Sending {
+            config: Configuration::parse(&status.config.original).ok()?,
+            counters: Vec::new(),
+            groups: Vec::new(),
+        };
+        for alertmanager in &self.view.alertmanagers {
+            sending.counters.push(alertmanager.counters().await.ok()?);
+        }
+        for alertmanager in &self.view.alertmanagers {
+            sending.groups.extend(alertmanager.groups().await.ok()?);
+        }
+        Some(sending)
+    }
+
+    fn delivered(
+        &self,
+        expectation: &Expectation,
+        look: &Look,
+        delivery: &mut Delivery,
+    ) -> Verdict {
+        let Some(sending) = &look.sending else {
+            return Verdict::Waiting;
+        };
+        let awaited = Awaited {
+            alert: &expectation.alert,
+            drill_id: &self.view.request.drill_id,
+            receiver: self.view.request.expect_receiver.as_deref(),
+        };
+        let seen = Seen {
+            config: &sending.config,
+            groups: &sending.groups,
+            counters: &sending.counters,
+        };
+        delivery.look(&awaited, &seen, self.view.start.elapsed())
     }
 
     /// The stages that the expectation has newly come through.
@@ -192,6 +268,7 @@ impl Watch {
         expectation: &Expectation,
         stages: &[Stage],
         look: &Look,
+        delivered: &Verdict,
     ) -> Vec<(Stage, Option<String>)> {
         let alerts = self.view.alerts(
             &expectation.alert,
@@ -219,7 +296,13 @@ impl Watch {
                 Stage::Expression => self.expression_holds(&expectation.alert, look).await,
                 Stage::Pending => pending.then(|| value_of(&alerts)),
                 Stage::Firing => fired.then(|| value_of(&alerts)),
-                Stage::Received => held.as_deref().and_then(receivers),
+                Stage::Received => held
+                    .as_deref()
+                    .and_then(|held| receivers(held, self.view.request.silence)),
+                Stage::Notified => match delivered {
+                    Verdict::Notified(whom) => Some(Some(whom.clone())),
+                    Verdict::Waiting | Verdict::Missed(_) => None,
+                },
                 Stage::Resolved => self.resolved(&alerts, look, held.as_deref()),
             };
             match detail {
@@ -265,7 +348,7 @@ impl Watch {
     ) -> Option<Option<String>> {
         let recovered = self.view.start.elapsed() >= self.view.course.recover_after?;
         let gone = look.groups.is_some() && alerts.is_empty();
-        let told = self.view.alertmanager.is_none() || held.is_some_and(<[_]>::is_empty);
+        let told = self.view.alertmanagers.is_empty() || held.is_some_and(<[_]>::is_empty);
         (recovered && gone && told).then_some(None)
     }
 }

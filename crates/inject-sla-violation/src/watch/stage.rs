@@ -26,6 +26,8 @@ pub(crate) enum Stage {
     Firing,
     /// Alertmanager has it and sends it out.
     Received,
+    /// Every integration of its receivers was called and answered well.
+    Notified,
     /// It is over, after the recovery.
     Resolved,
 }
@@ -40,6 +42,7 @@ impl Stage {
             Self::Pending => "pending",
             Self::Firing => "firing",
             Self::Received => "received",
+            Self::Notified => "notified",
             Self::Resolved => "resolved",
         }
     }
@@ -53,6 +56,7 @@ impl Stage {
             Self::Pending => "pending",
             Self::Firing => "firing",
             Self::Received => "in Alertmanager",
+            Self::Notified => "the receivers were told",
             Self::Resolved => "resolved",
         }
     }
@@ -109,9 +113,10 @@ impl Expectation {
         self.reached.iter().any(|reached| reached.stage == stage)
     }
 
-    /// The first of `stages` that has not been reached.
+    /// The first of `stages` that has not been reached; none where it is known that it will not be.
     pub(crate) fn next(&self, stages: &[Stage]) -> Option<Stage> {
-        stages.iter().copied().find(|stage| !self.has(*stage))
+        let mut stages = stages.iter().copied();
+        stages.find(|stage| !self.has(*stage) && self.missed.is_none())
     }
 }
 
@@ -158,6 +163,23 @@ pub(crate) enum Reason {
     Silenced { by: Vec<String> },
     /// Another alert holds it back.
     Inhibited { by: Vec<String> },
+    /// It goes to other receivers than the one that was expected.
+    OtherReceiver { wanted: String, found: Vec<String> },
+    /// The receiver has no integration: nobody is told.
+    NoIntegration(String),
+    /// A request of an integration failed.
+    NotificationFailed {
+        kind: String,
+        requests: f64,
+        failures: f64,
+    },
+    /// No request of these integrations has ended.
+    NoRequest {
+        kinds: Vec<String>,
+        waited: Duration,
+    },
+    /// Alertmanager's counters leave open whose request it was.
+    CannotTellDelivery(String),
     /// It still fires, or is still held.
     NotResolved { value: Option<String>, held: bool },
 }
@@ -182,8 +204,20 @@ impl Reason {
             Self::NotReceived { .. } => "not_received",
             Self::Silenced { .. } => "silenced",
             Self::Inhibited { .. } => "inhibited",
+            Self::OtherReceiver { .. } => "other_receiver",
+            Self::NoIntegration(_) => "no_integration",
+            Self::NotificationFailed { .. } => "notification_failed",
+            Self::NoRequest { .. } => "no_request",
+            Self::CannotTellDelivery(_) => "cannot_tell_delivery",
             Self::NotResolved { .. } => "not_resolved",
         }
+    }
+}
+
+impl Reason {
+    /// Whether the stage may have been reached all the same.
+    pub(crate) const fn is_unknown(&self) -> bool {
+        matches!(self, Self::CannotAsk(_) | Self::CannotTellDelivery(_))
     }
 }
 
@@ -254,6 +288,31 @@ impl fmt::Display for Reason {
             ),
             Self::Silenced { by } => write!(f, "silenced by {}", by.join(", ")),
             Self::Inhibited { by } => write!(f, "inhibited by {}", by.join(", ")),
+            Self::OtherReceiver { wanted, found } => write!(
+                f,
+                "its group is at {}, not at {wanted}; compare the routes with its labels (amtool config routes test)",
+                found.join(", ")
+            ),
+            Self::NoIntegration(receiver) => {
+                write!(f, "the receiver {receiver} has no integration: nobody is told")
+            }
+            Self::NotificationFailed {
+                kind,
+                requests,
+                failures,
+            } => write!(
+                f,
+                "{kind} was called and did not take it ({requests} requests ended, {failures} failures counted); \
+                 Alertmanager's log says what it answered"
+            ),
+            Self::NoRequest { kinds, waited } => write!(
+                f,
+                "no request to {} has ended within {} of the group's appearance; one that hangs is counted as failed \
+                 only after group_interval",
+                kinds.join(", "),
+                duration::format(*waited)
+            ),
+            Self::CannotTellDelivery(why) => write!(f, "it cannot be told whether the receivers were told: {why}"),
             Self::NotResolved { value, held } => {
                 if *held {
                     return f.write_str(

@@ -17,7 +17,7 @@ use crate::series::SeriesSet;
 /// The drill, and whom to ask about it.
 pub(crate) struct View {
     pub(crate) prometheus: Prometheus,
-    pub(crate) alertmanager: Option<Alertmanager>,
+    pub(crate) alertmanagers: Vec<Alertmanager>,
     pub(crate) request: Request,
     pub(crate) course: Course,
     pub(crate) series_set: Arc<SeriesSet>,
@@ -51,6 +51,23 @@ impl View {
     /// What Alertmanager is to filter by.
     pub(super) fn own_label(&self) -> String {
         format!("{DRILL_LABEL}={}", quote(&self.request.drill_id))
+    }
+
+    /// The drill's alerts that the Alertmanagers hold, together.
+    pub(super) async fn all_held(&self) -> Result<Vec<HeldAlert>, ServiceError> {
+        let filter = [self.own_label()];
+        let mut held = Vec::new();
+        let mut problem = None;
+        for alertmanager in &self.alertmanagers {
+            match alertmanager.alerts(&filter).await {
+                Ok(alerts) => held.extend(alerts),
+                Err(error) => problem = Some(error),
+            }
+        }
+        match problem {
+            Some(error) if held.is_empty() => Err(error),
+            _ => Ok(held),
+        }
     }
 
     /// This drill's alerts of that name.
@@ -136,8 +153,14 @@ pub(super) fn value_of(alerts: &[&FiringAlert]) -> Option<String> {
     Some(format!("value {value:.4}"))
 }
 
-/// Who gets the alert, once Alertmanager sends it out.
-pub(super) fn receivers(held: &[&HeldAlert]) -> Option<Option<String>> {
+/// Who gets the alert, once Alertmanager sends it out; a drill that is silenced ends there.
+pub(super) fn receivers(held: &[&HeldAlert], silenced: bool) -> Option<Option<String>> {
+    if silenced {
+        let by_us = held
+            .iter()
+            .any(|alert| !alert.status.silenced_by.is_empty());
+        return by_us.then(|| Some("held, silenced by this drill".to_owned()));
+    }
     let active: Vec<_> = held
         .iter()
         .filter(|alert| alert.status.state == "active")

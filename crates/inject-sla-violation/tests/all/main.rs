@@ -7,6 +7,7 @@
 
 mod closed_loop;
 mod fault_matrix;
+mod notified;
 mod program;
 mod real_sinks;
 mod safety;

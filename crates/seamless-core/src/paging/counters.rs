@@ -91,6 +91,15 @@ impl Counters {
         sums
     }
 
+    /// Every series of a metric: its labels and its value.
+    pub fn series<'c>(
+        &'c self,
+        name: &'c str,
+    ) -> impl Iterator<Item = (&'c BTreeMap<String, String>, f64)> {
+        let of = self.values.iter().filter(move |(of, ..)| of == name);
+        of.map(|(_, labels, value)| (labels, *value))
+    }
+
     /// The value of a metric that has one series; None without it.
     #[must_use]
     pub fn single(&self, name: &str) -> Option<f64> {
@@ -122,6 +131,8 @@ fn is_of_delivery(name: &str) -> bool {
         "prometheus_notifications_dropped_total",
         "prometheus_notifications_sent_total",
         "prometheus_config_last_reload_success",
+        "alertmanager_notification_requests_total",
+        "alertmanager_notification_requests_failed_total",
         "alertmanager_notifications_total",
         "alertmanager_notifications_failed_total",
         "alertmanager_config_last_reload_success",
