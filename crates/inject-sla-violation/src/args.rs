@@ -47,6 +47,10 @@ pub struct Args {
     /// What goes wrong; repeatable
     #[arg(long, value_name = "SCENARIO", value_enum, default_value = "sla")]
     pub(crate) scenario: Vec<Scenario>,
+    /// Which histograms to expose: native ones need a Prometheus that scrapes them (by protobuf) from --serve;
+    /// both exposes native ones to such a Prometheus and classic ones to everybody else
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = Histograms::Classic)]
+    pub(crate) histograms: Histograms,
     /// Copies of every series under further node ids
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000), allow_hyphen_values = true)]
     pub(crate) nodes: u64,
@@ -151,6 +155,17 @@ pub struct Args {
     pub(crate) alertmanager_url: Vec<String>,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+}
+
+/// Which histograms are exposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Histograms {
+    /// Buckets with fixed bounds
+    Classic,
+    /// Native histograms, and no buckets
+    Native,
+    /// Both, to a Prometheus that scrapes native ones
+    Both,
 }
 
 /// How the report is written.

@@ -16,10 +16,10 @@ use crate::values::{Value, Values};
 const SERIES_PER_PIECE: usize = 2000;
 
 /// What one piece holds: some copies of one group, and what stands before and behind them.
-struct Part {
-    family: usize,
-    group: usize,
-    copies: Range<usize>,
+pub(crate) struct Part {
+    pub(crate) family: usize,
+    pub(crate) group: usize,
+    pub(crate) copies: Range<usize>,
 }
 
 /// The pieces of one document.
@@ -41,7 +41,8 @@ pub(crate) fn pieces(
         .filter(|piece| !piece.is_empty())
 }
 
-fn parts(series_set: &SeriesSet) -> Vec<Part> {
+/// How the document is cut into pieces.
+pub(crate) fn parts(series_set: &SeriesSet) -> Vec<Part> {
     let mut parts = Vec::new();
     for (family, SeriesFamily { groups, .. }) in series_set.families.iter().enumerate() {
         let per_copy = series_set.families[family].series_per_copy();
@@ -74,7 +75,7 @@ fn piece(series_set: &SeriesSet, values: &Values, writer: Writer, part: &Part) -
         match value {
             Value::Count(count) => writer.count(name, labels, *count, &mut out),
             Value::Level(level) => writer.sample(name, labels, *level, &mut out),
-            Value::Observations { buckets, sum } => {
+            Value::Observations { buckets, sum, .. } => {
                 writer.histogram(name, labels, &family.bounds, buckets, *sum, &mut out);
             }
         }

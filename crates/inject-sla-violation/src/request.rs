@@ -11,6 +11,8 @@ use seamless_core::http::Endpoint;
 use seamless_core::schema::Phase;
 
 use crate::args::{Args, OutputFormat};
+
+pub(crate) use crate::args::Histograms;
 use crate::scenario::Scenario;
 
 /// How long a drill lasts unless told otherwise.
@@ -46,6 +48,8 @@ pub(crate) struct Request {
     pub(crate) expect_receiver: Option<String>,
     /// How long to wait for them.
     pub(crate) within: Duration,
+    /// Which histograms are exposed.
+    pub(crate) histograms: Histograms,
     /// Whether the drill is muted at every receiver.
     pub(crate) silence: bool,
     pub(crate) output: OutputFormat,
@@ -148,6 +152,7 @@ impl Request {
             expected: expected(args),
             expect_receiver: args.expect_receiver.clone(),
             within: args.within.unwrap_or(DEFAULT_WITHIN),
+            histograms: args.histograms,
             silence: args.silence,
             output: args.output,
         })
@@ -166,6 +171,15 @@ fn refuse_ignored(args: &Args) -> Result<(), UsageError> {
         (
             args.within.is_some() && !watches,
             "--within says how long to wait for --expect-alert: name an alert",
+        ),
+        (
+            args.histograms == Histograms::Native
+                && (args.serve.is_none() && args.cleanup.is_none()
+                    || args.write_to.is_some()
+                    || args.push_gateway.is_some()
+                    || args.remote_write.is_some()),
+            "--histograms native is for --serve alone: the text formats have no native histograms, and what pushes \
+             them is not this program's",
         ),
         (
             args.expect_receiver.is_some() && args.silence,

@@ -2,6 +2,8 @@
 //!
 //! A pure function of the request, the seed and the number of steps: no clock, no I/O.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 use seamless_core::schema::{Kind, Unit};
 
@@ -30,7 +32,58 @@ pub(crate) enum Value {
     Observations {
         buckets: Vec<u64>,
         sum: f64,
+        /// The same observations in the buckets of a native histogram.
+        native: Native,
     },
+}
+
+/// Observations in buckets that grow by a constant factor, as native histograms have them.
+///
+/// Specification: <https://prometheus.io/docs/specs/native_histograms/>.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Native {
+    /// How often each bucket was met; the bucket at `i` ends at `2^(i/8)`.
+    buckets: BTreeMap<i32, u64>,
+    /// Observations of zero.
+    pub(crate) zero: u64,
+}
+
+impl Native {
+    /// Eight buckets per power of two: quantiles are exact to 9 %.
+    pub(crate) const SCHEMA: i32 = 3;
+    /// What counts as zero, as client libraries have it: 2^-128.
+    pub(crate) const ZERO_THRESHOLD: f64 = 2.938_735_877_055_719e-39;
+
+    fn observe(&mut self, value: f64, times: u64) {
+        if value <= Self::ZERO_THRESHOLD {
+            self.zero = self.zero.saturating_add(times);
+            return;
+        }
+        let index = (value.log2() * f64::from(1 << Self::SCHEMA)).ceil() as i32;
+        let count = self.buckets.entry(index).or_default();
+        *count = count.saturating_add(times);
+    }
+
+    /// The spans of buckets (offset from the one before, length), and each bucket's difference from the one
+    /// before. A histogram without observations has one empty span, which tells it from a classic one.
+    pub(crate) fn spans(&self) -> (Vec<(i32, u32)>, Vec<i64>) {
+        let mut spans: Vec<(i32, u32)> = Vec::new();
+        let mut deltas = Vec::new();
+        let (mut next, mut last) = (0, 0);
+        for (index, count) in &self.buckets {
+            let count = i64::try_from(*count).unwrap_or(i64::MAX);
+            match spans.last_mut() {
+                Some((_, length)) if *index == next => *length += 1,
+                _ => spans.push((*index - next, 1)),
+            }
+            deltas.push(count - last);
+            (next, last) = (*index + 1, count);
+        }
+        if spans.is_empty() {
+            spans.push((0, 0));
+        }
+        (spans, deltas)
+    }
 }
 
 /// Whether a drill violates, or has been told to recover.
@@ -47,6 +100,7 @@ impl Values {
             Waveform::Observe { .. } => Value::Observations {
                 buckets: vec![0; family.bounds.buckets()],
                 sum: 0.0,
+                native: Native::default(),
             },
             Waveform::Count { .. } => Value::Count(0),
             Waveform::Level { start, .. } => Value::Level(start),
@@ -93,7 +147,7 @@ fn step(
     rng: &mut Rng,
     value: &mut Value,
 ) {
-    match (group.waveform, value) {
+    match (group.waveform, &mut *value) {
         (Waveform::Count { violating, healthy }, Value::Count(count)) => {
             // A counter that has come to the end of its range stands still; starting over would be a reset.
             *count = count.saturating_add(match if violates { violating } else { healthy } {
@@ -117,9 +171,9 @@ fn step(
                 *level = target;
             }
         }
-        (Waveform::Observe { violating, healthy }, Value::Observations { buckets, sum }) => {
+        (Waveform::Observe { violating, healthy }, Value::Observations { .. }) => {
             let observed = if violates { violating } else { healthy };
-            observe(family, group, observed, request, rng, buckets, sum);
+            observe(family, group, observed, request, rng, value);
         }
         // A value was made from its waveform, so they agree.
         _ => {}
@@ -132,9 +186,16 @@ fn observe(
     observed: Observed,
     request: &Request,
     rng: &mut Rng,
-    buckets: &mut [u64],
-    sum: &mut f64,
+    observations: &mut Value,
 ) {
+    let Value::Observations {
+        buckets,
+        sum,
+        native,
+    } = observations
+    else {
+        return;
+    };
     let unit = match family.family.unit {
         Unit::Milliseconds => 1000.0,
         _ => 1.0,
@@ -154,6 +215,7 @@ fn observe(
             *bucket = bucket.saturating_add(times);
         }
         *sum += value * times as f64;
+        native.observe(value, times);
     };
     if low >= high {
         record(low, request.repetitions);
@@ -193,6 +255,18 @@ mod tests {
             values.advance(&series_set, &request, Condition::Violating, &mut rng);
         }
         (series_set, values)
+    }
+
+    #[test]
+    fn a_native_histogram_has_spans_of_buckets() {
+        let mut native = Native::default();
+        assert_eq!(native.spans(), (vec![(0, 0)], vec![]));
+        // 1 is the end of bucket 0, 2 that of bucket 8, 2.1 lies in the next one.
+        for (value, times) in [(1.0, 3), (2.0, 2), (2.1, 7), (0.0, 5)] {
+            native.observe(value, times);
+        }
+        assert_eq!(native.zero, 5);
+        assert_eq!(native.spans(), (vec![(0, 1), (7, 2)], vec![3, -1, 5]));
     }
 
     #[test]

@@ -205,7 +205,8 @@ impl Process {
     }
 }
 
-/// Sends a process the signal of that name, without `SIG`: `INT`, `TERM`, `HUP`, `QUIT`, `KILL`.
+/// Sends a process the signal of that name, without `SIG`: `INT`, `TERM`, `HUP`, `QUIT`, `KILL`, `STOP`,
+/// `CONT`.
 ///
 /// # Errors
 /// If the name is none of these, or the process is not there or not ours.
@@ -216,6 +217,8 @@ pub fn signal(id: u32, name: &str) -> Result<()> {
         "HUP" => Signal::HUP,
         "QUIT" => Signal::QUIT,
         "KILL" => Signal::KILL,
+        "STOP" => Signal::STOP,
+        "CONT" => Signal::CONT,
         _ => bail!("no signal that the lab sends: {name}"),
     };
     let pid = i32::try_from(id).ok().and_then(Pid::from_raw);

@@ -4,6 +4,7 @@
 pub(crate) mod file;
 pub(crate) mod file_sd;
 mod negotiation;
+mod protobuf;
 pub(crate) mod pushgateway;
 pub(crate) mod remote_write;
 mod server;

@@ -6,10 +6,13 @@
 
 use seamless_core::exposition::Format;
 
+use super::protobuf;
+
 /// A format, and the `Content-Type` that tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Negotiated {
-    pub(super) format: Format,
+    /// A text format; none is protobuf.
+    pub(super) format: Option<Format>,
     pub(super) content_type: String,
 }
 
@@ -22,6 +25,9 @@ struct Range<'h> {
     quality: f64,
     version: Option<&'h str>,
     escaping: Option<&'h str>,
+    /// The protobuf message and its framing.
+    proto: Option<&'h str>,
+    encoding: Option<&'h str>,
 }
 
 impl<'h> Range<'h> {
@@ -32,11 +38,15 @@ impl<'h> Range<'h> {
             quality: 1.0,
             version: None,
             escaping: None,
+            proto: None,
+            encoding: None,
         };
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
             match name.trim() {
                 "q" => range.quality = value.trim().parse().unwrap_or(0.0),
                 "version" => range.version = Some(value.trim()),
+                "proto" => range.proto = Some(value.trim()),
+                "encoding" => range.encoding = Some(value.trim()),
                 "escaping" => range.escaping = Some(value.trim()),
                 _ => {}
             }
@@ -45,7 +55,19 @@ impl<'h> Range<'h> {
     }
 
     /// What this range asks for, and how good that is among equally wanted ones.
-    fn offer(&self) -> Option<(u8, Negotiated)> {
+    fn offer(&self, protobuf: bool) -> Option<(u8, Negotiated)> {
+        let is_protobuf = self.media == "application/vnd.google.protobuf"
+            && self.proto == Some("io.prometheus.client.MetricFamily")
+            && self.encoding == Some("delimited");
+        if is_protobuf && protobuf {
+            return Some((
+                4,
+                Negotiated {
+                    format: None,
+                    content_type: protobuf::CONTENT_TYPE.to_owned(),
+                },
+            ));
+        }
         let (rank, format, content_type) = match (&*self.media, self.version) {
             ("application/openmetrics-text", None | Some("1.0.0")) => {
                 (3, Format::OpenMetrics, Format::OpenMetrics.content_type())
@@ -66,26 +88,27 @@ impl<'h> Range<'h> {
             None => content_type.to_owned(),
         };
         let negotiated = Negotiated {
-            format,
+            format: Some(format),
             content_type,
         };
         Some((rank, negotiated))
     }
 }
 
-/// The format that the scraper likes best; the text format where it says nothing that is understood.
-pub(super) fn negotiate(accept: &str) -> Negotiated {
+/// The format that the scraper likes best; the text format where it says nothing that is understood. Protobuf
+/// only where there are native histograms, which no other format has.
+pub(super) fn negotiate(accept: &str, protobuf: bool) -> Negotiated {
     accept
         .split(',')
         .map(Range::read)
         .filter(|range| range.quality > 0.0)
-        .filter_map(|range| Some((range.quality, range.offer()?)))
+        .filter_map(|range| Some((range.quality, range.offer(protobuf)?)))
         .max_by(|(quality, (rank, _)), (other, (than, _))| {
             quality.total_cmp(other).then(rank.cmp(than))
         })
         .map_or_else(
             || Negotiated {
-                format: Format::Text,
+                format: Some(Format::Text),
                 content_type: Format::Text.content_type().to_owned(),
             },
             |(_, (_, negotiated))| negotiated,
@@ -95,6 +118,15 @@ pub(super) fn negotiate(accept: &str) -> Negotiated {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn protobuf_is_for_native_histograms() {
+        let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,\
+            text/plain;version=0.0.4;q=0.3";
+        assert_eq!(negotiate(accept, true).format, None);
+        assert_eq!(negotiate(accept, false).format, Some(Format::Text));
+        assert_eq!(negotiate("text/plain", true).format, Some(Format::Text));
+    }
 
     #[test]
     fn each_generation_gets_what_it_asks_for() {
@@ -142,7 +174,11 @@ mod tests {
             ("*/*", text.to_owned()),
             ("", text.to_owned()),
         ] {
-            assert_eq!(negotiate(accept).content_type, content_type, "{accept}");
+            assert_eq!(
+                negotiate(accept, false).content_type,
+                content_type,
+                "{accept}"
+            );
         }
     }
 }

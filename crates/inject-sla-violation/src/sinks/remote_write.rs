@@ -180,7 +180,7 @@ fn samples(family: &SeriesFamily, value: &Value) -> Vec<Part> {
     match value {
         Value::Count(count) => vec![(name.clone(), None, *count as f64)],
         Value::Level(level) => vec![(name.clone(), None, *level)],
-        Value::Observations { buckets, sum } => {
+        Value::Observations { buckets, sum, .. } => {
             let bounds = match family.family.kind {
                 Kind::Histogram(bounds) => bounds,
                 Kind::Counter | Kind::Gauge => &[],

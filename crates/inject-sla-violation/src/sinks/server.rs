@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use flate2::Compression;
@@ -28,9 +28,10 @@ use tokio::task::JoinHandle;
 
 use super::file_sd::FileSd;
 use super::negotiation::negotiate;
-use super::{SinkError, Snapshot};
+use super::{SinkError, Snapshot, protobuf};
 use crate::document;
-use crate::request::{Request, Serve};
+use crate::request::{Histograms, Request, Serve};
+use crate::series::SeriesFamily;
 
 /// How long scrapes under way may take to end when the drill is over.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,6 +40,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for others to close something when no connection can be accepted.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
+const ONLY_NATIVE: &str = "this drill has native histograms only, which need protobuf: set scrape_native_histograms: \
+    true in the scrape configuration (Prometheus 3), or give --histograms both\n";
 const LANDING_PAGE: &str = "<!doctype html>\n<html lang=\"en\"><head><title>inject-sla-violation</title></head>\n\
     <body><h1>inject-sla-violation</h1><p>Synthetic series of a drill: <a href=\"/metrics\">/metrics</a></p></body></html>\n";
 
@@ -57,6 +60,7 @@ pub(crate) struct Server {
 struct Shown {
     snapshots: watch::Receiver<Snapshot>,
     scrapes: Arc<AtomicU64>,
+    request: Arc<Request>,
 }
 
 impl Server {
@@ -83,6 +87,7 @@ impl Server {
             .with_state(Shown {
                 snapshots: newest,
                 scrapes: Arc::clone(&scrapes),
+                request: Arc::new(request.clone()),
             });
         let task = tokio::spawn(accept(listener, router, stopped));
         let file_sd = serve
@@ -200,19 +205,32 @@ async fn metrics(State(shown): State<Shown>, method: Method, headers: HeaderMap)
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()
     };
-    let negotiated = negotiate(&text(ACCEPT));
+    let histograms = shown.request.histograms;
+    let negotiated = negotiate(&text(ACCEPT), histograms != Histograms::Classic);
+    if negotiated.format.is_some() && histograms == Histograms::Native {
+        return (StatusCode::NOT_ACCEPTABLE, ONLY_NATIVE).into_response();
+    }
     let gzip = accepts_gzip(&text(ACCEPT_ENCODING));
     let body = if method == Method::GET {
         shown.scrapes.fetch_add(1, Ordering::Relaxed);
-        let snapshot = shown.snapshots.borrow().clone();
-        let pieces =
-            document::pieces(snapshot.series_set, snapshot.values, negotiated.format).map(Ok);
-        if gzip {
-            Body::from_stream(stream::iter(
-                packed(pieces).map(|piece| piece.map(Bytes::from)),
-            ))
-        } else {
-            Body::from_stream(stream::iter(pieces.map(|piece| piece.map(Bytes::from))))
+        let Snapshot {
+            series_set, values, ..
+        } = shown.snapshots.borrow().clone();
+        match negotiated.format {
+            Some(format) => body(document::pieces(series_set, values, format), gzip),
+            None => {
+                let request = Arc::clone(&shown.request);
+                let labels = move |family: &SeriesFamily, group: usize, copy| {
+                    let pairs = family.groups[group].pairs(&request, copy).into_iter();
+                    pairs
+                        .map(|(name, value)| (name.to_owned(), value))
+                        .collect()
+                };
+                body(
+                    protobuf::pieces(series_set, values, labels, histograms),
+                    gzip,
+                )
+            }
         }
     } else {
         Body::empty()
@@ -227,6 +245,17 @@ async fn metrics(State(shown): State<Shown>, method: Method, headers: HeaderMap)
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
+}
+
+fn body(pieces: impl Iterator<Item = Vec<u8>> + Send + 'static, gzip: bool) -> Body {
+    let pieces = pieces.map(Ok::<_, io::Error>);
+    if gzip {
+        Body::from_stream(stream::iter(
+            packed(pieces).map(|piece| piece.map(Bytes::from)),
+        ))
+    } else {
+        Body::from_stream(stream::iter(pieces.map(|piece| piece.map(Bytes::from))))
+    }
 }
 
 /// Whether an `Accept-Encoding` header asks for gzip.

@@ -91,7 +91,6 @@ fn stages(report: &Value) -> Vec<&str> {
         .collect()
 }
 
-#[test]
 fn an_alert_comes_through_and_resolves_and_others_fail_for_their_reasons() {
     let folder = tempfile::tempdir().unwrap();
     let pager = Pager::start().unwrap();
@@ -210,7 +209,6 @@ fn an_alert_comes_through_and_resolves_and_others_fail_for_their_reasons() {
     assert_eq!(left, 0);
 }
 
-#[test]
 fn what_is_wrong_with_the_scraping_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let scraped = |config: Value| {
@@ -341,7 +339,6 @@ fn scaled() -> String {
     out + rest
 }
 
-#[test]
 fn the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus() {
     let folder = tempfile::tempdir().unwrap();
     let prometheus = Prometheus::builder()
@@ -388,3 +385,48 @@ fn the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus() {
         assert_eq!(code, 0, "{report:#}");
     }
 }
+
+/// Of today's servers only: the packaged ones know native histograms as an experiment at most.
+mod native_histograms_fire_the_shipped_alert {
+    use super::*;
+    use seamless_lab::servers::Generation;
+
+    #[test]
+    fn current() {
+        Generation::Current.during(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let files = folder.path().join("*.json");
+            let prometheus = Prometheus::builder()
+                .scrape_config(json!({
+                    "job_name": "drills",
+                    "scrape_native_histograms": true,
+                    "file_sd_configs": [{"files": [files.to_str().unwrap()]}],
+                }))
+                .rules(scaled())
+                .start()
+                .unwrap();
+            let arguments = [
+                "--histograms=native",
+                "--expect-alert=SeamlessSla99thDegraded",
+                "--within=3m",
+            ];
+            let drill = Drill::start(&prometheus, folder.path(), "native", &arguments);
+            let (code, report) = drill.end();
+            assert_eq!(code, 0, "{report:#}");
+            assert_eq!(stages(&report).last(), Some(&"firing"));
+            let series = |name: &str| {
+                let query = format!("count(last_over_time({name}{{drill=\"native\"}}[5m]))");
+                let found = prometheus.query(&query).unwrap();
+                found.first().map(|sample| sample.value)
+            };
+            assert_eq!(series("seamless_sla_deadline_seconds"), Some(4.0));
+            assert_eq!(series("seamless_sla_deadline_seconds_bucket"), None);
+        });
+    }
+}
+
+seamless_lab::on_both_generations!(
+    an_alert_comes_through_and_resolves_and_others_fail_for_their_reasons,
+    what_is_wrong_with_the_scraping_is_named,
+    the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus,
+);

@@ -203,6 +203,70 @@ fn a_served_drill_starts_at_zero_moves_and_recovers_in_both_formats() {
 }
 
 #[test]
+fn the_server_is_what_scrapers_expect() {
+    let mut injector = Injector::start(&["n", "--serve=0", "--hold=10m", "--output=json"]);
+    let url = injector.url();
+    let address = url
+        .trim_start_matches("http://")
+        .trim_end_matches("/metrics");
+    let ask = |request: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        answer
+    };
+    let head = ask("HEAD /metrics HTTP/1.0\r\n\r\n");
+    let head = text(&head).to_ascii_lowercase();
+    assert!(
+        head.starts_with("http/1.0 200") && head.ends_with("\r\n\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("content-type: text/plain"), "{head}");
+    let landing = text(&ask("GET / HTTP/1.0\r\n\r\n"));
+    assert!(landing.contains("href=\"/metrics\""), "{landing}");
+    let plain = ask("GET /metrics HTTP/1.0\r\n\r\n");
+    let packed = ask("GET /metrics HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n");
+    let split = |answer: &[u8]| {
+        let at = answer
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap();
+        (
+            text(&answer[..at]).to_ascii_lowercase(),
+            answer[at + 4..].to_vec(),
+        )
+    };
+    let (headers, body) = split(&packed);
+    assert!(headers.contains("content-encoding: gzip"), "{headers}");
+    assert!(
+        body.len() * 4 < plain.len(),
+        "{} of {}",
+        body.len(),
+        plain.len()
+    );
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(&*body)
+        .read_to_string(&mut unpacked)
+        .unwrap();
+    read::parse(unpacked.as_bytes()).unwrap();
+    // Half a request does not keep its connection for ever.
+    let mut half = TcpStream::connect(address).unwrap();
+    half.write_all(b"GET /metrics HTTP/1.1\r\nHo").unwrap();
+    half.set_read_timeout(Some(crate::support::PATIENCE))
+        .unwrap();
+    let mut rest = Vec::new();
+    // Closed, with or without a word; only a timeout is an error.
+    assert!(half.read_to_end(&mut rest).is_ok() || !rest.is_empty());
+    injector.signal("TERM");
+    let report: Value = serde_json::from_str(&injector.end().stdout).unwrap();
+    assert_eq!(
+        report["sinks"][0]["scrapes"], 2,
+        "HEAD is no scrape: {report:#}"
+    );
+}
+
+#[test]
 fn bad_input_is_named_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let inside = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

@@ -34,7 +34,6 @@ fn first(prometheus: &Prometheus, expression: &str) -> Option<f64> {
     samples.first().map(|sample| sample.value)
 }
 
-#[test]
 fn prometheus_discovers_scrapes_and_sees_rates_move() {
     let folder = tempfile::tempdir().unwrap();
     let discovery = folder.path().join("drill.json");
@@ -68,7 +67,6 @@ fn prometheus_discovers_scrapes_and_sees_rates_move() {
     );
 }
 
-#[test]
 fn open_metrics_is_what_prometheus_asks_for_and_accepts() {
     let mut injector = Injector::start(&["n", "--scenario=all", "--serve=0", "--hold=10m"]);
     let url = injector.url();
@@ -123,7 +121,6 @@ fn a_pushgateway_shows_the_group_and_loses_it_at_the_end() {
     }
 }
 
-#[test]
 fn a_prometheus_takes_remote_write_and_the_series_end_with_the_drill() {
     let prometheus = Prometheus::builder()
         .remote_write_receiver()
@@ -149,7 +146,6 @@ fn a_prometheus_takes_remote_write_and_the_series_end_with_the_drill() {
     assert_eq!(prometheus.query("{drill=\"written\"}").unwrap(), Vec::new());
 }
 
-#[test]
 fn victoria_metrics_takes_remote_write() {
     let victoria = VictoriaMetrics::start().unwrap();
     let url = format!("{}/api/v1/write", victoria.url());
@@ -264,3 +260,10 @@ fn two_drills_at_once_do_not_disturb_each_other() {
     other.signal("TERM");
     assert_eq!(other.end().status.code(), Some(143));
 }
+
+seamless_lab::on_both_generations!(
+    prometheus_discovers_scrapes_and_sees_rates_move,
+    open_metrics_is_what_prometheus_asks_for_and_accepts,
+    a_prometheus_takes_remote_write_and_the_series_end_with_the_drill,
+    victoria_metrics_takes_remote_write,
+);

@@ -1,22 +1,15 @@
 //! Signals at any moment, and a machine that lacks what a program is used to.
 
-use std::fs::{self, File};
-use std::os::unix::process::ExitStatusExt;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, bare, signalled};
-use serde_json::Value;
-
 use crate::support::empty_gateway;
+use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, bare, signalled};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_inject-sla-violation");
-/// Moments at which a signal comes, in milliseconds after the start: before anything is set up, while
-/// it is, and at work.
-const MOMENTS: [u64; 8] = [0, 3, 8, 15, 40, 120, 350, 900];
-
 /// A drill of a second, to every sink that is not asked but asks.
 const SUBJECT: Subject = Subject {
     program: PROGRAM,
@@ -39,65 +32,6 @@ fn program(arguments: &[&str]) -> Command {
     let mut command = bare(PROGRAM);
     command.arg("--yes").args(arguments);
     command
-}
-
-#[test]
-fn a_signal_at_any_moment_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let discovery = folder.path().join("drill.json");
-    let gateway = Faults::always(empty_gateway()).unwrap();
-    let receiver = Faults::always(Reply::status(204)).unwrap();
-    for (signal, number, code) in [("INT", 2, 130), ("TERM", 15, 143), ("HUP", 1, 143)] {
-        for moment in MOMENTS {
-            let drill = format!("d-{signal}-{moment}");
-            let arguments = [
-                "n",
-                "--serve=0",
-                "--hold=10m",
-                "--step=100ms",
-                "--output=json",
-                &format!("--file-sd={}", discovery.display()),
-                &format!("--push-gateway={}", gateway.url()),
-                &format!("--remote-write={}", receiver.url()),
-                &format!("--drill-id={drill}"),
-            ];
-            let output = signalled(
-                &mut program(&arguments),
-                signal,
-                Duration::from_millis(moment),
-            )
-            .unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
-            if output.status.signal() == Some(number) {
-                // It came before the program had begun to listen for signals, and so to work.
-                assert!(text.is_empty(), "{drill}: {text}");
-            } else {
-                assert_eq!(output.status.code(), Some(code), "{drill}: {text}");
-                let report: Value = serde_json::from_str(&text).unwrap();
-                assert_eq!(report["exit_code"], code, "{drill}: {text}");
-                let cleaned = report["sinks"].as_array().unwrap();
-                assert!(
-                    cleaned.iter().all(|sink| sink["cleaned_up"] == true),
-                    "{text}"
-                );
-            }
-            let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
-            assert!(left.is_empty(), "{drill}: {left:?}");
-            let of_drill = |method: &str| {
-                let received = gateway.received();
-                let mine = received
-                    .iter()
-                    .filter(|request| request.path.contains(&*drill));
-                mine.filter(|request| request.method == method).count()
-            };
-            let pushed = of_drill("PUT");
-            assert_eq!(
-                of_drill("DELETE"),
-                usize::from(pushed > 0),
-                "{drill}: {pushed} pushes"
-            );
-        }
-    }
 }
 
 #[test]

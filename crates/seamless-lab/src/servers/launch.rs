@@ -147,6 +147,14 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Sends it a signal: `STOP` makes it hang, `CONT` go on.
+    ///
+    /// # Errors
+    /// If it is not there any more.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        crate::signal(self.process.id(), name)
+    }
+
     /// Its temporary folder.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -18,6 +18,9 @@ artifact\t'Artifacts are published slowly, and their fingerprints collide'
 domain-gate\t'Domain gates answer HOLD and PARTIAL_FILL'
 healthy\t'Nothing: every family moves within its limits'
 all\t'Everything at once'"
+complete -c inject-sla-violation -l histograms -d 'Which histograms to expose: native ones need a Prometheus that scrapes them (by protobuf) from --serve; both exposes native ones to such a Prometheus and classic ones to everybody else' -r -f -a "classic\t'Buckets with fixed bounds'
+native\t'Native histograms, and no buckets'
+both\t'Both, to a Prometheus that scrapes native ones'"
 complete -c inject-sla-violation -l nodes -d 'Copies of every series under further node ids' -r
 complete -c inject-sla-violation -l worlds -d 'Copies of every series under further world ids' -r
 complete -c inject-sla-violation -l seed -d 'Makes everything that is random the same in every run, the drill\'s id included' -r
@@ -33,8 +36,9 @@ complete -c inject-sla-violation -l hold -d 'How long the drill lasts [default: 
 complete -c inject-sla-violation -l step -d 'How often counters advance [default: 5s, or half of a shorter --hold]' -r
 complete -c inject-sla-violation -l recover-after -d 'Switch to healthy values after this long, so that alerts resolve' -r
 complete -c inject-sla-violation -l cleanup -d 'Remove what the drill of this id has left with the given sinks (after a kill -9), and inject nothing' -r
-complete -c inject-sla-violation -l expect-alert -d 'Wait until this alert has fired for this drill\'s series, and with --recover-after until it has resolved; repeatable; needs --prometheus-url' -r
+complete -c inject-sla-violation -l expect-alert -d 'Wait until this alert has fired for this drill\'s series, with --alertmanager-url until its receivers were told, and with --recover-after until it has resolved; repeatable; needs --prometheus-url' -r
 complete -c inject-sla-violation -l within -d 'Give up on --expect-alert after this long [default: 10m]' -r
+complete -c inject-sla-violation -l expect-receiver -d 'Receiver that has to be told of --expect-alert; without it, every receiver that its routes lead to' -r
 complete -c inject-sla-violation -l rules -d 'Predict alerts from this file instead of Prometheus\'s loaded rules' -r -F
 complete -c inject-sla-violation -l output -d 'Format of the report' -r -f -a "text\t'For people'
 json\t'One JSON document'"
@@ -42,7 +46,7 @@ complete -c inject-sla-violation -l color -d 'When to use colour' -r -f -a "auto
 always\t'Always'
 never\t'Never'"
 complete -c inject-sla-violation -l prometheus-url -d 'Base URL of Prometheus, path prefix included [env: QMTL_PROMETHEUS_URL]' -r
-complete -c inject-sla-violation -l alertmanager-url -d 'Base URL of Alertmanager, path prefix included [env: QMTL_ALERTMANAGER_URL]' -r
+complete -c inject-sla-violation -l alertmanager-url -d 'Base URL of Alertmanager, path prefix included; repeatable for those that work together [env: QMTL_ALERTMANAGER_URL]' -r
 complete -c inject-sla-violation -l config -d 'Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one' -r -F
 complete -c inject-sla-violation -l timeout -d 'Timeout of one request, from connecting to the last byte' -r
 complete -c inject-sla-violation -l deadline -d 'Deadline of the whole run' -r
