@@ -34,7 +34,7 @@ fn alertmanager_config(pager: &Pager) -> String {
     let hook = pager.webhook_url("drills");
     format!(
         "route:\n  receiver: nobody\n  group_by: [alertname, drill]\n  group_wait: 0s\n  group_interval: 1s\n  \
-         routes: [{{receiver: drills, matchers: ['drill=~\"through|silenced|inhibited\"']}}]\n\
+         routes: [{{receiver: drills, matchers: ['drill=\"through\"', 'alertname=\"Slow\"']}}]\n\
          receivers:\n  - name: nobody\n  - name: drills\n    webhook_configs: [{{url: '{hook}'}}]\n\
          inhibit_rules: [{{source_matchers: [alertname=Inhibitor], target_matchers: [alertname=Inhibited]}}]\n"
     )
