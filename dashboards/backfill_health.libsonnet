@@ -1,26 +1,30 @@
 // Backfill Coordinator Health: does every lease get its work done?
 local dashboard_for = import 'lib/dashboard.libsonnet';
+local durations = import 'lib/duration.libsonnet';
 local panels = import 'lib/panels.libsonnet';
 local promql_for = import 'lib/promql.libsonnet';
 local schema = import 'lib/schema.libsonnet';
 
-local lease_family = 'backfill_completion_ratio';
 local lease_legend = '{{lease_key}} {{drill}}';
 
 function(config) {
   local promql = promql_for(config),
   local dashboard = dashboard_for(config),
-  local variables = schema.domain_labels + ['limiter'],
+  local variables = dashboard.variables('seamless-backfill-health'),
   local narrowed(name) = dashboard.family_matchers(variables, name),
   local window = '$__rate_interval',
-  local leases = narrowed(lease_family),
   local none = 'or vector(0)',
-  local count(expr) = 'count by (%s) (\n%s) %s' % [promql.by([]), expr, none],
-  local by = promql.lease.by,
+  local count(expr) = 'count by (%s) (%s) %s' % [promql.by([]), expr, none],
 
-  local live = promql.lease.recorded(leases),
-  local in_progress = promql.lease.in_progress(live),
-  local ended = '%s\nunless\n%s' % [promql.lease.ratio(leases), in_progress],
+  // Leases are narrowed by what their keys say.
+  local leases = dashboard.matchers(variables, promql.lease.identity),
+  local ratio = promql.lease.ratio + promql.braces(leases),
+  local age = '%s%s' % [promql.lease.age, promql.braces(dashboard.matchers([], []))],
+  local under = '%s < %g' % [ratio, config.stuck_ratio],
+  local unfinished = '%s < 1' % ratio,
+  local of(alertname, state) =
+    'ALERTS{alertname="%s", alertstate="%s"%s}' % [alertname, state, std.join('', [', ' + m for m in leases])],
+  local stale = of('SeamlessBackfillStaleClaim', 'firing'),
 
   local number(title, description, expr, bad) = panels.stat({
     title: title,
@@ -28,38 +32,56 @@ function(config) {
     unit: 'short',
     decimals: 0,
     thresholds: if bad == null then [['blue']] else [['green'], [bad, 1]],
-    queries: [panels.range(count(expr), title)],
+    queries: [panels.range(expr, title)],
     w: 6,
     h: 4,
   }),
 
-  local under = promql.lease.under(live, leases),
-  local firing = 'ALERTS{alertname="SeamlessBackfillStuckLease", alertstate="firing"%s}' % std.join('', [', ' + m for m in leases]),
+  // What the coordinator holds, or without a fresh list, what the workers' gauges call unfinished.
+  local held = |||
+    sum by (%(by)s) (seamless_leases{%(drill)s} and on (%(list)s) (%(fresh)s))
+    or
+    %(gauges)s
+  ||| % {
+    by: promql.by([]),
+    drill: 'drill=~"$drill"',
+    list: promql.by(['coordinator', 'instance', 'job']),
+    fresh: std.strReplace(
+      promql.lease.fresh_list,
+      'seamless_leases_listed_timestamp_seconds',
+      'seamless_leases_listed_timestamp_seconds{drill=~"$drill"}'
+    ),
+    gauges: count(unfinished),
+  },
+  local list_age = 'min by (%s) (time() - seamless_leases_listed_timestamp_seconds{drill=~"$drill"})' % promql.by([]),
 
-  // The alert keeps per lease since when it has been under the ratio; the command is built from the
-  // node, so that it can be copied from the row.
+  local identified = promql.by(promql.lease.identity),
+  local firing = of('SeamlessBackfillStuckLease', 'firing'),
+  local since = 'Under %g %% since' % (config.stuck_ratio * 100),
+  // Quoted for a shell; a key with a quote in it is none that a coordinator gives out.
+  local with_command(expr) = |||
+    label_replace(
+      %(expr)s,
+      "command", "lease-recover --stuck --key '$1' --older-than %(older_than)s --max-ratio %(max_ratio)g", "lease_key", "(.*)"
+    )
+  ||| % { expr: expr, older_than: durations.pending(config, config.stuck_for), max_ratio: config.stuck_ratio },
   local stuck_leases = panels.table({
     title: 'Stuck leases',
     description: |||
-      Leases that SeamlessBackfillStuckLease pages about: under %g %% for %s. The command recovers the stuck leases of
-      that node after asking; it reads their tokens from the coordinator. Empty is good.
+      Leases that SeamlessBackfillStuckLease pages about: under %g %% for %s. The command recovers this one lease
+      after asking; it reads the token from the coordinator. A completion under 0 is not known. Empty is good.
     ||| % [config.stuck_ratio * 100, config.stuck_for],
     unit: 'short',
     no_value: 'none',
-    sort: 'Completion',
+    sort: since,
+    descending: false,
     queries: [
-      panels.table_of(|||
-        label_replace(
-          max by (%(by)s) (backfill_completion_ratio%(braces)s) and on (%(by)s) %(firing)s,
-          "command", "lease-recover --stuck --node '$1'", "node_id", "(.*)"
-        )
-      ||| % { by: by, braces: promql.braces(leases), firing: firing }),
-      panels.table_of(|||
-        label_replace(
-          1000 * max by (%(by)s) (ALERTS_FOR_STATE{alertname="SeamlessBackfillStuckLease"%(more)s}) and on (%(by)s) %(firing)s,
-          "command", "lease-recover --stuck --node '$1'", "node_id", "(.*)"
-        )
-      ||| % { by: by, more: std.join('', [', ' + m for m in leases]), firing: firing }),
+      panels.table_of(with_command('max by (%(by)s) (%(ratio)s and on (%(by)s) %(firing)s)' % { by: identified, ratio: ratio, firing: firing })),
+      panels.table_of(with_command('1000 * max by (%(by)s) (ALERTS_FOR_STATE{alertname="SeamlessBackfillStuckLease"%(more)s} and on (%(by)s) %(firing)s)' % {
+        by: identified,
+        more: std.join('', [', ' + m for m in leases]),
+        firing: firing,
+      })),
     ],
     transformations: [
       { id: 'merge', options: {} },
@@ -67,13 +89,14 @@ function(config) {
         id: 'organize',
         options: {
           excludeByName: { Time: true },
-          indexByName: { lease_key: 0, node_id: 1, interval: 2, 'Value #A': 3, 'Value #B': 4, command: 5, drill: 6 },
+          indexByName: { lease_key: 0, node_id: 1, interval: 2, world_id: 3, 'Value #A': 4, 'Value #B': 5, command: 6, drill: 7 },
           renameByName: {
             lease_key: 'Lease key',
             node_id: 'Node',
             interval: 'Interval',
+            world_id: 'World',
             'Value #A': 'Completion',
-            'Value #B': 'Under %g %% since' % (config.stuck_ratio * 100),
+            'Value #B': since,
             command: 'Recover with',
             drill: 'Drill',
           },
@@ -81,8 +104,12 @@ function(config) {
       },
     ],
     overrides: [
-      panels.column('Completion', { unit: 'percentunit', 'custom.width': 110 }),
-      panels.column('Under %g %% since' % (config.stuck_ratio * 100), { unit: 'dateTimeAsIso', 'custom.width': 180 }),
+      panels.column('Completion', {
+        unit: 'percentunit',
+        'custom.width': 110,
+        mappings: panels.value_map([[-1, 'unknown', 'orange']]),
+      }),
+      panels.column(since, { unit: 'dateTimeAsIso', 'custom.width': 180 }),
       panels.column('Interval', { 'custom.width': 80 }),
       panels.column('Recover with', { 'custom.inspect': true }),
     ],
@@ -93,29 +120,35 @@ function(config) {
   local completion = panels.timeseries({
     title: 'Completion per lease',
     description: |||
-      How far each lease that is not history has come, as the furthest worker reports it. A lease under the dashed line
-      (%g %%) for %s is stuck.
-    ||| % [config.stuck_ratio * 100, config.stuck_for],
+      The 20 unfinished leases that are least far, as the coordinator lists them or as their workers report. A lease under
+      the dashed line (%g %%) for %s is stuck; %s.
+    ||| % [
+      config.stuck_ratio * 100,
+      config.stuck_for,
+      if config.completion_goal == null then 'finished ones are not drawn'
+      else 'a sound one ends at %g %% at least' % (config.completion_goal * 100),
+    ],
     unit: 'percentunit',
     min: 0,
     max: 1,
-    thresholds: [['red'], ['transparent', config.stuck_ratio]],
-    queries: [panels.range(live, lease_legend)],
+    thresholds: [['red'], ['transparent', config.stuck_ratio]]
+                + (if config.completion_goal == null then [] else [['green', config.completion_goal]]),
+    queries: [panels.range('bottomk(20, %s >= 0 < 1)' % ratio, lease_legend)],
     w: 16,
     h: 9,
   }),
 
   local lease_counts = panels.timeseries({
-    title: 'Leases in progress and ended',
+    title: 'Leases held',
     description: |||
-      Leases by state. A worker keeps the gauge of a lease that ended; one that has not changed for %s counts as ended.
-    ||| % config.lease_history_after,
+      Leases that the coordinator holds, as listed. Without a fresh list: those that the workers' gauges call unfinished.
+    |||,
     unit: 'short',
     min: 0,
     decimals: 0,
     queries: [
-      panels.range(count(in_progress), 'in progress {{drill}}'),
-      panels.range(count(ended), 'ended {{drill}}'),
+      panels.range(held, 'held {{drill}}'),
+      panels.range(count(under), 'under %g %% {{drill}}' % (config.stuck_ratio * 100)),
     ],
     w: 8,
     h: 9,
@@ -123,12 +156,61 @@ function(config) {
 
   local stale_over_time = panels.timeseries({
     title: 'Stale claims detected',
-    description: 'Leases under 100 %% that made no progress for %s, whatever worker held them.' % config.stale_claim_window,
+    description: 'Leases under 100 %% that made no progress for %s: SeamlessBackfillStaleClaim fires for each.' % config.stale_claim_window,
     unit: 'short',
     min: 0,
     decimals: 0,
-    queries: [panels.range(count(promql.lease.stale(live, leases)), 'stale claims {{drill}}')],
+    queries: [panels.range(count(stale), 'stale claims {{drill}}')],
     w: 12,
+    h: 8,
+  }),
+
+  local backfills = panels.timeseries({
+    title: 'Backfills failed and tried again',
+    description: |||
+      Per %s and node. More than %g failures, and fewer successes than failures, fire SeamlessBackfillFailing: an
+      outage of a vendor shows here first.
+    ||| % [config.backfill_failure_window, config.backfill_failures_per_window - 1],
+    unit: 'short',
+    min: 0,
+    decimals: 0,
+    queries: [
+      panels.range(
+        promql.sum_counter('increase', family, ['node_id', 'interval'], config.backfill_failure_window, narrowed(family)),
+        '%s {{node_id}} {{interval}} {{drill}}' % what
+      )
+      for what in ['failed', 'retried']
+      for family in [{ failed: 'backfill_failure_total', retried: 'backfill_retry_total' }[what]]
+    ],
+    w: 8,
+    h: 8,
+  }),
+
+  local jobs = panels.timeseries({
+    title: 'Backfills in progress',
+    description: 'Backfills that each process works on. 0 is certain; a cancelled backfill is never counted down.',
+    unit: 'short',
+    min: 0,
+    decimals: 0,
+    queries: [panels.range(
+      'max by (%s) (backfill_jobs_in_progress{drill=~"$drill"})' % promql.by(['instance']), '{{instance}} {{drill}}'
+    )],
+    w: 8,
+    h: 8,
+  }),
+
+  local newest = panels.timeseries({
+    title: 'Newest bar written by a backfill',
+    description: 'How long ago the newest bar lies that a backfill of each node has written. A line that climbs has no backfill that succeeds.',
+    unit: 's',
+    queries: [panels.range(
+      'min by (%s) (time() - backfill_last_timestamp%s)' % [
+        promql.by(['node_id', 'interval']),
+        promql.braces(narrowed('backfill_last_timestamp')),
+      ],
+      '{{node_id}} {{interval}} {{drill}}'
+    )],
+    w: 8,
     h: 8,
   }),
 
@@ -148,9 +230,10 @@ function(config) {
 
   local headroom = panels.timeseries({
     title: 'Rate limiter headroom',
-    description: 'Tokens left in each shared bucket, as the worker that sees the most reports it. At 0 requests are dropped.',
+    description: 'Tokens left in each shared bucket after the last request, as the worker that saw the most reports it. It moves only with a request.',
     unit: 'short',
     min: 0,
+    decimals: 1,
     thresholds: [['red'], ['transparent', config.min_tokens]],
     queries: [panels.range(
       'max by (%s) (seamless_rl_tokens_available%s)' % [
@@ -164,8 +247,8 @@ function(config) {
   }),
 
   local drops = panels.timeseries({
-    title: 'Requests dropped by rate limiters',
-    description: 'Requests dropped per second. A burst is what a limiter is for; drops for %s on end fire SeamlessRateLimiterExhausted.' % config.limiter_for,
+    title: 'Polls of limiters in vain',
+    description: 'How often waiting requests polled a limiter that had no token; each was served in the end. Polls for %s on end fire SeamlessRateLimiterExhausted.' % config.limiter_for,
     unit: 'reqps',
     min: 0,
     queries: [panels.range(
@@ -179,21 +262,21 @@ function(config) {
   dashboard: dashboard.dashboard({
     uid: 'seamless-backfill-health',
     description: 'Does every backfill lease get its work done, and in time?',
-    variables: variables,
     choices: [],
     questions: [
       {
         question: 'Is a lease stuck?',
         panels: [
-          number('Stuck now', 'Leases under %g %% now; after %s on end they page.' % [config.stuck_ratio * 100, config.stuck_for], under, 'red'),
-          number('Stale claims', 'Leases under 100 %% without progress for %s.' % config.stale_claim_window, promql.lease.stale(live, leases), 'orange'),
-          number('In progress', 'Leases under 100 % whose ratio is not history.', in_progress, null),
-          number('Ended', 'Leases at 100 %%, and those whose ratio has not changed for %s.' % config.lease_history_after, ended, null),
+          number('Stuck now', 'Leases under %g %% now; after %s on end they page.' % [config.stuck_ratio * 100, config.stuck_for], count(under), 'red'),
+          number('Stale claims', 'Leases under 100 %% without progress for %s.' % config.stale_claim_window, count(stale), 'orange'),
+          number('Held', 'Leases that the coordinator holds, or that are unfinished where there is no fresh list.', held, null),
+          number('Seconds since the last list', 'How long ago the leases were listed. Older than %s s, the gauges decide.' % promql.number(3 * durations.seconds(config.lease_list_period)), list_age, null),
           stuck_leases,
         ],
       },
       { question: 'How do leases progress?', panels: [completion, lease_counts] },
       { question: 'Do claims go stale, and how long do gaps take to heal?', panels: [stale_over_time, gap_repair] },
+      { question: 'Do backfills fail?', panels: [backfills, newest, jobs] },
       { question: 'Do rate limiters hold backfills up?', panels: [headroom, drops] },
     ],
   }),

@@ -12,7 +12,7 @@ local domain_legend = '{{node_id}} {{interval}} {{world_id}} {{drill}}';
 function(config) {
   local promql = promql_for(config),
   local dashboard = dashboard_for(config),
-  local variables = schema.domain_labels,
+  local variables = dashboard.variables('seamless-conformance-quality'),
   local narrowed(name) = dashboard.family_matchers(variables, name),
   local window = '$__rate_interval',
   local domain = schema.domain_labels,
@@ -44,7 +44,10 @@ function(config) {
 
   local flag_rate = panels.timeseries({
     title: 'Flags by type',
-    description: 'Bars flagged per %s, by kind of flag. More than %g of one domain fire SeamlessConformanceFlagSpike.' % [config.flag_window, config.flags_per_window],
+    description: |||
+      Bars flagged per %s, by kind of flag. More than %g of one domain fire SeamlessConformanceFlagSpike, where they mean lost or
+      distorted data: %s. Casts and normalisations are flagged on sound frames too.
+    ||| % [config.flag_window, config.flags_per_window, std.join(', ', config.flag_types)],
     unit: 'short',
     min: 0,
     stack: true,
@@ -122,11 +125,10 @@ function(config) {
 
   local collision_count = panels.timeseries({
     title: 'Fingerprint collisions',
-    description: 'Different artifacts that shared a fingerprint, per %s and domain. One fires SeamlessFingerprintCollision.' % config.collision_window,
+    description: 'Reads that returned data whose fingerprint was known already, per %s and domain: every unchanged read of a window that was read before counts.' % config.collision_window,
     unit: 'short',
     min: 0,
     decimals: 0,
-    thresholds: [['transparent'], ['red', 1]],
     queries: [panels.range(promql.sum_counter('increase', collisions, domain, config.collision_window, narrowed(collisions)), domain_legend)],
     w: 12,
     h: 8,
@@ -162,7 +164,6 @@ function(config) {
   dashboard: dashboard.dashboard({
     uid: 'seamless-conformance-quality',
     description: 'Is the data what it claims to be, and do its artifacts arrive?',
-    variables: variables,
     choices: [],
     questions: [
       {
@@ -170,7 +171,7 @@ function(config) {
         panels: [
           total('Flags', flags, 'Bars flagged by the conformance pipeline within the range shown.', 'orange'),
           total('Schema warnings raised', warnings, 'Schema warnings within the range shown.', 'orange'),
-          total('Collisions', collisions, 'Fingerprint collisions within the range shown.', 'red'),
+          total('Collisions', collisions, 'Unchanged reads of windows that were read before, within the range shown.', 'blue'),
           publish_now,
         ],
       },

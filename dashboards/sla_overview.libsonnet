@@ -19,49 +19,71 @@ local domain_legend = '{{node_id}} {{interval}} {{world_id}} {{drill}}';
 function(config) {
   local promql = promql_for(config),
   local dashboard = dashboard_for(config),
-  local variables = schema.domain_labels,
+  local variables = dashboard.variables('seamless-sla-overview'),
   local narrowed(name) = dashboard.family_matchers(variables, name),
   local window = '$__rate_interval',
   local budget(phase) = config[phase + '_budget'],
   local error_budget = promql.number(promql.error_budget),
-  local ratio(logical) = 'seamless:sla_error:ratio_rate%s{drill=~"$drill"}' % logical,
+  local names = promql.sla,
+  local shown = '{drill=~"$drill"}',
+  local ratio(logical) = names.ratio(logical) + shown,
+  // Without the phases' names: the worst of them.
+  local worst(expr) = 'max by (%s) (%s)' % [promql.by([]), expr],
   local budget_steps(budget) = [['green'], ['orange', budget * config.budget_warning_share], ['red', budget]],
 
   local error_budget_left = panels.gauge({
     title: 'Error budget left',
     description: |||
-      Share of the error budget of the last %s that is still unspent: %g %% of requests may miss the total budget of
-      %g s. Below zero the objective is missed. Needs the recording rules, and %s of retention to be exact.
-    ||| % [config.slo_window, (1 - config.slo_objective) * 100, config.total_budget, config.slo_window],
+      Share of the error budget of the last %s that is still unspent, in the phase where least is: %g %% of a phase's
+      observations may miss its budget. Below zero the objective is missed. Counts what the runtime observed: errors
+      within budget, cancelled and hanging requests are in no metric. Needs the recording rules, and %s of retention to be
+      exact.
+    ||| % [config.slo_window, (1 - config.slo_objective) * 100, config.slo_window],
     unit: 'percentunit',
     decimals: 1,
     min: 0,
     max: 1,
+    no_value: 'cannot be judged',
     thresholds: [['red'], ['orange', 0.25], ['green', 0.5]],
-    queries: [panels.instant('1 - %s / %s' % [ratio(config.slo_window), error_budget], 'left {{drill}}')],
-    w: 5,
+    queries: [panels.instant('1 - %s / %s' % [worst(ratio(config.slo_window)), error_budget], 'left {{drill}}')],
+    w: 4,
     h: 7,
   }),
 
   local burn_now = panels.stat({
     title: 'Burn rate, 1h',
     description: |||
-      How many times too fast the error budget burns over the last hour. At 1 it lasts exactly %s; from 14.4 an
-      alert pages.
+      How many times too fast the error budget of the worst phase burns over the last hour. At 1 it lasts exactly %s; from
+      14.4 an alert pages.
     ||| % config.slo_window,
     unit: 'suffix:x',
     decimals: 1,
+    no_value: 'cannot be judged',
     thresholds: [['green'], ['orange', 1], ['red', 6]],
-    queries: [panels.range('%s / %s' % [ratio('1h'), error_budget], '{{drill}}')],
-    w: 4,
+    queries: [panels.range('%s / %s' % [worst(ratio('1h')), error_budget], '{{drill}}')],
+    w: 3,
+    h: 7,
+  }),
+
+  local unjudged = panels.stat({
+    title: 'Outside',
+    description: |||
+      Series of the SLA histogram whose buckets have no edge at or above their phase's budget: what they count is outside
+      the error budget. Give the runtime the buckets of the metrics reference.
+    |||,
+    unit: 'short',
+    decimals: 0,
+    thresholds: [['green'], ['orange', 1]],
+    queries: [panels.range('sum by (%s) (%s%s) or vector(0)' % [promql.by([]), names.without_edge, shown], 'series without edge {{drill}}')],
+    w: 3,
     h: 7,
   }),
 
   local worst_phase = panels.bargauge({
     title: 'p99 of its budget',
     description: |||
-      The p99 of each phase as a share of its budget. At 100 % the phase is over it; five minutes of that fire
-      SeamlessSla99thDegraded.
+      The p99 of each phase of the whole fleet as a share of its budget, interpolated within a bucket. At the top bucket of
+      the runtimes it is a bound: the phase's panel below marks it.
     |||,
     unit: 'percentunit',
     decimals: 0,
@@ -71,14 +93,17 @@ function(config) {
     queries: [
       panels.instant(
         '(%s) / %s' % [
-          promql.quantile(config.quantile, family, [], window, ['phase="%s"' % phase] + narrowed(family)),
+          promql.higher([], [
+            'histogram_quantile(%g, %s{phase="%s", drill=~"$drill"})' % [config.quantile, recorded, phase]
+            for recorded in promql.forms(names.buckets, names.native)
+          ]),
           promql.number(budget(phase)),
         ],
         '%s {{drill}}' % phase
       )
       for phase in phases
     ],
-    w: 7,
+    w: 6,
     h: 7,
   }),
 
@@ -87,7 +112,9 @@ function(config) {
     description: 'Every Seamless alert that fires now, the urgent ones first. Empty is good.',
     unit: 'short',
     no_value: 'none',
+    // `critical` stands before `warning`.
     sort: 'Severity',
+    descending: false,
     queries: [panels.table_of(
       'sum by (alertname, severity, phase, node_id, drill) (ALERTS{alertname=~"Seamless.+", alertstate="firing", severity!="none", drill=~"$drill"})'
     )],
@@ -105,13 +132,25 @@ function(config) {
       panels.column('Severity', {
         mappings: panels.value_map([['critical', 'critical', 'red'], ['warning', 'warning', 'orange']]),
         'custom.cellOptions': { type: 'color-background', mode: 'basic' },
-        'custom.width': 90,
+        'custom.width': 80,
       }),
-      panels.column('Count', { 'custom.width': 70 }),
+      panels.column('Alert', { 'custom.width': 270 }),
+      panels.column('Count', { 'custom.width': 60 }),
     ],
     w: 8,
     h: 7,
   }),
+
+  // A quantile that stands at a top edge is a bound.
+  local at_top(quantile) = std.join(' or ', ['(%s) == %s' % [quantile, promql.number(top)] for top in promql.tops(family)]),
+  local top_mark = {
+    matcher: { id: 'byRegexp', options: '/at least/' },
+    properties: [
+      { id: 'custom.drawStyle', value: 'points' },
+      { id: 'custom.pointSize', value: 8 },
+      { id: 'color', value: { mode: 'fixed', fixedColor: 'purple' } },
+    ],
+  },
 
   local phase_panels(phase) =
     local matchers = ['phase="%s"' % phase] + narrowed(family);
@@ -119,7 +158,8 @@ function(config) {
       panels.timeseries({
         title: '%s: p50, p95, p99' % phase_titles[phase],
         description: |||
-          Quantiles of phase %s over all selected nodes. The dashed lines are %g %% of its budget and the budget, %g s.
+          Quantiles of phase %s over all selected nodes; points mark a p99 at the top bucket, which is a bound. The dashed lines
+          are %g %% of its budget and the budget, %g s.
         ||| % [phase, config.budget_warning_share * 100, budget(phase)],
         unit: 's',
         min: 0,
@@ -131,7 +171,8 @@ function(config) {
         queries: [
           panels.range(promql.quantile(q, family, [], window, matchers), 'p%g {{drill}}' % (q * 100))
           for q in [0.99, 0.95, 0.5]
-        ],
+        ] + [panels.range(at_top(promql.quantile(0.99, family, [], window, matchers)), 'p99 is at least this: top bucket {{drill}}')],
+        overrides: [top_mark],
         w: 14,
         h: 8,
       }),
@@ -170,7 +211,7 @@ function(config) {
   local burn_rates = panels.timeseries({
     title: 'Burn rate',
     description: |||
-      How many times too fast the error budget burns, per window. An alert needs a long window and its short one
+      How many times too fast the error budget of the worst phase burns, per window. An alert needs a long window and its short one
       over the same line: %s.
     ||| % std.join(', ', ['%gx over %s and %s' % [r.factor, r.long, r.short] for r in config.burn_rates]),
     unit: 'suffix:x',
@@ -180,7 +221,7 @@ function(config) {
       for rate in std.reverse(config.burn_rates)
     ],
     queries: [
-      panels.range('%s / %s' % [ratio(logical), error_budget], '%s {{drill}}' % logical)
+      panels.range('%s / %s' % [worst(ratio(logical)), error_budget], '%s {{drill}}' % logical)
       for logical in ['5m', '1h', '6h', '3d']
     ],
     w: 12,
@@ -188,41 +229,25 @@ function(config) {
   }),
 
   local missed = panels.timeseries({
-    title: 'Requests within and over budget',
-    description: 'Requests per second that met the total budget of %g s, and those that missed it.' % config.total_budget,
+    title: 'Observations over budget',
+    description: |||
+      Observations per second that missed their phase's budget. A request that fails fast is counted in the phase that
+      stopped it, and in no other.
+    |||,
     unit: 'reqps',
     min: 0,
     stack: true,
-    queries: [
-      panels.range(
-        '(%(over)s) * on (%(by)s) (%(all)s)' % {
-          over: std.stripChars(promql.share_above(family, config.total_budget, [], window, total_matchers), '\n'),
-          by: promql.by([]),
-          all: promql.count_rate(family, [], window, total_matchers),
-        },
-        'over budget {{drill}}'
-      ),
-      panels.range(
-        '(1 - (%(over)s)) * on (%(by)s) (%(all)s)' % {
-          over: std.stripChars(promql.share_above(family, config.total_budget, [], window, total_matchers), '\n'),
-          by: promql.by([]),
-          all: promql.count_rate(family, [], window, total_matchers),
-        },
-        'within budget {{drill}}'
-      ),
-    ],
-    overrides: [
-      { matcher: { id: 'byRegexp', options: '/^over/' }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'red' } }] },
-      { matcher: { id: 'byRegexp', options: '/^within/' }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: 'green' } }] },
-    ],
+    queries: [panels.range('sum by (%s) (%s%s)' % [promql.by(['phase']), names.over, shown], '{{phase}} {{drill}}')],
     w: 12,
     h: 8,
   }),
-  local total_matchers = ['phase="total"'] + narrowed(family),
 
   local coverage = panels.timeseries({
     title: 'Coverage',
-    description: 'Share of the requested range that was served, the lowest that any worker reports. The dashed line is the minimum of %g %%.' % (config.min_coverage * 100),
+    description: |||
+      Share of the requested range that was served, the lowest that any worker reports. The dashed line is the minimum of %g %%; a
+      short request may stay under it, so that SeamlessCoverageLow also asks for a fall to %g %% of the best of the last %s.
+    ||| % [config.min_coverage * 100, config.coverage_share_of_best * 100, config.lookback],
     unit: 'percentunit',
     max: 1,
     thresholds: [['red'], ['transparent', config.min_coverage]],
@@ -235,12 +260,14 @@ function(config) {
 
   local staleness = panels.timeseries({
     title: 'Staleness of live data',
-    description: 'Age of the newest bar, the oldest that any worker reports. The dashed line is the maximum of %g s.' % config.max_staleness,
+    description: |||
+      Age of the newest bar, the oldest that any worker reports. Beyond %d intervals and %g s SeamlessLiveDataStale fires, for a
+      domain that was within that in the last %s; a backtest's age is left out above a day.
+    ||| % [config.bars_held_back + 1, config.max_staleness, config.lookback],
     unit: 's',
     min: 0,
-    thresholds: [['transparent'], ['red', config.max_staleness]],
     queries: [panels.range(
-      'max by (%s) (live_staleness_seconds%s)' % [promql.by(variables), promql.braces(narrowed('live_staleness_seconds'))],
+      'max by (%s) (live_staleness_seconds%s < 86400)' % [promql.by(variables), promql.braces(narrowed('live_staleness_seconds'))],
       domain_legend
     )],
     w: 12,
@@ -279,10 +306,9 @@ function(config) {
   dashboard: dashboard.dashboard({
     uid: 'seamless-sla-overview',
     description: 'Are requests served in time, from complete and fresh data?',
-    variables: variables,
     choices: [dashboard.percentile],
     questions: [
-      { question: 'Does it hurt?', panels: [error_budget_left, burn_now, worst_phase, firing] },
+      { question: 'Does it hurt?', panels: [error_budget_left, burn_now, unjudged, worst_phase, firing] },
       { question: 'Which phase is slow?', panels: std.flatMap(phase_panels, phases) },
       { question: 'Which domain is slow?', panels: std.map(domain_panel, phases) },
       { question: 'How long does the error budget last?', panels: [burn_rates, missed] },

@@ -8,12 +8,18 @@ local titles = {
   'seamless-conformance-quality': 'Conformance Quality',
 };
 
-// Where the values of a label come from: gauges, whose one name needs no forms.
+// Where the values of a label come from: families that have one series per domain or limiter.
 local source = {
-  node_id: '{__name__=~"coverage_ratio|backfill_completion_ratio"%s}',
-  interval: '{__name__=~"coverage_ratio|backfill_completion_ratio"%s}',
-  world_id: '{__name__=~"coverage_ratio|seamless_rl_tokens_available"%s}',
-  limiter: '{__name__="seamless_rl_tokens_available"%s}',
+  node_id: 'coverage_ratio{%s}',
+  interval: 'coverage_ratio{%s}',
+  world_id: 'coverage_ratio{%s}',
+  limiter: 'seamless_rl_tokens_available{%s}',
+};
+// The label variables of each dashboard; a link hands on those that the other one has too.
+local variables = {
+  'seamless-sla-overview': schema.domain_labels,
+  'seamless-backfill-health': schema.domain_labels + ['limiter'],
+  'seamless-conformance-quality': schema.domain_labels,
 };
 local names = { node_id: 'Node', interval: 'Interval', world_id: 'World', limiter: 'Limiter' };
 
@@ -42,7 +48,7 @@ function(config) {
     current: {},
   },
   local label(name) = {
-    local query = 'label_values(%s, %s)' % [source[name] % ', drill=~"$drill"', name],
+    local query = 'label_values(%s, %s)' % [source[name] % 'drill=~"$drill"', name],
     name: name,
     label: names[name],
     description: 'Narrows every panel whose metrics carry `%s`.' % name,
@@ -95,11 +101,14 @@ function(config) {
     tags: [],
     asDropdown: false,
     keepTime: true,
-    includeVars: true,
+    includeVars: false,
     targetBlank: false,
   },
 
-  // uid, description, variables (label names), choices (further variables), questions.
+  local shared(one, other) = [v for v in variables[one] if std.member(variables[other], v)],
+  variables(uid):: variables[uid],
+
+  // uid, description, choices (further variables), questions.
   dashboard(spec):: {
     uid: spec.uid,
     title: titles[spec.uid],
@@ -116,12 +125,15 @@ function(config) {
     fiscalYearStartMonth: 0,
     weekStart: '',
     links: [
-      link(titles[uid], '/d/' + uid)
+      link(titles[uid], '/d/%s?%s' % [
+        uid,
+        std.join('&', ['${%s:queryparam}' % v for v in ['datasource'] + shared(spec.uid, uid) + ['drill']]),
+      ])
       for uid in std.objectFields(titles)
       if uid != spec.uid
-    ] + [link('Runbook', config.runbook_url) { icon: 'doc', keepTime: false, includeVars: false, targetBlank: true }],
+    ] + [link('Runbook', config.runbook_url) { icon: 'doc', keepTime: false, targetBlank: true }],
     templating: {
-      list: [datasource] + [label(v) for v in spec.variables] + spec.choices + [drill],
+      list: [datasource] + [label(v) for v in variables[spec.uid]] + spec.choices + [drill],
     },
     annotations: {
       list: [

@@ -144,7 +144,7 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
       showHeader: true,
       cellHeight: 'sm',
       footer: { show: false, reducer: ['sum'], countRows: false },
-      sortBy: if std.objectHas(spec, 'sort') then [{ displayName: spec.sort, desc: true }] else [],
+      sortBy: [{ displayName: spec.sort, desc: !std.objectHas(spec, 'descending') || spec.descending }],
     },
   },
 

@@ -13,6 +13,11 @@ function(config) {
   // The share of requests that may miss the objective, without the noise of binary fractions.
   error_budget:: std.floor((1 - config.slo_objective) * 1e9 + 0.5) / 1e9,
 
+  // The share of observations that may lie above a threshold on the quantile, and the same in percent.
+  local rounded(value, digits) = std.floor(value * std.pow(10, digits) + 0.5) / std.pow(10, digits),
+  allowed_share:: rounded(1 - config.quantile, 9),
+  allowed_percent:: rounded((1 - config.quantile) * 100, 6),
+
   // A selector's braces, empty for no matchers.
   braces(matchers)::
     local given = [m for m in matchers if m != ''];
@@ -37,13 +42,35 @@ function(config) {
   sum_counter(func, family, labels, window, matchers=[])::
     'sum by (%s) (%s)' % [promql.by(labels), promql.counter(func, family, window, matchers)],
 
-  // A counter whose series was not there before `recent`, at its value of now.
-  born(family, window, recent, matchers=[])::
-    std.join(' or ', [
-      '(%(name)s%(braces)s unless last_over_time(%(name)s%(braces)s[%(window)s] offset %(recent)s))'
-      % { name: name, braces: promql.braces(matchers), window: window, recent: recent }
-      for name in promql.counter_names(family)
-    ]),
+  // Labels by which Prometheus tells a target's own series (`up`) from another's.
+  target_labels:: ['job', 'instance'] + [l for l in config.keep_labels if l != schema.drill_label],
+
+  // By how much a counter grew within the window. A series that appears with its first event is born with
+  // a value that increase() cannot see: such a one counts whole, provided that its target was scraped when
+  // the window began (and did not show it), or that its process is younger than the window. Otherwise it
+  // may be old, and only seen for the first time.
+  grown(names, window, matchers=[])::
+    local of(name) = {
+      name: name,
+      braces: promql.braces(matchers),
+      window: window,
+      target: std.join(', ', promql.target_labels),
+      seconds: promql.number(durations.seconds(window)),
+    };
+    std.join('or\n', [
+      |||
+        (%(name)s%(braces)s unless %(name)s%(braces)s offset %(window)s)
+        and on (%(target)s) (up offset %(window)s == 1 or process_start_time_seconds > time() - %(seconds)s)
+      ||| % of(name)
+      for name in names
+    ] + ['increase(%(name)s%(braces)s[%(window)s])\n' % of(name) for name in names]),
+  grown_counter(family, labels, window, matchers=[])::
+    'sum by (%s) (\n%s)' % [
+      promql.by(labels),
+      promql.indented(promql.grown(promql.counter_names(family), window, matchers)),
+    ],
+
+  indented(text):: std.join('', ['  %s\n' % line for line in std.split(std.stripChars(text, '\n'), '\n')]),
 
   above(expr, threshold):: '%s > %s' % [expr, promql.number(threshold)],
 
@@ -64,17 +91,29 @@ function(config) {
       % [promql.number(q), promql.by(labels), family, braces, window],
     ),
 
-  // One quantile, whichever form there is.
-  quantile(q, family, labels, window, matchers=[])::
-    std.join(' or ', promql.quantiles(q, family, labels, window, matchers)),
+  // What the buckets say and what native histograms say of the same thing, as one vector that holds both.
+  both(buckets, native)::
+    if config.native_histograms then
+      'label_replace(%s, "form", "buckets", "", "")\nor\n%s' % [buckets, native]
+    else buckets,
+  summed(labels, buckets, native):: 'sum by (%s) (\n%s)' % [promql.by(labels), promql.indented(promql.both(buckets, native))],
 
-  // Observations per second, whichever form there is.
+  // The quantile of a fleet. Where some of it exposes buckets and some native histograms, the higher of the two
+  // quantiles: that of the whole is no higher.
+  quantile(q, family, labels, window, matchers=[])::
+    promql.higher(labels, promql.quantiles(q, family, labels, window, matchers)),
+  higher(labels, forms)::
+    if std.length(forms) == 1 then forms[0]
+    else 'max by (%s) (label_replace(%s, "form", "buckets", "", "") or %s)' % [promql.by(labels), forms[0], forms[1]],
+
+  // Observations per second, in both forms together.
   count_rate(family, labels, window, matchers=[])::
     local of = { by: promql.by(labels), family: family, braces: promql.braces(matchers), window: window };
-    std.join(' or ', promql.forms(
+    promql.summed(
+      labels,
       'sum by (%(by)s) (rate(%(family)s_count%(braces)s[%(window)s]))' % of,
-      'histogram_count(sum by (%(by)s) (rate(%(family)s%(braces)s[%(window)s])))' % of,
-    )),
+      'histogram_count(sum by (%(by)s) (rate(%(family)s%(braces)s[%(window)s]) unless rate(%(family)s_count%(braces)s[%(window)s])))' % of,
+    ),
 
   // Observations per bucket, as a heatmap draws them.
   distribution(family, window, matchers=[])::
@@ -89,115 +128,124 @@ function(config) {
     local text = promql.number(edge);
     if std.member(text, '.') then 'le="%s"' % text else 'le=~"%s([.]0)?"' % text,
 
-  // The share of observations above `edge`. Without traffic there is none: no NaN is recorded.
-  share_above(family, edge, labels, window, matchers=[])::
+  // The edges at which series of the known layouts are judged against `budget` (s): the lowest edge of each
+  // layout that is no less.
+  edges(budget)::
+    std.set([
+      std.foldl(std.min, above, above[0])
+      for layout in std.objectValues(config.bucket_layouts)
+      for above in [[edge for edge in layout if edge >= budget]]
+      if above != []
+    ]),
+  // The top edges that a family's buckets may have: the schema's, and those of other layouts, which know no units.
+  tops(family)::
+    local top(layout) = layout[std.length(layout) - 1];
+    std.set([top(schema.families[family].buckets)] + [
+      top(config.bucket_layouts[name])
+      for name in std.objectFields(config.bucket_layouts)
+      if name != 'schema'
+    ]),
+  // The top edges of the layouts that have no such edge.
+  tops_below(budget)::
+    std.set([
+      layout[std.length(layout) - 1]
+      for layout in std.objectValues(config.bucket_layouts)
+      if layout[std.length(layout) - 1] < budget
+    ]),
+
+  // Observations per second at or below the budget's edge, for each series that has one: its own.
+  within(family, edges, window, matchers=[])::
+    std.join(' or ignoring (le) ', [
+      'rate(%s_bucket%s[%s])' % [family, promql.braces(matchers + [promql.le(edge)]), window]
+      for edge in edges
+    ]),
+
+  // Native histograms of the series that no bucket's edge judges: a target that exposes both forms counts once.
+  local native(family, edges, labels, window, matchers) =
+    'sum by (%s) (rate(%s%s[%s]) unless ignoring (le) (%s))'
+    % [promql.by(labels), family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
+
+  // Observations per second that can be judged at the edges, and those of them above.
+  judged(family, edges, labels, window, matchers=[])::
+    promql.summed(
+      labels,
+      'sum by (%s) (rate(%s_count%s[%s]) and ignoring (le) (%s))'
+      % [promql.by(labels), family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
+      'histogram_count(%s)' % native(family, edges, labels, window, matchers),
+    ),
+  over(family, budget, edges, labels, window, matchers=[])::
+    local whole = native(family, edges, labels, window, matchers);
+    promql.summed(
+      labels,
+      'sum by (%s) (rate(%s_count%s[%s]) - ignoring (le) (%s))'
+      % [promql.by(labels), family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
+      '(histogram_count(%(whole)s) > 0)\n* (1 - histogram_fraction(0, %(budget)s, %(whole)s))'
+      % { whole: whole, budget: promql.number(budget) },
+    ),
+
+  // Above 0 where more than a share of `1 - quantile` of the observations lies above the edge, which is to
+  // say that the quantile does. Reads two series of a histogram, where a quantile reads all of its buckets.
+  excess(quantile, family, edge, labels, window, matchers=[])::
     local of = {
       by: promql.by(labels),
+      quantile: promql.number(quantile),
       family: family,
+      braces: promql.braces(matchers),
+      within: promql.within(family, [edge], window, matchers),
       window: window,
-      number: promql.number(edge),
-      edge: promql.braces(matchers + [promql.le(edge)]),
-      all: promql.braces(matchers),
+      edge: promql.number(edge),
+      whole: native(family, [edge], labels, window, matchers),
     };
-    std.join('or\n', promql.forms(
-      |||
-        1 - (
-          sum by (%(by)s) (rate(%(family)s_bucket%(edge)s[%(window)s]))
-          / (sum by (%(by)s) (rate(%(family)s_count%(all)s[%(window)s])) > 0)
-        )
-      ||| % of,
-      |||
-        1 - histogram_fraction(0, %(number)s, sum by (%(by)s) (rate(%(family)s%(all)s[%(window)s])))
-      ||| % of,
-    )),
+    promql.summed(
+      labels,
+      'sum by (%(by)s) (%(quantile)s * rate(%(family)s_count%(braces)s[%(window)s]) - ignoring (le) %(within)s)' % of,
+      '(histogram_count(%(whole)s) > 0)\n* (%(quantile)s - histogram_fraction(0, %(edge)s, %(whole)s))' % of,
+    ),
 
-  // Observations per second above `edge`, 0 without any.
-  rate_above(family, edge, labels, window, matchers=[])::
-    local of = {
-      by: promql.by(labels),
-      family: family,
-      window: window,
-      number: promql.number(edge),
-      edge: promql.braces(matchers + [promql.le(edge)]),
-      all: promql.braces(matchers),
-      native: 'sum by (%s) (rate(%s%s[%s]))' % [promql.by(labels), family, promql.braces(matchers), window],
-    };
-    std.join('or\n', promql.forms(
-      |||
-        sum by (%(by)s) (rate(%(family)s_count%(all)s[%(window)s]))
-        - sum by (%(by)s) (rate(%(family)s_bucket%(edge)s[%(window)s]))
-      ||| % of,
-      |||
-        (histogram_count(%(native)s) > 0) * (1 - histogram_fraction(0, %(number)s, %(native)s))
-        or
-        histogram_count(%(native)s)
-      ||| % of,
-    )),
+  // What is recorded of the phases, each name `level:metric:operations`.
+  sla:: {
+    // Observations per second that an edge judges, and those of them over budget.
+    all: 'seamless:sla_observations:rate5m',
+    over: 'seamless:sla_observations_over_budget:rate5m',
+    ratio(window):: 'seamless:sla_error:ratio_rate' + window,
+    // Series whose buckets have no such edge, and the least mean of what lies beyond their top edge.
+    without_edge: 'seamless:sla_series_without_edge:count',
+    beyond_top: 'seamless:sla_beyond_top:mean_seconds',
+    // Buckets, and native histograms, of a whole phase.
+    buckets: 'seamless:sla_bucket:rate5m',
+    native: 'seamless:sla_native:rate5m',
+    // The name that the platform's own dashboards ask for.
+    total_p99: 'seamless_sla_total_p99_seconds',
+  },
 
-  // Leases. A worker keeps the gauge of a lease that ended, so a value that has not moved for long is
-  // history. Several workers may report one lease: the highest ratio is how far it has come.
-  local lease_family = 'backfill_completion_ratio',
-  local lease_labels = promql.by(schema.families[lease_family].labels),
+  // Leases, by their key: a worker's gauge names node and interval wrongly where a node id holds colons.
   local window(text) = durations.window(config, text),
+  // node_id, interval, start, end, world (may be empty) and as-of (may be empty, holds colons).
+  local key = '^(.+):([0-9]+):([0-9]+):([0-9]+):([^:]*):(.*)$',
+  local from_key(label, group, expr) = 'label_replace(\n%s, "%s", "$%d", "lease_key", "%s")' % [
+    std.stripChars(promql.indented(expr), '\n'),
+    label,
+    group,
+    key,
+  ],
   lease:: {
-    by: lease_labels,
+    identity: ['lease_key', 'node_id', 'interval', 'world_id'],
+    by_key: promql.by(['lease_key']),
+    // How far each lease has come that is held or in progress, as the coordinator lists it or, without a fresh
+    // list, as the workers' gauges say; -1 where the list does not say.
+    ratio: 'seamless:backfill_lease:ratio',
+    // Since when a listed lease has been claimed, in seconds.
+    age: 'seamless:backfill_lease:age_seconds',
+    // There where a list is fresh.
+    fresh: 'seamless:backfill_lease_list:fresh',
+    // Gauges that history left behind.
+    unchanged: 'seamless:backfill_completion_ratio:unchanged',
 
-    ratio(matchers=[]):: 'max by (%s) (%s%s)' % [lease_labels, lease_family, promql.braces(matchers)],
+    fresh_list: 'time() - seamless_leases_listed_timestamp_seconds < %s'
+                % promql.number(3 * durations.seconds(window(config.lease_list_period))),
+    of_fresh_list: 'and on (%s) (%s)' % [promql.by(['coordinator', 'instance', 'job']), promql.lease.fresh_list],
 
-    // How far each lease has come, history left out. A gap in scraping of up to an hour does not make
-    // history young again.
-    live:: |||
-      (
-        max by (%(by)s) (
-          %(series)s unless (
-            changes(%(series)s[%(history)s]) == 0
-            and present_over_time(%(series)s[%(gap)s] offset %(history)s)
-          )
-        )
-      )
-    ||| % {
-      by: lease_labels,
-      series: lease_family,
-      history: window(config.lease_history_after),
-      gap: window('1h'),
-    },
-    // The same as a recording rule stores it, for dashboards: looking back for hours at every step of
-    // a graph is slow.
-    recorded_name:: 'seamless:backfill_lease:live',
-    recorded(matchers=[]):: promql.lease.recorded_name + promql.braces(matchers) + '\n',
-
-    in_progress(live):: '%s< 1\n' % live,
-
-    // Under the stuck ratio now. The right side sees what happened between two evaluations: a lease
-    // that reached the ratio there, if only for one scrape, starts anew.
-    under(live, matchers=[])::
-      |||
-        %(live)s< %(stuck)s
-        unless
-        max by (%(by)s) (max_over_time(%(series)s[%(between)s])) >= %(stuck)s
-      ||| % {
-        live: live,
-        by: lease_labels,
-        series: lease_family + promql.braces(matchers),
-        stuck: promql.number(config.stuck_ratio),
-        between: window(config.evaluation_interval),
-      },
-
-    // In progress, without any. No worker's value moved, and the lease is no further than it was: one
-    // that changes hands and goes on from a higher ratio has made progress.
-    stale(live, matchers=[])::
-      |||
-        %(in_progress)sand
-        max by (%(by)s) (changes(%(series)s[%(window)s])) == 0
-        unless
-        max by (%(by)s) (%(series)s) > max by (%(by)s) (%(series)s offset %(window)s)
-        and
-        max by (%(by)s) (%(series)s offset %(window)s)
-      ||| % {
-        in_progress: promql.lease.in_progress(live),
-        by: lease_labels,
-        series: lease_family + promql.braces(matchers),
-        window: window(config.stale_claim_window),
-      },
+    // Node, interval and world as the key has them; the labels of the series itself are dropped before.
+    identified(expr):: from_key('world_id', 5, from_key('interval', 2, from_key('node_id', 1, expr))),
   },
 }

@@ -1,5 +1,8 @@
 // The one shape of an alert: labels, links and texts that every alert carries.
+local promql_for = import '../lib/promql.libsonnet';
+
 function(config) {
+  local promql = promql_for(config),
   local dashboards = {
     sla: 'seamless-sla-overview',
     backfill: 'seamless-backfill-health',
@@ -35,6 +38,8 @@ function(config) {
   // The place an alert is about, as its texts write it.
   domain:: '{{ $labels.node_id }}, interval {{ $labels.interval }}, world {{ $labels.world_id }}',
 
+  one_line(text):: std.join(' ', [std.stripChars(line, ' ') for line in std.split(std.stripChars(text, '\n'), '\n')]),
+
   // A query inside an annotation, narrowed to the alert's own series: `labels`, and the kept labels (a
   // drill's alert must not quote real series, nor the other way round). `expr` is a function of the
   // matchers.
@@ -42,6 +47,24 @@ function(config) {
     local own = labels + config.keep_labels;
     local values = std.join(' ', ['$labels.%s' % l for l in own]);
     'printf `%s` %s | query' % [expr(['%s=%%[%d]q' % [own[i], i + 1] for i in std.range(0, std.length(own) - 1)]), values],
+
+  // What a quantile is at the moment of firing, behind a semicolon; nothing where there is none. At the top edge of a
+  // known layout it is a bound.
+  quantile_now(q, family, labels, window)::
+    bounded(q, family, self.query(labels, function(own) promql.quantile(q, family, labels, window, own)), 'printf "%.0f ms"'),
+  // The same of what is recorded of a family.
+  recorded_quantile(q, family, recorded, labels)::
+    bounded(q, family, self.query(labels, function(own) promql.higher(labels, [
+      'histogram_quantile(%g, %s{%s})' % [q, name, std.join(', ', own)]
+      for name in recorded
+    ])), 'humanizeDuration'),
+  local bounded(q, family, query, format) =
+    '{{ with %s }}{{ with index . 0 }}; the p%g is {{ if or%s }}at least {{ end }}{{ .Value | %s }}{{ end }}{{ end }}' % [
+      query,
+      q * 100,
+      std.join('', [' (eq .Value %.1f)' % top for top in promql.tops(family)]),
+      format,
+    ],
 
   // A sentence that lists what a query in an annotation returns; nothing when it returns nothing.
   list(title, query, label, value)::

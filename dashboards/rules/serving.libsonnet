@@ -4,84 +4,166 @@ local promql_for = import '../lib/promql.libsonnet';
 local schema = import '../lib/schema.libsonnet';
 local alert_for = import 'alert.libsonnet';
 
+local staleness = 'live_staleness_seconds';
+local coverage = 'coverage_ratio';
+// Domains within their limit, seen every few minutes, and those that were at some time in the last day.
+local fresh = 'seamless:live_staleness_seconds:within_limit';
+local live = 'seamless:live_staleness_seconds:within_limit_1d';
+// Live domains that are beyond their limit now.
+local stale = 'seamless:live_staleness_seconds:over_limit';
+local covered = 'seamless:coverage_ratio:max';
+local best = 'seamless:coverage_ratio:max_1d';
+local low = 'seamless:coverage_ratio:low';
+
 function(config) {
   local promql = promql_for(config),
   local alerts = alert_for(config),
   local window(text) = durations.window(config, text),
   local domain = schema.domain_labels,
+  local of_domain = promql.by(domain),
   local limiter = schema.families.seamless_rl_tokens_available.labels,
-  local the_limiter = 'Rate limiter {{ $labels.limiter }} of world {{ $labels.world_id }}',
 
-  local exhausted(signal, expr, description) = alerts.alert({
-    name: 'SeamlessRateLimiterExhausted',
-    severity: 'warning',
-    labels: { signal: signal },
-    pending: durations.pending(config, config.limiter_for),
-    expr: expr,
-    summary: 'Rate limiter {{ $labels.limiter }} is exhausted',
-    description: description,
-    dashboard: 'backfill',
-    variables: limiter,
-  }),
+  local of_interval(interval) = staleness + promql.braces(['interval="%d"' % interval, config.live_selector]),
+  local limit(interval) = (config.bars_held_back + 1) * interval + config.max_staleness,
+  local day = durations.seconds(config.lookback),
+  // A domain that was live within the last day cannot be staler than that day: what is, is a backtest.
+  local beyond = std.join('or\n', [
+    'max by (%s) (%s > %d < %d)\n' % [of_domain, of_interval(interval), limit(interval), limit(interval) + day]
+    for interval in config.intervals
+  ]),
+  local chosen = config.live_selector != '',
+  local over_limit = {
+    record: stale,
+    expr: if chosen then beyond else '(\n%s)\nand on (%s) %s\n' % [promql.indented(beyond), of_domain, live],
+  },
+  local low_coverage = {
+    record: low,
+    expr: |||
+      min by (%(by)s) (%(family)s) < %(minimum)s
+      and on (%(by)s)
+      min by (%(by)s) (%(family)s) < %(share)s * %(best)s
+    ||| % {
+      by: of_domain,
+      family: coverage,
+      minimum: promql.number(config.min_coverage),
+      share: promql.number(config.coverage_share_of_best),
+      best: best,
+    },
+  },
 
-  local held(family, answer) = alerts.alert({
-    name: 'SeamlessDomainGateHolds',
-    severity: 'warning',
-    labels: { answer: answer },
-    expr: promql.above(
-      promql.sum_counter('increase', family, domain + ['reason'], window(config.gate_window)), config.gate_answers_per_window
-    ),
-    summary: '%s answers of {{ $labels.node_id }} surge: {{ $labels.reason }}' % answer,
-    description: |||
-      {{ printf "%%.0f" $value }} requests of %s were answered with %s within %s, reason {{ $labels.reason }}; more
-      than %g is a surge.
-    ||| % [alerts.domain, answer, config.gate_window, config.gate_answers_per_window],
-    dashboard: 'sla',
-    variables: domain,
-  }),
+  // Grown by reason, where the reason is not one that a sound domain gives at every poll.
+  local held(family, answer) =
+    local grown(reason) = promql.grown_counter(family, domain + ['reason'], window(config.gate_window), [reason]);
+    local above(reason) = std.stripChars(promql.above(grown(reason), config.gate_answers_per_window), '\n');
+    alerts.alert({
+      name: 'SeamlessDomainGateHolds',
+      severity: 'warning',
+      labels: { answer: answer },
+      expr: |||
+        %(other)s
+        or
+        %(freshness)s
+        and on (%(by)s) %(stale)s
+        or
+        %(coverage)s
+        and on (%(by)s) %(low)s
+      ||| % {
+        other: above('reason!~"freshness_breach|coverage_breach"'),
+        freshness: above('reason="freshness_breach"'),
+        coverage: above('reason="coverage_breach"'),
+        by: of_domain,
+        stale: stale,
+        low: low,
+      },
+      summary: '%s answers of {{ $labels.node_id }} surge: {{ $labels.reason }}' % answer,
+      description: |||
+        {{ printf "%%.0f" $value }} requests of %s were answered with %s within %s, reason {{ $labels.reason }}; more
+        than %g is a surge.
+      ||| % [alerts.domain, answer, config.gate_window, config.gate_answers_per_window],
+      dashboard: 'sla',
+      variables: domain,
+    }),
 
-  groups: [{
-    name: 'seamless-serving',
-    interval: durations.interval(config, config.evaluation_interval),
-    rules: [
-      alerts.alert({
-        name: 'SeamlessLiveDataStale',
-        severity: 'warning',
-        pending: durations.pending(config, config.staleness_for),
-        expr: promql.above('max by (%s) (live_staleness_seconds)' % promql.by(domain), config.max_staleness),
-        summary: 'Live data of {{ $labels.node_id }} is stale',
-        description: |||
-          The newest bar of %s is {{ $value | humanizeDuration }} old, more than %gs, for %s.
-        ||| % [alerts.domain, config.max_staleness, config.staleness_for],
-        dashboard: 'sla',
-        variables: domain,
-      }),
-      alerts.alert({
-        name: 'SeamlessCoverageLow',
-        severity: 'warning',
-        pending: durations.pending(config, config.coverage_for),
-        expr: 'min by (%s) (coverage_ratio) < %s' % [promql.by(domain), promql.number(config.min_coverage)],
-        summary: 'Coverage of {{ $labels.node_id }} is under %g %%' % (config.min_coverage * 100),
-        description: |||
-          Only {{ $value | humanizePercentage }} of the range requested of %s was served, less than %g %%, for %s.
-        ||| % [alerts.domain, config.min_coverage * 100, config.coverage_for],
-        dashboard: 'sla',
-        variables: domain,
-      }),
-      // The bucket is shared, so one worker that sees tokens proves that there are some.
-      exhausted(
-        'tokens',
-        'max by (%s) (seamless_rl_tokens_available) < %s' % [promql.by(limiter), promql.number(config.min_tokens)],
-        '%s has {{ printf "%%.0f" $value }} tokens left, and had none for %s.' % [the_limiter, config.limiter_for],
-      ),
-      // A single burst leaves the window before `for` is over; only drops that go on fire.
-      exhausted(
-        'drops',
-        promql.above(promql.sum_counter('rate', 'seamless_rl_dropped_total', limiter, window(config.limiter_window)), 0),
-        '%s has dropped requests for %s on end, {{ printf "%%.2f" $value }} per second now.' % [the_limiter, config.limiter_for],
-      ),
-      held('domain_gate_holds', 'HOLD'),
-      held('partial_fill_returns', 'PARTIAL_FILL'),
-    ],
-  }],
+  groups: [
+    {
+      name: 'seamless-day',
+      interval: durations.interval(config, config.day_evaluation_interval),
+      rules: (
+        if chosen then [] else [
+          {
+            record: fresh,
+            expr: std.join('or\n', [
+              'min by (%s) (%s) <= %d\n' % [of_domain, of_interval(interval), limit(interval)]
+              for interval in config.intervals
+            ]),
+          },
+          { record: live, expr: 'max by (%s) (present_over_time(%s[%s]))' % [of_domain, fresh, window(config.lookback)] },
+        ]
+      ) + [
+        { record: covered, expr: 'max by (%s) (%s)' % [of_domain, coverage] },
+        { record: best, expr: 'max by (%s) (max_over_time(%s[%s]))' % [of_domain, covered, window(config.lookback)] },
+      ],
+    },
+    {
+      name: 'seamless-serving-conditions',
+      interval: durations.interval(config, config.evaluation_interval),
+      rules: [over_limit, low_coverage],
+    },
+    {
+      name: 'seamless-serving',
+      interval: durations.interval(config, config.evaluation_interval),
+      rules: [
+        alerts.alert({
+          name: 'SeamlessLiveDataStale',
+          severity: 'warning',
+          pending: durations.pending(config, config.staleness_for),
+          expr: stale,
+          summary: 'Live data of {{ $labels.node_id }} is stale',
+          description: |||
+            The newest bar of %s is {{ $value | humanizeDuration }} old, more than %d intervals and %gs, for %s.
+          ||| % [alerts.domain, config.bars_held_back + 1, config.max_staleness, config.staleness_for],
+          dashboard: 'sla',
+          variables: domain,
+        }),
+        alerts.alert({
+          name: 'SeamlessCoverageLow',
+          severity: 'warning',
+          pending: durations.pending(config, config.coverage_for),
+          expr: low,
+          summary: 'Coverage of {{ $labels.node_id }} is under %g %%' % (config.min_coverage * 100),
+          description: |||
+            Only {{ $value | humanizePercentage }} of the range requested of %s was served, less than %g %% and less than
+            %g %% of its best of the last %s, for %s.
+          ||| % [alerts.domain, config.min_coverage * 100, config.coverage_share_of_best * 100, config.lookback, config.coverage_for],
+          dashboard: 'sla',
+          variables: domain,
+        }),
+        // Drops count polls of requests that wait and are served in the end, and the gauge of tokens moves only with a
+        // request: neither alone says that a limiter is exhausted.
+        alerts.alert({
+          name: 'SeamlessRateLimiterExhausted',
+          severity: 'warning',
+          pending: durations.pending(config, config.limiter_for),
+          expr: |||
+            %(drops)s > 0
+            and
+            max by (%(by)s) (seamless_rl_tokens_available) < %(least)s
+          ||| % {
+            drops: promql.sum_counter('rate', 'seamless_rl_dropped_total', limiter, window(config.limiter_window)),
+            by: promql.by(limiter),
+            least: promql.number(config.min_tokens),
+          },
+          summary: 'Requests wait for rate limiter {{ $labels.limiter }}',
+          description: |||
+            Requests of world {{ $labels.world_id }} have waited for rate limiter {{ $labels.limiter }} for %s on end; they
+            poll it {{ printf "%%.2f" $value }} times per second in vain.
+          ||| % config.limiter_for,
+          dashboard: 'backfill',
+          variables: limiter,
+        }),
+        held('domain_gate_holds', 'HOLD'),
+        held('partial_fill_returns', 'PARTIAL_FILL'),
+      ],
+    },
+  ],
 }

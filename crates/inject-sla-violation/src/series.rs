@@ -173,6 +173,13 @@ impl LabelSource {
     }
 
     fn copies(&self, request: &Request) -> usize {
+        let per_node = ["node_id", "limiter"];
+        if !per_node
+            .iter()
+            .any(|label| self.family.labels.contains(label))
+        {
+            return 1;
+        }
         request.nodes * if self.per_world() { request.worlds } else { 1 }
     }
 

@@ -45,9 +45,9 @@ pub const FLAG_TYPES: &[&str] = &[
     "dtype_mismatch",
     "non_finite",
     "ts_cast",
-    "ts_timezone",
+    "ts_timezone_normalized",
     "gap",
-    "invalid_ts",
+    "invalid_timestamp",
     "duplicate_ts",
 ];
 
@@ -157,6 +157,10 @@ pub enum Unit {
     Tokens,
     /// Bytes.
     Bytes,
+    /// A count of backfills.
+    Jobs,
+    /// A count of leases.
+    Leases,
 }
 
 impl Unit {
@@ -170,6 +174,8 @@ impl Unit {
             Self::Events => "1",
             Self::Tokens => "tokens",
             Self::Bytes => "bytes",
+            Self::Jobs => "jobs",
+            Self::Leases => "leases",
         }
     }
 }
@@ -239,6 +245,15 @@ const LEASE: &[&str] = &["node_id", "interval", "lease_key"];
 const FLAG: &[&str] = &["node_id", "interval", "world_id", "flag_type"];
 const REASON: &[&str] = &["node_id", "interval", "world_id", "reason"];
 const LIMITER: &[&str] = &["limiter", "world_id"];
+const BACKFILL: &[&str] = &["node_id", "interval"];
+const LISTED_LEASE: &[&str] = &[
+    "lease_key",
+    "node_id",
+    "interval",
+    "world_id",
+    "worker",
+    "coordinator",
+];
 
 /// Every family of the schema, in the order of the documents.
 pub const FAMILIES: &[Family] = &[
@@ -263,7 +278,7 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Histogram(MILLISECONDS_BUCKETS),
         labels: DOMAIN_LABELS,
         unit: Unit::Milliseconds,
-        required: true,
+        required: false,
         help: "Time a request waited for a backfill, in milliseconds.",
     },
     Family {
@@ -271,7 +286,7 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Histogram(MILLISECONDS_BUCKETS),
         labels: DOMAIN_LABELS,
         unit: Unit::Milliseconds,
-        required: true,
+        required: false,
         help: "Time a request waited for the live feed, in milliseconds.",
     },
     Family {
@@ -287,7 +302,7 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: LEASE,
         unit: Unit::Ratio,
-        required: true,
+        required: false,
         help: "Share of a lease's window that has been repaired; the series stays after the lease ends.",
     },
     Family {
@@ -295,7 +310,7 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: FLAG,
         unit: Unit::Events,
-        required: true,
+        required: false,
         help: "Bars flagged by the conformance pipeline, by kind of flag.",
     },
     Family {
@@ -303,7 +318,7 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: DOMAIN_LABELS,
         unit: Unit::Events,
-        required: true,
+        required: false,
         help: "Schema warnings raised by the conformance pipeline.",
     },
     Family {
@@ -311,7 +326,7 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: DOMAIN_LABELS,
         unit: Unit::Ratio,
-        required: true,
+        required: false,
         help: "Served over requested range.",
     },
     Family {
@@ -319,7 +334,7 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: DOMAIN_LABELS,
         unit: Unit::Seconds,
-        required: true,
+        required: false,
         help: "Gap between now and the newest bar, in seconds.",
     },
     Family {
@@ -386,6 +401,100 @@ pub const FAMILIES: &[Family] = &[
         required: false,
         help: "Requests that were answered with PARTIAL_FILL, by reason.",
     },
+    Family {
+        name: "backfill_failure_total",
+        kind: Kind::Counter,
+        labels: BACKFILL,
+        unit: Unit::Events,
+        required: false,
+        help: "Backfills that failed; a vendor outage shows here first.",
+    },
+    Family {
+        name: "backfill_retry_total",
+        kind: Kind::Counter,
+        labels: BACKFILL,
+        unit: Unit::Events,
+        required: false,
+        help: "Backfill attempts that were repeated.",
+    },
+    Family {
+        name: "backfill_jobs_in_progress",
+        kind: Kind::Gauge,
+        labels: &[],
+        unit: Unit::Jobs,
+        required: false,
+        help: "Backfills that this process works on; there from its start. 0 is certain, more is not: a cancelled backfill is never counted down.",
+    },
+    Family {
+        name: "backfill_last_timestamp",
+        kind: Kind::Gauge,
+        labels: BACKFILL,
+        unit: Unit::Seconds,
+        required: false,
+        help: "Time of the newest bar that a backfill has written, in seconds since the epoch.",
+    },
+    Family {
+        name: "seamless_lease_held",
+        kind: Kind::Gauge,
+        labels: LISTED_LEASE,
+        unit: Unit::Leases,
+        required: false,
+        help: "1 for each lease that the coordinator lists as held; the oldest 1,000.",
+    },
+    Family {
+        name: "seamless_lease_completion_ratio",
+        kind: Kind::Gauge,
+        labels: LISTED_LEASE,
+        unit: Unit::Ratio,
+        required: false,
+        help: "Share of a held lease's window that has been repaired, as the coordinator lists it.",
+    },
+    Family {
+        name: "seamless_lease_age_seconds",
+        kind: Kind::Gauge,
+        labels: LISTED_LEASE,
+        unit: Unit::Seconds,
+        required: false,
+        help: "Time since a held lease was claimed, when it was listed, in seconds.",
+    },
+    Family {
+        name: "seamless_lease_expires_in_seconds",
+        kind: Kind::Gauge,
+        labels: LISTED_LEASE,
+        unit: Unit::Seconds,
+        required: false,
+        help: "Time until a held lease expires, when it was listed, in seconds; below 0 it has expired.",
+    },
+    Family {
+        name: "seamless_leases",
+        kind: Kind::Gauge,
+        labels: &["coordinator"],
+        unit: Unit::Leases,
+        required: false,
+        help: "Leases that the coordinator holds, those beyond the list's first 1,000 included.",
+    },
+    Family {
+        name: "seamless_leases_listed_timestamp_seconds",
+        kind: Kind::Gauge,
+        labels: &["coordinator"],
+        unit: Unit::Seconds,
+        required: false,
+        help: "When the coordinator's leases were last listed, in seconds since the epoch.",
+    },
+];
+
+/// Series that the rules read beside the schema's: Prometheus and Alertmanager about themselves, the process
+/// of a target, the health check's textfile, and a cluster about the health check's `CronJob`.
+pub const MONITORING_SERIES: &[&str] = &[
+    "up",
+    "process_start_time_seconds",
+    "prometheus_notifications_errors_total",
+    "prometheus_notifications_dropped_total",
+    "alertmanager_notifications_failed_total",
+    "seamless_health_check_healthy",
+    "seamless_health_check_last_run_timestamp_seconds",
+    "kube_cronjob_status_last_schedule_time",
+    "kube_cronjob_status_last_successful_time",
 ];
 
 /// The family whose documented name is `name`.

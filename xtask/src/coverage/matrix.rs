@@ -6,10 +6,32 @@
 use std::fmt;
 
 /// Expressions that the injected data cannot make return anything, each with its reason.
-const EXCLUSIONS: &[(&str, &str)] = &[(
-    "SeamlessMetricsAbsent",
-    "not asked: needs a family that vanished, as in its rule tests",
-)];
+const EXCLUSIONS: &[(&str, &str)] = &[
+    (
+        "SeamlessMetricsAbsent",
+        "not asked: needs a family that vanished, as in its rule tests",
+    ),
+    (
+        "SeamlessTargetDown",
+        "not asked: needs a target that is down, as in its rule tests",
+    ),
+    (
+        "SeamlessNotificationsFailing",
+        "not asked: needs an Alertmanager whose receivers fail, as in its rule tests",
+    ),
+    (
+        "SeamlessHealthCheckFailing",
+        "not asked: needs the health check's textfile, as in its rule tests",
+    ),
+    (
+        "SeamlessHealthCheckAbsent",
+        "not asked: needs the health check's textfile, as in its rule tests",
+    ),
+    (
+        "Outside",
+        "not asked: every series has the schema's buckets here",
+    ),
+];
 
 /// Where an expression stands: dashboard, panel and query; or `alert`, its name and what tells its parts
 /// apart.

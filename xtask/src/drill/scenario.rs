@@ -119,20 +119,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         cause: Misbehaviour::BadData,
-        alerts: &[
-            alert(
-                "SeamlessConformanceFlagSpike",
-                Reach::Slack,
-                minutes(15),
-                minutes(15),
-            ),
-            alert(
-                "SeamlessFingerprintCollision",
-                Reach::Slack,
-                minutes(5),
-                minutes(60),
-            ),
-        ],
+        alerts: &[alert(
+            "SeamlessConformanceFlagSpike",
+            Reach::Slack,
+            minutes(15),
+            minutes(15),
+        )],
     },
     Scenario {
         cause: Misbehaviour::StaleFeed,

@@ -94,7 +94,7 @@ fn alert(place: &str, rule: &Rule, anchors: &BTreeSet<String>, found: &mut Vec<F
         && !rule
             .annotations
             .get("description")
-            .is_some_and(|text| text.contains("$value"))
+            .is_some_and(|text| text.contains("$value") || text.contains("| query }}"))
     {
         found.push(Finding::new(
             place,

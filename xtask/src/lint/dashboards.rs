@@ -97,7 +97,7 @@ fn face(file: &str, dashboard: &Dashboard, uids: &BTreeSet<String>, found: &mut 
         if !dashboard
             .links
             .iter()
-            .any(|link| link.url == format!("/d/{other}"))
+            .any(|link| link.url.starts_with(&format!("/d/{other}?")))
         {
             found.push(Finding::new(file, "links", format!("no link to {other}")));
         }

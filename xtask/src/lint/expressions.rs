@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
 use promql_parser::parser::{AggregateExpr, Call, Expr, LabelModifier};
-use seamless_core::promql::{Query, SeriesSelector};
+use seamless_core::promql::{Comparison, Query, SeriesSelector};
 use seamless_core::rules::RuleFile;
-use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, Phase};
+use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, MONITORING_SERIES, Phase};
 
 use super::Finding;
 use crate::grafana::RATE_INTERVAL;
@@ -17,6 +17,9 @@ pub(super) const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Series that Prometheus itself writes about alerts.
 const ALERT_SERIES: &[&str] = &["ALERTS", "ALERTS_FOR_STATE"];
+
+/// Labels that scraping adds to every series.
+const TARGET_LABELS: &[&str] = &["job", "instance"];
 
 /// What an expression belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +54,11 @@ pub(super) fn check(place: &str, expr: &str, role: Role, rules: &RuleFile) -> Ve
             _ => {}
         },
     );
+    let upward = [Comparison::Greater, Comparison::GreaterOrEqual];
     for threshold in query.thresholds() {
+        if !upward.contains(&threshold.comparison) {
+            continue;
+        }
         unreachable(place, &threshold.histogram, threshold.threshold, &mut found);
     }
     found
@@ -82,7 +89,9 @@ fn names_and_labels(
     let families = selector.families();
     let name = selector.name().unwrap_or_default();
     if families.is_empty() {
-        let known = ALERT_SERIES.contains(&name) || rules.recordings_named(name).next().is_some();
+        let known = ALERT_SERIES.contains(&name)
+            || MONITORING_SERIES.contains(&name)
+            || rules.recordings_named(name).next().is_some();
         if !known {
             let shown = if name.is_empty() {
                 "a selector without a known name"
@@ -284,6 +293,7 @@ fn aggregation(
     for label in by {
         let known = label == DRILL_LABEL
             || label == "le"
+            || TARGET_LABELS.contains(&label)
             || families.iter().any(|family| family.labels.contains(&label));
         if !known {
             let message =

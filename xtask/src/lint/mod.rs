@@ -121,18 +121,43 @@ struct Exclusion {
 const EXCLUSIONS: &[Exclusion] = &[
     Exclusion {
         check: "raw-counter",
-        place: "alert SeamlessFingerprintCollision",
-        _reason: "a collision that its series is born with is in no increase, only in the value",
+        place: "alert SeamlessBackfillFailing",
+        _reason: "a burst that its series is born with is in no increase, only in the value",
     },
     Exclusion {
         check: "raw-counter",
-        place: "recording seamless:required_family:series",
-        _reason: "counts series; their values do not matter",
+        place: "alert SeamlessConformanceFlagSpike",
+        _reason: "a burst that its series is born with is in no increase, only in the value",
+    },
+    Exclusion {
+        check: "raw-counter",
+        place: "alert SeamlessDomainGateHolds",
+        _reason: "a burst that its series is born with is in no increase, only in the value",
+    },
+    Exclusion {
+        check: "annotation",
+        place: "alert SeamlessMetricsAbsent",
+        _reason: "of a series that is not there nothing is measured",
     },
     Exclusion {
         check: "one-form",
-        place: "recording seamless:required_family:series",
-        _reason: "a pattern on the name matches every form, and counting cannot count twice too much",
+        place: "recording seamless:sla_bucket:rate5m",
+        _reason: "seamless:sla_native:rate5m is the other form, and both are read together",
+    },
+    Exclusion {
+        check: "one-form",
+        place: "recording seamless:sla_series_without_edge:count",
+        _reason: "counts series whose buckets cannot judge; a native histogram always can",
+    },
+    Exclusion {
+        check: "one-form",
+        place: "recording seamless:sla_beyond_top:mean_seconds",
+        _reason: "is about classic series whose buckets cannot judge",
+    },
+    Exclusion {
+        check: "recording-name",
+        place: "recording seamless_sla_total_p99_seconds",
+        _reason: "the name that the platform's own dashboards ask for",
     },
 ];
 

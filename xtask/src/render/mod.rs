@@ -1,4 +1,5 @@
-//! `cargo xtask render`: jsonnet sources to `alert_rules.yml` and `dashboards/rendered/`.
+//! `cargo xtask render`: jsonnet sources to `alert_rules.yml`, `dashboards/rendered/`, and the rules of the other
+//! profiles in `dashboards/profiles/`.
 //!
 //! Owns the evaluation and the comparison with what is committed. It changes nothing outside the files
 //! it renders, and decides nothing about their content: that is in `dashboards/`.
@@ -78,7 +79,7 @@ const RULES: &str = "{ groups: mixin.prometheusRules.groups + mixin.prometheusAl
 
 /// Everything that is rendered, by path under the workspace.
 fn rendered(root: &Path, overrides: &[Override]) -> anyhow::Result<FileSet> {
-    let mut files = FileSet::new(&["dashboards/rendered"]);
+    let mut files = FileSet::new(&["dashboards/rendered", "dashboards/profiles"]);
     files.add(
         "alert_rules.yml",
         yaml::rule_file(&evaluate(root, RULES, overrides)?)?,
@@ -92,6 +93,11 @@ fn rendered(root: &Path, overrides: &[Override]) -> anyhow::Result<FileSet> {
     }
     if overrides.is_empty() {
         files.extend(schema::file());
+        let golden = [Override::new("profile", "golden_signals")];
+        files.add(
+            "dashboards/profiles/golden_signals.rules.yml",
+            yaml::rule_file(&evaluate(root, RULES, &golden)?)?,
+        );
     }
     Ok(files)
 }

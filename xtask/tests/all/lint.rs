@@ -46,8 +46,8 @@ fn faults_in_rules_are_found() {
         ),
         (
             "unknown-label",
-            "(live_staleness_seconds)",
-            "(live_staleness_seconds{world=\"w\"})",
+            "(coverage_ratio)",
+            "(coverage_ratio{world=\"w\"})",
         ),
         (
             "unknown-label",
@@ -61,33 +61,33 @@ fn faults_in_rules_are_found() {
         ),
         (
             "unknown-bucket",
-            "le=~\"60([.]0)?\"}[1h]",
-            "le=~\"61([.]0)?\"}[1h]",
+            "le=~\"60([.]0)?\"}[5m]",
+            "le=~\"61([.]0)?\"}[5m]",
         ),
-        ("bucket-form", "le=~\"60([.]0)?\"}[1h]", "le=\"60\"}[1h]"),
+        ("bucket-form", "le=~\"60([.]0)?\"}[5m]", "le=\"60\"}[5m]"),
         (
             "unreachable",
-            "{phase=\"total\"}[5m]))) > 60",
-            "{phase=\"total\"}[5m]))) > 600",
+            "seamless:sla_bucket:rate5m{phase=\"total\"}) > 48",
+            "seamless:sla_bucket:rate5m{phase=\"total\"}) > 600",
         ),
         (
             "short-range",
-            "[15m]) or increase(seamless_conformance_flag[",
-            "[20s]) or increase(seamless_conformance_flag[",
+            "increase(backfill_failure_total[15m])",
+            "increase(backfill_failure_total[20s])",
         ),
         (
             "one-form",
-            "(rate(seamless_rl_dropped_total[5m]) or rate(seamless_rl_dropped[5m]))",
-            "(rate(seamless_rl_dropped_total[5m]))",
+            "(rate(seamless_rl_dropped_total[2m]) or rate(seamless_rl_dropped[2m]))",
+            "(rate(seamless_rl_dropped_total[2m]))",
         ),
         (
             "one-form",
-            "or\n      histogram_quantile(0.99, sum by (node_id, interval, world_id, drill) (rate(gap_repair_latency_ms[15m]))) > 120000",
-            "",
+            "increase(gap_repair_latency_ms[15m])",
+            "increase(gap_repair_latency_ms_count[15m])",
         ),
         (
             "raw-counter",
-            "rate(seamless_rl_dropped_total[5m]) or",
+            "rate(seamless_rl_dropped_total[2m]) or",
             "seamless_rl_dropped_total or",
         ),
         (
@@ -103,8 +103,8 @@ fn faults_in_rules_are_found() {
         ("group-name", "name: seamless-serving", "name: serving"),
         (
             "recording-name",
-            "record: seamless:backfill_lease:live",
-            "record: backfill_lease_live",
+            "record: seamless:backfill_lease:ratio",
+            "record: backfill_lease_ratio",
         ),
         ("severity", "severity: critical", "severity: page"),
         (
@@ -202,7 +202,7 @@ fn faults_in_dashboards_are_found() {
         }),
         ("queries", |d| d["panels"][1]["targets"] = json!([])),
         ("queries", |d| {
-            d["panels"][3]["targets"][1]["refId"] = json!("A")
+            d["panels"][4]["targets"][1]["refId"] = json!("A")
         }),
         ("grid", |d| d["panels"][1]["gridPos"]["x"] = json!(1)),
         ("grid", |d| d["panels"][1]["gridPos"]["w"] = json!(25)),

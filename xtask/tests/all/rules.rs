@@ -96,6 +96,110 @@ fn a_rule_that_never_fires_fails_its_tests() {
     assert!(said.contains("SeamlessSla99thDegraded"), "{said}");
 }
 
+/// Runs rule tests on rules that are rendered with `overrides`.
+fn rule_test(overrides: &[Override], test: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = render::rules(overrides).unwrap();
+    std::fs::write(folder.path().join("rules.yml"), rules).unwrap();
+    std::fs::write(folder.path().join("test.yml"), test).unwrap();
+    promtool(folder.path(), &["test", "rules", "test.yml"])
+}
+
+const GROUPS: &str = "rule_files: [rules.yml]\nevaluation_interval: 30s\n\
+    group_eval_order: [seamless-slo, seamless-slo-long, seamless-lease-history, seamless-leases, seamless-day]\n";
+
+/// The list holds the oldest 1,000 leases; the gauge of a younger one is not asked while it is fresh.
+#[test]
+fn of_1001_leases_the_listed_ones_page() {
+    let mut test = format!("{GROUPS}tests:\n- interval: 1m\n  input_series:\n");
+    for lease in 0..1001 {
+        if lease < 1000 {
+            for (family, value) in [("held", "1x15"), ("age_seconds", "0+60x15")] {
+                test += &format!(
+                    "  - {{series: 'seamless_lease_{family}{{lease_key=\"k{lease}\", coordinator=\"c\"}}', values: '{value}'}}\n"
+                );
+            }
+        }
+        test += &format!(
+            "  - {{series: 'backfill_completion_ratio{{lease_key=\"k{lease}\"}}', values: '0x15'}}\n"
+        );
+    }
+    test += "  - {series: 'seamless_leases{coordinator=\"c\"}', values: '1001x15'}\n  \
+             - {series: 'seamless_leases_listed_timestamp_seconds{coordinator=\"c\"}', values: '0+60x15'}\n  \
+             promql_expr_test:\n  \
+             - expr: count(ALERTS{alertname=\"SeamlessBackfillStuckLease\", alertstate=\"firing\"})\n    \
+               eval_time: 12m\n    exp_samples: [{labels: '{}', value: 1000}]\n";
+    let (passed, said) = rule_test(&[], &test);
+    assert!(passed, "{said}");
+}
+
+/// 200 s per request and 40 flags are over the limits of the baseline, and within those of the golden signals.
+#[test]
+fn each_profile_has_its_own_limits() {
+    let test = |fires: &str| {
+        format!(
+            "{GROUPS}tests:\n- interval: 1m\n  input_series:\n  \
+             - {{series: 'seamless_sla_deadline_seconds_bucket{{phase=\"total\", le=\"60\"}}', values: '0x30'}}\n  \
+             - {{series: 'seamless_sla_deadline_seconds_bucket{{phase=\"total\", le=\"240\"}}', values: '0+9x30'}}\n  \
+             - {{series: 'seamless_sla_deadline_seconds_count{{phase=\"total\"}}', values: '0+9x30'}}\n  \
+             - {{series: 'seamless_conformance_flag_total{{flag_type=\"gap\"}}', values: '0x10 40x20'}}\n  \
+             - {{series: 'backfill_completion_ratio{{lease_key=\"k\"}}', values: '0.7x30'}}\n  \
+             promql_expr_test:\n  \
+             - expr: count by (alertname) (ALERTS{{alertname=~\"SeamlessSla99thDegraded|SeamlessConformanceFlagSpike|SeamlessBackfillStuckLease\", alertstate=\"firing\"}})\n    \
+               eval_time: 15m\n    exp_samples: [{fires}]\n"
+        )
+    };
+    let both = "{labels: '{alertname=\"SeamlessSla99thDegraded\"}', value: 1}, \
+                {labels: '{alertname=\"SeamlessConformanceFlagSpike\"}', value: 1}";
+    for (profile, fires) in [("baseline", both), ("golden_signals", "")] {
+        let (passed, said) = rule_test(&[Override::new("profile", profile)], &test(fires));
+        assert!(passed, "{profile}: {said}");
+    }
+    let text = render::rules(&[Override::new("profile", "golden_signals")]).unwrap();
+    let committed = xtask::root().join("dashboards/profiles/golden_signals.rules.yml");
+    assert_eq!(text, std::fs::read_to_string(committed).unwrap());
+    // A key of its own overrides its profile's.
+    let own = [
+        Override::new("profile", "golden_signals"),
+        Override::new("flags_per_window", 30),
+    ];
+    assert!(render::rules(&own).unwrap().contains(") > 30"));
+}
+
+#[test]
+fn a_collision_alert_is_rendered_on_request() {
+    let name = "SeamlessFingerprintCollision";
+    assert!(!render::rules(&[]).unwrap().contains(name));
+    let test = format!(
+        "{GROUPS}tests:\n- interval: 1m\n  input_series:\n  \
+         - {{series: 'fingerprint_collisions_total{{node_id=\"n\"}}', values: '0x10 3x90'}}\n  \
+         - {{series: 'fingerprint_collisions_total{{node_id=\"idle\"}}', values: '9x100'}}\n  \
+         promql_expr_test:\n  \
+         - expr: count by (node_id) (ALERTS{{alertname=\"{name}\", alertstate=\"firing\"}})\n    \
+           eval_time: 20m\n    exp_samples: [{{labels: '{{node_id=\"n\"}}', value: 1}}]\n"
+    );
+    let (passed, said) = rule_test(&[Override::new("fingerprint_collision_alert", true)], &test);
+    assert!(passed, "{said}");
+}
+
+/// Domains that a site names by a selector are live, whatever they were a day ago.
+#[test]
+fn live_domains_can_be_named() {
+    let test = format!(
+        "{GROUPS}tests:\n- interval: 1m\n  input_series:\n  \
+         - {{series: 'live_staleness_seconds{{node_id=\"n\", interval=\"60\", world_id=\"live-1\"}}', values: '900x30'}}\n  \
+         - {{series: 'live_staleness_seconds{{node_id=\"n\", interval=\"60\", world_id=\"test\"}}', values: '0x10 900x20'}}\n  \
+         promql_expr_test:\n  \
+         - expr: count by (world_id) (ALERTS{{alertname=\"SeamlessLiveDataStale\", alertstate=\"firing\"}})\n    \
+           eval_time: 20m\n    exp_samples: [{{labels: '{{world_id=\"live-1\"}}', value: 1}}]\n"
+    );
+    let (passed, said) = rule_test(
+        &[Override::new("live_selector", "world_id=~\"live-.*\"")],
+        &test,
+    );
+    assert!(passed, "{said}");
+}
+
 #[test]
 fn a_budget_that_no_quantile_can_exceed_is_refused() {
     for budget in [600, 61] {
@@ -147,6 +251,31 @@ fn alerts_reach_their_receivers() {
         // A drill takes the way of the real thing: that is what it proves.
         (&["severity=critical", "drill=d1"], "pagerduty,slack"),
         (&["severity=warning", "drill=d1"], "slack"),
+        // What fails is told another way.
+        (
+            &[
+                "severity=critical",
+                "alertname=SeamlessNotificationsFailing",
+                "integration=pagerduty",
+            ],
+            "slack",
+        ),
+        (
+            &[
+                "severity=critical",
+                "alertname=SeamlessNotificationsFailing",
+                "integration=slack",
+            ],
+            "pagerduty",
+        ),
+        (
+            &[
+                "severity=critical",
+                "alertname=SeamlessNotificationsFailing",
+                "integration=prometheus",
+            ],
+            "pagerduty,slack",
+        ),
         // Nothing is lost for want of a severity.
         (&["alertname=Other"], "slack"),
     ] {

@@ -23,7 +23,14 @@ use crate::series::{SeriesFamily, SeriesGroup, SeriesSet};
 pub(crate) use obstacle::Obstacle;
 
 /// Alerts that no injection fires: they tell that something is gone, or nothing at all.
-const NOT_INJECTED: [&str; 2] = ["SeamlessMetricsAbsent", "SeamlessWatchdog"];
+const NOT_INJECTED: [&str; 6] = [
+    "SeamlessMetricsAbsent",
+    "SeamlessTargetDown",
+    "SeamlessNotificationsFailing",
+    "SeamlessHealthCheckFailing",
+    "SeamlessHealthCheckAbsent",
+    "SeamlessWatchdog",
+];
 
 /// What is known of the way from exposition to rule.
 #[derive(Debug, Clone, Copy, Default)]
@@ -216,7 +223,17 @@ struct Predictor<'s> {
 impl Predictor<'_> {
     fn predict(&self, rule: &Rule) -> Result<Verdict, QueryError> {
         let mut needed = Vec::new();
-        self.needed(&rule.expr, &mut needed, &mut BTreeSet::new())?;
+        self.needed(
+            &rule.expr,
+            &mut needed,
+            &mut BTreeSet::new(),
+            Duration::ZERO,
+        )?;
+        // What is not injected is there already, or leaves an alternative empty.
+        needed.retain(|s| {
+            self.groups()
+                .any(|(family, group)| self.selects(s, family, group))
+        });
         let families: Vec<&'static Family> = self.file.inputs(rule)?.families();
         if families.is_empty() {
             return Ok(Err(vec![Obstacle::NotInjected]));
@@ -262,16 +279,18 @@ impl Predictor<'_> {
         &self,
         expr: &Expression,
         found: &mut Vec<SeriesSelector>,
-        seen: &mut BTreeSet<String>,
+        seen: &mut BTreeSet<(String, Duration)>,
+        past: Duration,
     ) -> Result<(), QueryError> {
-        for selector in expr.query()?.needed_selectors() {
+        for mut selector in expr.query()?.needed_selectors() {
+            selector.offset += past;
             let name = selector.name().unwrap_or_default().to_owned();
             let mut recordings = self.file.recordings_named(&name).peekable();
             if recordings.peek().is_none() {
                 found.push(selector);
-            } else if seen.insert(name.clone()) {
+            } else if seen.insert((name.clone(), selector.offset)) {
                 for recording in recordings {
-                    self.needed(&recording.expr, found, seen)?;
+                    self.needed(&recording.expr, found, seen, selector.offset)?;
                 }
             }
         }

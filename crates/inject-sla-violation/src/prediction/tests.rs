@@ -56,13 +56,8 @@ fn each_scenario_fires_its_own_alerts_and_healthy_none() {
         ("coverage", &["SeamlessCoverageLow"]),
         ("gap-repair", &["SeamlessGapRepairSlow"]),
         ("rate-limit", &["SeamlessRateLimiterExhausted"]),
-        (
-            "artifact",
-            &[
-                "SeamlessArtifactPublishSlow",
-                "SeamlessFingerprintCollision",
-            ],
-        ),
+        ("artifact", &["SeamlessArtifactPublishSlow"]),
+        ("backfill-failing", &["SeamlessBackfillFailing"]),
         ("domain-gate", &["SeamlessDomainGateHolds"]),
         ("healthy", &[]),
     ] {

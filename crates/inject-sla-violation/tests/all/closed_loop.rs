@@ -354,7 +354,7 @@ fn the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus() {
         "SeamlessBackfillStaleClaim",
         "SeamlessGapRepairSlow",
         "SeamlessConformanceFlagSpike",
-        "SeamlessFingerprintCollision",
+        "SeamlessBackfillFailing",
         "SeamlessArtifactPublishSlow",
         "SeamlessLiveDataStale",
         "SeamlessCoverageLow",

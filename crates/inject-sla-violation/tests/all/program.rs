@@ -129,8 +129,10 @@ fn promtool_dislikes_nothing_but_the_documented_names() {
 fn all_feeds_every_family_with_its_type_and_labels() {
     let output = run(&["n", "--scenario=all", "--drill-id=d"]);
     let document = read::parse_as(&output.stdout, Format::Text).unwrap();
-    assert_eq!(document.families.len(), schema::FAMILIES.len());
-    for family in schema::FAMILIES {
+    let of_the_runtime = |family: &&schema::Family| !family.name.starts_with("seamless_lease");
+    let families: Vec<_> = schema::FAMILIES.iter().filter(of_the_runtime).collect();
+    assert_eq!(document.families.len(), families.len());
+    for family in families {
         let read = document.family(&family.exposition_name()).unwrap();
         let kind = match family.kind {
             Kind::Counter => MetricType::Counter,

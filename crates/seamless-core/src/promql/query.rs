@@ -202,6 +202,28 @@ impl Query {
             .collect()
     }
 
+    /// The quantile of an expression that says `quantile * all - within > 0`: more than `1 - quantile` of all lies
+    /// above.
+    pub(crate) fn excess_quantile(&self) -> Option<f64> {
+        let above_zero = |(_, comparison, threshold): &(&Expr, Comparison, f64)| {
+            *comparison == Comparison::Greater && *threshold == 0.0
+        };
+        if !self.comparisons().iter().any(above_zero) {
+            return None;
+        }
+        let mut found = None;
+        walk(&self.tree, &mut |expr| {
+            if let Expr::Binary(binary) = expr
+                && binary.op.id() == T_MUL
+                && let Some(factor) = constant(&binary.lhs)
+                && (0.5..1.0).contains(&factor)
+            {
+                found = Some(factor);
+            }
+        });
+        found
+    }
+
     fn comparisons(&self) -> Vec<(&Expr, Comparison, f64)> {
         let mut found = Vec::new();
         walk(&self.tree, &mut |expr| {

@@ -16,6 +16,7 @@ gap-repair\t'Missing windows take long to heal'
 rate-limit\t'A rate limiter runs dry and drops requests'
 artifact\t'Artifacts are published slowly, and their fingerprints collide'
 domain-gate\t'Domain gates answer HOLD and PARTIAL_FILL'
+backfill-failing\t'Backfills fail and are tried again, as in an outage of a vendor'
 healthy\t'Nothing: every family moves within its limits'
 all\t'Everything at once'"
 complete -c inject-sla-violation -l histograms -d 'Which histograms to expose: native ones need a Prometheus that scrapes them (by protobuf) from --serve; both exposes native ones to such a Prometheus and classic ones to everybody else' -r -f -a "classic\t'Buckets with fixed bounds'
