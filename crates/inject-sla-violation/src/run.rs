@@ -33,6 +33,7 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
         Delivery::Once(one_shot) => once(&request, &series_set, one_shot, &terminal),
         Delivery::Lasting(course) => {
             let connections = connect(&args, &request)?;
+            connections.announce(&terminal);
             if args.cleanup.is_some() {
                 return cleanup::run(&args, &request, &connections, &terminal, &stop).await;
             }

@@ -108,7 +108,9 @@ pub(crate) async fn run(
     terminal: &Terminal,
     stop: &Stop,
 ) -> anyhow::Result<ExitStatus> {
-    let coordinator = request.connections()?.coordinator()?;
+    let connections = request.connections()?;
+    connections.announce(terminal);
+    let coordinator = connections.coordinator()?;
     let read = read(&coordinator, terminal, stop).await;
     let now_ms = match &read {
         Ok(listed) => listed.now_ms(),

@@ -137,7 +137,9 @@ impl Request {
     /// Resolves the coordinator's endpoint and sets up the client; nothing is contacted.
     pub(crate) fn connections(&self) -> anyhow::Result<Connections> {
         let wanted = Wanted::service(Service::Coordinator, self.coordinator_url.as_deref()).main();
-        Connections::resolve(&self.http, &[wanted], self.concurrency)
+        let connections = Connections::resolve(&self.http, &[wanted], self.concurrency)?;
+        // It changes a deployment: which one must be beyond doubt.
+        Ok(connections.without_contradiction()?)
     }
 }
 

@@ -73,6 +73,10 @@ pub struct HttpArgs {
     /// Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Deployment to work on, as config.yml in ~/.config/seamless-ops or /etc/seamless-ops describes it; goes
+    /// before the environment's URLs [env: SEAMLESS_CONTEXT, which goes after them]
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
     /// Timeout of one request, from connecting to the last byte
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub timeout: Duration,

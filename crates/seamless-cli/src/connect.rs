@@ -4,11 +4,13 @@
 //! credential goes to two origins, and one that nothing takes is an error. Which endpoints there are is the
 //! program's to say.
 
+use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use seamless_core::alertmanager::Alertmanager;
-use seamless_core::config::{self, ConfigFile, Service};
+use seamless_core::config::{self, Chosen, ConfigFile, Service};
+use seamless_core::context::{self, Context, Settings};
 use seamless_core::coordinator::Coordinator;
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions, TlsFiles};
 use seamless_core::prometheus::Prometheus;
@@ -17,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::args::HttpArgs;
 use crate::exit::UsageError;
+use crate::terminal::Terminal;
 
 /// An endpoint that a program has, and what its URL option gave.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +103,8 @@ pub struct Connections {
     /// The client.
     pub http: HttpClient,
     endpoints: Vec<(&'static str, Endpoint)>,
+    chosen: Option<Chosen>,
+    contradictions: Vec<String>,
 }
 
 impl Connections {
@@ -118,13 +123,33 @@ impl Connections {
     ) -> anyhow::Result<Self> {
         let file = ConfigFile::load(args.config.as_deref())?;
         let environment = |name: &str| std::env::var_os(name);
+        let chosen = chosen(args, &environment)?;
         let credentials = Credentials::of(args, wanted)?;
         let mut endpoints = Vec::new();
+        let mut settings = Vec::new();
+        let mut contradictions = Vec::new();
         for want in wanted.iter().filter(|want| want.is_used) {
             let found = match want.service {
                 Some(service) => {
                     let given = want.url.map(|url| (url, want.option));
-                    config::endpoint(service, given, &environment, file.as_ref())?
+                    if let Some(chosen) = chosen.as_ref().filter(|_| given.is_none()) {
+                        contradictions.extend(config::contradiction(
+                            service,
+                            &environment,
+                            chosen,
+                        )?);
+                    }
+                    for found in config::endpoints(
+                        service,
+                        given,
+                        &environment,
+                        chosen.as_ref(),
+                        file.as_ref(),
+                    )? {
+                        endpoints.push((want, found.endpoint));
+                        settings.push(found.settings);
+                    }
+                    continue;
                 }
                 None => match want.url {
                     Some(url) if want.is_whole => {
@@ -134,17 +159,30 @@ impl Connections {
                     None => None,
                 },
             };
-            endpoints.extend(found.map(|endpoint| (want, endpoint)));
+            if let Some(endpoint) = found {
+                endpoints.push((want, endpoint));
+                settings.push(None);
+            }
         }
         let main = credentials.main(&endpoints)?;
         let mut authenticated = Vec::new();
-        for (index, (want, endpoint)) in endpoints.iter().enumerate() {
+        for (index, ((want, endpoint), settings)) in endpoints.iter().zip(settings).enumerate() {
             let is_main = main == Some(index);
-            let token_file = match want.service.and_then(Service::token_file_variable) {
-                Some(name) => config::variable(&environment, name)?.map(|path| (name, path)),
-                None => None,
+            let mut endpoint = endpoint.clone();
+            // A URL of the context goes with the context's credentials, never with the environment's.
+            let token_file = if let Some(settings) = settings {
+                for header in &settings.headers {
+                    endpoint = endpoint.with_header(header, "headers of the context")?;
+                }
+                let file = settings.token_file.as_ref();
+                file.map(|file| ("token_file of the context", file.display().to_string()))
+            } else {
+                match want.service.and_then(Service::token_file_variable) {
+                    Some(name) => config::variable(&environment, name)?.map(|path| (name, path)),
+                    None => None,
+                }
             };
-            let endpoint = credentials.add(want, is_main, token_file, endpoint.clone())?;
+            let endpoint = credentials.add(want, is_main, token_file, endpoint)?;
             authenticated.push((want.prefix, endpoint));
         }
         credentials.all_taken(wanted, &endpoints, main.is_some())?;
@@ -157,7 +195,10 @@ impl Connections {
             timeout: args.timeout,
             deadline: args.deadline.map(|deadline| Instant::now() + deadline),
             tls: TlsFiles {
-                ca_cert: args.ca_cert.clone(),
+                ca_cert: args.ca_cert.clone().or_else(|| {
+                    let chosen = chosen.as_ref()?;
+                    chosen.context.settings.ca_cert.clone()
+                }),
                 client_cert: args.client_cert.clone().zip(args.client_key.clone()),
             },
             idle_per_host: concurrency,
@@ -166,7 +207,52 @@ impl Connections {
         Ok(Self {
             http,
             endpoints: authenticated,
+            chosen,
+            contradictions,
         })
+    }
+
+    /// Says on stderr which context the run is in and where each URL came from, where a context is named.
+    pub fn announce(&self, terminal: &Terminal) {
+        let Some(chosen) = &self.chosen else { return };
+        for contradiction in &self.contradictions {
+            terminal.warn(&format!("{contradiction}; the context counts"));
+        }
+        let endpoints: Vec<String> = self
+            .endpoints
+            .iter()
+            .map(|(prefix, endpoint)| {
+                let origin = endpoint.configured_by();
+                let of_context = origin.starts_with("context ");
+                let origin = if of_context { "context" } else { origin };
+                format!("{prefix} {endpoint} ({origin})")
+            })
+            .collect();
+        let Context { name, file, .. } = &chosen.context;
+        terminal.note(&format!(
+            "context {name} ({}): {}",
+            file.display(),
+            endpoints.join(", ")
+        ));
+    }
+
+    /// What the context says, where one is named.
+    #[must_use]
+    pub fn context(&self) -> Option<&Settings> {
+        self.chosen.as_ref().map(|chosen| &chosen.context.settings)
+    }
+
+    /// Refuses a run whose context and environment name different URLs.
+    ///
+    /// # Errors
+    /// [`UsageError`] with both.
+    pub fn without_contradiction(self) -> Result<Self, UsageError> {
+        match self.contradictions.first() {
+            Some(words) => Err(UsageError(format!(
+                "{words}; unset the variable, or leave out --context"
+            ))),
+            None => Ok(self),
+        }
     }
 
     /// The endpoint of a service, if one is configured.
@@ -225,11 +311,30 @@ impl Connections {
     }
 }
 
+/// The context that the command line or the environment names.
+fn chosen(
+    args: &HttpArgs,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> anyhow::Result<Option<Chosen>> {
+    const VARIABLE: &str = "SEAMLESS_CONTEXT";
+    let by_option = args.context.is_some();
+    let (name, origin) = match &args.context {
+        Some(name) => (name.clone(), "--context"),
+        None => match config::variable(environment, VARIABLE)? {
+            Some(name) => (name, VARIABLE),
+            None => return Ok(None),
+        },
+    };
+    let files = context::files(&|name| environment(name)?.into_string().ok());
+    let context = context::load(&name, origin, &files)?;
+    Ok(Some(Chosen { context, by_option }))
+}
+
 fn missing_url(service: Service) -> UsageError {
     let (_, option) = words(service);
     let key = service.key();
     UsageError(format!(
-        "no URL for the {}: give {option}, or set {}{}",
+        "no URL for the {}: give {option}, or set {}{}, or name a --context",
         service.name(),
         service.variable(),
         key.map(|key| format!(", or {key} in qmtl.yml"))

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::context::{self, Context};
 use crate::http::{Endpoint, EndpointError};
 
 /// The files looked for in the working folder when none is named.
@@ -62,7 +63,7 @@ impl Service {
         match self {
             Self::Coordinator => Some("seamless.coordinator_url"),
             Self::Prometheus => Some("telemetry.prometheus_url"),
-            Self::Alertmanager => None,
+            Self::Alertmanager => Some("telemetry.alertmanager_url"),
         }
     }
 }
@@ -105,6 +106,7 @@ pub struct ConfigFile {
     path: PathBuf,
     coordinator_url: Option<String>,
     prometheus_url: Option<String>,
+    alertmanager_url: Option<String>,
 }
 
 impl ConfigFile {
@@ -133,8 +135,8 @@ impl ConfigFile {
         Ok(None)
     }
 
-    /// Reads the text of the file `path`: `seamless.coordinator_url` and `telemetry.prometheus_url`;
-    /// every other key is ignored.
+    /// Reads the text of the file `path`: `seamless.coordinator_url`, `telemetry.prometheus_url` and
+    /// `telemetry.alertmanager_url`; every other key is ignored.
     ///
     /// # Errors
     /// [`ConfigError::Malformed`].
@@ -155,6 +157,8 @@ impl ConfigFile {
         struct Telemetry {
             #[serde(default)]
             prometheus_url: Option<String>,
+            #[serde(default)]
+            alertmanager_url: Option<String>,
         }
         let file: Option<File> =
             serde_saphyr::from_str(text).map_err(|error| ConfigError::Malformed {
@@ -168,16 +172,13 @@ impl ConfigFile {
                     ),
             })?;
         let file = file.unwrap_or_default();
+        let telemetry = file.telemetry.unwrap_or_default();
+        let given = |url: Option<String>| url.filter(|url| !url.is_empty());
         Ok(Self {
             path: path.to_owned(),
-            coordinator_url: file
-                .seamless
-                .and_then(|s| s.coordinator_url)
-                .filter(|url| !url.is_empty()),
-            prometheus_url: file
-                .telemetry
-                .and_then(|t| t.prometheus_url)
-                .filter(|url| !url.is_empty()),
+            coordinator_url: given(file.seamless.and_then(|s| s.coordinator_url)),
+            prometheus_url: given(telemetry.prometheus_url),
+            alertmanager_url: given(telemetry.alertmanager_url),
         })
     }
 
@@ -185,7 +186,7 @@ impl ConfigFile {
         match service {
             Service::Coordinator => self.coordinator_url.as_deref(),
             Service::Prometheus => self.prometheus_url.as_deref(),
-            Service::Alertmanager => None,
+            Service::Alertmanager => self.alertmanager_url.as_deref(),
         }
     }
 
@@ -212,32 +213,115 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// Finds the endpoint of `service`: what was `given` on the command line (the URL and the option), then
-/// the environment's, then the file's. An empty variable counts as none; an empty option is an error.
+/// The context that a run is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The context.
+    pub context: Context,
+    /// Whether the command line names it, and not the environment: then it goes before the environment's URLs.
+    pub by_option: bool,
+}
+
+/// An endpoint, and what the context says of it where its URL is the context's.
+#[derive(Debug, Clone)]
+pub struct Found<'c> {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// Its entry in the context.
+    pub settings: Option<&'c context::Service>,
+}
+
+/// Finds the endpoints of `service`, one but for Alertmanagers of a context: what was `given` on the command
+/// line (the URL and the option), then a context that the command line names, the environment's, a context
+/// that the environment names, the file's. An empty variable counts as none; an empty option is an error.
 ///
 /// # Errors
 /// [`ConfigError::Endpoint`] for a URL that cannot be used, naming where it came from.
-pub fn endpoint(
+pub fn endpoints<'c>(
     service: Service,
     given: Option<(&str, &str)>,
     environment: &dyn Fn(&str) -> Option<OsString>,
+    chosen: Option<&'c Chosen>,
     file: Option<&ConfigFile>,
-) -> Result<Option<Endpoint>, ConfigError> {
-    let found = if let Some((text, option)) = given {
-        Some((text.to_owned(), option.to_owned()))
-    } else if let Some(text) = variable(environment, service.variable())? {
-        Some((text, service.variable().to_owned()))
-    } else {
-        file.and_then(|file| {
-            let text = file.url(service)?.to_owned();
-            let key = service.key().unwrap_or_default();
-            Some((text, format!("{key} in {}", file.path.display())))
-        })
+) -> Result<Vec<Found<'c>>, ConfigError> {
+    let parse = |text: &str, origin: &str| Endpoint::parse(service.name(), text, origin);
+    let alone = |text: &str, origin: &str| {
+        let endpoint = parse(text, origin)?;
+        Ok(vec![Found {
+            endpoint,
+            settings: None,
+        }])
     };
-    let Some((text, origin)) = found else {
+    if let Some((text, option)) = given {
+        return alone(text, option);
+    }
+    let of_context = |by_option| {
+        let chosen = chosen.filter(|chosen| chosen.by_option == by_option);
+        chosen.map(|chosen| (chosen, chosen.context.settings.of(service)))
+    };
+    let from = |(chosen, settings): (&'c Chosen, Vec<&'c context::Service>)| {
+        let origin = format!(
+            "context {} in {}",
+            chosen.context.name,
+            chosen.context.file.display()
+        );
+        let found = settings.into_iter().map(|settings| {
+            let endpoint = parse(&settings.url, &origin)?;
+            Ok(Found {
+                endpoint,
+                settings: Some(settings),
+            })
+        });
+        found.collect()
+    };
+    if let Some(context) = of_context(true).filter(|(_, settings)| !settings.is_empty()) {
+        return from(context);
+    }
+    if let Some(text) = variable(environment, service.variable())? {
+        return alone(&text, service.variable());
+    }
+    if let Some(context) = of_context(false).filter(|(_, settings)| !settings.is_empty()) {
+        return from(context);
+    }
+    let in_file = file.and_then(|file| Some((file, file.url(service)?)));
+    match in_file {
+        Some((file, text)) => {
+            let key = service.key().unwrap_or_default();
+            alone(text, &format!("{key} in {}", file.path.display()))
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Says where the environment names another URL for `service` than the context that the command line names.
+///
+/// # Errors
+/// As [`endpoints`].
+pub fn contradiction(
+    service: Service,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    chosen: &Chosen,
+) -> Result<Option<String>, ConfigError> {
+    let Some(text) = variable(environment, service.variable())?.filter(|_| chosen.by_option) else {
         return Ok(None);
     };
-    Ok(Some(Endpoint::parse(service.name(), &text, &origin)?))
+    let named = Endpoint::parse(service.name(), &text, service.variable())?.to_string();
+    let found = endpoints(service, None, environment, Some(chosen), None)?;
+    let urls: Vec<String> = found
+        .iter()
+        .filter(|found| found.settings.is_some())
+        .map(|found| found.endpoint.to_string())
+        .collect();
+    let differ = !urls.is_empty() && !urls.contains(&named);
+    Ok(differ.then(|| {
+        format!(
+            "{}: the context {} says {}, and {} says {named}",
+            service.name(),
+            chosen.context.name,
+            urls.join(" and "),
+            service.variable()
+        )
+    }))
 }
 
 /// The value of an environment variable; an empty one counts as none.
@@ -291,8 +375,9 @@ mod tests {
         let unset = |_: &str| Some(OsString::new());
         let url = |flag: Option<&str>, environment: &dyn Fn(&str) -> Option<OsString>, file| {
             let given = flag.map(|url| (url, "--prometheus-url"));
-            let found = endpoint(Service::Prometheus, given, environment, file).unwrap();
-            found.map(|e| (e.to_string(), e.configured_by().to_owned()))
+            let found = endpoints(Service::Prometheus, given, environment, None, file).unwrap();
+            let first = found.first().map(|found| &found.endpoint);
+            first.map(|e| (e.to_string(), e.configured_by().to_owned()))
         };
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
         assert_eq!(
@@ -308,6 +393,57 @@ mod tests {
             pair("http://file:1", "telemetry.prometheus_url in qmtl.yml")
         );
         assert_eq!(url(None, &unset, None), None);
+    }
+
+    #[test]
+    fn a_named_context_goes_before_the_environment_and_one_of_the_environment_after() {
+        let text = "contexts:\n  p:\n    prometheus: {url: http://context:1}\n";
+        let settings = context::parse(Path::new("c.yml"), text)
+            .unwrap()
+            .remove("p");
+        let chosen = |by_option| Chosen {
+            context: Context {
+                name: "p".to_owned(),
+                file: "c.yml".into(),
+                settings: settings.clone().unwrap(),
+            },
+            by_option,
+        };
+        let set = |name: &str| (name == "QMTL_PROMETHEUS_URL").then(|| "http://env:2".into());
+        let url = |given, by_option| {
+            let chosen = chosen(by_option);
+            let found = endpoints(Service::Prometheus, given, &set, Some(&chosen), None).unwrap();
+            found
+                .first()
+                .map(|found| found.endpoint.to_string())
+                .unwrap()
+        };
+        assert_eq!(
+            url(Some(("http://flag:3", "--prometheus-url")), true),
+            "http://flag:3"
+        );
+        assert_eq!(url(None, true), "http://context:1");
+        assert_eq!(url(None, false), "http://env:2");
+        let words = contradiction(Service::Prometheus, &set, &chosen(true))
+            .unwrap()
+            .unwrap();
+        assert!(
+            words.contains("http://context:1") && words.contains("http://env:2"),
+            "{words}"
+        );
+        let same = |_: &str| Some("http://context:1/".into());
+        assert_eq!(
+            contradiction(Service::Prometheus, &same, &chosen(true)).unwrap(),
+            None
+        );
+        assert_eq!(
+            contradiction(Service::Coordinator, &set, &chosen(true)).unwrap(),
+            None
+        );
+        assert_eq!(
+            contradiction(Service::Prometheus, &set, &chosen(false)).unwrap(),
+            None
+        );
     }
 
     #[test]

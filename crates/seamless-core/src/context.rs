@@ -25,6 +25,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use url::Url;
 
+use crate::config;
+
 /// Larger files are refused.
 const SIZE_LIMIT: u64 = 1 << 20;
 
@@ -218,6 +220,16 @@ pub fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Settings>, Cont
 }
 
 impl Settings {
+    /// What it says of a service; several for Alertmanagers.
+    #[must_use]
+    pub fn of(&self, service: config::Service) -> Vec<&Service> {
+        match service {
+            config::Service::Coordinator => self.coordinator.iter().collect(),
+            config::Service::Prometheus => self.prometheus.iter().collect(),
+            config::Service::Alertmanager => self.alertmanagers.iter().collect(),
+        }
+    }
+
     fn services(&self) -> Vec<(&'static str, &Service)> {
         let mut services = Vec::new();
         services.extend(self.coordinator.iter().map(|it| ("coordinator", it)));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use seamless_core::config::{ConfigFile, Service, endpoint};
+use seamless_core::config::{ConfigFile, Service, endpoints};
 use seamless_core::promql::Expression;
 use seamless_core::rules::RuleFile;
 
@@ -13,14 +13,19 @@ pub(crate) fn configuration(bytes: &[u8]) {
     };
     match ConfigFile::parse(Path::new("qmtl.yml"), text) {
         Ok(file) => {
-            for service in [Service::Coordinator, Service::Prometheus] {
-                match endpoint(service, None, &|_| None, Some(&file)) {
-                    Ok(Some(found)) => {
-                        let shown = found.to_string();
-                        assert!(shown.starts_with("http://") || shown.starts_with("https://"));
-                        assert!(!shown.split('/').nth(2).unwrap_or_default().contains('@'));
+            for service in [
+                Service::Coordinator,
+                Service::Prometheus,
+                Service::Alertmanager,
+            ] {
+                match endpoints(service, None, &|_| None, None, Some(&file)) {
+                    Ok(found) => {
+                        for found in found {
+                            let shown = found.endpoint.to_string();
+                            assert!(shown.starts_with("http://") || shown.starts_with("https://"));
+                            assert!(!shown.split('/').nth(2).unwrap_or_default().contains('@'));
+                        }
                     }
-                    Ok(None) => {}
                     Err(error) => assert!(!error.to_string().contains('\n')),
                 }
             }

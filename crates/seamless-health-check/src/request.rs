@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use seamless_cli::{Connections, UsageError, Wanted};
+use seamless_cli::{Connections, Terminal, UsageError, Wanted};
 use seamless_core::alertmanager::Alertmanager;
 use seamless_core::config::Service;
 use seamless_core::coordinator::Coordinator;
@@ -151,9 +151,10 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
+    pub(crate) fn new(args: &Args, terminal: &Terminal) -> anyhow::Result<Self> {
         let deadline = args.http.deadline.map(|allowed| Instant::now() + allowed);
         let connections = Connections::resolve(&args.http, &wanted(args), CONCURRENCY)?;
+        connections.announce(terminal);
         let exposition = exposition(args, &connections);
         let telemetry = Telemetry::asked(args, &connections)?;
         let metrics = metrics(&args.prometheus_metric)?;

@@ -14,7 +14,7 @@ use crate::request::Request;
 
 /// Runs the program and returns how it ended.
 pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitStatus> {
-    let request = Request::new(&args)?;
+    let request = Request::new(&args, &terminal)?;
     let sources: BTreeSet<Source> = request
         .checks
         .iter()

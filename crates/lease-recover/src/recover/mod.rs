@@ -59,6 +59,7 @@ impl Run<'_> {
     /// The dry run of named leases: contacts nobody, and streams, since there may be a million of them.
     async fn show_named(&self) -> anyhow::Result<ExitStatus> {
         let connections = self.request.connections()?;
+        connections.announce(self.terminal);
         // Whom it would go to is good to know, and not needed here.
         let coordinator = connections.coordinator();
         let coordinator = match (coordinator, &self.recovery.journal) {
@@ -135,6 +136,7 @@ impl Run<'_> {
         };
         self.tell(&logs_read);
         let connections = self.request.connections()?;
+        connections.announce(self.terminal);
         let rate_limiter = self
             .recovery
             .rate

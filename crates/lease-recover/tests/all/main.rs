@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod contexts;
 mod fault_matrix;
 mod flow;
 mod kill;

@@ -49,6 +49,7 @@ never\t'Never'"
 complete -c inject-sla-violation -l prometheus-url -d 'Base URL of Prometheus, path prefix included [env: QMTL_PROMETHEUS_URL]' -r
 complete -c inject-sla-violation -l alertmanager-url -d 'Base URL of Alertmanager, path prefix included; repeatable for those that work together [env: QMTL_ALERTMANAGER_URL]' -r
 complete -c inject-sla-violation -l config -d 'Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one' -r -F
+complete -c inject-sla-violation -l context -d 'Deployment to work on, as config.yml in ~/.config/seamless-ops or /etc/seamless-ops describes it; goes before the environment\'s URLs [env: SEAMLESS_CONTEXT, which goes after them]' -r
 complete -c inject-sla-violation -l timeout -d 'Timeout of one request, from connecting to the last byte' -r
 complete -c inject-sla-violation -l deadline -d 'Deadline of the whole run' -r
 complete -c inject-sla-violation -l header -d 'Header for the main endpoint, such as \'X-Scope-OrgID: tenant-1\'; repeatable. A prefix ENDPOINT= names another one; an unknown prefix is refused with those there are. An Authorization header replaces what the URL or the environment says' -r

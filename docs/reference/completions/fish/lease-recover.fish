@@ -22,6 +22,7 @@ always\t'Always'
 never\t'Never'"
 complete -c lease-recover -l coordinator-url -d 'Base URL of the backfill coordinator, with or without a trailing /v1 [env: QMTL_SEAMLESS_COORDINATOR_URL]' -r
 complete -c lease-recover -l config -d 'Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one' -r -F
+complete -c lease-recover -l context -d 'Deployment to work on, as config.yml in ~/.config/seamless-ops or /etc/seamless-ops describes it; goes before the environment\'s URLs [env: SEAMLESS_CONTEXT, which goes after them]' -r
 complete -c lease-recover -l timeout -d 'Timeout of one request, from connecting to the last byte' -r
 complete -c lease-recover -l deadline -d 'Deadline of the whole run' -r
 complete -c lease-recover -l header -d 'Header for the main endpoint, such as \'X-Scope-OrgID: tenant-1\'; repeatable. A prefix ENDPOINT= names another one; an unknown prefix is refused with those there are. An Authorization header replaces what the URL or the environment says' -r
