@@ -30,7 +30,7 @@ fn a_healthy_deployment_passes_and_what_breaks_it_is_named() {
         "prometheus/targets",
         "alerting/rules-loaded",
         "alerting/inputs",
-        "alerting/thresholds",
+        "alerting/can-fire",
         "alerting/ranges",
         "alerting/alertmanager-known",
         "alerting/routes",

@@ -315,7 +315,7 @@ fn histogram_quantile(q: &Fact, buckets: &Fact, whole: &Expr) -> Fact {
         },
         Layout::Custom(top) => Range::new(f64::MIN, top),
         Layout::Exponential => Range::new(0.0, INF),
-        Layout::Unknown => {
+        Layout::Absent | Layout::Unknown => {
             fact.unknown = Some(Reason::Buckets(name));
             Range::ANY
         }

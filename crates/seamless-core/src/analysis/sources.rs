@@ -19,6 +19,8 @@ pub enum Layout {
     Exponential,
     /// A native histogram with custom buckets up to this edge.
     Custom(f64),
+    /// There are no series of this form.
+    Absent,
     /// Not known.
     Unknown,
 }
@@ -123,11 +125,25 @@ impl Analysis<'_> {
         };
         if let Some((_, Layout::Classic(edges))) = &mut fact.histogram {
             let les: Vec<_> = selector.matchers_of("le").collect();
+            let had_edges = !edges.is_empty();
             edges.retain(|edge| {
                 let forms = [edge.to_string(), format!("{edge:?}")];
                 les.iter()
                     .all(|matcher| forms.iter().any(|form| matcher.is_match(form)))
             });
+            // `+Inf` is no edge, and always there.
+            let infinite = les.iter().all(|matcher| matcher.is_match("+Inf"));
+            if had_edges && edges.is_empty() && !infinite {
+                let part = format!(
+                    "{name}{{{}}}",
+                    les.iter()
+                        .map(|le| le.to_string())
+                        .collect::<Vec<_>>()
+                        .join(",")
+                );
+                let why = "no series of it has such a bucket";
+                return fact.empty(Reason::Empty { part, why });
+            }
         }
         fact
     }
@@ -162,6 +178,11 @@ impl Analysis<'_> {
                 fact.range = Range::ANY;
                 fact.native = true;
                 fact.histogram = layout(&self.layouts.native);
+                if matches!(fact.histogram, Some((_, Layout::Absent))) {
+                    let part = name.to_owned();
+                    let why = "there are no native histograms of it";
+                    return fact.empty(Reason::Empty { part, why });
+                }
             }
         }
         fact

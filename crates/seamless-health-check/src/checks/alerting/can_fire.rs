@@ -1,17 +1,20 @@
 //! Whether an alert can fire at all, given the series there are. Judged on the rules as Prometheus has
 //! loaded them, since those are the ones that would page.
 
+use seamless_core::analysis::{self, Analysis, Judgement, Layout, Layouts};
 use seamless_core::duration;
 use seamless_core::prometheus::InstantSeries;
-use seamless_core::promql::Comparison;
 use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::{FAMILIES, Kind};
 
 use super::shipped_names;
-use crate::check::{Item, Outcome, Verdict};
+use crate::check::{Item, Outcome, Skip, Verdict};
 use crate::checks::{listed, seconds};
-use crate::facts::Facts;
+use crate::facts::{Facts, Presence};
 use crate::request::Request;
+
+/// The one alert that fires as long as all is well.
+const WATCHDOG: &str = "SeamlessWatchdog";
 
 /// The loaded rules in the form that the analysis reads.
 fn live_rules(facts: &Facts) -> RuleFile {
@@ -76,146 +79,109 @@ pub(super) fn inputs(facts: &Facts, _: &Request) -> Outcome {
     Outcome::of(items, good)
 }
 
-/// The finite bucket bounds of a histogram, with how many series have each; and how many there are.
-struct Buckets {
-    finite: Vec<(f64, f64)>,
-    series: f64,
-}
-
-fn buckets(series: &[InstantSeries], histogram: &str) -> Option<Buckets> {
-    let name = format!("{histogram}_bucket");
-    let mut found = Buckets {
-        finite: Vec::new(),
-        series: 0.0,
-    };
-    for bucket in series.iter().filter(|series| series.metric.name() == name) {
-        let Ok(bound) = bucket.metric.get("le").parse::<f64>() else {
+/// The layouts of the live histograms; the schema's where there is none. Where classic histograms alone are
+/// live, there is no native one.
+fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
+    let mut layouts = Layouts::of_schema();
+    for family in FAMILIES {
+        let name = format!("{}_bucket", family.name);
+        let buckets = series.iter().filter(|bucket| bucket.metric.name() == name);
+        let edges: Vec<f64> = buckets
+            .filter_map(|bucket| bucket.metric.get("le").parse().ok())
+            .filter(|edge: &f64| edge.is_finite())
+            .collect();
+        if edges.is_empty() {
+            continue;
+        }
+        let native = [family.name.to_owned()];
+        if live.is_some_and(|live| live.real(&native) == 0.0) {
+            layouts.set_native(family.name, Layout::Absent);
+        }
+        // Of histograms whose top bucket is the schema's, the outer buckets alone may have been asked for.
+        let Kind::Histogram(schema) = family.kind else {
             continue;
         };
-        let count = bucket.value.map_or(0.0, |sample| sample.value);
-        if bound.is_finite() {
-            found.finite.push((bound, count));
-        } else {
-            found.series += count;
+        let are_outer = edges.len() < schema.len() / 2
+            && edges.iter().all(|edge| schema.contains(edge))
+            && schema.last().is_some_and(|top| edges.contains(top));
+        if !are_outer {
+            layouts.set_classic(family.name, edges);
         }
     }
-    (!found.finite.is_empty()).then_some(found)
+    layouts
 }
 
-pub(super) fn thresholds(facts: &Facts, _: &Request) -> Outcome {
+/// What each alert can be at all, by the live buckets: those that this project ships, and others that read
+/// its metrics.
+pub(super) fn can_fire(facts: &Facts, _: &Request) -> Outcome {
     let live = match (&facts.rules, &facts.buckets) {
         (Ok(_), Ok(live)) => live,
         (Err(gap), _) | (_, Err(gap)) => return gap.outcome(),
     };
     let rules = live_rules(facts);
-    let mut items = Vec::new();
-    for rule in shipped_alerts(&rules) {
-        for threshold in rules.thresholds(rule).unwrap_or_default() {
-            let upward = matches!(
-                threshold.comparison,
-                Comparison::Greater | Comparison::GreaterOrEqual
-            );
-            let Some(buckets) = buckets(live, &threshold.histogram) else {
-                continue;
-            };
-            if threshold.native || !upward {
-                continue;
-            }
-            let item = reach(rule, &threshold.histogram, threshold.threshold, &buckets);
-            push(&mut items, item);
-        }
-        if let Some(item) = missing_edge(&rules, rule, live) {
-            push(&mut items, item);
-        }
-    }
-    if items.is_empty() {
-        return Outcome::not_applicable(
-            "no classic histogram with series is compared with anything",
-        );
-    }
-    let good = format!(
-        "{} thresholds lie below the highest finite bucket",
-        items.len()
+    let (live, schema) = (
+        layouts(live, facts.inputs.as_ref().ok()),
+        Layouts::of_schema(),
     );
-    Outcome::of(items, good)
-}
-
-/// `histogram_quantile` never exceeds the highest finite bucket.
-fn reach(rule: &Rule, histogram: &str, threshold: f64, buckets: &Buckets) -> Item {
-    let top = buckets
-        .finite
-        .iter()
-        .map(|(bound, _)| *bound)
-        .fold(f64::MIN, f64::max);
-    let subject = format!("{} > {threshold}", rule.name);
-    if top <= threshold {
-        let message = format!(
-            "can never fire: the highest finite bucket of {histogram} is {top}; use the buckets {}",
-            schema_buckets(histogram)
-        );
-        return Item::new(subject, Verdict::Fail, message);
-    }
-    let able = buckets
-        .finite
-        .iter()
-        .filter(|(bound, _)| *bound > threshold)
-        .map(|(_, count)| *count)
-        .fold(0.0, f64::max);
-    if able < buckets.series {
-        let short = buckets.series - able;
-        let message = format!(
-            "{short} of {} series of {histogram} have no bucket above it: their requests count as less than they took",
-            buckets.series
-        );
-        return Item::new(subject, Verdict::Warn, message);
-    }
-    Item::new(
-        subject,
-        Verdict::Pass,
-        format!("below the top bucket {top}"),
-    )
-}
-
-fn schema_buckets(histogram: &str) -> String {
-    let family = FAMILIES.iter().find(|family| family.name == histogram);
-    match family.map(|family| family.kind) {
-        Some(Kind::Histogram(bounds)) => {
-            let bounds: Vec<String> = bounds.iter().map(f64::to_string).collect();
-            bounds.join(" ")
+    let (analysis, by_schema) = (Analysis::new(&rules, &live), Analysis::new(&rules, &schema));
+    let shipped = shipped_names();
+    let mut items = Vec::new();
+    let mut judged = 0;
+    for rule in rules.alerts() {
+        let reads_ours = || {
+            rules
+                .inputs(rule)
+                .is_ok_and(|read| !read.families().is_empty())
+        };
+        if !shipped.contains(rule.name.as_str()) && !reads_ours() {
+            continue;
         }
-        _ => "above the threshold".to_owned(),
+        judged += 1;
+        let with_schema = by_schema.judge(rule);
+        for item in judged_items(rule, &analysis.judge(rule), &with_schema) {
+            push(&mut items, item);
+        }
     }
+    Outcome::of(items, format!("all of {judged} alerts can"))
 }
 
-/// A selector that asks for a bucket edge which no live histogram has selects nothing.
-fn missing_edge(rules: &RuleFile, rule: &Rule, live: &[InstantSeries]) -> Option<Item> {
-    let inputs = rules.inputs(rule).ok()?;
-    inputs.selectors.iter().find_map(|selector| {
-        let name = selector.name()?;
-        let mut edges = selector.matchers_of("le").peekable();
-        edges.peek()?;
-        let wanted: Vec<String> = selector
-            .matchers_of("le")
-            .map(|edge| edge.value.clone())
-            .collect();
-        let mut live = live
-            .iter()
-            .filter(|series| series.metric.name() == name)
-            .peekable();
-        live.peek()?;
-        let matched = live.any(|series| {
-            selector
-                .matchers_of("le")
-                .all(|edge| edge.is_match(series.metric.get("le")))
-        });
-        (!matched).then(|| {
-            let message = format!(
-                "can never fire: {name} has no bucket le={}",
-                wanted.join(",")
-            );
-            Item::new(&rule.name, Verdict::Fail, message)
-        })
-    })
+fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<Item> {
+    let item = |verdict, message: String| Item::new(&rule.name, verdict, message);
+    let mut items = vec![match &by_live.verdict {
+        analysis::Verdict::CanFire => item(Verdict::Pass, "can fire".to_owned()),
+        analysis::Verdict::NeverFires(reason) => {
+            let with_schema = matches!(by_schema.verdict, analysis::Verdict::NeverFires(_));
+            let advice = if with_schema {
+                ""
+            } else {
+                "; the schema's buckets would let it"
+            };
+            item(Verdict::Fail, format!("can never fire: {reason}{advice}"))
+        }
+        // The watchdog is meant to.
+        analysis::Verdict::AlwaysFires(_) if rule.name == WATCHDOG => {
+            item(Verdict::Pass, "always fires, as it is meant to".to_owned())
+        }
+        analysis::Verdict::AlwaysFires(reason) => {
+            item(Verdict::Warn, format!("always fires: {reason}"))
+        }
+        analysis::Verdict::Unknown(reason) => {
+            let reason = format!("cannot be told: {reason}");
+            item(Verdict::Skip(Skip::NotApplicable(reason.clone())), reason)
+        }
+    }];
+    for between in &by_live.between_edges {
+        let (threshold, lower, upper) = (between.threshold, between.lower, between.upper);
+        let message = format!(
+            "its threshold {threshold} lies between the bucket edges {lower} and {upper}: the quantile is interpolated there"
+        );
+        // Some thresholds are no edges of the schema either.
+        let mut schema = by_schema.between_edges.iter();
+        let known = schema.any(|known| known.comparison == between.comparison);
+        let verdict = if known { Verdict::Pass } else { Verdict::Warn };
+        items.push(item(verdict, message));
+    }
+    items
 }
 
 pub(super) fn ranges(facts: &Facts, _: &Request) -> Outcome {
