@@ -47,6 +47,10 @@ pub struct Args {
     /// What goes wrong; repeatable
     #[arg(long, value_name = "SCENARIO", value_enum, default_value = "sla")]
     pub(crate) scenario: Vec<Scenario>,
+    /// Buckets of the histograms: those of the schema, or the client library's defaults, which the platform has
+    /// where nobody gave it the schema's
+    #[arg(long, value_name = "LAYOUT", value_enum, default_value_t = Buckets::Schema)]
+    pub(crate) buckets: Buckets,
     /// Which histograms to expose: native ones need a Prometheus that scrapes them (by protobuf) from --serve;
     /// both exposes native ones to such a Prometheus and classic ones to everybody else
     #[arg(long, value_name = "KIND", value_enum, default_value_t = Histograms::Classic)]
@@ -145,6 +149,10 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, help_heading = "Output")]
     pub(crate) output: OutputFormat,
 
+    /// Tell on stderr of every request: status, attempt and time
+    #[arg(long, short, help_heading = "Output")]
+    pub(crate) verbose: bool,
+
     #[command(flatten)]
     pub(crate) terminal: TerminalArgs,
     #[command(flatten)]
@@ -155,6 +163,15 @@ pub struct Args {
     pub(crate) alertmanager_url: Vec<String>,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+}
+
+/// Which bounds the buckets of histograms have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Buckets {
+    /// The schema's
+    Schema,
+    /// The client library's defaults, up to 10
+    Platform,
 }
 
 /// Which histograms are exposed.

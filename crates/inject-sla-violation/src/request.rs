@@ -12,7 +12,7 @@ use seamless_core::schema::Phase;
 
 use crate::args::{Args, OutputFormat};
 
-pub(crate) use crate::args::Histograms;
+pub(crate) use crate::args::{Buckets, Histograms};
 use crate::scenario::Scenario;
 
 /// How long a drill lasts unless told otherwise.
@@ -48,6 +48,8 @@ pub(crate) struct Request {
     pub(crate) expect_receiver: Option<String>,
     /// How long to wait for them.
     pub(crate) within: Duration,
+    /// Which bounds the buckets have.
+    pub(crate) buckets: Buckets,
     /// Which histograms are exposed.
     pub(crate) histograms: Histograms,
     /// Whether the drill is muted at every receiver.
@@ -152,6 +154,7 @@ impl Request {
             expected: expected(args),
             expect_receiver: args.expect_receiver.clone(),
             within: args.within.unwrap_or(DEFAULT_WITHIN),
+            buckets: args.buckets,
             histograms: args.histograms,
             silence: args.silence,
             output: args.output,

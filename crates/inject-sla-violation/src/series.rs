@@ -6,8 +6,14 @@ use seamless_core::exposition::MetricType;
 use seamless_core::exposition::write::{BadLabelName, Bounds, Labels};
 use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, Phase};
 
-use crate::request::Request;
+use crate::request::{Buckets, Request};
 use crate::scenario::{self, Cardinality, Generator, Waveform};
+
+/// The default buckets of the Python client, in whatever unit the family has: what the platform's histograms
+/// have where nobody registers them first.
+const PLATFORM_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
 
 /// The series of a drill, family by family.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub(crate) struct SeriesFamily {
     /// The name that the exposition uses.
     pub(crate) name: String,
     /// A histogram's bucket bounds; none for the other types.
+    pub(crate) edges: &'static [f64],
+    /// The same, rendered.
     pub(crate) bounds: Bounds,
     pub(crate) groups: Vec<SeriesGroup>,
 }
@@ -66,7 +74,7 @@ impl SeriesSet {
             }
             match families.last_mut() {
                 Some(last) if last.family.name == family.name => last.groups.extend(groups),
-                _ => families.push(SeriesFamily::new(family, groups)),
+                _ => families.push(SeriesFamily::new(family, request.buckets, groups)),
             }
         }
         Ok(Self { families })
@@ -79,15 +87,17 @@ impl SeriesSet {
 }
 
 impl SeriesFamily {
-    fn new(family: &'static Family, groups: Vec<SeriesGroup>) -> Self {
-        let bounds = match family.kind {
-            Kind::Histogram(bounds) => bounds,
-            Kind::Counter | Kind::Gauge => &[],
+    fn new(family: &'static Family, buckets: Buckets, groups: Vec<SeriesGroup>) -> Self {
+        let edges = match (family.kind, buckets) {
+            (Kind::Histogram(edges), Buckets::Schema) => edges,
+            (Kind::Histogram(_), Buckets::Platform) => PLATFORM_BUCKETS,
+            (Kind::Counter | Kind::Gauge, _) => &[],
         };
         Self {
             family,
             name: family.exposition_name(),
-            bounds: Bounds::new(bounds),
+            edges,
+            bounds: Bounds::new(edges),
             groups,
         }
     }

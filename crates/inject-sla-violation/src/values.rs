@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use seamless_core::schema::{Kind, Unit};
+use seamless_core::schema::Unit;
 
 use crate::request::Request;
 use crate::scenario::{Amount, Observed, Towards, Waveform};
@@ -230,10 +230,7 @@ fn observe(
 }
 
 fn bucket_of(family: &SeriesFamily, value: f64) -> usize {
-    match family.family.kind {
-        Kind::Histogram(bounds) => bounds.partition_point(|bound| *bound < value),
-        Kind::Counter | Kind::Gauge => 0,
-    }
+    family.edges.partition_point(|edge| *edge < value)
 }
 
 #[cfg(test)]

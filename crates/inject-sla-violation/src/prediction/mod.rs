@@ -13,7 +13,7 @@ use seamless_cli::clean;
 use seamless_core::duration;
 use seamless_core::promql::{Comparison, Expression, QueryError, SeriesSelector};
 use seamless_core::rules::{Rule, RuleFile};
-use seamless_core::schema::{Family, Kind, Severity, Unit};
+use seamless_core::schema::{Family, Severity, Unit};
 use serde::Serialize;
 
 use crate::request::{Delivery, Request};
@@ -334,10 +334,10 @@ impl Predictor<'_> {
                 if !group.violates || !self.selects(&threshold.selector, family, group) {
                     continue;
                 }
-                let Kind::Histogram(bounds) = family.family.kind else {
+                if family.edges.is_empty() {
                     continue;
-                };
-                let top = self.scrape.top_bucket.or(bounds.last().copied());
+                }
+                let top = self.scrape.top_bucket.or(family.edges.last().copied());
                 let top = top.unwrap_or(f64::INFINITY);
                 if threshold.threshold >= top {
                     obstacles.push(Obstacle::ThresholdAboveTopBucket {
@@ -364,16 +364,14 @@ impl Predictor<'_> {
     /// The quantile of a group whose observations all lie in one bucket, as `histogram_quantile`
     /// interpolates it.
     fn quantile(&self, family: &SeriesFamily, group: &SeriesGroup, quantile: f64) -> f64 {
-        let (
-            Kind::Histogram(bounds),
-            Waveform::Observe {
-                violating: Observed::Duration,
-                ..
-            },
-        ) = (family.family.kind, group.waveform)
+        let Waveform::Observe {
+            violating: Observed::Duration,
+            ..
+        } = group.waveform
         else {
             return f64::INFINITY;
         };
+        let bounds = family.edges;
         let scale = match family.family.unit {
             Unit::Milliseconds => 1000.0,
             _ => 1.0,

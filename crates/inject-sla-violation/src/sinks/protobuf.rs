@@ -163,11 +163,9 @@ fn histogram(
         sample_sum: Some(sum),
         ..Histogram::default()
     };
-    if histograms != Histograms::Native
-        && let Kind::Histogram(bounds) = family.family.kind
-    {
+    if histograms != Histograms::Native {
         let mut cumulative: u64 = 0;
-        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+        let bounds = family.edges.iter().copied().chain([f64::INFINITY]);
         for (bound, count) in bounds.zip(buckets) {
             cumulative = cumulative.saturating_add(*count);
             histogram.bucket.push(Bucket {

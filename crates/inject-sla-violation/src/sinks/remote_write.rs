@@ -9,7 +9,6 @@ use reqwest::Method;
 use seamless_cli::Stop;
 use seamless_core::exposition::write::Bounds;
 use seamless_core::http::{self, Body, Endpoint, HttpClient, SHORT_BODY_LIMIT};
-use seamless_core::schema::Kind;
 
 use super::{Shown, SinkError, Snapshot, accepted};
 use crate::request::Request;
@@ -181,13 +180,15 @@ fn samples(family: &SeriesFamily, value: &Value) -> Vec<Part> {
         Value::Count(count) => vec![(name.clone(), None, *count as f64)],
         Value::Level(level) => vec![(name.clone(), None, *level)],
         Value::Observations { buckets, sum, .. } => {
-            let bounds = match family.family.kind {
-                Kind::Histogram(bounds) => bounds,
-                Kind::Counter | Kind::Gauge => &[],
-            };
             let mut cumulative: u64 = 0;
             let mut parts = Vec::with_capacity(buckets.len() + 2);
-            for (bound, count) in bounds.iter().copied().chain([f64::INFINITY]).zip(buckets) {
+            for (bound, count) in family
+                .edges
+                .iter()
+                .copied()
+                .chain([f64::INFINITY])
+                .zip(buckets)
+            {
                 cumulative = count.saturating_add(cumulative);
                 let le = Bounds::label_value(bound);
                 parts.push((format!("{name}_bucket"), Some(le), cumulative as f64));

@@ -132,6 +132,15 @@ impl Watch {
             tokio::time::sleep_until(next.min(end)).await;
         }
         for (index, expectation) in expectations.snapshot().iter().enumerate() {
+            if expectation.missed.is_none() && expectation.next(&stages).is_none() {
+                // What could not be asked is no reason against an alert that came through.
+                let other = self.view.other_buckets(&expectation.alert).await;
+                let stage = stages.last().copied();
+                if let (Ok(Some(reason)), Some(stage)) = (other, stage) {
+                    expectations
+                        .change(index, |known| known.missed = Some(Missed { stage, reason }));
+                }
+            }
             if let Some(missed) = expectation.next(&stages) {
                 let reason = self.view.diagnose(expectation, missed).await;
                 let stage = missed;

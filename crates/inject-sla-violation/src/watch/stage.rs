@@ -180,6 +180,12 @@ pub(crate) enum Reason {
     },
     /// Alertmanager's counters leave open whose request it was.
     CannotTellDelivery(String),
+    /// The alert came through, and could not on the live series: they have other buckets.
+    OtherBuckets {
+        family: &'static str,
+        live: Vec<f64>,
+        drill: Vec<f64>,
+    },
     /// It still fires, or is still held.
     NotResolved { value: Option<String>, held: bool },
 }
@@ -204,6 +210,7 @@ impl Reason {
             Self::NotReceived { .. } => "not_received",
             Self::Silenced { .. } => "silenced",
             Self::Inhibited { .. } => "inhibited",
+            Self::OtherBuckets { .. } => "other_buckets",
             Self::OtherReceiver { .. } => "other_receiver",
             Self::NoIntegration(_) => "no_integration",
             Self::NotificationFailed { .. } => "notification_failed",
@@ -288,6 +295,18 @@ impl fmt::Display for Reason {
             ),
             Self::Silenced { by } => write!(f, "silenced by {}", by.join(", ")),
             Self::Inhibited { by } => write!(f, "inhibited by {}", by.join(", ")),
+            Self::OtherBuckets {
+                family,
+                live,
+                drill,
+            } => write!(
+                f,
+                "the drill's own alert came through, and says little about real ones: the live series of {family} have \
+                 other buckets (up to {}, the drill's up to {}); give the platform the schema's buckets (see the hint \
+                 of alerting/thresholds), or rehearse with --buckets platform",
+                live.last().copied().unwrap_or_default(),
+                drill.last().copied().unwrap_or_default()
+            ),
             Self::OtherReceiver { wanted, found } => write!(
                 f,
                 "its group is at {}, not at {wanted}; compare the routes with its labels (amtool config routes test)",

@@ -11,7 +11,9 @@ use seamless_core::prometheus::{
 use seamless_core::schema::DRILL_LABEL;
 use tokio::time::Instant;
 
-use crate::request::{Course, Request};
+use super::stage::Reason;
+use crate::request::{Course, Histograms, Request};
+use crate::rulebook;
 use crate::series::SeriesSet;
 
 /// The drill, and whom to ask about it.
@@ -114,6 +116,48 @@ impl View {
         targets
             .iter()
             .find(|target| target.health == "down" && same_port(&target.scrape_url, served))
+    }
+
+    /// The first histogram that `alert` reads and whose live series have other buckets than the drill's.
+    pub(super) async fn other_buckets(&self, alert: &str) -> Result<Option<Reason>, ServiceError> {
+        if self.request.histograms == Histograms::Native {
+            return Ok(None);
+        }
+        let file = rulebook::loaded(&self.prometheus).await?;
+        let read: Vec<&str> = file
+            .alerts_named(alert)
+            .filter_map(|rule| file.inputs(rule).ok())
+            .flat_map(|inputs| inputs.families())
+            .map(|family| family.name)
+            .collect();
+        for family in &self.series_set.families {
+            if family.edges.is_empty() || !read.contains(&family.family.name) {
+                continue;
+            }
+            // Each layout once: fleets hold several while one is rolled out.
+            let query = format!(
+                "count by (le) ({}_bucket{{{DRILL_LABEL}=\"\"}})",
+                family.name
+            );
+            let reply = self.prometheus.instant(&query, None).await?;
+            let mut live: Vec<f64> = reply
+                .data
+                .vector()
+                .iter()
+                .filter_map(|series| series.metric.get("le").parse().ok())
+                .filter(|edge: &f64| edge.is_finite())
+                .collect();
+            live.sort_by(f64::total_cmp);
+            live.dedup();
+            if !live.is_empty() && live != family.edges {
+                return Ok(Some(Reason::OtherBuckets {
+                    family: family.family.name,
+                    live,
+                    drill: family.edges.to_vec(),
+                }));
+            }
+        }
+        Ok(None)
     }
 
     /// Where Prometheus has the drill's samples from.

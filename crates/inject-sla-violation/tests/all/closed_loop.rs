@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::{Injector, PATIENCE};
+use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::pager::Pager;
 use seamless_lab::servers::{Alertmanager, Prometheus};
 use seamless_lab::wait_until;
@@ -384,6 +385,45 @@ fn the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus() {
         }
         assert_eq!(code, 0, "{report:#}");
     }
+}
+
+#[test]
+fn a_drill_beside_series_with_other_buckets_is_no_proof() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = |le: &str| {
+        format!(
+            "seamless_sla_deadline_seconds_bucket{{node_id=\"live\",phase=\"total\",le=\"{le}\"}} 1\n"
+        )
+    };
+    let edges = ".005 .01 .025 .05 .075 .1 .25 .5 .75 1 2.5 5 7.5 10 +Inf";
+    let live: String = edges.split(' ').map(bucket).collect();
+    let live = format!("# TYPE seamless_sla_deadline_seconds histogram\n{live}");
+    let reply = Reply::status(200).header("Content-Type", "text/plain; version=0.0.4");
+    let runtime = Faults::always(reply.body(live)).unwrap();
+    let fast = json!({"groups": [{"name": "g", "interval": "500ms", "rules": [
+        {"alert": "Slow", "expr": format!("{P99} > 60")},
+        {"alert": "OverFive", "expr": format!("{P99} > 5")},
+    ]}]});
+    let prometheus = Prometheus::builder()
+        .scrape("live", [runtime.url().trim_start_matches("http://")])
+        .file_sd("drills", folder.path().join("*.json"))
+        .rules(fast.to_string())
+        .start()
+        .unwrap();
+    let start = |id: &str, arguments: &[&str]| {
+        Drill::start(
+            &prometheus,
+            folder.path(),
+            id,
+            &[arguments, &["--within=90s"]].concat(),
+        )
+    };
+    let ours = start("ours", &["--expect-alert=Slow"]);
+    let theirs = start("theirs", &["--expect-alert=OverFive", "--buckets=platform"]);
+    let expected = (1, "firing".to_owned(), "other_buckets".to_owned());
+    assert_eq!(ours.missed(), expected);
+    let (code, report) = theirs.end();
+    assert_eq!(code, 0, "{report:#}");
 }
 
 /// Of today's servers only: the packaged ones know native histograms as an experiment at most.

@@ -205,6 +205,31 @@ fn a_served_drill_starts_at_zero_moves_and_recovers_in_both_formats() {
 }
 
 #[test]
+fn every_request_is_told_of_where_asked_for() {
+    let gateway = Faults::always(crate::support::empty_gateway()).unwrap();
+    let url = gateway.url();
+    let output = run(&[
+        "n",
+        "-v",
+        "--yes",
+        "--hold=300ms",
+        "--push-gateway",
+        &url.replace("http://", "http://user:hunter2@"),
+    ]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for request in ["PUT", "DELETE", "GET"] {
+        let line = said.lines().find(|line| line.starts_with(request));
+        let line = line.unwrap_or_else(|| panic!("{request}: {said}"));
+        assert!(
+            line.contains(&url) && line.contains("HTTP 200, attempt 1, "),
+            "{line}"
+        );
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
 fn the_server_is_what_scrapers_expect() {
     let mut injector = Injector::start(&["n", "--serve=0", "--hold=10m", "--output=json"]);
     let url = injector.url();

@@ -1,6 +1,7 @@
 //! Sending a request, with retries, and reading its answer.
 
 use std::cell::Cell;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,32 @@ const STILL_ATTENTIVE: Duration = Duration::from_millis(5);
 pub struct HttpClient {
     shared: Arc<Shared>,
     rate_limiter: Option<Arc<RateLimiter>>,
+    observer: Option<Observer>,
+}
+
+/// One attempt of a request, as it ended.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// Where to, without credentials and without the query.
+    pub url: String,
+    /// The first is 1.
+    pub number: u32,
+    /// The status, or what came instead.
+    pub outcome: Result<u16, &'a TransportError>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Who is told of every attempt.
+#[derive(Clone)]
+struct Observer(Arc<dyn Fn(&Attempt<'_>) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 #[derive(Debug)]
@@ -57,6 +84,7 @@ impl HttpClient {
                 last_answer: Mutex::default(),
             }),
             rate_limiter: None,
+            observer: None,
         })
     }
 
@@ -66,6 +94,40 @@ impl HttpClient {
     pub fn with_rate_limiter(mut self, rate_limiter: Arc<RateLimiter>) -> Self {
         self.rate_limiter = Some(rate_limiter);
         self
+    }
+
+    /// The same client, which tells `observer` of every attempt.
+    #[must_use]
+    pub fn with_observer(
+        mut self,
+        observer: impl Fn(&Attempt<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.observer = Some(Observer(Arc::new(observer)));
+        self
+    }
+
+    fn tell(
+        &self,
+        call: &Request<'_>,
+        number: u32,
+        took: Duration,
+        outcome: Result<u16, &TransportError>,
+    ) {
+        let Some(Observer(observer)) = &self.observer else {
+            return;
+        };
+        let mut url = call.url.clone();
+        url.set_query(None);
+        // A URL that can be sent has a host, and so a place for both.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        observer(&Attempt {
+            method: call.method.as_str(),
+            url: url.to_string(),
+            number,
+            outcome,
+            took,
+        });
     }
 
     /// The timeout of one request.
@@ -97,7 +159,11 @@ impl HttpClient {
                 self.wait_for_turn().await;
             }
             attempts.set(attempts.get() + 1);
-            match self.attempt(call).await {
+            let began = Instant::now();
+            let attempt = self.attempt(call).await;
+            let outcome = attempt.as_ref().map(|answer| answer.status);
+            self.tell(call, attempts.get(), began.elapsed(), outcome);
+            match attempt {
                 Ok(mut answer) => {
                     answer.attempts = attempts.get();
                     answer.earlier_attempt_lost = earlier_attempt_lost;

@@ -13,7 +13,7 @@ mod service;
 mod setup;
 mod tracked_body;
 
-pub use client::HttpClient;
+pub use client::{Attempt, HttpClient};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{SendError, Stage, TransportError};
 pub use message::{Body, Request, Response};

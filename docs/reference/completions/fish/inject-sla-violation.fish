@@ -19,6 +19,8 @@ domain-gate\t'Domain gates answer HOLD and PARTIAL_FILL'
 backfill-failing\t'Backfills fail and are tried again, as in an outage of a vendor'
 healthy\t'Nothing: every family moves within its limits'
 all\t'Everything at once'"
+complete -c inject-sla-violation -l buckets -d 'Buckets of the histograms: those of the schema, or the client library\'s defaults, which the platform has where nobody gave it the schema\'s' -r -f -a "schema\t'The schema\'s'
+platform\t'The client library\'s defaults, up to 10'"
 complete -c inject-sla-violation -l histograms -d 'Which histograms to expose: native ones need a Prometheus that scrapes them (by protobuf) from --serve; both exposes native ones to such a Prometheus and classic ones to everybody else' -r -f -a "classic\t'Buckets with fixed bounds'
 native\t'Native histograms, and no buckets'
 both\t'Both, to a Prometheus that scrapes native ones'"
@@ -61,6 +63,7 @@ complete -c inject-sla-violation -l keep -d 'Leave the file of --write-to at the
 complete -c inject-sla-violation -l yes -d 'Start a drill that should fire a critical alert without asking: whoever is on call gets paged'
 complete -c inject-sla-violation -l silence -d 'Mute this drill at every receiver by a silence on its id in Alertmanager, for as long as it lasts; needs --alertmanager-url'
 complete -c inject-sla-violation -l dry-run -d 'Print the plan, and write, serve and contact nothing (but read the rules of a given Prometheus)'
+complete -c inject-sla-violation -s v -l verbose -d 'Tell on stderr of every request: status, attempt and time'
 complete -c inject-sla-violation -s q -l quiet -d 'Print the result only when the exit code is not 0, and no progress'
 complete -c inject-sla-violation -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c inject-sla-violation -s V -l version -d 'Print version'
