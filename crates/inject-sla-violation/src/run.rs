@@ -59,10 +59,10 @@ fn connect(args: &Args, request: &Request, terminal: &Terminal) -> anyhow::Resul
         ..args.http.clone()
     };
     let watches = !request.expected.is_empty();
-    let mut connections = Connections::resolve(&timeless, &request::wanted(args), 4)?;
+    let connections = Connections::resolve(&timeless, &request::wanted(args), 4)?;
     if args.verbose {
         let terminal = terminal.clone();
-        connections.http = connections.http.with_observer(move |attempt| {
+        connections.http.observe(move |attempt| {
             let outcome = match &attempt.outcome {
                 Ok(status) => format!("HTTP {status}"),
                 Err(error) => error.to_string(),

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -32,7 +32,6 @@ const STILL_ATTENTIVE: Duration = Duration::from_millis(5);
 pub struct HttpClient {
     shared: Arc<Shared>,
     rate_limiter: Option<Arc<RateLimiter>>,
-    observer: Option<Observer>,
 }
 
 /// One attempt of a request, as it ended.
@@ -64,6 +63,7 @@ impl fmt::Debug for Observer {
 struct Shared {
     clients: Clients,
     last_answer: Mutex<Option<Instant>>,
+    observer: OnceLock<Observer>,
 }
 
 impl HttpClient {
@@ -82,9 +82,9 @@ impl HttpClient {
             shared: Arc::new(Shared {
                 clients,
                 last_answer: Mutex::default(),
+                observer: OnceLock::new(),
             }),
             rate_limiter: None,
-            observer: None,
         })
     }
 
@@ -96,14 +96,9 @@ impl HttpClient {
         self
     }
 
-    /// The same client, which tells `observer` of every attempt.
-    #[must_use]
-    pub fn with_observer(
-        mut self,
-        observer: impl Fn(&Attempt<'_>) + Send + Sync + 'static,
-    ) -> Self {
-        self.observer = Some(Observer(Arc::new(observer)));
-        self
+    /// Tells `observer` of every attempt from now on, of this client and its clones. The first observer stays.
+    pub fn observe(&self, observer: impl Fn(&Attempt<'_>) + Send + Sync + 'static) {
+        let _ = self.shared.observer.set(Observer(Arc::new(observer)));
     }
 
     fn tell(
@@ -113,7 +108,7 @@ impl HttpClient {
         took: Duration,
         outcome: Result<u16, &TransportError>,
     ) {
-        let Some(Observer(observer)) = &self.observer else {
+        let Some(Observer(observer)) = self.shared.observer.get() else {
             return;
         };
         let mut url = call.url.clone();
