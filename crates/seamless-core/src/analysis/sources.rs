@@ -103,7 +103,10 @@ impl Analysis<'_> {
         let mut fact = match name {
             "up" => Fact::series(Range::new(0.0, 1.0)).with_labels(&["job", "instance"]),
             "ALERTS" => Fact::series(Range::point(1.0)).with_labels(&["alertname", "alertstate"]),
-            "scrape_duration_seconds" | "scrape_samples_scraped" => {
+            // What the health check writes.
+            "seamless_health_check_healthy" => Fact::series(Range::new(0.0, 1.0)),
+            // What Prometheus and every client library expose.
+            "scrape_duration_seconds" | "scrape_samples_scraped" | "process_start_time_seconds" => {
                 Fact::series(Range::NOT_NEGATIVE).with_labels(&["job", "instance"])
             }
             _ => match family_of_series(name) {
@@ -119,6 +122,10 @@ impl Analysis<'_> {
                         fact.histogram = Some((name.to_owned(), Layout::Unknown));
                     }
                     fact
+                }
+                // And these are points in time.
+                None if name.ends_with("_timestamp_seconds") || name.ends_with("_time") => {
+                    Fact::series(Range::NOT_NEGATIVE)
                 }
                 None => Fact::unknown(Reason::Metric(name.to_owned())),
             },

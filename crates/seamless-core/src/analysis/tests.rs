@@ -132,14 +132,16 @@ fn every_shipped_alert_is_known_and_can_fire() {
     let rules = crate::rules::shipped().unwrap();
     let layouts = Layouts::of_schema();
     let analysis = Analysis::new(rules, &layouts);
+    let mut wrong = Vec::new();
     for rule in rules.alerts() {
         let verdict = analysis.judge(rule).verdict;
         if rule.name == "SeamlessWatchdog" {
             assert!(matches!(verdict, Verdict::AlwaysFires(_)));
-        } else {
-            assert_eq!(verdict, Verdict::CanFire, "{}: {}", rule.name, rule.expr);
+        } else if verdict != Verdict::CanFire {
+            wrong.push((&rule.name, verdict));
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
