@@ -66,7 +66,8 @@ pub(crate) fn missing_labels(metrics: &[Metric]) -> Option<String> {
         let Some(family) = metric.family else {
             continue;
         };
-        for label in family.labels {
+        // A domain may have no world, and Prometheus keeps no empty label.
+        for label in family.labels.iter().filter(|label| **label != "world_id") {
             let selector = Selector::any_name(&metric.tracked)
                 .with(DRILL_LABEL, "")
                 .with(label, "");

@@ -187,7 +187,13 @@ impl Surveying {
             label.map_or("", |(_, value)| value.as_ref())
         };
         for label in known.labels {
-            if value(label).is_empty() && !family.lacking.iter().any(|(other, _)| other == label) {
+            // A domain may have no world; the label is there all the same.
+            let worldless =
+                *label == "world_id" && sample.labels.iter().any(|(name, _)| name == label);
+            if value(label).is_empty()
+                && !worldless
+                && !family.lacking.iter().any(|(other, _)| other == label)
+            {
                 family.lacking.push((label, sample.line));
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use seamless_cli::TerminalArgs;
-use seamless_lab::runtime::Misbehaviour;
+use seamless_lab::runtime::{Buckets, Misbehaviour};
 use seamless_lab::servers::Generation;
 
 /// A simulated Seamless platform with a real Prometheus and Alertmanager, to be broken and healed.
@@ -24,7 +24,8 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Make a running lab misbehave.
     Break {
-        /// How: slow-storage, dead-worker, bad-data, stale-feed, dry-limiter or lost-metrics.
+        /// How: slow-storage, dead-worker, bad-data, stale-feed, dry-limiter,
+        /// lost-metrics or vendor-outage.
         way: Misbehaviour,
         #[command(flatten)]
         lab: LabArgs,
@@ -67,6 +68,13 @@ pub(crate) struct UpArgs {
     /// Which servers: `packaged` by the distribution, or `current` ones, as `cargo xtask servers` builds them.
     #[arg(long, value_name = "GENERATION", default_value_t)]
     pub(crate) servers: Generation,
+    /// Which buckets the runtime's histograms have: those of the `schema`, as after the set-up that the
+    /// documents describe, or the ones that the `platform` has by itself.
+    #[arg(long, value_name = "BUCKETS", default_value_t)]
+    pub(crate) buckets: Buckets,
+    /// Have the coordinator export the completion of its leases, and scrape it.
+    #[arg(long)]
+    pub(crate) coordinator_gauge: bool,
     /// Send spans to this OTLP/HTTP receiver, such as http://127.0.0.1:4318, instead of a file.
     #[arg(long, value_name = "URL")]
     pub(crate) otlp: Option<String>,

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::coordinator::Coordinator;
 use crate::pager::Pager;
 use crate::routes::Routes;
-use crate::runtime::{self, Runtime};
+use crate::runtime::{self, Buckets, Runtime};
 use crate::servers::{Alertmanager, Prometheus};
 
 /// What a stack is made of.
@@ -26,6 +26,10 @@ pub struct Blueprint {
     pub time_scale: f64,
     /// How often targets are scraped.
     pub scrape_interval: Duration,
+    /// Which buckets the runtime's histograms have.
+    pub buckets: Buckets,
+    /// Whether the coordinator exports the completion of its leases, and is scraped.
+    pub coordinator_exports_gauge: bool,
     /// The OTLP/HTTP receiver that spans go to; without one they go to a file.
     pub otlp: Option<String>,
 }
@@ -54,9 +58,12 @@ impl Blueprint {
     pub fn start(self) -> Result<Stack> {
         let dir = TempDir::with_prefix("seamless-lab-").context("no temporary folder")?;
         let pager = Pager::start()?;
-        let coordinator = Coordinator::start()?;
+        let coordinator = Coordinator::builder()
+            .exports_gauge(self.coordinator_exports_gauge)
+            .start()?;
         let runtime = Runtime::builder()
             .coordinator(coordinator.url())
+            .buckets(self.buckets)
             .log(log_in(dir.path()));
         let runtime = with_traces(runtime, self.otlp, dir.path()).start()?;
         let routes = Routes::led_to_pager(&self.routes, &pager, self.time_scale)
@@ -66,9 +73,13 @@ impl Blueprint {
             alertmanager = alertmanager.file(name, content);
         }
         let alertmanager = alertmanager.start()?;
-        let prometheus = Prometheus::builder()
+        let mut prometheus = Prometheus::builder();
+        if self.coordinator_exports_gauge {
+            prometheus = prometheus.scrape("coordinator", [coordinator.address()]);
+        }
+        let prometheus = prometheus
             .scrape_interval(self.scrape_interval)
-            .scrape("seamless", [runtime.address()])
+            .scrape("seamless", runtime.addresses())
             .file_sd("drill", dir.path().join("file_sd_*.json"))
             .rules(self.rules)
             .alertmanager(alertmanager.address())

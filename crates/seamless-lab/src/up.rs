@@ -24,6 +24,8 @@ pub(crate) async fn run(args: UpArgs, terminal: &Terminal, stop: &Stop) -> Resul
         routes: read(&args.routes, "--routes")?,
         time_scale: args.time_scale,
         scrape_interval: Duration::from_secs(if args.time_scale < 1.0 { 1 } else { 5 }),
+        buckets: args.buckets,
+        coordinator_exports_gauge: args.coordinator_gauge,
         otlp: args.otlp.clone(),
     };
     let progress = terminal.progress();

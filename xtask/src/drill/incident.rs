@@ -244,25 +244,18 @@ fn fires(notice: &Notice, alert: &str, detail: &str) -> bool {
     !notice.is_resolved() && notice.mentions(alert) && notice.mentions(detail)
 }
 
-/// Kills a worker and waits until its lease stands still.
+/// Kills a worker and finds the lease that it leaves behind.
 pub(super) fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>> {
-    stack.servers.runtime.misbehave(Misbehaviour::DeadWorker);
-    let mut last: Option<Lease> = None;
-    let lease = wait.until(stack.noticing(), "its lease to stand still", || {
-        std::thread::sleep(Duration::from_secs(2));
-        let held = stack.servers.coordinator.leases();
-        let now = held
-            .into_iter()
-            .find(|lease| lease.worker.as_deref() == Some("worker-1"));
-        let stands = now.is_some() && now == last;
-        last = now;
-        Ok(last.clone().filter(|_| stands))
+    let runtime = &stack.servers.runtime;
+    runtime.misbehave(Misbehaviour::DeadWorker);
+    let lease = wait.until(stack.noticing(), "a lease without a worker", || {
+        let Some(key) = runtime.abandoned() else {
+            return Ok(None);
+        };
+        let mut held = stack.servers.coordinator.leases().into_iter();
+        Ok(held.find(|lease| lease.key == key.as_str()))
     })?;
-    let seen = format!(
-        "{} stays at {:.0} %",
-        lease.key,
-        lease.completion_ratio * 100.0
-    );
+    let seen = format!("{} is held by nobody, and its gauge is gone", lease.key);
     Ok(Seen(lease, seen))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use seamless_core::schema::DRILL_LABEL;
+use seamless_lab::runtime::Buckets;
 use seamless_lab::stack::{Blueprint, Stack as Servers};
 use serde_json::Value;
 
@@ -50,6 +51,8 @@ impl Stack {
             routes: shipped("alertmanager.yml")?,
             time_scale: pace.time_scale,
             scrape_interval: pace.scrape_interval,
+            buckets: Buckets::Schema,
+            coordinator_exports_gauge: true,
             otlp: None,
         }
         .start()?;

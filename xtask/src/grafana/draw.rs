@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use seamless_lab::runtime::Misbehaviour;
+use seamless_lab::runtime::{Buckets, Misbehaviour};
 use seamless_lab::servers::{Program, Prometheus};
 use seamless_lab::stack::Blueprint;
 use serde_json::{Value, json};
@@ -76,6 +76,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             routes: fs::read_to_string(crate::root().join("alertmanager.yml"))?,
             time_scale: 1.0,
             scrape_interval: Duration::from_secs(1),
+            buckets: Buckets::Schema,
+            coordinator_exports_gauge: false,
             otlp: None,
         }
         .start()?;

@@ -44,8 +44,8 @@ pub(crate) fn files(site: &Site) -> Vec<Row> {
         row(
             "a name with a typo in the exposition",
             "exposition/families",
-            "coverage_ratio: is not exposed",
-            &replaced("coverage_ratio", "coverage_raito"),
+            "seamless_total_ms: is not exposed",
+            &replaced("seamless_total_ms", "seamless_toatl_ms"),
         ),
         row(
             "a gauge for a counter in the exposition",

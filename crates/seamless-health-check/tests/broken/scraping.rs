@@ -1,5 +1,6 @@
 //! Faults of what Prometheus has of the runtime.
 
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seamless_lab::faults::{Faults, Refusing};
@@ -48,7 +49,23 @@ fn row(
 ) -> Row {
     let worker = site.worker(change);
     let prometheus = scraping(site, &worker);
-    Row::named(fault, id, says, &mut site.check(&prometheus.url()))
+    Row::named(fault, id, says, &mut check(site, &prometheus))
+}
+
+/// The check of that Prometheus, which asks for more metrics than are required.
+fn check(site: &Site, prometheus: &Prometheus) -> Command {
+    let mut command = site.check(&prometheus.url());
+    for metric in [
+        "seamless_sla_deadline_seconds",
+        "seamless_storage_wait_ms",
+        "seamless_total_ms",
+        "coverage_ratio",
+        "live_staleness_seconds",
+        "seamless_conformance_flag_total",
+    ] {
+        command.args(["--prometheus-metric", metric]);
+    }
+    command
 }
 
 pub(crate) fn metrics(site: &Site) -> Vec<Row> {
@@ -111,7 +128,7 @@ pub(crate) fn ages(site: &Site) -> Vec<Row> {
             "samples are two minutes late, one is allowed",
             "prometheus/fresh",
             "over 1m",
-            site.check(&stale.url()).args(["--max-age", "1m"]),
+            check(site, &stale).args(["--max-age", "1m"]),
         ),
     ]
 }
@@ -123,12 +140,12 @@ pub(crate) fn shapes(site: &Site) -> Vec<Row> {
             (
                 "a label is missing",
                 "prometheus/labels",
-                "lack the label world_id",
+                "lack the label interval",
             ),
             |text| {
                 let lines = text
                     .lines()
-                    .map(|line| match line.split_once("world_id=\"") {
+                    .map(|line| match line.split_once("interval=\"") {
                         Some((before, after)) if line.starts_with("coverage_ratio{") => {
                             let (_, rest) = after.split_once('"').unwrap_or_default();
                             format!("{}{rest}\n", before.trim_end_matches(','))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
-use seamless_lab::runtime::{Misbehaviour, Runtime};
+use seamless_lab::runtime::{Misbehaviour, Preset, Runtime};
 use seamless_lab::servers::Prometheus;
 
 use crate::site::{Site, settled};
@@ -162,7 +162,9 @@ pub(crate) fn prometheuses(site: &Site) -> Vec<Row> {
 }
 
 pub(crate) fn slow_storage(site: &Site) -> Vec<Row> {
-    let runtime = Runtime::builder().tick(Duration::from_millis(200));
+    let runtime = Runtime::builder()
+        .tick(Duration::from_millis(200))
+        .preset(Preset::TolerantPartial);
     let runtime = runtime.start().unwrap();
     runtime.misbehave(Misbehaviour::SlowStorage);
     let builder = site.prometheus();

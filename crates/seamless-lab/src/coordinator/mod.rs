@@ -46,11 +46,12 @@ pub struct Builder {
 struct Options {
     inspect: InspectShape,
     page_size: usize,
-    health_path: String,
+    health_paths: Vec<String>,
     health_body: String,
     latency: Duration,
     bearer: Option<String>,
     prefix: String,
+    gauge: bool,
     drill: Option<String>,
 }
 
@@ -85,11 +86,12 @@ impl Coordinator {
             options: Options {
                 inspect: InspectShape::default(),
                 page_size: 500,
-                health_path: "/health".to_owned(),
+                health_paths: ["/health", "/healthz"].map(str::to_owned).to_vec(),
                 health_body: r#"{"status":"ok"}"#.to_owned(),
                 latency: Duration::ZERO,
                 bearer: None,
                 prefix: String::new(),
+                gauge: false,
                 drill: None,
             },
         }
@@ -172,10 +174,10 @@ impl Builder {
         self
     }
 
-    /// The one path that answers for health; default `/health`.
+    /// The one path that answers for health; by default both `/health` and `/healthz` do.
     #[must_use]
     pub fn health_path(mut self, path: &str) -> Self {
-        self.options.health_path = path.to_owned();
+        self.options.health_paths = vec![path.to_owned()];
         self
     }
 
@@ -204,6 +206,14 @@ impl Builder {
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.options.prefix = prefix.trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// Exports the completion of every lease that is held at `/metrics`. Whether the platform's coordinator
+    /// does is not known; by default this one does not.
+    #[must_use]
+    pub const fn exports_gauge(mut self, exports: bool) -> Self {
+        self.options.gauge = exports;
         self
     }
 

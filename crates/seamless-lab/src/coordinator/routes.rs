@@ -28,8 +28,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/leases/renew", post(renew))
         .route("/v1/leases/complete", post(complete))
         .route("/v1/leases/fail", post(fail))
-        .route(&shared.options.health_path, get(health))
         .route("/metrics", get(metrics));
+    for path in &shared.options.health_paths {
+        routes = routes.route(path, get(health));
+    }
     if shared.options.inspect != InspectShape::Missing {
         routes = routes.route("/v1/leases/inspect", get(inspect));
     }
@@ -214,8 +216,11 @@ async fn health(State(shared): State<Arc<Shared>>) -> Response {
         .into_response()
 }
 
-/// The completion of every key ever seen: the series stays after the lease ends.
+/// The completion of every lease that is held.
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    if !shared.options.gauge {
+        return no_such_endpoint().into_response();
+    }
     const FAMILY: &str = "backfill_completion_ratio";
     let help = schema::family(FAMILY).map_or("", |family| family.help);
     let mut text = format!("# HELP {FAMILY} {help}\n# TYPE {FAMILY} gauge\n");
@@ -225,15 +230,20 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         .as_ref()
         .map(|id| format!(",{}=\"{}\"", schema::DRILL_LABEL, escaped(id)))
         .unwrap_or_default();
-    for (key, ratio) in lock(&shared.table).ratios() {
-        let (node, interval) = node_and_interval(key);
+    for Lease {
+        key,
+        completion_ratio,
+        ..
+    } in lock(&shared.table).leases()
+    {
+        let (node, interval) = node_and_interval(&key);
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{FAMILY}{{node_id=\"{}\",interval=\"{}\",lease_key=\"{}\"{drill}}} {ratio}",
+            "{FAMILY}{{node_id=\"{}\",interval=\"{}\",lease_key=\"{}\"{drill}}} {completion_ratio}",
             escaped(&node),
             escaped(&interval),
-            escaped(key),
+            escaped(&key),
         );
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

@@ -1,10 +1,7 @@
-//! Backfill workers: they claim windows from the coordinator, renew with progress, complete, and one
-//! of them may die with a lease in its hands.
+//! Backfill workers, as the platform's are: they claim a window, work on it, complete or fail it, and never
+//! renew. One of them may die with a lease in its hands.
 
-use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
 use seamless_core::coordinator::{Action, Claim, Confirmation, Coordinator, Verdict};
@@ -13,82 +10,73 @@ use seamless_core::lease::LeaseKey;
 use tokio::time::Instant;
 
 use super::events::Lease;
+use super::process::Process;
 use super::{Domain, Inner, Misbehaviour};
 
-/// The worker that dies.
-const MORTAL: usize = 1;
-/// The completion at which it does: its lease is to be found stuck.
-const DIES_AT: Range<f64> = 0.25..0.45;
-/// How often a window that somebody else holds is asked for again.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// The worker that is a process of its own, and dies.
+pub(super) const MORTAL: usize = 1;
+/// Where the history that is backfilled begins: 2025-01-01.
+const HISTORY: u64 = 1_735_689_600;
+/// How many bars a window has.
+const BARS: u64 = 100;
+/// What a world's data is asked for as of.
+const AS_OF: &str = "2025-02-01T00:00:00Z";
+/// Before a backfill is given up, its source is asked this many times more.
+const RETRIES: u32 = 2;
+/// What the platform says of a backfill whose source failed.
+const FAILED: &str = "background_backfill_failed (ExceptionGroup): unhandled errors in a TaskGroup (1 sub-exception)";
 
-/// Windows that wait for a worker.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    given_back: VecDeque<(Instant, LeaseKey)>,
-    next: usize,
-}
-
-impl Queue {
-    /// Puts a window back, to be asked for again after a while.
-    fn give_back(&mut self, key: LeaseKey) {
-        self.given_back.push_back((Instant::now() + ASK_AGAIN, key));
-    }
-
-    /// The window to work on: one given back, if it is due, else a new one.
-    fn next_window(&mut self, domains: &[Domain], now_ms: i64) -> Option<LeaseKey> {
-        match self.given_back.front() {
-            Some((at, _)) if *at <= Instant::now() => {
-                self.given_back.pop_front().map(|(_, key)| key)
-            }
-            _ => self.new_window(domains, now_ms),
-        }
-    }
-
-    /// The next window of some domain, newer than all before.
-    fn new_window(&mut self, domains: &[Domain], now_ms: i64) -> Option<LeaseKey> {
-        let domain = domains.get(self.next.checked_rem(domains.len())?)?;
-        self.next += 1;
-        let interval = i64::try_from(domain.interval).ok()?;
-        // 60 bars, ending at the last whole bar; the as-of time makes it unlike any earlier window.
-        let now_s = now_ms / 1000;
-        let end = now_s - now_s.rem_euclid(interval);
-        let start = end - 60 * interval;
-        let as_of = jiff::Timestamp::from_millisecond(now_ms).ok()?;
-        LeaseKey::new(format!(
-            "{}:{}:{start}:{end}:{}:{as_of}",
-            domain.node_id, domain.interval, domain.world_id
-        ))
-    }
+/// The next window of a domain: one after the other, no two alike.
+pub(super) fn window(domain: &Domain, number: u64) -> Option<LeaseKey> {
+    let length = BARS * domain.interval;
+    let start = HISTORY + number * length;
+    let as_of = if domain.world_id.is_empty() {
+        ""
+    } else {
+        AS_OF
+    };
+    LeaseKey::new(format!(
+        "{}:{}:{start}:{}:{}:{as_of}",
+        domain.node_id,
+        domain.interval,
+        start + length,
+        domain.world_id,
+    ))
 }
 
 /// Works until told to stop.
 pub(super) async fn work(inner: Arc<Inner>, number: usize, url: String) -> Result<()> {
     let endpoint = Endpoint::parse("coordinator", &url, "the lab")?;
     let http = HttpClient::new(HttpOptions::default(), [&endpoint])?;
+    let mortal = number == MORTAL;
+    let process = Arc::clone(if mortal { &inner.mortal } else { &inner.main });
     let worker = Worker {
         inner,
+        process,
         name: format!("worker-{number}"),
-        mortal: number == MORTAL,
+        mortal,
         coordinator: Coordinator::new(http, endpoint),
     };
     loop {
-        if matches!(worker.one_window().await, Some(End::Died)) {
-            // Dead while this very misbehaviour lasts; a new process takes its place after that, even
-            // if it is to die at once itself.
-            let cause = worker.cause_of_death();
-            while cause.is_some() && worker.cause_of_death() == cause {
-                tokio::time::sleep(worker.inner.options.tick).await;
-            }
+        if matches!(worker.one_window().await, End::Died) {
+            worker.stay_dead().await;
         }
     }
 }
 
 struct Worker {
     inner: Arc<Inner>,
+    /// Where its gauges are.
+    process: Arc<Process>,
     name: String,
     mortal: bool,
     coordinator: Coordinator,
+}
+
+/// How work on a window ended.
+enum End {
+    Over,
+    Died,
 }
 
 impl Worker {
@@ -98,117 +86,126 @@ impl Worker {
         self.mortal.then_some(since)
     }
 
-    /// Claims a window and works on it; says how that ended, if there was one to be had.
-    async fn one_window(&self) -> Option<End> {
-        let now_ms = crate::coordinator::now_ms();
-        let domains = &self.inner.options.domains;
-        let Some(key) = self.inner.queue().next_window(domains, now_ms) else {
-            tokio::time::sleep(ASK_AGAIN).await;
-            return None;
+    /// Dead while this very misbehaviour lasts; a new process takes its place after that, even if it is to
+    /// die at once itself.
+    async fn stay_dead(&self) {
+        self.process.die();
+        let cause = self.cause_of_death();
+        while cause.is_some() && self.cause_of_death() == cause {
+            tokio::time::sleep(self.inner.options.tick).await;
+        }
+        // Its port may still be held by a connection that is being closed.
+        while self.process.start().is_err() {
+            tokio::time::sleep(self.inner.options.tick).await;
+        }
+    }
+
+    /// Claims a window and works on it.
+    async fn one_window(&self) -> End {
+        let Some((domain, key)) = self.inner.next_window(self.mortal) else {
+            tokio::time::sleep(self.inner.options.tick).await;
+            return End::Over;
         };
         let lease_ms = u64::try_from(self.inner.options.lease.as_millis()).unwrap_or(u64::MAX);
-        match self
-            .coordinator
-            .claim(&key, lease_ms, Some(&self.name))
-            .await
-        {
-            Ok(Some(claim)) => Some(self.backfill(&key, claim, lease_ms).await),
-            // Somebody holds it, or the coordinator is away: asked again later.
+        // The platform's client does not say who it is.
+        match self.coordinator.claim(&key, lease_ms, None).await {
+            Ok(Some(claim)) => self.backfill(&domain, &key, claim).await,
+            // Somebody holds it, or the coordinator is away: the next window is tried.
             Ok(None) | Err(_) => {
-                self.inner.queue().give_back(key);
                 tokio::time::sleep(self.inner.options.tick).await;
-                None
+                End::Over
             }
         }
     }
 
-    async fn backfill(&self, key: &LeaseKey, claim: Claim, lease_ms: u64) -> End {
+    async fn backfill(&self, domain: &Domain, key: &LeaseKey, claim: Claim) -> End {
         let inner = &self.inner;
-        let Some(domain) = domain_of(key) else {
-            return End::Lost;
-        };
-        let span = inner.traces.backfill(&domain, key, &self.name);
+        let span = inner.traces.backfill(domain, key, &self.name);
         let lease = Lease {
             key,
             worker: &self.name,
-            coordinator: self.coordinator.endpoint().to_string(),
+            coordinator: host_and_port(&self.coordinator.endpoint().to_string()),
             trace: span.ids(),
         };
-        let start = claim.completion_ratio;
-        inner.completion(key, start);
-        inner.await_lease(domain, key);
-        inner.log(&lease.event("coordinator_claimed", &claim, start, None));
+        self.process.completion(key, claim.completion_ratio);
+        self.process.backfill_started();
+        inner.await_lease(domain.clone(), key);
+        inner.log(&lease.event("coordinator_claimed", &claim, claim.completion_ratio, None));
 
-        let (ratio, end) = self.progress(key, &claim, lease_ms).await;
-        match end {
-            // A dead process says nothing and ends no span. The lease stays claimed, and the window
-            // waits for whoever is given it next.
-            End::Died => {
+        let begun = Instant::now();
+        while begun.elapsed() < inner.options.backfill {
+            tokio::time::sleep(inner.options.tick).await;
+            if self.cause_of_death().is_some() {
+                // A dead process says nothing and ends no span; the lease stays claimed.
                 span.lose();
-                inner.queue().give_back(key.clone());
+                inner.abandon(key);
+                return End::Died;
             }
-            End::Lost => {
-                let reason = "lease_lost";
-                inner.log(&lease.event("coordinator_failed", &claim, ratio, Some(reason)));
-                span.end(ratio, Some(reason));
-            }
-            End::Done => {
-                inner.log(&lease.event("coordinator_completed", &claim, ratio, None));
-                span.end(ratio, None);
+            if inner.suffers(Misbehaviour::VendorOutage) {
+                break;
             }
         }
-        end
-    }
-
-    /// Renews with progress until the window is done and released, the lease is lost or the worker dies.
-    async fn progress(&self, key: &LeaseKey, claim: &Claim, lease_ms: u64) -> (f64, End) {
-        let options = &self.inner.options;
-        let (begun, start) = (Instant::now(), claim.completion_ratio);
-        let mut ratio = start;
-        while ratio < 1.0 {
-            tokio::time::sleep(options.tick).await;
-            if self.cause_of_death().is_some() && DIES_AT.contains(&ratio) {
-                return (ratio, End::Died);
-            }
-            let done = begun.elapsed().as_secs_f64() / options.backfill.as_secs_f64();
-            let reached = (start + done).min(1.0);
-            match self
-                .coordinator
-                .renew(key, &claim.token, lease_ms, reached)
-                .await
-            {
-                Ok(Some(_)) => {
-                    ratio = reached;
-                    self.inner.completion(key, ratio);
-                }
-                Ok(None) => return (ratio, End::Lost),
-                // The coordinator is away: the lease may outlive that.
-                Err(_) => {}
-            }
-        }
+        let failed = inner.suffers(Misbehaviour::VendorOutage);
+        self.process
+            .backfill_ended(domain, failed.then_some(RETRIES));
+        let (event, action, reason) = if failed {
+            let reason = FAILED.to_owned();
+            ("coordinator_failed", Action::Fail { reason }, Some(FAILED))
+        } else {
+            ("coordinator_completed", Action::Complete, None)
+        };
         let release = self
             .coordinator
-            .release(key, &claim.token, &Action::Complete, Confirmation::OwnLease)
+            .release(key, &claim.token, &action, Confirmation::OwnLease)
             .await;
-        match release.verdict {
-            Verdict::Released { .. } => (ratio, End::Done),
-            _ => (ratio, End::Lost),
-        }
+        let unsaid = if failed { 0.0 } else { 1.0 };
+        let ratio = match release.verdict {
+            Verdict::Released { completion_ratio } => {
+                let ratio = completion_ratio.unwrap_or(unsaid);
+                inner.log(&lease.event(event, &claim, ratio, reason));
+                ratio
+            }
+            // The lease was ended from outside. The platform's client says nothing of it, and shows what it
+            // would have shown.
+            _ => unsaid,
+        };
+        self.process.completion(key, ratio);
+        span.end(ratio, reason);
+        End::Over
     }
 }
 
-/// How work on a lease ended.
-enum End {
-    Done,
-    Lost,
-    Died,
+/// Of a URL: how the platform names its coordinator.
+fn host_and_port(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default().to_owned()
 }
 
-fn domain_of(key: &LeaseKey) -> Option<Domain> {
-    let fields = key.canonical()?;
-    Some(Domain {
-        node_id: fields.node_id.to_owned(),
-        interval: fields.interval,
-        world_id: fields.world.unwrap_or_default().to_owned(),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_keyed_as_the_platform_keys_them() {
+        let domain = |node: &str, world: &str| Domain {
+            node_id: node.to_owned(),
+            interval: 60,
+            world_id: world.to_owned(),
+        };
+        for (domain, number, key) in [
+            (
+                domain("seam-node-1", "world-1"),
+                0,
+                "seam-node-1:60:1735689600:1735695600:world-1:2025-02-01T00:00:00Z",
+            ),
+            (
+                domain("ohlcv:binance:BTC/USDT:1m", ""),
+                2,
+                "ohlcv:binance:BTC/USDT:1m:60:1735701600:1735707600::",
+            ),
+        ] {
+            assert_eq!(window(&domain, number).unwrap().as_str(), key);
+        }
+        assert_eq!(host_and_port("http://127.0.0.1:80/v1"), "127.0.0.1:80");
+    }
 }

@@ -1,4 +1,4 @@
-//! The events of the platform's log, with the fields that its documents give them.
+//! The events of the platform's log, with the fields that it gives them.
 
 use seamless_core::coordinator::Claim;
 use seamless_core::lease::LeaseKey;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Domain;
 use super::traces::TraceIds;
-use super::traffic::Waits;
+use super::traffic::{Preset, Served};
 
 /// What a worker's events say of a lease.
 pub(super) struct Lease<'l> {
@@ -26,58 +26,100 @@ impl Lease<'_> {
         completion_ratio: f64,
         reason: Option<&str>,
     ) -> Value {
-        let fields = self.key.canonical();
-        json!({
+        // Read at the first colons, as the platform does: of a node id with colons nothing comes out right.
+        let mut parts = self.key.as_str().splitn(6, ':').map(Some).chain([None; 6]);
+        let mut part = || parts.next().flatten().filter(|part| !part.is_empty());
+        let whole = |part: Option<&str>| part.and_then(|part| part.parse::<i64>().ok());
+        let (node_id, interval) = (part().unwrap_or("unknown"), part());
+        let interval = whole(interval).map_or_else(|| json!(interval), |seconds| json!(seconds));
+        let mut event = json!({
             "logger": "seamless.backfill",
             "event": format!("seamless.backfill.{name}"),
             "coordinator_id": self.coordinator,
             "lease_key": self.key.as_str(),
-            "node_id": fields.map(|key| key.node_id),
-            "interval": fields.map(|key| key.interval),
-            "batch_start": fields.map(|key| key.batch_start),
-            "batch_end": fields.map(|key| key.batch_end),
-            "world": fields.and_then(|key| key.world),
-            "requested_as_of": fields.and_then(|key| key.requested_as_of),
+            "node_id": node_id,
+            "interval": interval,
+            "batch_start": whole(part()),
+            "batch_end": whole(part()),
+            "world": part(),
+            "requested_as_of": part(),
             "worker": self.worker,
             "lease_token": claim.token.expose(),
             "lease_until_ms": claim.lease_until_ms,
             "completion_ratio": completion_ratio,
-            "reason": reason,
             "trace_id": self.trace.trace_id,
             "span_id": self.trace.span_id,
-        })
+        });
+        if let Some(reason) = reason {
+            event["reason"] = reason.into();
+        }
+        event
     }
 }
 
-/// `phase_exceeded` for each phase over its budget, and the `downgrade` that follows from it.
-pub(super) fn over_budget(domain: &Domain, waits: Waits, trace: &TraceIds) -> Vec<Value> {
-    let event = |name: &str, phase: Phase, mode: &str| {
+/// What a request over budget says: `phase_exceeded` for each phase, and, where it was answered all the same, the
+/// `downgrade` that follows from it.
+pub(super) fn over_budget(
+    domain: &Domain,
+    request: &Served,
+    preset: Preset,
+    trace: &TraceIds,
+) -> Vec<Value> {
+    let figures = |phase: Phase| {
         json!({
-            "logger": "seamless.sla",
-            "event": format!("seamless.sla.{name}"),
-            "node_id": domain.node_id,
-            "interval": domain.interval,
-            "world_id": domain.world_id,
             "phase": phase.label(),
-            "elapsed_ms": (waits.of(phase) * 1000.0).round(),
+            "elapsed_ms": request.waits.of(phase) * 1000.0,
             "budget_ms": phase.budget_seconds() * 1000.0,
-            "mode": mode,
+            "mode": preset.mode(),
             "trace_id": trace.trace_id,
             "span_id": trace.span_id,
         })
     };
-    let over = |phase: &Phase| waits.of(*phase) > phase.budget_seconds();
-    let mut events: Vec<Value> = Phase::ALL
-        .into_iter()
-        .filter(over)
-        .map(|phase| event("phase_exceeded", phase, "normal"))
+    let mut events: Vec<Value> = request
+        .late()
+        .map(|phase| sla_event(domain, "phase_exceeded", figures(phase)))
         .collect();
-    if over(&Phase::Total) {
-        let mut downgrade = event("downgrade", Phase::Total, "partial_fill");
-        downgrade["reason"] = json!("sla_violation");
-        events.push(downgrade);
+    if preset == Preset::TolerantPartial
+        && let Some(first) = request.late().next()
+    {
+        let mut more = figures(first);
+        more["reason"] = "sla_violation".into();
+        more["dataset_fingerprint"] = FINGERPRINT.into();
+        more["as_of"] = jiff::Timestamp::now().to_string().into();
+        events.push(sla_event(domain, "downgrade", more));
     }
     events
+}
+
+/// What a poll says that was held because its bars are too old: no phase was late.
+pub(super) fn held(domain: &Domain, coverage_ratio: f64, staleness_seconds: f64) -> Value {
+    let more = json!({
+        "mode": "hold",
+        "reason": "freshness_breach",
+        "coverage_ratio": coverage_ratio,
+        "staleness_ms": staleness_seconds * 1000.0,
+        "phase": null,
+        "elapsed_ms": null,
+        "budget_ms": null,
+        "dataset_fingerprint": FINGERPRINT,
+        "as_of": jiff::Timestamp::now().to_string(),
+    });
+    sla_event(domain, "downgrade", more)
+}
+
+const FINGERPRINT: &str = "sha256:3a2e1fff966790b86f69b70cc678d3c8949250307acec571866dfb2102a52907";
+
+fn sla_event(domain: &Domain, name: &str, more: Value) -> Value {
+    let mut event = json!({
+        "logger": "seamless.sla",
+        "event": format!("seamless.sla.{name}"),
+        "node_id": domain.node_id,
+        "interval": domain.interval,
+    });
+    if let (Value::Object(event), Value::Object(more)) = (&mut event, more) {
+        event.extend(more);
+    }
+    event
 }
 
 /// A domain gate that answers with what it has.
@@ -88,9 +130,9 @@ pub(super) fn domain_gate_downgrade(domain: &Domain) -> Value {
         "node_id": domain.node_id,
         "interval": domain.interval,
         "world_id": domain.world_id,
-        "dataset_fingerprint": format!("lake:{}:{}", domain.node_id, domain.interval),
-        "as_of": jiff::Timestamp::now().to_string(),
-        "reason": "stale_data",
         "execution_domain": "live",
+        "reason": "freshness_breach",
+        "dataset_fingerprint": FINGERPRINT,
+        "as_of": jiff::Timestamp::now().to_string(),
     })
 }

@@ -33,8 +33,10 @@ impl Log {
         if let (Value::Object(line), Value::Object(event)) = (&mut line, event) {
             line.extend(event.clone());
         }
+        // In one piece: a reader never sees half a line.
+        let line = format!("{line}\n");
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         // A simulated runtime goes on without its log when the disk is full.
-        let _ = writeln!(file, "{line}");
+        let _ = file.write_all(line.as_bytes());
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow};
 pub enum Misbehaviour {
     /// Storage answers slowly, and all that waits for it is late.
     SlowStorage,
-    /// A worker dies with a lease in its hands.
+    /// A worker is killed with a lease in its hands; its metrics go with it.
     DeadWorker,
     /// A source delivers bars that do not conform.
     BadData,
@@ -18,19 +18,22 @@ pub enum Misbehaviour {
     StaleFeed,
     /// A rate limiter has no tokens left.
     DryLimiter,
-    /// The exporter loses a required family, as after a bad deployment.
+    /// The exporter exposes nothing any more, as after a bad deployment.
     LostMetrics,
+    /// The source of backfills does not answer: each one fails, and its lease ends.
+    VendorOutage,
 }
 
 impl Misbehaviour {
     /// Every way.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SlowStorage,
         Self::DeadWorker,
         Self::BadData,
         Self::StaleFeed,
         Self::DryLimiter,
         Self::LostMetrics,
+        Self::VendorOutage,
     ];
 
     /// Its name on the command line.
@@ -43,6 +46,7 @@ impl Misbehaviour {
             Self::StaleFeed => "stale-feed",
             Self::DryLimiter => "dry-limiter",
             Self::LostMetrics => "lost-metrics",
+            Self::VendorOutage => "vendor-outage",
         }
     }
 }

@@ -1,15 +1,16 @@
 //! A simulated Seamless runtime: nodes that serve requests, workers that backfill, a conformance
 //! pipeline, rate limiters, artifacts and domain gates.
 //!
-//! Owns a `/metrics` that exposes every family of the schema with the habits of the Python client, and
-//! the five ways in which it can be told to misbehave, plus healing. Requests take no real time: what
-//! they would have taken is observed. Backfills are real: workers claim, renew, complete and abandon
-//! leases of a real coordinator.
+//! Owns two processes, each with a `/metrics` that exposes the families of the schema with the habits of the
+//! Python client and of the platform: one serves requests and backfills beside them, one only backfills and
+//! may be killed. Requests take no real time: what they would have taken is observed. Backfills are real:
+//! workers claim, complete, fail and abandon leases of a real coordinator, and never renew.
 
 mod backfill;
 mod events;
 mod log;
 mod misbehaviour;
+mod process;
 mod registry;
 mod traces;
 mod traffic;
@@ -17,31 +18,23 @@ mod traffic;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use axum::Router;
-use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
-use axum::routing::get;
 use seamless_core::lease::LeaseKey;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::serving::{ANY_PORT, Serving};
-use backfill::Queue;
+use crate::serving::ANY_PORT;
 use log::Log;
 pub use misbehaviour::Misbehaviour;
-use registry::Registry;
+use process::Process;
+pub use registry::Buckets;
 use traces::{Destination, Traces};
-
-/// The family that gets lost.
-const LOST_FAMILY: &str = "seamless_conformance_warning_total";
-/// How many leases' series are kept: a worker that never restarts would show ever more.
-const LEASES_SHOWN: usize = 120;
+pub use traffic::Preset;
 
 /// A domain: what is served, at which interval, to which world.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,12 +74,13 @@ struct Options {
     backfill: Duration,
     log: Option<PathBuf>,
     traces: Destination,
+    buckets: Buckets,
+    preset: Preset,
 }
 
 /// A running runtime; gone when dropped.
 #[derive(Debug)]
 pub struct Runtime {
-    serving: Serving,
     inner: Arc<Inner>,
     // Dropping the sender tells the threads to stop.
     stop: Option<watch::Sender<()>>,
@@ -96,9 +90,13 @@ pub struct Runtime {
 #[derive(Debug)]
 struct Inner {
     options: Options,
-    registry: Mutex<Registry>,
+    main: Arc<Process>,
+    mortal: Arc<Process>,
     misbehaviours: Mutex<BTreeMap<Misbehaviour, Instant>>,
-    queue: Mutex<Queue>,
+    // How many windows were handed out.
+    windows: AtomicU64,
+    // What the killed worker held.
+    abandoned: Mutex<Option<LeaseKey>>,
     // The lease that each domain's requests wait for: the one claimed last.
     awaited: Mutex<BTreeMap<Domain, LeaseKey>>,
     log: Option<Log>,
@@ -106,43 +104,59 @@ struct Inner {
 }
 
 impl Runtime {
-    /// One with two nodes, two worlds and two workers.
+    /// One with three nodes, one of them with colons in its id and no world, and two workers.
     #[must_use]
     pub fn builder() -> Builder {
-        let domains = ["seam-node-1", "seam-node-2"]
-            .into_iter()
-            .flat_map(|node| ["world-1", "world-2"].map(|world| (node, world)))
-            .map(|(node, world)| Domain {
-                node_id: node.to_owned(),
-                interval: 60,
-                world_id: world.to_owned(),
-            })
-            .collect();
+        let domain = |node: &str, world: &str| Domain {
+            node_id: node.to_owned(),
+            interval: 60,
+            world_id: world.to_owned(),
+        };
         Builder {
             address: ANY_PORT,
             options: Options {
                 coordinator: None,
-                domains,
+                domains: vec![
+                    domain("seam-node-1", "world-1"),
+                    domain("seam-node-1", "world-2"),
+                    domain("seam-node-2", "world-1"),
+                    // The last: the worker that may be killed backfills this one.
+                    domain("ohlcv:binance:BTC/USDT:1m", ""),
+                ],
                 workers: 2,
                 tick: Duration::from_millis(500),
-                lease: Duration::from_secs(3600),
+                lease: Duration::from_secs(120),
                 backfill: Duration::from_secs(8),
                 log: None,
                 traces: Destination::Nowhere,
+                buckets: Buckets::Schema,
+                preset: Preset::Baseline,
             },
         }
     }
 
-    /// `127.0.0.1:PORT`: what a scrape target is written as.
+    /// `127.0.0.1:PORT` of the process that serves requests: what a scrape target is written as.
     #[must_use]
     pub fn address(&self) -> String {
-        self.serving.url().replace("http://", "")
+        self.inner.main.address()
     }
 
-    /// Where its metrics are.
+    /// The same of every process: the one that serves requests, and the worker that may be killed.
+    #[must_use]
+    pub fn addresses(&self) -> [String; 2] {
+        [self.address(), self.inner.mortal.address()]
+    }
+
+    /// Where the metrics of the process that serves requests are.
     #[must_use]
     pub fn metrics_url(&self) -> String {
-        format!("{}/metrics", self.serving.url())
+        format!("http://{}/metrics", self.address())
+    }
+
+    /// The lease that the killed worker held, once it has been killed.
+    #[must_use]
+    pub fn abandoned(&self) -> Option<LeaseKey> {
+        lock(&self.inner.abandoned).clone()
     }
 
     /// Makes it misbehave, until it is healed.
@@ -150,11 +164,15 @@ impl Runtime {
         lock(&self.inner.misbehaviours)
             .entry(way)
             .or_insert_with(Instant::now);
+        if way == Misbehaviour::LostMetrics {
+            self.inner.main.lose_metrics(true);
+        }
     }
 
     /// Ends every misbehaviour. A lease that a dead worker holds stays claimed.
     pub fn heal(&self) {
         lock(&self.inner.misbehaviours).clear();
+        self.inner.main.lose_metrics(false);
     }
 
     /// How it misbehaves now.
@@ -163,10 +181,10 @@ impl Runtime {
         lock(&self.inner.misbehaviours).keys().copied().collect()
     }
 
-    /// Its metrics, as a scrape would see them.
+    /// The metrics of the process that serves requests, as a scrape would see them.
     #[must_use]
     pub fn exposition(&self) -> String {
-        self.inner.exposition()
+        self.inner.main.exposition()
     }
 }
 
@@ -177,6 +195,8 @@ impl Drop for Runtime {
             // A panic in it has been reported by the panic hook already.
             let _ = thread.join();
         }
+        self.inner.main.die();
+        self.inner.mortal.die();
         // Not when the last reference goes: a scrape in flight may hold one for a while.
         self.inner.traces.shut_down();
     }
@@ -197,7 +217,7 @@ impl Builder {
         self
     }
 
-    /// For how long leases are claimed; default an hour.
+    /// For how long leases are claimed; default 120 s, as the platform does. None is renewed.
     #[must_use]
     pub fn lease(mut self, duration: Duration) -> Self {
         self.options.lease = duration;
@@ -215,6 +235,20 @@ impl Builder {
     #[must_use]
     pub fn tick(mut self, duration: Duration) -> Self {
         self.options.tick = duration;
+        self
+    }
+
+    /// Which buckets its histograms have; default the schema's.
+    #[must_use]
+    pub fn buckets(mut self, buckets: Buckets) -> Self {
+        self.options.buckets = buckets;
+        self
+    }
+
+    /// What happens to requests that are late; default [`Preset::Baseline`].
+    #[must_use]
+    pub fn preset(mut self, preset: Preset) -> Self {
+        self.options.preset = preset;
         self
     }
 
@@ -246,21 +280,18 @@ impl Builder {
     pub fn start(self) -> Result<Runtime> {
         let log = self.options.log.as_deref().map(Log::create).transpose()?;
         let traces = Traces::start(&self.options.traces)?;
-        let mut registry = Registry::default();
-        traffic::start(&mut registry, &self.options.domains, now());
+        let buckets = self.options.buckets;
         let inner = Arc::new(Inner {
+            main: Process::listening(self.address, buckets)?,
+            mortal: Process::listening(ANY_PORT, buckets)?,
             options: self.options,
-            registry: Mutex::new(registry),
             misbehaviours: Mutex::default(),
-            queue: Mutex::default(),
+            windows: AtomicU64::new(0),
+            abandoned: Mutex::default(),
             awaited: Mutex::default(),
             log,
             traces,
         });
-        let router = Router::new()
-            .route("/metrics", get(metrics))
-            .with_state(Arc::clone(&inner));
-        let serving = Serving::start(self.address, router)?;
         let (stop, stopped) = watch::channel(());
         let running = Arc::clone(&inner);
         let thread = std::thread::Builder::new()
@@ -268,7 +299,6 @@ impl Builder {
             .spawn(move || run(&running, stopped))
             .context("cannot start the runtime's thread")?;
         Ok(Runtime {
-            serving,
             inner,
             stop: Some(stop),
             thread: Some(thread),
@@ -308,11 +338,6 @@ async fn serve(inner: Arc<Inner>) {
     }
 }
 
-async fn metrics(State(inner): State<Arc<Inner>>) -> impl IntoResponse {
-    let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], inner.exposition())
-}
-
 impl Inner {
     fn suffers(&self, way: Misbehaviour) -> bool {
         lock(&self.misbehaviours).contains_key(&way)
@@ -323,8 +348,22 @@ impl Inner {
         lock(&self.misbehaviours).get(&way).copied()
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        lock(&self.queue)
+    /// The next window to backfill: the worker that may be killed works on the last domain, which no other
+    /// does as long as there are more.
+    fn next_window(&self, mortal: bool) -> Option<(Domain, LeaseKey)> {
+        let (last, others) = self.options.domains.split_last()?;
+        let number = self.windows.fetch_add(1, Ordering::SeqCst);
+        let nth = usize::try_from(number).unwrap_or_default();
+        let domain = match nth.checked_rem(others.len()) {
+            Some(index) if !mortal => &others[index],
+            _ => last,
+        };
+        Some((domain.clone(), backfill::window(domain, number)?))
+    }
+
+    /// Notes what a killed worker held.
+    fn abandon(&self, key: &LeaseKey) {
+        *lock(&self.abandoned) = Some(key.clone());
     }
 
     fn tick(&self, domain: &Domain) {
@@ -332,20 +371,25 @@ impl Inner {
             .suffers_since(Misbehaviour::StaleFeed)
             .map_or(0.0, |since| since.elapsed().as_secs_f64());
         let suffers = |way| self.suffers(way);
-        let served = {
-            let mut registry = lock(&self.registry);
-            traffic::tick(&mut registry, domain, &suffers, stale_for, now())
-        };
+        let preset = self.options.preset;
+        let served = self
+            .main
+            .count(|registry| traffic::tick(registry, domain, preset, &suffers, stale_for, now()));
         let lease = lock(&self.awaited).get(domain).map(LeaseKey::to_string);
-        for waits in served {
+        for request in &served {
             let ids = self
                 .traces
-                .request(domain, waits, lease.as_deref(), SystemTime::now());
-            for event in events::over_budget(domain, waits, &ids) {
+                .request(domain, request, lease.as_deref(), SystemTime::now());
+            for event in events::over_budget(domain, request, preset, &ids) {
                 self.log(&event);
             }
         }
         if suffers(Misbehaviour::StaleFeed) {
+            self.log(&events::held(
+                domain,
+                traffic::STALE_COVERAGE,
+                180.0 + stale_for,
+            ));
             self.log(&events::domain_gate_downgrade(domain));
         }
     }
@@ -353,29 +397,6 @@ impl Inner {
     /// Notes that requests of the domain wait for this lease from now on.
     fn await_lease(&self, domain: Domain, key: &LeaseKey) {
         lock(&self.awaited).insert(domain, key.clone());
-    }
-
-    /// Notes how much of a lease is done.
-    fn completion(&self, key: &LeaseKey, ratio: f64) {
-        const FAMILY: &str = "backfill_completion_ratio";
-        let Some(fields) = key.canonical() else {
-            return;
-        };
-        let labels = [
-            fields.node_id.to_owned(),
-            fields.interval.to_string(),
-            key.to_string(),
-        ];
-        let mut registry = lock(&self.registry);
-        registry.set(FAMILY, &labels, ratio, now());
-        registry.keep_newest(FAMILY, LEASES_SHOWN);
-    }
-
-    fn exposition(&self) -> String {
-        let lost = self
-            .suffers(Misbehaviour::LostMetrics)
-            .then_some(LOST_FAMILY);
-        lock(&self.registry).text(lost)
     }
 
     fn log(&self, event: &Value) {

@@ -8,9 +8,63 @@ use std::fmt::Write as _;
 
 use seamless_core::schema::{self, Family, Kind};
 
-/// Series by family and label values.
+/// Which buckets the histograms have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Buckets {
+    /// Those of the schema, which a deployment has after it has registered them as the documents say.
+    #[default]
+    Schema,
+    /// The client library's own, which the platform has by itself: up to 10, be it seconds or milliseconds.
+    Platform,
+}
+
+/// The default buckets of the Python client.
+const CLIENT_DEFAULT: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+impl Buckets {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Schema, Self::Platform];
+
+    /// `schema` or `platform`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Schema => "schema",
+            Self::Platform => "platform",
+        }
+    }
+
+    /// The finite bounds of a histogram to which the schema gives `schema`.
+    const fn of(self, schema: &'static [f64]) -> &'static [f64] {
+        match self {
+            Self::Schema => schema,
+            Self::Platform => CLIENT_DEFAULT,
+        }
+    }
+}
+
+impl std::fmt::Display for Buckets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Buckets {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|buckets| buckets.name() == text)
+            .ok_or_else(|| "give schema or platform".to_owned())
+    }
+}
+
+/// Series by family and label values. A series is there from its first event on.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
+    bounds: Buckets,
     families: BTreeMap<&'static str, BTreeMap<Vec<String>, Series>>,
 }
 
@@ -23,12 +77,15 @@ struct Series {
 }
 
 impl Registry {
-    /// Shows a series at 0, so that its first increase counts.
-    pub(super) fn touch(&mut self, family: &str, labels: &[String], now: f64) {
-        self.series(family, labels, now);
+    /// An empty one.
+    pub(super) fn new(bounds: Buckets) -> Self {
+        Self {
+            bounds,
+            families: BTreeMap::new(),
+        }
     }
 
-    /// Adds to a counter.
+    /// Adds to a counter or gauge.
     pub(super) fn add(&mut self, family: &str, labels: &[String], amount: f64, now: f64) {
         if let Some((_, series)) = self.series(family, labels, now) {
             series.value += amount;
@@ -44,30 +101,14 @@ impl Registry {
 
     /// Observes a value in a histogram.
     pub(super) fn observe(&mut self, family: &str, labels: &[String], value: f64, now: f64) {
+        let chosen = self.bounds;
         let Some((family, series)) = self.series(family, labels, now) else {
             return;
         };
         if let Kind::Histogram(bounds) = family.kind {
-            let bucket = bounds.partition_point(|bound| value > *bound);
+            let bucket = chosen.of(bounds).partition_point(|bound| value > *bound);
             series.buckets[bucket] += 1;
             series.value += value;
-        }
-    }
-
-    /// Drops the oldest series of a family beyond `keep`, as a restart of the worker would.
-    pub(super) fn keep_newest(&mut self, family: &str, keep: usize) {
-        let Some(all) = self.families.get_mut(family) else {
-            return;
-        };
-        while all.len() > keep {
-            let oldest = all
-                .iter()
-                .min_by(|a, b| a.1.created.total_cmp(&b.1.created))
-                .map(|(labels, _)| labels.clone());
-            match oldest {
-                Some(labels) => all.remove(&labels),
-                None => return,
-            };
         }
     }
 
@@ -80,7 +121,7 @@ impl Registry {
         let family = schema::family(family)?;
         debug_assert_eq!(family.labels.len(), labels.len(), "{}", family.name);
         let buckets = match family.kind {
-            Kind::Histogram(bounds) => bounds.len() + 1,
+            Kind::Histogram(bounds) => self.bounds.of(bounds).len() + 1,
             Kind::Counter | Kind::Gauge => 0,
         };
         let series = self
@@ -96,22 +137,25 @@ impl Registry {
         Some((family, series))
     }
 
-    /// The exposition, without the family named `lost`.
-    pub(super) fn text(&self, lost: Option<&str>) -> String {
+    /// The exposition. A family without a series yet is declared all the same, as the client does.
+    pub(super) fn text(&self) -> String {
         let mut out = String::new();
+        let none = BTreeMap::new();
         for family in schema::FAMILIES {
-            if let Some(series) = self.families.get(family.name)
-                && lost != Some(family.name)
-            {
-                write_family(&mut out, family, series);
-            }
+            let series = self.families.get(family.name).unwrap_or(&none);
+            write_family(&mut out, family, self.bounds, series);
         }
         out
     }
 }
 
 // Writing to a String cannot fail.
-fn write_family(out: &mut String, family: &Family, all: &BTreeMap<Vec<String>, Series>) {
+fn write_family(
+    out: &mut String,
+    family: &Family,
+    buckets: Buckets,
+    all: &BTreeMap<Vec<String>, Series>,
+) {
     let name = family.exposition_name();
     head(out, &name, family.help, family.kind.word());
     for (values, series) in all {
@@ -122,7 +166,7 @@ fn write_family(out: &mut String, family: &Family, all: &BTreeMap<Vec<String>, S
             }
             Kind::Histogram(bounds) => {
                 let mut below = 0;
-                let bounds = bounds.iter().map(|bound| format!("{bound:?}"));
+                let bounds = buckets.of(bounds).iter().map(|bound| format!("{bound:?}"));
                 for (bound, count) in bounds.chain(["+Inf".to_owned()]).zip(&series.buckets) {
                     below += count;
                     let _ = writeln!(
@@ -136,7 +180,7 @@ fn write_family(out: &mut String, family: &Family, all: &BTreeMap<Vec<String>, S
             }
         }
     }
-    if family.kind != Kind::Gauge {
+    if family.kind != Kind::Gauge && !all.is_empty() {
         let created = format!("{}_created", name.strip_suffix("_total").unwrap_or(&name));
         head(out, &created, family.help, "gauge");
         for (values, series) in all {
@@ -174,7 +218,7 @@ mod tests {
         registry.observe("seamless_total_ms", &domain, 60_000.0, 1.5);
         registry.observe("seamless_total_ms", &domain, 700_000.0, 1.5);
         registry.set("coverage_ratio", &domain, 1.0, 1.5);
-        registry.text(None)
+        registry.text()
     }
 
     #[test]
@@ -199,26 +243,25 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_series_go_first() {
-        let mut registry = Registry::default();
-        for n in 0..4 {
-            let lease = ["n".to_owned(), "60".to_owned(), format!("lease-{n}")];
-            registry.set(
-                "backfill_completion_ratio",
-                &lease,
-                1.0,
-                10.0 - f64::from(n),
-            );
-        }
-        registry.keep_newest("backfill_completion_ratio", 2);
-        let text = registry.text(None);
+    fn what_had_no_event_yet_is_declared_and_no_more() {
+        let text = Registry::default().text();
         assert!(
-            text.contains("lease-0") && text.contains("lease-1"),
+            text.contains("# TYPE seamless_total_ms histogram\n"),
             "{text}"
         );
-        assert!(
-            !text.contains("lease-2") && !text.contains("lease-3"),
-            "{text}"
-        );
+        assert!(text.lines().all(|line| line.starts_with('#')), "{text}");
+    }
+
+    #[test]
+    fn the_platforms_own_buckets_end_at_ten() {
+        let mut registry = Registry::new(Buckets::Platform);
+        let domain = ["n", "60", "w"].map(str::to_owned);
+        registry.observe("seamless_total_ms", &domain, 240_000.0, 1.5);
+        let text = registry.text();
+        let bounds = text
+            .lines()
+            .filter(|line| line.starts_with("seamless_total_ms_bucket"));
+        assert_eq!(bounds.count(), CLIENT_DEFAULT.len() + 1);
+        assert!(text.contains("le=\"10.0\"} 0.0\n"), "{text}");
     }
 }

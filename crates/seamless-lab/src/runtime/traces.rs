@@ -28,7 +28,7 @@ use seamless_core::lease::LeaseKey;
 use seamless_core::schema::Phase;
 
 use super::Domain;
-use super::traffic::Waits;
+use super::traffic::Served;
 
 const SPAN: &str = "seamless.pipeline";
 
@@ -99,19 +99,30 @@ impl Traces {
     pub(super) fn request(
         &self,
         domain: &Domain,
-        waits: Waits,
+        request: &Served,
         lease_key: Option<&str>,
         ended: SystemTime,
     ) -> TraceIds {
-        let start = ended - Duration::from_secs_f64(waits.of(Phase::Total));
+        let waits = request.waits;
+        let phases = request
+            .observed
+            .iter()
+            .filter(|phase| **phase != Phase::Total);
+        let took: f64 = phases.clone().map(|phase| waits.of(*phase)).sum();
+        let start = ended - Duration::from_secs_f64(took);
         let whole = self.span(domain, Phase::Total, start, None, &Context::new());
         let ids = TraceIds::of(&whole);
         let context = Context::new().with_span(whole);
         let mut at = start;
-        for phase in [Phase::StorageWait, Phase::BackfillWait, Phase::LiveWait] {
-            let lease = lease_key.filter(|_| phase == Phase::BackfillWait);
-            let mut span = self.span(domain, phase, at, lease, &context);
-            at += Duration::from_secs_f64(waits.of(phase));
+        // Live data is asked for last; the platform counts no wait for it.
+        let live = request
+            .observed
+            .last()
+            .filter(|last| **last == Phase::Total);
+        for phase in phases.chain(live.map(|_| &Phase::LiveWait)) {
+            let lease = lease_key.filter(|_| *phase == Phase::BackfillWait);
+            let mut span = self.span(domain, *phase, at, lease, &context);
+            at += Duration::from_secs_f64(waits.of(*phase));
             span.end_with_timestamp(at);
         }
         context.span().end_with_timestamp(ended);
@@ -179,11 +190,11 @@ impl BackfillSpan {
     }
 
     /// Ends it, as an error if there is a reason.
-    pub(super) fn end(mut self, completion_ratio: f64, reason: Option<&'static str>) {
+    pub(super) fn end(mut self, completion_ratio: f64, reason: Option<&str>) {
         self.span
             .set_attribute(KeyValue::new("completion_ratio", completion_ratio));
         if let Some(reason) = reason {
-            self.span.set_status(Status::error(reason));
+            self.span.set_status(Status::error(reason.to_owned()));
         }
         self.span.end();
     }

@@ -28,7 +28,7 @@ fn runs(pid: u32) -> bool {
 }
 
 fn a_violation_travels_from_the_coordinator_to_pagerduty_and_slack() {
-    let coordinator = Coordinator::start().unwrap();
+    let coordinator = Coordinator::builder().exports_gauge(true).start().unwrap();
     coordinator.insert(Lease::new(KEY, "deadbeef", now_ms()).ratio(0.25));
     let pager = Pager::start().unwrap();
     let alertmanager = Alertmanager::builder()
@@ -141,7 +141,11 @@ fn rules_can_be_replaced_while_it_runs() {
 }
 
 fn targets_found_through_service_discovery_files_are_scraped() {
-    let coordinator = Coordinator::builder().drill("rehearsal").start().unwrap();
+    let coordinator = Coordinator::builder()
+        .exports_gauge(true)
+        .drill("rehearsal")
+        .start()
+        .unwrap();
     coordinator.insert(Lease::new("lease-A", "t", now_ms()));
     let dir = tempfile::tempdir().unwrap();
     let prometheus = Prometheus::builder()

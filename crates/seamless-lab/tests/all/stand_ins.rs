@@ -51,6 +51,7 @@ async fn a_lease_lives_and_ends_as_the_protocol_says() {
     let coordinator = Coordinator::start().unwrap();
     let client = client(&coordinator.url());
     assert!(client.health(None).await.unwrap().is_healthy());
+    assert!(client.health(Some("/healthz")).await.unwrap().is_healthy());
 
     let claim = client
         .claim(&key(), 60_000, Some("worker-1"))
