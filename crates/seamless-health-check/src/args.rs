@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use seamless_cli::{AlertmanagerArgs, CoordinatorArgs, HttpArgs, PrometheusArgs, TerminalArgs};
+use seamless_cli::{CoordinatorArgs, HttpArgs, PrometheusArgs, TerminalArgs};
 use seamless_core::exposition::Scraper;
 
 /// Verify that a Seamless deployment is healthy, and that someone would be paged if it were not.
@@ -29,6 +29,9 @@ pub struct Args {
     /// Budget of a phase in seconds, instead of the schema's; repeatable
     #[arg(long, value_name = "PHASE=SECONDS")]
     pub(crate) budget: Vec<String>,
+    /// Matchers that every query is narrowed by, such as cluster="eu"
+    #[arg(long, value_name = "MATCHERS")]
+    pub(crate) selector: Option<String>,
     /// Environment variable that must be set; repeatable
     #[arg(long, value_name = "NAME")]
     pub(crate) required_env: Vec<String>,
@@ -54,6 +57,34 @@ pub struct Args {
     #[arg(long, value_name = "PATH|URL")]
     pub(crate) traces: Option<String>,
 
+    /// Rule file that should be loaded, instead of the shipped rules; repeatable
+    #[arg(long, value_name = "FILE", help_heading = "Path of an alert")]
+    pub(crate) rules: Vec<PathBuf>,
+    /// Configuration of Alertmanager to judge as if it were loaded
+    #[arg(long, value_name = "FILE", help_heading = "Path of an alert")]
+    pub(crate) alertmanager_config: Option<PathBuf>,
+    /// Receivers that alerts of a severity must reach, such as critical=oncall; repeatable. By default a
+    /// critical alert must reach pagerduty, opsgenie, victorops, incidentio, pushover or sns
+    #[arg(
+        long,
+        value_name = "SEVERITY=NAME[,NAME]",
+        help_heading = "Path of an alert"
+    )]
+    pub(crate) receiver: Vec<String>,
+    /// Label that Prometheus adds to every alert (external_labels), where it cannot be asked; repeatable
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Path of an alert")]
+    pub(crate) external_label: Vec<String>,
+    /// Look twice at what counts failed deliveries, some minutes apart, where Prometheus scrapes neither
+    /// itself nor Alertmanager
+    #[arg(long, help_heading = "Path of an alert")]
+    pub(crate) wait_delivery: bool,
+    /// Explain one alert: whom it reaches, by which route, and what holds it back
+    #[arg(long, value_name = "ALERT", help_heading = "Path of an alert")]
+    pub(crate) explain: Option<String>,
+    /// Base URL of an Alertmanager, path prefix included; repeatable [env: QMTL_ALERTMANAGER_URL]
+    #[arg(long, value_name = "URL", help_heading = "Endpoints")]
+    pub(crate) alertmanager_url: Vec<String>,
+
     /// Repeat until everything passes, for at most this long
     #[arg(long, value_name = "DURATION", value_parser = seamless_cli::positive_duration)]
     pub(crate) wait: Option<Duration>,
@@ -64,8 +95,12 @@ pub struct Args {
     #[arg(long, value_name = "VERDICT", value_enum, default_value_t)]
     pub(crate) fail_on: FailOn,
 
+    /// Exit with 3 if a check was skipped and none failed
+    #[arg(long)]
+    pub(crate) strict: bool,
+
     /// Format of the result, or FORMAT=PATH to write one to a file as well; repeatable.
-    /// One of text, short, json, junit, nagios, prometheus, github
+    /// One of text, short, paths, json, junit, nagios, prometheus, github
     #[arg(long, value_name = "FORMAT[=PATH]", help_heading = "Output")]
     pub(crate) output: Vec<String>,
 
@@ -75,8 +110,6 @@ pub struct Args {
     pub(crate) coordinator: CoordinatorArgs,
     #[command(flatten)]
     pub(crate) prometheus: PrometheusArgs,
-    #[command(flatten)]
-    pub(crate) alertmanager: AlertmanagerArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
 }

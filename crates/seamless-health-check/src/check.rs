@@ -72,6 +72,12 @@ impl Check {
     pub(crate) fn id(&self) -> String {
         format!("{}/{}", self.group.name(), self.name)
     }
+
+    /// Whether it can tell nothing without a Prometheus.
+    pub(crate) fn needs_prometheus(&self) -> bool {
+        let asks = matches!(self.group, Group::Prometheus | Group::Alerting | Group::Sla);
+        asks && !self.sources.contains(&Source::Paging)
+    }
 }
 
 /// Why a check was not made.

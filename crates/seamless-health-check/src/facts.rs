@@ -9,6 +9,7 @@ use seamless_core::prometheus::{
 };
 
 use crate::check::{Outcome, Skip, Verdict};
+use crate::paging::Paging;
 use crate::survey::Exposed;
 use crate::telemetry::{Logs, Traces};
 
@@ -29,8 +30,7 @@ pub(crate) enum Source {
     Buckets,
     Inputs,
     Alertmanagers,
-    AlertmanagerReady,
-    AlertmanagerConfig,
+    Paging,
     P99,
     P99History,
     ErrorBudget,
@@ -148,8 +148,8 @@ pub(crate) struct Facts {
     /// Series per exposed name of every family that a shipped alert reads.
     pub(crate) inputs: Fact<Presence>,
     pub(crate) alertmanagers: Fact<Alertmanagers>,
-    pub(crate) alertmanager_ready: Fact<()>,
-    pub(crate) alertmanager_config: Fact<String>,
+    /// What is known of the path of an alert.
+    pub(crate) paging: Fact<Paging>,
     pub(crate) p99: Fact<Vec<InstantSeries>>,
     pub(crate) p99_history: Fact<Vec<RangeSeries>>,
     pub(crate) error_budget: Fact<Vec<InstantSeries>>,
@@ -182,8 +182,7 @@ impl Facts {
             buckets: Err(gap.clone()),
             inputs: Err(gap.clone()),
             alertmanagers: Err(gap.clone()),
-            alertmanager_ready: Err(gap.clone()),
-            alertmanager_config: Err(gap.clone()),
+            paging: Err(gap.clone()),
             p99: Err(gap.clone()),
             p99_history: Err(gap.clone()),
             error_budget: Err(gap.clone()),

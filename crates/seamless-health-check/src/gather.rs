@@ -16,6 +16,7 @@ use seamless_core::prometheus::{
 use seamless_core::schema::Phase;
 
 use crate::facts::{Fact, Facts, Gap, Presence, Source};
+use crate::paging;
 use crate::queries;
 use crate::request::{Metric, Metrics, Request};
 use crate::survey::{Exposed, Survey};
@@ -61,21 +62,7 @@ pub(crate) async fn gather(
             fetching.when(Source::Leases, async { Ok(client.inspect().await?) }),
         )
     };
-    let alertmanager = async {
-        let Some(client) = &request.alertmanager else {
-            let gap =
-                Gap::NotConfigured("no Alertmanager URL is given (--alertmanager-url)".to_owned());
-            return (Err(gap.clone()), Err(gap));
-        };
-        tokio::join!(
-            fetching.when(Source::AlertmanagerReady, async {
-                Ok(client.ready().await?)
-            }),
-            fetching.when(Source::AlertmanagerConfig, async {
-                Ok(client.status().await?.config.original)
-            }),
-        )
-    };
+    let paging = fetching.when(Source::Paging, async { Ok(paging::gather(request).await) });
     let exposition = fetching.when(Source::Exposition, read_exposition(request, now));
     let telemetry = async {
         let asked = &request.telemetry;
@@ -95,14 +82,18 @@ pub(crate) async fn gather(
             None => Facts::missing(now, &not_configured("Prometheus")),
         }
     };
-    let ((health, leases), (ready, config), exposition, (logs, traces, receiver), prometheus) =
-        tokio::join!(coordinator, alertmanager, exposition, telemetry, prometheus);
+    let ((health, leases), paging, exposition, (logs, traces, receiver), prometheus) = tokio::join!(
+        coordinator,
+        paging.boxed_local(),
+        exposition,
+        telemetry,
+        prometheus
+    );
     Facts {
         environment: facts.environment,
         coordinator_health: health,
         leases,
-        alertmanager_ready: ready,
-        alertmanager_config: config,
+        paging,
         exposition,
         logs,
         traces,

@@ -12,12 +12,14 @@ mod formats;
 mod gather;
 mod input;
 mod latency;
+mod paging;
 mod queries;
 mod report;
 mod request;
 mod runner;
 mod survey;
 mod telemetry;
+mod told;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ use crate::args::FailOn;
 use crate::check::{Check, Outcome, Severity, Skip, Verdict};
 use crate::facts::Facts;
 use crate::request::Request;
+use crate::told::Told;
 
 /// A check with what it came to.
 #[derive(Debug, Clone)]
@@ -50,6 +51,10 @@ pub(crate) struct Report {
     /// How many rounds `--wait` took.
     pub(crate) rounds: u32,
     pub(crate) fail_on: FailOn,
+    /// Whether any skip makes the result undetermined.
+    pub(crate) strict: bool,
+    /// Who would be told of which alert.
+    pub(crate) told: Vec<Told>,
     pub(crate) stopped: Option<Signal>,
 }
 
@@ -76,6 +81,24 @@ impl Report {
         counts
     }
 
+    /// The groups of which nothing could be checked, each with its first reason: an endpoint is missing.
+    pub(crate) fn unchecked_groups(&self) -> Vec<(&'static str, String)> {
+        let mut groups: Vec<(&'static str, String)> = Vec::new();
+        for finding in &self.findings {
+            let group = finding.check.group;
+            let of_group = || {
+                self.findings
+                    .iter()
+                    .filter(|other| other.check.group == group)
+            };
+            let skipped = |other: &Finding| matches!(other.outcome.verdict, Verdict::Skip(_));
+            if of_group().all(skipped) && !groups.iter().any(|(name, _)| *name == group.name()) {
+                groups.push((group.name(), finding.message()));
+            }
+        }
+        groups
+    }
+
     pub(crate) fn status(&self) -> ExitStatus {
         if let Some(signal) = self.stopped {
             return ExitStatus::Stopped(signal);
@@ -84,7 +107,11 @@ impl Report {
         let undetermined = self
             .findings
             .iter()
-            .any(|finding| matches!(finding.outcome.verdict, Verdict::Skip(Skip::OutOfTime(_))));
+            .any(|finding| match finding.outcome.verdict {
+                Verdict::Skip(Skip::OutOfTime(_)) => true,
+                Verdict::Skip(_) => self.strict,
+                Verdict::Pass | Verdict::Warn | Verdict::Fail => false,
+            });
         let bad = counts.fail > 0 || (self.fail_on == FailOn::Warn && counts.warn > 0);
         match (bad, undetermined) {
             (true, _) => ExitStatus::Negative,

@@ -2,16 +2,19 @@
 //! before anything is contacted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use seamless_cli::{Connections, Terminal, UsageError, Wanted};
+use seamless_cli::{Connections, Terminal, UsageError, Wanted as EndpointWanted};
 use seamless_core::alertmanager::Alertmanager;
 use seamless_core::config::Service;
 use seamless_core::coordinator::Coordinator;
 use seamless_core::exposition::{Scraper, is_metric_name};
 use seamless_core::http::{Endpoint, HttpClient};
+use seamless_core::paging::{Configuration, LabelSet};
 use seamless_core::prometheus::Prometheus;
+use seamless_core::promql::Scope;
+use seamless_core::rules::{self, RuleFile};
 use seamless_core::schema::{FAMILIES, Family, Phase};
 use tokio::time::Instant;
 
@@ -20,6 +23,7 @@ use crate::check::{Check, Group, with_required};
 use crate::checks;
 use crate::formats::Format;
 use crate::input::Input;
+use crate::paging::Wanted;
 use crate::telemetry::{Receiver, Spans};
 
 /// As many requests as one round may have under way at the same server.
@@ -145,7 +149,21 @@ pub(crate) struct Request {
     pub(crate) checks: Vec<Check>,
     pub(crate) coordinator: Option<Coordinator>,
     pub(crate) prometheus: Option<Prometheus>,
-    pub(crate) alertmanager: Option<Alertmanager>,
+    pub(crate) alertmanagers: Vec<Alertmanager>,
+    /// A configuration of Alertmanager that is judged as if it were loaded, with its file's name.
+    pub(crate) alertmanager_file: Option<(String, Configuration)>,
+    /// The rules that should be loaded: the shipped ones, or the site's own.
+    pub(crate) rules: RuleFile,
+    /// Whom alerts of a severity must reach.
+    pub(crate) receivers: Wanted,
+    /// External labels that were named.
+    pub(crate) external_labels: LabelSet,
+    /// Whether to look twice at what counts failed deliveries.
+    pub(crate) wait_delivery: bool,
+    /// The alert to explain, instead of the report.
+    pub(crate) explain: Option<String>,
+    /// Whether a check that was skipped makes the result undetermined.
+    pub(crate) strict: bool,
     /// The endpoints in use and where each came from, without credentials.
     pub(crate) endpoints: Vec<(Service, String, String)>,
 }
@@ -153,20 +171,26 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn new(args: &Args, terminal: &Terminal) -> anyhow::Result<Self> {
         let deadline = args.http.deadline.map(|allowed| Instant::now() + allowed);
-        let connections = Connections::resolve(&args.http, &wanted(args), CONCURRENCY)?;
+        let connections = Connections::resolve(&args.http, &endpoints(args), CONCURRENCY)?;
         connections.announce(terminal);
         let exposition = exposition(args, &connections);
         let telemetry = Telemetry::asked(args, &connections)?;
+        let rules = expected_rules(args)?;
         let metrics = metrics(&args.prometheus_metric)?;
         let budgets = budgets(&args.budget)?;
         let outputs = outputs(&args.output)?;
         let mut checks = select(&args.only, &args.skip)?;
+        let alertmanager_file = alertmanager_file(args)?;
         let has = |group: Group| checks.iter().any(|check| check.group == group);
-        let asks_prometheus = has(Group::Prometheus) || has(Group::Alerting) || has(Group::Sla);
-        // An exposition, a log and traces can be checked with nothing else there.
-        let optional = exposition.is_some() || telemetry.is_asked();
+        let asks_prometheus = checks.iter().any(Check::needs_prometheus);
+        // An exposition, a log, traces and files can be checked with nothing else there.
+        let optional = exposition.is_some()
+            || telemetry.is_asked()
+            || alertmanager_file.is_some()
+            || args.explain.is_some();
+        let scope = scope(args.selector.as_deref())?;
         let prometheus = match connections.prometheus() {
-            Ok(client) => Some(client),
+            Ok(client) => Some(client.with_scope(scope)),
             Err(error) if asks_prometheus && !optional => return Err(error.into()),
             Err(_) => None,
         };
@@ -220,9 +244,26 @@ impl Request {
             checks,
             coordinator,
             prometheus,
-            alertmanager: connections.alertmanager(),
+            alertmanagers: connections.alertmanagers(),
+            alertmanager_file,
+            explain: explained(args, &rules)?,
+            rules,
+            receivers: receivers(&args.receiver)?,
+            external_labels: external_labels(&args.external_label)?,
+            wait_delivery: args.wait_delivery,
+            strict: args.strict,
             endpoints: endpoints.collect(),
         })
+    }
+
+    /// The names of the alerts that should be loaded.
+    pub(crate) fn alert_names(&self) -> BTreeSet<&str> {
+        self.rules.alerts().map(|rule| rule.name.as_str()).collect()
+    }
+
+    /// The names of all rules that should be loaded.
+    pub(crate) fn rule_names(&self) -> BTreeSet<&str> {
+        self.rules.rules().map(|rule| rule.name.as_str()).collect()
     }
 
     pub(crate) fn budget(&self, phase: Phase) -> f64 {
@@ -234,26 +275,30 @@ impl Request {
 }
 
 /// The endpoints of a run. Credentials without a prefix are for Prometheus.
-fn wanted(args: &Args) -> [Wanted<'_>; 5] {
+fn endpoints(args: &Args) -> Vec<EndpointWanted<'_>> {
     let receiver = args.traces.as_deref().filter(|text| text.contains("://"));
     let metrics = args.metrics_url.as_deref();
-    [
-        Wanted::service(
+    let mut wanted = vec![
+        EndpointWanted::service(
             Service::Prometheus,
             args.prometheus.prometheus_url.as_deref(),
         )
         .main(),
-        Wanted::service(
+        EndpointWanted::service(
             Service::Coordinator,
             args.coordinator.coordinator_url.as_deref(),
         ),
-        Wanted::service(
-            Service::Alertmanager,
-            args.alertmanager.alertmanager_url.as_deref(),
-        ),
-        Wanted::own("metrics endpoint", "metrics", "--metrics-url", metrics).whole(),
-        Wanted::own("OTLP receiver", "traces", "--traces", receiver),
-    ]
+        EndpointWanted::own("metrics endpoint", "metrics", "--metrics-url", metrics).whole(),
+        EndpointWanted::own("OTLP receiver", "traces", "--traces", receiver),
+    ];
+    let alertmanager = |url| EndpointWanted::service(Service::Alertmanager, url);
+    match args.alertmanager_url.as_slice() {
+        // A file is judged in the place of what the environment may name.
+        [] if args.alertmanager_config.is_some() => {}
+        [] => wanted.push(alertmanager(None)),
+        urls => wanted.extend(urls.iter().map(|url| alertmanager(Some(url)))),
+    }
+    wanted
 }
 
 fn metrics(named: &[String]) -> Result<Vec<Metric>, UsageError> {
@@ -336,14 +381,14 @@ fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
             let matching = all
                 .iter()
                 .filter(|check| check.group.name() == name || check.id() == *name);
-            let before = found.len();
-            found.extend(matching.map(Check::id));
-            if found.len() == before && !names.iter().filter(|other| *other == name).count() > 1 {
+            let matching: Vec<String> = matching.map(Check::id).collect();
+            if matching.is_empty() {
                 let groups = Group::ALL.map(Group::name).join(", ");
                 return Err(UsageError(format!(
                     "{flag} {name}: no such check; give a group ({groups}) or an id such as prometheus/present"
                 )));
             }
+            found.extend(matching);
         }
         Ok(found)
     };
@@ -362,6 +407,97 @@ fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
         return Err(UsageError("--only and --skip leave no check".to_owned()));
     }
     Ok(chosen)
+}
+
+fn scope(matchers: Option<&str>) -> Result<Scope, UsageError> {
+    let Some(text) = matchers else {
+        return Ok(Scope::default());
+    };
+    let braces = |c| c == '{' || c == '}';
+    Scope::parse(text.trim().trim_matches(braces)).map_err(|error| {
+        let hint = "write matchers, such as cluster=\"eu\"";
+        UsageError(format!("--selector {text}: {hint} ({})", error.reason))
+    })
+}
+
+/// The text of a file that an option names.
+fn text_of(option: &str, path: &Path) -> Result<String, UsageError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| UsageError(format!("cannot read {option} {}: {error}", path.display())))
+}
+
+fn alertmanager_file(args: &Args) -> Result<Option<(String, Configuration)>, UsageError> {
+    const OPTION: &str = "--alertmanager-config";
+    let Some(path) = &args.alertmanager_config else {
+        return Ok(None);
+    };
+    let name = path.display().to_string();
+    let config = Configuration::parse(&text_of(OPTION, path)?)
+        .map_err(|error| UsageError(format!("{OPTION} {name}: {error}")))?;
+    Ok(Some((name, config)))
+}
+
+/// The rules that should be loaded: those of all files that were named, else the shipped ones.
+fn expected_rules(args: &Args) -> anyhow::Result<RuleFile> {
+    if args.rules.is_empty() {
+        return Ok(rules::shipped()?.clone());
+    }
+    let mut all = RuleFile::default();
+    for path in &args.rules {
+        let read = RuleFile::parse(&text_of("--rules", path)?)
+            .map_err(|error| UsageError(format!("--rules {}: {error}", path.display())))?;
+        all.groups.extend(read.groups);
+    }
+    if all.alerts().next().is_none() {
+        return Err(UsageError("--rules: the files hold no alert".to_owned()).into());
+    }
+    Ok(all)
+}
+
+/// The alert to explain, which must be one of the rules.
+fn explained(args: &Args, rules: &RuleFile) -> Result<Option<String>, UsageError> {
+    let Some(name) = &args.explain else {
+        return Ok(None);
+    };
+    if rules.alerts_named(name).next().is_some() {
+        return Ok(Some(name.clone()));
+    }
+    let names: BTreeSet<&str> = rules.alerts().map(|rule| rule.name.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    Err(UsageError(format!(
+        "--explain {name}: no such alert; there are {}",
+        names.join(", ")
+    )))
+}
+
+fn receivers(named: &[String]) -> Result<Wanted, UsageError> {
+    let mut wanted = Wanted::new();
+    for text in named {
+        let parts = text
+            .split_once('=')
+            .filter(|(severity, names)| !severity.is_empty() && !names.is_empty());
+        let (severity, names) = parts.ok_or_else(|| {
+            UsageError(format!(
+                "--receiver {text}: write SEVERITY=NAME, such as critical=oncall"
+            ))
+        })?;
+        let names = names.split(',').map(|name| name.trim().to_owned());
+        wanted.entry(severity.to_owned()).or_default().extend(names);
+    }
+    Ok(wanted)
+}
+
+fn external_labels(named: &[String]) -> Result<LabelSet, UsageError> {
+    let label = |text: &String| {
+        let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+        let (name, value) = parts.ok_or_else(|| {
+            UsageError(format!(
+                "--external-label {text}: write NAME=VALUE, such as cluster=eu"
+            ))
+        })?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    named.iter().map(label).collect()
 }
 
 fn exposition(args: &Args, connections: &Connections) -> Option<Metrics> {

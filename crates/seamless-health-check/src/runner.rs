@@ -11,6 +11,7 @@ use crate::formats;
 use crate::gather::gather;
 use crate::report::{Report, judge};
 use crate::request::Request;
+use crate::told::told;
 
 /// Runs the program and returns how it ended.
 pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitStatus> {
@@ -29,6 +30,8 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
         let facts = gather(&request, &sources, now(), &stop).await;
         let mut report = Report {
             findings: judge(&request, &facts),
+            told: told(&request, &facts),
+            strict: request.strict,
             warnings: facts.warnings,
             endpoints: endpoints(&request),
             started,

@@ -1,9 +1,10 @@
-//! Silences.
+//! What holds alerts back: silences, and other alerts by inhibition.
 
 use serde::{Deserialize, Deserializer};
 
 use super::relabel::Sending;
-use super::{AlertShape, MatchOp, Matcher};
+use super::shape::Case;
+use super::{AlertShape, InhibitRule, LabelSet, MatchOp, Matcher};
 
 /// A silence, as Alertmanager lists it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -59,16 +60,41 @@ impl Silence {
     /// How much of a real alert (no drill's) it covers.
     #[must_use]
     pub fn covers(&self, alert: &AlertShape, sending: &Sending) -> Coverage {
-        let matchers: Vec<&Matcher> = self.matchers.iter().chain(sending.matchers()).collect();
-        let cases = alert.cases_of(&matchers, sending).cases;
-        let covered = |matchers: &[Matcher], case: &super::shape::Case| {
-            let labels = case.labels.as_ref();
-            labels.is_some_and(|labels| matchers.iter().all(|matcher| matcher.matches(labels)))
-        };
-        let count = cases
-            .iter()
-            .filter(|case| covered(&self.matchers, case))
-            .count();
+        let matchers: Vec<&Matcher> = self.matchers.iter().collect();
+        alert.coverage(&matchers, sending, |labels| {
+            self.matchers.iter().all(|matcher| matcher.matches(labels))
+        })
+    }
+}
+
+impl InhibitRule {
+    /// How much of a real alert (no drill's) a firing `source` holds back.
+    #[must_use]
+    pub fn covers(&self, source: &LabelSet, alert: &AlertShape, sending: &Sending) -> Coverage {
+        let equal = self.equal.iter().filter_map(|name| {
+            let value = source.get(name).map_or("", String::as_str);
+            Matcher::new(name, MatchOp::Equal, value).ok()
+        });
+        let equal: Vec<Matcher> = equal.collect();
+        let matchers = self.source.iter().chain(&self.target).chain(&equal);
+        alert.coverage(&matchers.collect::<Vec<_>>(), sending, |labels| {
+            self.holds_back(source, labels)
+        })
+    }
+}
+
+impl AlertShape {
+    /// How much of the alert is `covered`, over the cases that `matchers` tell apart.
+    fn coverage(
+        &self,
+        matchers: &[&Matcher],
+        sending: &Sending,
+        covered: impl Fn(&LabelSet) -> bool,
+    ) -> Coverage {
+        let matchers: Vec<&Matcher> = matchers.iter().copied().chain(sending.matchers()).collect();
+        let cases = self.cases_of(&matchers, sending).cases;
+        let covered = |case: &Case| case.labels.as_ref().is_some_and(&covered);
+        let count = cases.iter().filter(|case| covered(case)).count();
         if count == 0 {
             return Coverage::None;
         }
@@ -76,11 +102,9 @@ impl Silence {
             return Coverage::Whole;
         }
         // Whatever an unknown label is, it is the same in all of the alert's series.
-        let mut assumed: Vec<_> = cases.iter().map(|case| &case.unknown).collect();
-        assumed.dedup();
-        let whole = assumed.iter().any(|unknown| {
-            let mut of_it = cases.iter().filter(|case| case.unknown == **unknown);
-            of_it.all(|case| covered(&self.matchers, case))
+        let whole = cases.iter().any(|one| {
+            let mut of_it = cases.iter().filter(|case| case.unknown == one.unknown);
+            of_it.all(covered)
         });
         if whole {
             Coverage::Unknown

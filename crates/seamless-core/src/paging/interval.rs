@@ -5,9 +5,9 @@
 
 use std::ops::RangeInclusive;
 
-use jiff::Timestamp;
-use jiff::civil::{DateTime, Weekday};
+use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -115,6 +115,27 @@ impl TimeInterval {
                 && self.is_in_weekdays(local.weekday())
                 && holds(self.years.as_deref(), i32::from(local.year())),
         )
+    }
+
+    /// The times of a day, by its location, at which it may begin or end: midnight, and the ends of its
+    /// times of day.
+    pub(super) fn changes(&self, day: Date) -> Vec<Timestamp> {
+        let Some(zone) = &self.zone else {
+            return Vec::new();
+        };
+        let ends = self
+            .times
+            .iter()
+            .flatten()
+            .flat_map(|range| [range.start, range.end]);
+        let at = |minute: i32| {
+            let midnight = day.to_datetime(Time::midnight());
+            let time = midnight
+                .checked_add(SignedDuration::from_mins(minute.into()))
+                .ok()?;
+            zone.to_timestamp(time).ok()
+        };
+        std::iter::once(0).chain(ends).filter_map(at).collect()
     }
 
     /// A negative day counts from the end of the month; a range that begins after it holds no day.

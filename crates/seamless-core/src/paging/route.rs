@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 
-use super::{Configuration, LabelSet, Matcher};
+use super::{Configuration, LabelSet, Matcher, TimeInterval};
 
 /// A node of the routing tree, with what it inherits filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +104,7 @@ pub enum Mute {
 }
 
 /// How far ahead an opening is looked for.
-const HORIZON_MINUTES: i64 = 366 * 24 * 60;
+const HORIZON_DAYS: i64 = 366;
 
 impl Configuration {
     /// Whether `route` tells at `now`, and if not, when it next does.
@@ -113,18 +114,33 @@ impl Configuration {
             Err(unknown) => Mute::Unknown(unknown),
             Ok(None) => Mute::Open,
             Ok(Some(by)) => {
-                // Intervals begin and end at whole minutes, of any time zone.
-                let second = now.as_second();
-                let minute = second - second.rem_euclid(60);
-                let opens = (1..=HORIZON_MINUTES)
-                    .filter_map(|minutes| {
-                        let start = Timestamp::from_second(minute).ok()?;
-                        start.checked_add(SignedDuration::from_mins(minutes)).ok()
-                    })
+                let opens = self
+                    .changes(route, now)
                     .find(|time| matches!(self.closed_by(route, *time), Ok(None)));
                 Mute::Closed { by, opens }
             }
         }
+    }
+
+    /// The times after `now` at which one of the route's intervals may begin or end, in their order.
+    fn changes(&self, route: &Route, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let names = route.mute.iter().chain(&route.active);
+        let intervals: Vec<&TimeInterval> = names
+            .filter_map(|name| self.intervals.get(name))
+            .flatten()
+            .collect();
+        let today = TimeZone::UTC.to_datetime(now).date();
+        // Where it is not the same day as in UTC, it is the day before or after.
+        (-1..=HORIZON_DAYS).flat_map(move |day| {
+            let day = today.checked_add(Span::new().days(day)).ok();
+            let changes = intervals
+                .iter()
+                .flat_map(|one| day.map(|day| one.changes(day)));
+            let mut changes: Vec<Timestamp> =
+                changes.flatten().filter(|time| *time > now).collect();
+            changes.sort();
+            changes
+        })
     }
 
     /// What closes the route at `time`, if anything does; an error names the interval that cannot be told.

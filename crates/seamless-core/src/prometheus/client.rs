@@ -15,6 +15,7 @@ use crate::http::{
     ServiceError,
 };
 use crate::paging::Counters;
+use crate::promql::Scope;
 
 /// Longer queries are sent as a form: proxies and servers bound the length of a URL.
 const LONGEST_GET: usize = 1800;
@@ -57,13 +58,25 @@ pub const fn is_not_offered(error: &ServiceError) -> bool {
 pub struct Prometheus {
     http: HttpClient,
     endpoint: Endpoint,
+    scope: Scope,
 }
 
 impl Prometheus {
     /// A client of the server at `endpoint`.
     #[must_use]
-    pub const fn new(http: HttpClient, endpoint: Endpoint) -> Self {
-        Self { http, endpoint }
+    pub fn new(http: HttpClient, endpoint: Endpoint) -> Self {
+        Self {
+            http,
+            endpoint,
+            scope: Scope::default(),
+        }
+    }
+
+    /// The same, but every query asks for series of this scope alone.
+    #[must_use]
+    pub fn with_scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
     }
 
     /// Where it is, without credentials.
@@ -107,7 +120,7 @@ impl Prometheus {
         expression: &str,
         time: Option<f64>,
     ) -> Result<Reply<QueryValue>, ServiceError> {
-        let mut fields = vec![("query".to_owned(), expression.to_owned())];
+        let mut fields = vec![("query".to_owned(), self.scoped(expression))];
         fields.extend(time.map(|time| ("time".to_owned(), format!("{time:.3}"))));
         self.query("a query", &["api", "v1", "query"], fields).await
     }
@@ -123,7 +136,7 @@ impl Prometheus {
         end: f64,
         step: f64,
     ) -> Result<Reply<QueryValue>, ServiceError> {
-        let mut fields = vec![("query".to_owned(), expression.to_owned())];
+        let mut fields = vec![("query".to_owned(), self.scoped(expression))];
         for (name, value) in [("start", start), ("end", end), ("step", step)] {
             fields.push((name.to_owned(), format!("{value:.3}")));
         }
@@ -258,6 +271,15 @@ impl Prometheus {
             Vec::new(),
         )
         .await
+    }
+
+    /// The expression within the scope. What cannot be read is for the server to refuse.
+    fn scoped(&self, expression: &str) -> String {
+        if self.scope.is_empty() {
+            return expression.to_owned();
+        }
+        let narrowed = self.scope.narrowed(expression);
+        narrowed.unwrap_or_else(|_| expression.to_owned())
     }
 
     async fn query<T: DeserializeOwned>(

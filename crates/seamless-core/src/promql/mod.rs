@@ -9,6 +9,8 @@ mod depth_guard;
 mod duration_guard;
 mod expression;
 mod query;
+mod scope;
 
 pub use expression::Expression;
 pub use query::{Comparison, QuantileThreshold, Query, QueryError, SeriesSelector};
+pub use scope::Scope;

@@ -1,6 +1,6 @@
 //! Every check, in the order in which results are shown: preconditions first.
 
-mod alerting;
+pub(crate) mod alerting;
 mod coordinator;
 mod environment;
 mod exposition;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::check::{Severity, Verdict};
 use crate::report::{Finding, Report};
+use crate::told::Told;
 
 const SCHEMA_VERSION: u32 = 1;
 
@@ -21,6 +22,8 @@ struct Document {
     endpoints: Vec<Endpoint>,
     warnings: Vec<String>,
     checks: Vec<Check>,
+    /// Who would be told of which alert, through each Alertmanager.
+    paths: Vec<Told>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +104,7 @@ pub(super) fn render(report: &Report) -> anyhow::Result<String> {
             .collect(),
         warnings: report.warnings.clone(),
         checks: report.findings.iter().map(check).collect(),
+        paths: report.told.clone(),
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }

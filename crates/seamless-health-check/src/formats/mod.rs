@@ -1,9 +1,11 @@
 //! One module per format; each renders a finished report to text. Owns where they go.
 
+mod explain;
 mod github;
 mod json;
 mod junit;
 mod nagios;
+mod paths;
 mod plot;
 mod text;
 mod textfile;
@@ -19,6 +21,7 @@ use crate::request::Request;
 pub(crate) enum Format {
     Text,
     Short,
+    Paths,
     Json,
     Junit,
     Nagios,
@@ -34,9 +37,10 @@ pub(crate) struct Look {
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Text,
         Self::Short,
+        Self::Paths,
         Self::Json,
         Self::Junit,
         Self::Nagios,
@@ -48,6 +52,7 @@ impl Format {
         match self {
             Self::Text => "text",
             Self::Short => "short",
+            Self::Paths => "paths",
             Self::Json => "json",
             Self::Junit => "junit",
             Self::Nagios => "nagios",
@@ -64,6 +69,7 @@ impl Format {
         Ok(match self {
             Self::Text => text::render(report, look, text::Show::Everything),
             Self::Short => text::render(report, look, text::Show::NotPassing),
+            Self::Paths => paths::render(report, look),
             Self::Json => json::render(report)?,
             Self::Junit => junit::render(report)?,
             Self::Nagios => nagios::render(report),
@@ -125,10 +131,13 @@ pub(crate) fn write(
             palette: terminal.palette(),
             width: terminal.width(),
         };
-        let text = output
-            .format
-            .render(report, look)
-            .context("rendering the result")?;
+        let text = match &request.explain {
+            Some(alert) => explain::render(report, alert, look),
+            None => output
+                .format
+                .render(report, look)
+                .context("rendering the result")?,
+        };
         terminal.result(status, &text)?;
         if output.format == Format::Nagios && !matches!(status, ExitStatus::Stopped(_)) {
             status = nagios::exit_status(report);

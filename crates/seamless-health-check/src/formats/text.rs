@@ -188,6 +188,14 @@ fn summary(report: &Report, palette: Palette) -> String {
     if counts.skip > 0 {
         parts.push(palette.dim(&format!("{} skipped", counts.skip)));
     }
+    let unchecked = report.unchecked_groups();
+    if let Some((_, reason)) = unchecked.first() {
+        let groups: Vec<&str> = unchecked.iter().map(|(group, _)| *group).collect();
+        parts.push(format!(
+            "nothing checked of {} ({reason})",
+            groups.join(", ")
+        ));
+    }
     let stopped = report
         .stopped
         .map(|signal| format!(" (stopped by {})", signal.name()))

@@ -21,6 +21,8 @@ pub(crate) struct Site {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) coordinator: Coordinator,
     pub(crate) alertmanager: Alertmanager,
+    /// The rules that should be loaded.
+    rules: tempfile::NamedTempFile,
 }
 
 /// The shipped rules, evaluated every second so that nobody waits for them.
@@ -54,6 +56,11 @@ impl Site {
             runtime: Arc::new(runtime.start().unwrap()),
             coordinator,
             alertmanager: alertmanager(|config| config),
+            rules: {
+                let file = tempfile::NamedTempFile::new().unwrap();
+                std::fs::write(file.path(), rules()).unwrap();
+                file
+            },
         }
     }
 
@@ -85,7 +92,11 @@ impl Site {
         command
             .env("QMTL_PROMETHEUS_URL", prometheus)
             .env("QMTL_ALERTMANAGER_URL", self.alertmanager.url())
-            .env("QMTL_SEAMLESS_COORDINATOR_URL", self.coordinator.url());
+            .env("QMTL_SEAMLESS_COORDINATOR_URL", self.coordinator.url())
+            .arg("--rules")
+            .arg(self.rules.path())
+            // Many Prometheuses share the Alertmanager, and none has time to send twice.
+            .args(["--skip", "alerting/held"]);
         command
     }
 }

@@ -113,12 +113,18 @@ impl Deployment {
         let builder = Prometheus::builder()
             .scrape("seamless", [runtime.address()])
             .rules(shipped("alert_rules.yml"))
+            .flag("--rules.alert.resend-delay=1s")
             .alertmanager(alertmanager.address());
         let prometheus = change(builder).start().unwrap();
         wait_until(PATIENCE, "a p99", || {
             prometheus
                 .query("sum(rate(seamless_sla_deadline_seconds_count[5m])) > 0")
                 .is_ok_and(|found| !found.is_empty())
+        })
+        .unwrap();
+        wait_until(PATIENCE, "the watchdog", || {
+            let alerts = alertmanager.get("/api/v2/alerts", &[]);
+            alerts.is_ok_and(|alerts| alerts.contains("SeamlessWatchdog"))
         })
         .unwrap();
         Self {

@@ -13,6 +13,8 @@ use super::launch::{Launch, Server};
 /// Drops every alert: enough for tests that only read its API.
 const NO_RECEIVER: &str = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
 
+const CONFIG_FILE: &str = "alertmanager.yml";
+
 /// A running Alertmanager.
 #[derive(Debug)]
 pub struct Alertmanager(Server);
@@ -48,6 +50,16 @@ impl Alertmanager {
         let text = self.get("/api/v2/alerts", &[])?;
         serde_json::from_str(&text).context("Alertmanager's alerts are no JSON array")
     }
+
+    /// Replaces the configuration and reloads.
+    ///
+    /// # Errors
+    /// If Alertmanager refuses it; it then goes on with the old one.
+    pub fn set_config(&self, yaml: &str) -> Result<()> {
+        fs::write(self.dir().join(CONFIG_FILE), yaml)
+            .context("cannot write Alertmanager's configuration")?;
+        self.post("/-/reload", None).map(drop)
+    }
 }
 
 impl AlertmanagerBuilder {
@@ -80,7 +92,7 @@ impl AlertmanagerBuilder {
     pub fn start(self) -> Result<Alertmanager> {
         let dir = TempDir::with_prefix("seamless-lab-").context("no temporary folder")?;
         let config = self.config.as_deref().unwrap_or(NO_RECEIVER);
-        fs::write(dir.path().join("alertmanager.yml"), config)
+        fs::write(dir.path().join(CONFIG_FILE), config)
             .context("cannot write Alertmanager's configuration")?;
         for (name, content) in &self.files {
             fs::write(dir.path().join(name), content)
@@ -88,7 +100,7 @@ impl AlertmanagerBuilder {
         }
         let arguments = |port, dir: &Path| {
             vec![
-                format!("--config.file={}", dir.join("alertmanager.yml").display()),
+                format!("--config.file={}", dir.join(CONFIG_FILE).display()),
                 format!("--storage.path={}", dir.join("data").display()),
                 format!("--web.listen-address=127.0.0.1:{port}"),
                 format!("--web.external-url=http://127.0.0.1:{port}{}", self.prefix),

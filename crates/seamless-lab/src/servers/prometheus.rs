@@ -19,6 +19,7 @@ pub const BASIC_AUTH: (&str, &str) = ("admin", "test");
 // bcrypt of that password, at the lowest cost: it is checked on every request.
 const BASIC_AUTH_HASH: &str = "$2b$04$4.Z9uJrWg2SWHN6hmPFQmuxes9NhNztJV1zt3mmqDZLaUr6m8irZy";
 
+const CONFIG_FILE: &str = "prometheus.yml";
 const RULES_FILE: &str = "rules.yml";
 const QUERY_LOG: &str = "queries.jsonl";
 
@@ -142,6 +143,21 @@ impl Prometheus {
     /// If Prometheus refuses them; it then goes on with the old ones.
     pub fn set_rules(&self, yaml: &str) -> Result<()> {
         fs::write(self.dir().join(RULES_FILE), yaml).context("cannot write the rules")?;
+        self.post("/-/reload", None).map(drop)
+    }
+}
+
+impl Prometheus {
+    /// Changes the configuration and reloads.
+    ///
+    /// # Errors
+    /// If Prometheus refuses it; it then goes on with the old one.
+    pub fn change_config(&self, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let path = self.dir().join(CONFIG_FILE);
+        let text = fs::read_to_string(&path).context("cannot read the configuration")?;
+        let mut config = serde_json::from_str(&text).context("the configuration is no JSON")?;
+        change(&mut config);
+        fs::write(path, config.to_string()).context("cannot write the configuration")?;
         self.post("/-/reload", None).map(drop)
     }
 }
@@ -297,7 +313,7 @@ impl PrometheusBuilder {
         let write = |name: &str, text: &str| {
             fs::write(dir.path().join(name), text).with_context(|| format!("cannot write {name}"))
         };
-        write("prometheus.yml", &self.config().to_string())?;
+        write(CONFIG_FILE, &self.config().to_string())?;
         write(RULES_FILE, &self.rules)?;
         if self.basic_auth {
             let users = json!({"basic_auth_users": {BASIC_AUTH.0: BASIC_AUTH_HASH}});
@@ -305,7 +321,7 @@ impl PrometheusBuilder {
         }
         let arguments = |port, dir: &Path| {
             let mut arguments = vec![
-                format!("--config.file={}", dir.join("prometheus.yml").display()),
+                format!("--config.file={}", dir.join(CONFIG_FILE).display()),
                 format!("--storage.tsdb.path={}", dir.join("data").display()),
                 format!("--web.listen-address=127.0.0.1:{port}"),
                 format!("--web.external-url=http://127.0.0.1:{port}{}", self.prefix),

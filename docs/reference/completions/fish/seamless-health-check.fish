@@ -3,6 +3,7 @@ complete -c seamless-health-check -l max-age -d 'How old the newest sample of a 
 complete -c seamless-health-check -l only -d 'Check or group to run, with the checks it depends on; repeatable' -r
 complete -c seamless-health-check -l skip -d 'Check or group to leave out; repeatable' -r
 complete -c seamless-health-check -l budget -d 'Budget of a phase in seconds, instead of the schema\'s; repeatable' -r
+complete -c seamless-health-check -l selector -d 'Matchers that every query is narrowed by, such as cluster="eu"' -r
 complete -c seamless-health-check -l required-env -d 'Environment variable that must be set; repeatable' -r
 complete -c seamless-health-check -l coordinator-health-path -d 'Path of the coordinator\'s health endpoint [default: /health, on 404 /healthz]' -r
 complete -c seamless-health-check -l metrics-url -d 'Exposition to check against the schema, by its URL as it is, query and trailing slash included' -r
@@ -11,17 +12,22 @@ complete -c seamless-health-check -l scraper -d 'Prometheus generation whose ver
 3\t'3.0 and later'"
 complete -c seamless-health-check -l logs -d 'Platform log to check for its events: JSON lines, logfmt or structlog\'s output, .gz too; - is stdin' -r -F
 complete -c seamless-health-check -l traces -d 'Traces to check for their spans: an OTLP/JSON file, or the base URL of an OTLP/HTTP receiver' -r
+complete -c seamless-health-check -l rules -d 'Rule file that should be loaded, instead of the shipped rules; repeatable' -r -F
+complete -c seamless-health-check -l alertmanager-config -d 'Configuration of Alertmanager to judge as if it were loaded' -r -F
+complete -c seamless-health-check -l receiver -d 'Receivers that alerts of a severity must reach, such as critical=oncall; repeatable. By default a critical alert must reach pagerduty, opsgenie, victorops, incidentio, pushover or sns' -r
+complete -c seamless-health-check -l external-label -d 'Label that Prometheus adds to every alert (external_labels), where it cannot be asked; repeatable' -r
+complete -c seamless-health-check -l explain -d 'Explain one alert: whom it reaches, by which route, and what holds it back' -r
+complete -c seamless-health-check -l alertmanager-url -d 'Base URL of an Alertmanager, path prefix included; repeatable [env: QMTL_ALERTMANAGER_URL]' -r
 complete -c seamless-health-check -l wait -d 'Repeat until everything passes, for at most this long' -r
 complete -c seamless-health-check -l interval -d 'How long to pause between repetitions' -r
 complete -c seamless-health-check -l fail-on -d 'What makes the exit code 1' -r -f -a "fail\t'A failed check'
 warn\t'A failed check or a warning'"
-complete -c seamless-health-check -l output -d 'Format of the result, or FORMAT=PATH to write one to a file as well; repeatable. One of text, short, json, junit, nagios, prometheus, github' -r
+complete -c seamless-health-check -l output -d 'Format of the result, or FORMAT=PATH to write one to a file as well; repeatable. One of text, short, paths, json, junit, nagios, prometheus, github' -r
 complete -c seamless-health-check -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Always'
 never\t'Never'"
 complete -c seamless-health-check -l coordinator-url -d 'Base URL of the backfill coordinator, with or without a trailing /v1 [env: QMTL_SEAMLESS_COORDINATOR_URL]' -r
 complete -c seamless-health-check -l prometheus-url -d 'Base URL of Prometheus, path prefix included [env: QMTL_PROMETHEUS_URL]' -r
-complete -c seamless-health-check -l alertmanager-url -d 'Base URL of Alertmanager, path prefix included [env: QMTL_ALERTMANAGER_URL]' -r
 complete -c seamless-health-check -l config -d 'Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one' -r -F
 complete -c seamless-health-check -l context -d 'Deployment to work on, as config.yml in ~/.config/seamless-ops or /etc/seamless-ops describes it; goes before the environment\'s URLs [env: SEAMLESS_CONTEXT, which goes after them]' -r
 complete -c seamless-health-check -l timeout -d 'Timeout of one request, from connecting to the last byte' -r
@@ -31,6 +37,8 @@ complete -c seamless-health-check -l bearer-token-file -d 'File whose first line
 complete -c seamless-health-check -l ca-cert -d 'PEM file of authorities to trust beside those of the system' -r -F
 complete -c seamless-health-check -l client-cert -d 'PEM file of the client\'s certificate, for the main endpoint' -r -F
 complete -c seamless-health-check -l client-key -d 'PEM file of the client certificate\'s key' -r -F
+complete -c seamless-health-check -l wait-delivery -d 'Look twice at what counts failed deliveries, some minutes apart, where Prometheus scrapes neither itself nor Alertmanager'
+complete -c seamless-health-check -l strict -d 'Exit with 3 if a check was skipped and none failed'
 complete -c seamless-health-check -s q -l quiet -d 'Print the result only when the exit code is not 0, and no progress'
 complete -c seamless-health-check -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c seamless-health-check -s V -l version -d 'Print version'

@@ -7,7 +7,6 @@ use seamless_core::prometheus::InstantSeries;
 use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::{FAMILIES, Kind};
 
-use super::shipped_names;
 use crate::check::{Item, Outcome, Skip, Verdict};
 use crate::checks::{listed, seconds};
 use crate::facts::{Facts, Presence};
@@ -22,8 +21,8 @@ fn live_rules(facts: &Facts) -> RuleFile {
     RuleFile::loaded(groups)
 }
 
-fn shipped_alerts(rules: &RuleFile) -> Vec<&Rule> {
-    let names = shipped_names();
+fn shipped_alerts<'r>(rules: &'r RuleFile, request: &Request) -> Vec<&'r Rule> {
+    let names = request.alert_names();
     rules
         .alerts()
         .filter(|rule| names.contains(rule.name.as_str()))
@@ -37,7 +36,26 @@ fn push(items: &mut Vec<Item>, item: Item) {
     }
 }
 
-pub(super) fn inputs(facts: &Facts, _: &Request) -> Outcome {
+/// Whether nothing that is known exposes or records what a selector asks for. What Prometheus itself, its
+/// servers and this program's textfile expose is known; every other name is a rule that is not loaded, or
+/// a typing error.
+fn is_unfed(selector: &seamless_core::promql::SeriesSelector) -> bool {
+    const KNOWN: &[&str] = &[
+        "up",
+        "ALERTS",
+        "scrape_",
+        "prometheus_",
+        "alertmanager_",
+        "seamless_health_check_",
+        "seamless_lease",
+        "node_textfile_",
+    ];
+    selector
+        .name()
+        .is_none_or(|name| !KNOWN.iter().any(|known| name.starts_with(known)))
+}
+
+pub(super) fn inputs(facts: &Facts, request: &Request) -> Outcome {
     let series = match (&facts.rules, &facts.inputs) {
         (Ok(_), Ok(series)) => series,
         (Err(gap), _) | (_, Err(gap)) => return gap.outcome(),
@@ -45,11 +63,26 @@ pub(super) fn inputs(facts: &Facts, _: &Request) -> Outcome {
     let rules = live_rules(facts);
     let mut items = Vec::new();
     let mut unused = 0;
-    let alerts = shipped_alerts(&rules);
+    let alerts = shipped_alerts(&rules, request);
     for rule in &alerts {
-        let Ok(inputs) = rules.inputs(rule) else {
-            continue;
+        let inputs = match rules.inputs(rule) {
+            Ok(inputs) => inputs,
+            Err(error) => {
+                let message = format!("its expression cannot be read by this program: {error}");
+                push(&mut items, Item::new(&rule.name, Verdict::Warn, message));
+                continue;
+            }
         };
+        if let Some(stranger) = inputs
+            .unknown_selectors()
+            .find(|selector| is_unfed(selector))
+        {
+            let name = stranger.name().unwrap_or("a selector without a name");
+            let message =
+                format!("reads {name}, which no family of the schema and no loaded rule feeds");
+            push(&mut items, Item::new(&rule.name, Verdict::Fail, message));
+            continue;
+        }
         let families = inputs.families();
         let some_live = families
             .iter()
@@ -113,7 +146,7 @@ fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
 
 /// What each alert can be at all, by the live buckets: those that this project ships, and others that read
 /// its metrics.
-pub(super) fn can_fire(facts: &Facts, _: &Request) -> Outcome {
+pub(super) fn can_fire(facts: &Facts, request: &Request) -> Outcome {
     let live = match (&facts.rules, &facts.buckets) {
         (Ok(_), Ok(live)) => live,
         (Err(gap), _) | (_, Err(gap)) => return gap.outcome(),
@@ -124,7 +157,7 @@ pub(super) fn can_fire(facts: &Facts, _: &Request) -> Outcome {
         Layouts::of_schema(),
     );
     let (analysis, by_schema) = (Analysis::new(&rules, &live), Analysis::new(&rules, &schema));
-    let shipped = shipped_names();
+    let shipped = request.alert_names();
     let mut items = Vec::new();
     let mut judged = 0;
     for rule in rules.alerts() {
@@ -184,7 +217,7 @@ fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<
     items
 }
 
-pub(super) fn ranges(facts: &Facts, _: &Request) -> Outcome {
+pub(super) fn ranges(facts: &Facts, request: &Request) -> Outcome {
     let (targets, jobs) = match (&facts.rules, &facts.targets, &facts.jobs) {
         (Ok(_), Ok(targets), Ok(jobs)) => (targets, jobs),
         (Err(gap), ..) | (_, Err(gap), _) | (.., Err(gap)) => return gap.outcome(),
@@ -201,7 +234,7 @@ pub(super) fn ranges(facts: &Facts, _: &Request) -> Outcome {
         );
     };
     let rules = live_rules(facts);
-    let names = shipped_names();
+    let names = request.alert_names();
     let mut items = Vec::new();
     let ours = rules
         .rules()

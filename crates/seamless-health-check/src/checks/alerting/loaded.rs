@@ -1,9 +1,8 @@
-//! Whether Prometheus runs the alerts that ship: compared by meaning, evaluated, and recently.
+//! Whether Prometheus runs the rules that it should: compared by meaning, evaluated, and recently.
 
-use seamless_core::prometheus::{LoadedRule, RuleType};
-use seamless_core::rules::{Rule, shipped};
+use seamless_core::prometheus::LoadedRule;
+use seamless_core::rules::{ComparedRule, Copy, compare};
 
-use super::{alerting_rules, shipped_names};
 use crate::check::{Item, Outcome, Verdict};
 use crate::checks::seconds;
 use crate::facts::Facts;
@@ -13,102 +12,55 @@ use crate::request::Request;
 const MISSED: f64 = 3.0;
 const GRACE_SECONDS: f64 = 60.0;
 
-pub(super) fn loaded(facts: &Facts, _: &Request) -> Outcome {
-    if let Err(gap) = &facts.rules {
-        return gap.outcome();
-    }
-    let shipped = match shipped() {
-        Ok(shipped) => shipped,
-        Err(error) => return Outcome::fail(format!("the embedded rules: {error}")),
+pub(super) fn loaded(facts: &Facts, request: &Request) -> Outcome {
+    let groups = match &facts.rules {
+        Ok(groups) => groups,
+        Err(gap) => return gap.outcome(),
     };
-    let loaded: Vec<&LoadedRule> = alerting_rules(facts)
-        .map(|(rule, _)| rule)
-        .filter(|rule| rule.kind == RuleType::Alerting)
-        .collect();
-    let mut taken = vec![false; loaded.len()];
-    let mut items = Vec::new();
-    for rule in shipped.alerts() {
-        let free = |exact: bool| {
-            loaded.iter().zip(&taken).position(|(loaded, taken)| {
-                !taken && loaded.name == rule.name && (!exact || loaded.labels == rule.labels)
-            })
-        };
-        let title = title(rule);
-        let Some(place) = free(true).or_else(|| free(false)) else {
-            items.push(Item::new(title, Verdict::Fail, "not loaded"));
-            continue;
-        };
-        taken[place] = true;
-        let differences = differences(rule, loaded[place]);
-        items.push(if differences.is_empty() {
-            Item::new(title, Verdict::Pass, "as shipped")
-        } else {
-            Item::new(title, Verdict::Warn, differences.join("; "))
-        });
-    }
-    let good = format!("all {}, as shipped", items.len());
-    let missing = items
-        .iter()
-        .filter(|item| item.verdict == Verdict::Fail)
-        .count();
-    let all = items.len();
+    let compared = compare(&request.rules, groups);
+    let mut items: Vec<Item> = compared.rules.iter().map(rule).collect();
+    items.extend(compared.copies.iter().map(copy));
+    let all = compared.rules.len();
+    let alerts = compared.rules.iter().filter(|rule| rule.is_alert).count();
+    let good = format!("all {alerts} alerts and {} recording rules", all - alerts);
+    let missing = compared.rules.iter().filter(|rule| !rule.is_loaded).count();
     let mut outcome = Outcome::of(items, good);
     if missing == all {
-        outcome.message = format!("none of {all} is loaded");
+        outcome.message = format!("none of {all} rules is loaded");
     } else if missing > 0 {
-        outcome.message = format!("{missing} of {all} not loaded: {}", outcome.message);
+        outcome.message = format!("{missing} of {all} rules not loaded: {}", outcome.message);
     }
     outcome
 }
 
-/// The name, and what tells it from others of the name.
-fn title(rule: &Rule) -> String {
-    let of = ["phase", "long_window", "family"];
-    let of = of.iter().find_map(|label| rule.labels.get(*label));
-    match of {
-        Some(of) => format!("{} ({of})", rule.name),
-        None => rule.name.clone(),
+fn rule(rule: &ComparedRule) -> Item {
+    if !rule.is_loaded {
+        return Item::new(rule.title(), Verdict::Fail, "not loaded");
+    }
+    match rule.differences.as_slice() {
+        [] => Item::new(rule.title(), Verdict::Pass, "as it should be"),
+        some => Item::new(rule.title(), Verdict::Warn, some.join("; ")),
     }
 }
 
-fn differences(shipped: &Rule, loaded: &LoadedRule) -> Vec<String> {
-    let mut found = Vec::new();
-    let pending = shipped.pending_for().as_secs_f64();
-    if (pending - loaded.duration).abs() > 0.001 {
-        found.push(format!(
-            "for is {}, shipped {}",
-            seconds(loaded.duration),
-            seconds(pending)
-        ));
-    }
-    match shipped.expr.same_meaning(&loaded.query) {
-        Ok(true) => {}
-        Ok(false) => found.push(format!(
-            "the expression differs: {}",
-            one_line(&loaded.query)
-        )),
-        Err(error) => found.push(format!("the expression cannot be read: {}", error.reason)),
-    }
-    for (label, value) in &shipped.labels {
-        let is = loaded.labels.get(label);
-        if is != value {
-            found.push(format!("label {label} is {is:?}, shipped {value:?}"));
-        }
-    }
-    found
+fn copy(copy: &Copy) -> Item {
+    let what = match copy.differences.as_slice() {
+        [] => "an equal one".to_owned(),
+        some => format!("another one ({})", some.join("; ")),
+    };
+    let message = format!(
+        "loaded twice: {what} in group {} of {}",
+        copy.group, copy.file
+    );
+    Item::new(&copy.name, Verdict::Warn, message)
 }
 
-fn one_line(expression: &str) -> String {
-    let words: Vec<&str> = expression.split_whitespace().collect();
-    words.join(" ")
-}
-
-pub(super) fn evaluated(facts: &Facts, _: &Request) -> Outcome {
+pub(super) fn evaluated(facts: &Facts, request: &Request) -> Outcome {
     let (rules, now) = match (&facts.rules, &facts.clock) {
         (Ok(rules), Ok(now)) => (rules, *now),
         (Err(gap), _) | (_, Err(gap)) => return gap.outcome(),
     };
-    let names = shipped_names();
+    let names = request.rule_names();
     let mut items = Vec::new();
     for group in rules {
         // What an alert records on its way counts as much as the alert.

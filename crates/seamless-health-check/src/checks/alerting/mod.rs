@@ -2,31 +2,32 @@
 //! their way to a person is open.
 
 mod can_fire;
+mod holding;
 mod loaded;
-mod routes;
-
-use std::collections::BTreeSet;
+pub(crate) mod routes;
+pub(crate) mod sending;
 
 use seamless_core::prometheus::{FiringAlert, LoadedRule, RuleType};
-use seamless_core::rules::{RuleFile, shipped};
 use seamless_core::schema::DRILL_LABEL;
 
 use crate::check::{Check, Group, Item, Outcome, Severity, Verdict};
 use crate::facts::{Facts, Source};
+use crate::paging::WATCHDOG;
 use crate::request::Request;
 
-const WATCHDOG: &str = "SeamlessWatchdog";
+/// Alerts on the health check itself: it would keep them firing.
+const OWN: &str = "SeamlessHealthCheck";
 const LOADED: &str = "alerting/rules-loaded";
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "rules-loaded",
         group: Group::Alerting,
-        title: "the shipped alerts are loaded",
+        title: "the rules are loaded",
         sources: &[Source::Rules],
         requires: &["prometheus/queries"],
         severity: Severity::Fail,
-        hint: "load alert_rules.yml with `rule_files:` and reload Prometheus",
+        hint: "load alert_rules.yml with `rule_files:` and reload Prometheus; a site's own file: --rules FILE",
         anchor: "check-alerting",
         judge: loaded::loaded,
     },
@@ -80,7 +81,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "no alert is firing",
         sources: &[Source::Rules],
         requires: &["prometheus/queries"],
-        severity: Severity::Warn,
+        severity: Severity::Fail,
         hint: "each alert has its section in the runbook",
         anchor: "check-alerting",
         judge: firing,
@@ -100,23 +101,89 @@ pub(super) const CHECKS: &[Check] = &[
         name: "alertmanager-ready",
         group: Group::Alerting,
         title: "Alertmanager is ready",
-        sources: &[Source::AlertmanagerReady],
+        sources: &[Source::Paging],
         requires: &[],
         severity: Severity::Fail,
         hint: "look at Alertmanager's log",
         anchor: "check-alerting",
-        judge: alertmanager_ready,
+        judge: sending::ready,
+    },
+    Check {
+        name: "held",
+        group: Group::Alerting,
+        title: "Alertmanager holds this Prometheus's SeamlessWatchdog",
+        sources: &[Source::Paging, Source::Rules],
+        requires: &["alerting/alertmanager-ready"],
+        severity: Severity::Fail,
+        hint: "look at Status, Runtime & Build Information in Prometheus, and at its log for notifier errors",
+        anchor: "check-alerting",
+        judge: sending::held,
+    },
+    Check {
+        name: "sent",
+        group: Group::Alerting,
+        title: "no alert fails on its way to Alertmanager",
+        sources: &[Source::Paging, Source::Rules],
+        requires: &[],
+        severity: Severity::Fail,
+        hint: "Prometheus's log names each Alertmanager that it cannot reach",
+        anchor: "check-alerting",
+        judge: sending::sent,
     },
     Check {
         name: "routes",
         group: Group::Alerting,
-        title: "critical alerts reach PagerDuty, warnings reach Slack",
-        sources: &[Source::AlertmanagerConfig],
-        requires: &["alerting/alertmanager-ready"],
+        title: "every alert reaches someone",
+        sources: &[Source::Paging, Source::Rules],
+        requires: &[],
         severity: Severity::Fail,
-        hint: "compare with the shipped alertmanager.yml; `amtool config routes test severity=critical` shows the way",
+        hint: "compare with the shipped alertmanager.yml; `amtool config routes test` with the alert's labels shows the way",
         anchor: "check-alerting",
         judge: routes::routes,
+    },
+    Check {
+        name: "open",
+        group: Group::Alerting,
+        title: "their routes are not muted now",
+        sources: &[Source::Paging, Source::Rules],
+        requires: &[],
+        severity: Severity::Fail,
+        hint: "a route that pages needs no mute_time_intervals; let another route take over by `continue`",
+        anchor: "check-alerting",
+        judge: routes::open,
+    },
+    Check {
+        name: "silences",
+        group: Group::Alerting,
+        title: "no silence covers a whole alert",
+        sources: &[Source::Paging, Source::Rules],
+        requires: &["alerting/alertmanager-ready"],
+        severity: Severity::Fail,
+        hint: "expire it, or narrow it to the node, lease or domain that it is about: amtool silence",
+        anchor: "check-alerting",
+        judge: holding::silences,
+    },
+    Check {
+        name: "inhibitions",
+        group: Group::Alerting,
+        title: "no firing alert holds them back",
+        sources: &[Source::Paging, Source::Rules],
+        requires: &[],
+        severity: Severity::Fail,
+        hint: "narrow the inhibit rule: name the alerts on both sides, or labels in `equal`",
+        anchor: "check-alerting",
+        judge: holding::inhibitions,
+    },
+    Check {
+        name: "delivered",
+        group: Group::Alerting,
+        title: "Alertmanager's notifications arrive",
+        sources: &[Source::Paging, Source::Rules],
+        requires: &["alerting/alertmanager-ready"],
+        severity: Severity::Fail,
+        hint: "Alertmanager's log says why each notification failed: a key that is refused, a URL that is wrong",
+        anchor: "check-alerting",
+        judge: sending::delivered,
     },
 ];
 
@@ -126,21 +193,16 @@ fn alerting_rules(facts: &Facts) -> impl Iterator<Item = (&LoadedRule, f64)> {
     groups.flat_map(|group| group.rules.iter().map(|rule| (rule, group.interval)))
 }
 
-/// The names of the shipped alerts.
-fn shipped_names() -> BTreeSet<&'static str> {
-    let alerts = shipped().into_iter().flat_map(RuleFile::alerts);
-    alerts.map(|rule| rule.name.as_str()).collect()
-}
-
-fn firing(facts: &Facts, _: &Request) -> Outcome {
+fn firing(facts: &Facts, request: &Request) -> Outcome {
     if let Err(gap) = &facts.rules {
         return gap.outcome();
     }
-    let names = shipped_names();
+    let names = request.alert_names();
     let firing = |(rule, _): (&'_ LoadedRule, f64)| -> Vec<FiringAlert> {
         let shipped = rule.kind == RuleType::Alerting
             && names.contains(rule.name.as_str())
-            && rule.name != WATCHDOG;
+            && rule.name != WATCHDOG
+            && !rule.name.starts_with(OWN);
         let alerts = rule.alerts.iter().filter(|alert| alert.state == "firing");
         if shipped {
             alerts.cloned().collect()
@@ -164,7 +226,7 @@ fn firing(facts: &Facts, _: &Request) -> Outcome {
         .collect();
     let good = match alerts.len() {
         0 => "none".to_owned(),
-        drills => format!("none but {drills} of a drill"),
+        drills => format!("no real alert; {drills} synthetic (drill) alerts firing"),
     };
     Outcome::of(items, good)
 }
@@ -185,6 +247,7 @@ fn firing_item(alert: &FiringAlert, count: usize) -> Item {
         message = format!("{count} times: {message}");
     }
     match alert.labels.get(DRILL_LABEL) {
+        "" if alert.labels.get("severity") == "critical" => Item::new(name, Verdict::Fail, message),
         "" => Item::new(name, Verdict::Warn, message),
         drill => Item::new(name, Verdict::Pass, format!("drill {drill}: {message}")),
     }
@@ -200,14 +263,9 @@ fn alertmanager_known(facts: &Facts, _: &Request) -> Outcome {
             1 => first.url.clone(),
             many => format!("{many} of them, {} first", first.url),
         }),
-        None if known.dropped.is_empty() => Outcome::fail("it has none: no alert reaches anyone"),
+        None if known.dropped.is_empty() => {
+            Outcome::fail("Prometheus has no Alertmanager; alerts go nowhere")
+        }
         None => Outcome::fail("relabelling drops every one: no alert reaches anyone"),
-    }
-}
-
-fn alertmanager_ready(facts: &Facts, _: &Request) -> Outcome {
-    match &facts.alertmanager_ready {
-        Ok(()) => Outcome::pass("it says so"),
-        Err(gap) => gap.outcome(),
     }
 }

@@ -1,235 +1,274 @@
-//! Where Alertmanager would send an alert. Follows its routing: the first matching child wins unless it
-//! says `continue`; a route without a matching child sends to its own receiver.
+//! Whom every alert reaches through Alertmanager's routes, and whether they tell now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use regex::Regex;
-use serde::Deserialize;
+use jiff::Timestamp;
+use seamless_core::paging::{LabelSet, Mute};
 
-use crate::check::{Item, Outcome, Verdict};
+use crate::check::{Item, Outcome, Skip, Verdict};
 use crate::checks::listed;
-use crate::facts::Facts;
+use crate::facts::{Facts, Gap};
+use crate::paging::{OneAlertmanager, Reach, WATCHDOG, Way, shapes, way};
 use crate::request::Request;
 
-#[derive(Debug, Deserialize)]
-struct Config {
-    route: Route,
-    #[serde(default)]
-    receivers: Vec<Receiver>,
+/// The moment that the run's facts are of.
+pub(crate) fn now(facts: &Facts) -> Timestamp {
+    Timestamp::from_millisecond((facts.now * 1000.0) as i64).unwrap_or_default()
 }
 
-#[derive(Debug, Deserialize)]
-struct Route {
-    #[serde(default)]
-    receiver: Option<String>,
-    #[serde(default)]
-    matchers: Vec<String>,
-    #[serde(default, rename = "match")]
-    equal: BTreeMap<String, String>,
-    #[serde(default)]
-    match_re: BTreeMap<String, String>,
-    #[serde(default, rename = "continue")]
-    goes_on: bool,
-    #[serde(default)]
-    routes: Vec<Route>,
-}
-
-/// Only how many of each kind there are matters here.
-#[derive(Debug, Deserialize)]
-struct Receiver {
-    name: String,
-    #[serde(default)]
-    pagerduty_configs: Vec<serde::de::IgnoredAny>,
-    #[serde(default)]
-    slack_configs: Vec<serde::de::IgnoredAny>,
-}
-
-type Labels<'l> = [(&'l str, &'l str)];
-
-/// A severity, an alert of it, and who must get it: by name, and how its receiver is told.
-type Wanted<'w> = (&'w str, &'w Labels<'w>, &'w str, fn(&Receiver) -> bool);
-
-pub(super) fn routes(facts: &Facts, _: &Request) -> Outcome {
-    match &facts.alertmanager_config {
-        Ok(config) => judge(config),
-        Err(gap) => gap.outcome(),
-    }
-}
-
-fn judge(config: &str) -> Outcome {
-    let config: Config = match serde_saphyr::from_str(config) {
-        Ok(config) => config,
-        Err(error) => {
-            let reason = error.to_string();
-            let first = reason.lines().next().unwrap_or_default();
-            return Outcome::fail(format!("its configuration cannot be read: {first}"));
+/// The way of every alert through one Alertmanager.
+pub(crate) fn ways(
+    facts: &Facts,
+    request: &Request,
+    alertmanager: &OneAlertmanager,
+) -> Result<Vec<Way>, Gap> {
+    let config = alertmanager.config.as_ref().map_err(Clone::clone)?;
+    let sending = facts
+        .paging
+        .as_ref()
+        .map_err(Clone::clone)?
+        .sending
+        .clone()?;
+    let mut ways: Vec<Way> = Vec::new();
+    for alert in shapes(&request.rules, &facts.rules) {
+        let way = way(&alert, config, &sending, &request.receivers, now(facts));
+        // An alert has a rule per phase or window, which mostly go the same way.
+        if !ways.contains(&way) {
+            ways.push(way);
         }
+    }
+    Ok(ways)
+}
+
+/// Judges each Alertmanager; several are told apart in the items.
+pub(super) fn of_each(
+    facts: &Facts,
+    good: impl Fn(usize) -> String,
+    judge: impl Fn(&OneAlertmanager) -> Result<Vec<Item>, Gap>,
+) -> Outcome {
+    let paging = match &facts.paging {
+        Ok(paging) => paging,
+        Err(gap) => return gap.outcome(),
     };
-    let wanted: [Wanted<'_>; 2] = [
-        (
-            "critical",
-            &[
-                ("alertname", "SeamlessBackfillStuckLease"),
-                ("severity", "critical"),
-                ("service", "seamless"),
-            ],
-            "PagerDuty",
-            |receiver| !receiver.pagerduty_configs.is_empty(),
-        ),
-        (
-            "warning",
-            &[
-                ("alertname", "SeamlessSla99thDegraded"),
-                ("severity", "warning"),
-                ("service", "seamless"),
-            ],
-            "Slack",
-            |receiver| !receiver.slack_configs.is_empty(),
-        ),
-    ];
+    let several = paging.alertmanagers.len() > 1;
     let mut items = Vec::new();
-    for (severity, labels, channel, is_right) in wanted {
-        let mut names = BTreeSet::new();
-        reached(&config.route, labels, "", &mut names);
-        let right = config
-            .receivers
-            .iter()
-            .filter(|receiver| names.contains(&receiver.name))
-            .any(is_right);
-        let list: Vec<&String> = names.iter().collect();
-        items.push(if right {
-            Item::new(
-                severity,
-                Verdict::Pass,
-                format!("reaches {channel} by {}", listed(&list)),
-            )
-        } else {
-            let message = format!("reaches no {channel} receiver, only {}", listed(&list));
-            Item::new(severity, Verdict::Fail, message)
-        });
-    }
-    Outcome::of(items, "critical to PagerDuty, warning to Slack")
-}
-
-/// Adds the receivers that an alert with `labels` reaches from `route` on; `inherited` is the parent's.
-fn reached(route: &Route, labels: &Labels<'_>, inherited: &str, names: &mut BTreeSet<String>) {
-    let receiver = route.receiver.as_deref().unwrap_or(inherited);
-    let mut matched = false;
-    for child in route.routes.iter().filter(|child| child.matches(labels)) {
-        matched = true;
-        reached(child, labels, receiver, names);
-        if !child.goes_on {
-            break;
+    let mut gap = None;
+    for alertmanager in &paging.alertmanagers {
+        match judge(alertmanager) {
+            Ok(found) if several => items.extend(found.into_iter().map(|mut item| {
+                item.message = format!("{}: {}", alertmanager.name, item.message);
+                item
+            })),
+            Ok(found) => items.extend(found),
+            Err(missing) if several => {
+                let outcome = missing.outcome();
+                let message = match &outcome.verdict {
+                    Verdict::Skip(skip) => skip.reason(),
+                    _ => outcome.message.clone(),
+                };
+                items.push(Item::new(&alertmanager.name, outcome.verdict, message));
+            }
+            Err(missing) => gap = Some(missing),
         }
     }
-    if !matched {
-        names.insert(receiver.to_owned());
+    match gap {
+        Some(gap) => gap.outcome(),
+        None if paging.alertmanagers.is_empty() => {
+            Outcome::not_applicable("no Alertmanager URL is given (--alertmanager-url)")
+        }
+        None => {
+            let good = good(items.len());
+            known(Outcome::of(items, good))
+        }
     }
 }
 
-impl Route {
-    fn matches(&self, labels: &Labels<'_>) -> bool {
-        let value = |name: &str| {
-            labels
-                .iter()
-                .find(|(label, _)| *label == name)
-                .map_or("", |(_, value)| *value)
-        };
-        self.equal
+/// An outcome of which something could not be told is a skip that says what, unless something is wrong.
+fn known(mut outcome: Outcome) -> Outcome {
+    let skipped = outcome
+        .items
+        .iter()
+        .find(|item| matches!(item.verdict, Verdict::Skip(_)));
+    if let (Verdict::Pass | Verdict::Skip(_), Some(item)) = (&outcome.verdict, skipped) {
+        let reason = format!("{}: {}", item.subject, item.message);
+        outcome.verdict = Verdict::Skip(Skip::NotApplicable(reason));
+    }
+    outcome
+}
+
+pub(super) fn routes(facts: &Facts, request: &Request) -> Outcome {
+    let good = |count| format!("all {count} alerts reach a receiver of their severity");
+    of_each(facts, good, |alertmanager| {
+        let ways = ways(facts, request, alertmanager)?;
+        let mut items: Vec<Item> = ways.iter().map(|way| reach(way, request)).collect();
+        for way in &ways {
+            for slow in &way.slow {
+                let item = Item::new(slow_subject(slow), Verdict::Warn, slow.clone());
+                if !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+        }
+        let unknown_keys = alertmanager
+            .config
             .iter()
-            .all(|(name, wanted)| value(name) == wanted)
-            && self
-                .match_re
-                .iter()
-                .all(|(name, pattern)| whole(pattern, value(name)))
-            && self.matchers.iter().all(|text| {
-                // What cannot be read is taken not to match: better a false alarm than a lost page.
-                matcher(text).is_some_and(|(name, operator, wanted)| {
-                    let is = value(&name);
-                    match operator {
-                        "=~" => whole(&wanted, is),
-                        "!~" => !whole(&wanted, is),
-                        "!=" => is != wanted,
-                        _ => is == wanted,
-                    }
-                })
-            })
-    }
+            .flat_map(|config| &config.unknown_keys);
+        items.extend(unknown_keys.map(|key| {
+            let message = "no known Alertmanager has this key: a typing error?";
+            Item::new(key, Verdict::Warn, message)
+        }));
+        Ok(items)
+    })
 }
 
-fn whole(pattern: &str, text: &str) -> bool {
-    Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|regex| regex.is_match(text))
+fn slow_subject(slow: &str) -> String {
+    slow.split_once(": ")
+        .map_or("timing", |(route, _)| route)
+        .to_owned()
 }
 
-/// Reads `name="value"`, with any of the four operators and optional braces, quotes and blanks.
-fn matcher(text: &str) -> Option<(String, &'static str, String)> {
-    let text = text
-        .trim()
-        .trim_start_matches('{')
-        .trim_end_matches('}')
-        .trim();
-    let end = text.find(['=', '!'])?;
-    let (name, rest) = text.split_at(end);
-    let operator = ["=~", "!~", "!=", "="]
-        .into_iter()
-        .find(|op| rest.starts_with(op))?;
-    let value = rest.strip_prefix(operator)?.trim();
-    let value = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
-        Some(quoted) => quoted.replace("\\\"", "\"").replace("\\\\", "\\"),
-        None => value.to_owned(),
-    };
-    Some((name.trim().trim_matches('"').to_owned(), operator, value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SHIPPED: &str = include_str!("../../../../../alertmanager.yml");
-
-    #[test]
-    fn the_shipped_routes_reach_pagerduty_and_slack() {
-        assert_eq!(
-            judge(SHIPPED).verdict,
-            Verdict::Pass,
-            "{:?}",
-            judge(SHIPPED)
+fn reach(way: &Way, request: &Request) -> Item {
+    let to = receivers(&way.receivers);
+    let item = |verdict, message: String| Item::new(&way.alert, verdict, message);
+    if !way.unknown.is_empty() {
+        let labels: Vec<&String> = way.unknown.iter().collect();
+        let labels = listed(&labels);
+        let message = format!(
+            "depends on {labels}, which may be an external label: give --prometheus-url, or --external-label {}=VALUE",
+            way.unknown.first().map_or("NAME", String::as_str)
         );
+        return item(Verdict::Skip(Skip::NotApplicable(message.clone())), message);
     }
-
-    #[test]
-    fn a_route_that_leads_elsewhere_is_named() {
-        for (broken, severity) in [
-            (
-                SHIPPED.replace("severity=\"critical\"", "severity=\"page\""),
-                "critical",
-            ),
-            (
-                SHIPPED.replace("pagerduty_configs", "webhook_configs"),
-                "critical",
-            ),
-            (
-                SHIPPED.replace("slack_configs", "webhook_configs"),
-                "warning",
-            ),
-        ] {
-            let outcome = judge(&broken);
-            assert_eq!(outcome.verdict, Verdict::Fail);
-            assert!(outcome.message.starts_with(severity), "{}", outcome.message);
+    let when = if way.best == way.worst {
+        String::new()
+    } else {
+        format!(" when {}", case(&way.worst_when))
+    };
+    // What some of its series reach is a choice of the site's, and told.
+    let of = |verdict| {
+        if way.best == Reach::Right && way.worst != Reach::Right {
+            Verdict::Warn
+        } else {
+            verdict
         }
-    }
-
-    #[test]
-    fn matchers_of_every_writing_are_read() {
-        for (text, expected) in [
-            ("a=\"b\"", ("a", "=", "b")),
-            ("a =~ \"b|c\"", ("a", "=~", "b|c")),
-            ("{a!=b}", ("a", "!=", "b")),
-            ("a!~\"x\\\"y\"", ("a", "!~", "x\"y")),
-        ] {
-            let (name, operator, value) = matcher(text).unwrap();
-            assert_eq!((name.as_str(), operator, value.as_str()), expected);
+    };
+    let severity = &way.severity;
+    match way.worst {
+        Reach::Right if way.cut.is_some() => {
+            let cut = way.cut.as_deref().unwrap_or_default();
+            let message = format!("too many cases: {cut} was looked at in one value only");
+            item(Verdict::Warn, message)
         }
-        assert!(matcher("nothing").is_none());
+        Reach::Right => item(Verdict::Pass, format!("reaches {to}")),
+        Reach::Somebody if request.receivers.contains_key(severity) => {
+            let asked: Vec<&String> = request
+                .receivers
+                .get(severity)
+                .into_iter()
+                .flatten()
+                .collect();
+            let message = format!("{severity}, but reaches {to}{when}, not {}", listed(&asked));
+            item(of(Verdict::Fail), message)
+        }
+        Reach::Somebody => {
+            let message = format!(
+                "{severity}, but reaches only {to}{when}, which does not page (if it does: --receiver {severity}=NAME)"
+            );
+            item(Verdict::Warn, message)
+        }
+        Reach::Nobody => {
+            let verdict = if matters(way) {
+                Verdict::Fail
+            } else {
+                Verdict::Warn
+            };
+            item(
+                of(verdict),
+                format!("reaches only {to}{when}, which tells nobody"),
+            )
+        }
+        Reach::Dropped => item(
+            of(Verdict::Fail),
+            format!("alert_relabel_configs drop it{when}: it never leaves Prometheus"),
+        ),
     }
+}
+
+/// Whether nobody hearing of it is a fault by itself.
+fn matters(way: &Way) -> bool {
+    matches!(way.severity.as_str(), "critical" | "warning") || way.alert == WATCHDOG
+}
+
+/// `pagerduty (pagerduty), slack (slack, webhook)`
+pub(crate) fn receivers(receivers: &BTreeMap<String, Vec<String>>) -> String {
+    let named = receivers
+        .iter()
+        .map(|(name, kinds)| match kinds.as_slice() {
+            [] => format!("{name} (no integration)"),
+            kinds => format!("{name} ({})", kinds.join(", ")),
+        });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() {
+        "no receiver".to_owned()
+    } else {
+        listed(&named)
+    }
+}
+
+fn case(labels: &LabelSet) -> String {
+    let labels: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={}", seamless_core::prometheus::quote(value)))
+        .collect();
+    listed(&labels)
+}
+
+pub(super) fn open(facts: &Facts, request: &Request) -> Outcome {
+    let good = |_| "no route of theirs is muted at this hour".to_owned();
+    of_each(facts, good, |alertmanager| {
+        let ways = ways(facts, request, alertmanager)?;
+        Ok(ways.iter().map(openness).collect())
+    })
+}
+
+fn openness(way: &Way) -> Item {
+    let unknown = way.routes.iter().find_map(|(route, mute)| match mute {
+        Mute::Unknown(interval) => Some((route, interval)),
+        Mute::Open | Mute::Closed { .. } => None,
+    });
+    if !way.closed {
+        return match unknown {
+            Some((route, interval)) if !way.routes.iter().any(|(_, mute)| *mute == Mute::Open) => {
+                let message = format!(
+                    "{route}: {interval} goes by the clock of Alertmanager's own machine (location: Local)"
+                );
+                Item::new(
+                    &way.alert,
+                    Verdict::Skip(Skip::NotApplicable(message.clone())),
+                    message,
+                )
+            }
+            _ => Item::new(&way.alert, Verdict::Pass, "open now"),
+        };
+    }
+    let verdict = if way.severity == "critical" {
+        Verdict::Fail
+    } else {
+        Verdict::Warn
+    };
+    Item::new(&way.alert, verdict, closed(way).unwrap_or_default())
+}
+
+/// What closes the way, and when it opens.
+pub(crate) fn closed(way: &Way) -> Option<String> {
+    way.routes.iter().find_map(|(route, mute)| match mute {
+        Mute::Closed { by, opens } => {
+            let opens = opens.map_or_else(
+                || "does not open within a year".to_owned(),
+                |time| format!("opens {time}"),
+            );
+            Some(format!("muted now by {by} of {route}; {opens}"))
+        }
+        Mute::Open | Mute::Unknown(_) => None,
+    })
 }

@@ -1,0 +1,96 @@
+//! One alert: whom it reaches, by which routes, what holds it back, and what every check says of it.
+
+use seamless_cli::clean;
+
+use super::Look;
+use super::paths::receiver;
+use crate::check::Verdict;
+use crate::report::Report;
+use crate::told::Told;
+
+/// What is known of the alert `name`.
+pub(super) fn render(report: &Report, name: &str, look: Look) -> String {
+    let mut out = String::new();
+    let told: Vec<&Told> = report
+        .told
+        .iter()
+        .filter(|told| told.alert == name)
+        .collect();
+    if told.is_empty() {
+        out.push_str(&format!("{name}\n  nobody is known to be told: give --alertmanager-url or --alertmanager-config\n"));
+    }
+    for told in told {
+        out.push_str(&path(told, look));
+    }
+    let lines = said(report, name);
+    if !lines.is_empty() {
+        out.push_str("  what the checks say\n");
+    }
+    for (id, verdict, message) in lines {
+        out.push_str(&format!(
+            "    {:4}  {id:24}  {}\n",
+            verdict.word(),
+            clean(&message)
+        ));
+    }
+    out
+}
+
+fn path(told: &Told, look: Look) -> String {
+    let mut out = format!("{} ({})\n", clean(&told.alert), clean(&told.severity));
+    let mut line = |what: &str, text: &str| {
+        out.push_str(&format!(
+            "  {} {}\n",
+            look.palette.dim(&format!("{what:10}")),
+            clean(text)
+        ));
+    };
+    line("through", &told.alertmanager);
+    for route in &told.routes {
+        line("route", route);
+    }
+    for one in &told.receivers {
+        line("receiver", &receiver(one));
+    }
+    if told.receivers.is_empty() {
+        line("receiver", "nobody");
+    }
+    for (what, text) in [
+        ("muted", &told.muted),
+        ("silenced", &told.silenced),
+        ("less when", &told.less_when),
+    ] {
+        if let Some(text) = text {
+            line(what, text);
+        }
+    }
+    out
+}
+
+/// What each check says of the alert itself, or of its receivers.
+fn said<'r>(report: &'r Report, name: &str) -> Vec<(String, &'r Verdict, String)> {
+    let mut said = Vec::new();
+    for finding in &report.findings {
+        let items = finding.outcome.items.iter();
+        let is_about = |subject: &str| {
+            subject == name
+                || subject
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(' '))
+        };
+        let about = items.filter(|item| is_about(&item.subject) || item.message.contains(name));
+        said.extend(about.map(|item| {
+            let what = if item.subject == name {
+                String::new()
+            } else {
+                format!("{}: ", item.subject)
+            };
+            (
+                finding.check.id(),
+                &item.verdict,
+                format!("{what}{}", item.message),
+            )
+        }));
+    }
+    said
+}

@@ -1,0 +1,205 @@
+//! The ways by which one alert goes out through one Alertmanager's configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use seamless_core::paging::{
+    AlertShape, Case, Configuration, LabelSet, Mute, PAGING_KINDS, Route, Sending,
+};
+
+use super::severity;
+
+/// Whom alerts of a severity must reach, where the default is not enough: receivers by severity.
+pub(crate) type Wanted = BTreeMap<String, BTreeSet<String>>;
+
+/// Whom an alert reaches at best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// Relabelling in Prometheus drops it.
+    Dropped,
+    /// No receiver that sends anything.
+    Nobody,
+    /// A receiver that sends, though not one that is asked for.
+    Somebody,
+    /// One that is asked for: for a critical alert, one that pages.
+    Right,
+}
+
+/// How one alert goes out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Way {
+    pub(crate) alert: String,
+    pub(crate) severity: String,
+    /// What is reached in the best and in the worst case that its series may bring.
+    pub(crate) best: Reach,
+    pub(crate) worst: Reach,
+    /// The values of its series' labels in the worst case, if other cases are better.
+    pub(crate) worst_when: LabelSet,
+    /// Whether it depends on labels that nobody knows: which.
+    pub(crate) unknown: BTreeSet<String>,
+    /// Every receiver that it may reach, with the kinds of its integrations.
+    pub(crate) receivers: BTreeMap<String, Vec<String>>,
+    /// The routes that lead to the right receivers, each with whether it tells now.
+    pub(crate) routes: Vec<(String, Mute)>,
+    /// Whether in some case none of them tells now.
+    pub(crate) closed: bool,
+    /// What is slow about the routes that page.
+    pub(crate) slow: Vec<String>,
+    /// A matcher that was looked at in one value only.
+    pub(crate) cut: Option<String>,
+}
+
+/// The way of `alert` through `config` at `now`.
+pub(crate) fn way(
+    alert: &AlertShape,
+    config: &Configuration,
+    sending: &Sending,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Way {
+    let severity = severity(alert).to_owned();
+    let cases = alert.cases(config, sending);
+    let reached: Vec<(&Case, Reached<'_>)> = cases
+        .cases
+        .iter()
+        .map(|case| (case, reached(case, config, &severity, wanted)))
+        .collect();
+    let reaches = || reached.iter().map(|(_, reached)| reached.reach);
+    let (best, worst) = (reaches().max(), reaches().min());
+    let worst_case = reached
+        .iter()
+        .find(|(_, reached)| Some(reached.reach) == worst);
+    let mut way = Way {
+        alert: alert.name.clone(),
+        best: best.unwrap_or(Reach::Nobody),
+        worst: worst.unwrap_or(Reach::Nobody),
+        worst_when: worst_case
+            .map(|(case, _)| case.varying.clone())
+            .unwrap_or_default(),
+        unknown: unknown(&reached),
+        receivers: BTreeMap::new(),
+        routes: Vec::new(),
+        closed: false,
+        slow: Vec::new(),
+        cut: cases.cut,
+        severity,
+    };
+    for (_, reached) in &reached {
+        for route in &reached.routes {
+            let kinds = config
+                .receiver(&route.receiver)
+                .into_iter()
+                .flat_map(|r| r.kinds());
+            let kinds = kinds.map(str::to_owned).collect();
+            way.receivers.insert(route.receiver.clone(), kinds);
+        }
+        let mut is_open = reached.right.is_empty();
+        for route in &reached.right {
+            let name = route.to_string();
+            let known = way.routes.iter().find(|(other, _)| *other == name);
+            let mute = match known {
+                Some((_, mute)) => mute.clone(),
+                None => {
+                    let mute = config.mute(route, now);
+                    way.slow
+                        .extend(slow(route).filter(|_| way.severity == "critical"));
+                    way.routes.push((name, mute.clone()));
+                    mute
+                }
+            };
+            is_open |= !matches!(mute, Mute::Closed { .. });
+        }
+        way.closed |= !is_open;
+    }
+    way
+}
+
+struct Reached<'c> {
+    reach: Reach,
+    routes: Vec<&'c Route>,
+    /// Those that lead to a receiver of the best kind.
+    right: Vec<&'c Route>,
+}
+
+fn reached<'c>(
+    case: &Case,
+    config: &'c Configuration,
+    severity: &str,
+    wanted: &Wanted,
+) -> Reached<'c> {
+    let Some(labels) = &case.labels else {
+        return Reached {
+            reach: Reach::Dropped,
+            routes: Vec::new(),
+            right: Vec::new(),
+        };
+    };
+    let routes = config.routes_of(labels);
+    let of = |route: &Route| {
+        let kinds: Vec<&str> = config
+            .receiver(&route.receiver)
+            .into_iter()
+            .flat_map(|r| r.kinds())
+            .collect();
+        let pages = || kinds.iter().any(|kind| PAGING_KINDS.contains(kind));
+        match wanted.get(severity) {
+            _ if kinds.is_empty() => Reach::Nobody,
+            Some(names) if names.contains(&route.receiver) => Reach::Right,
+            Some(_) => Reach::Somebody,
+            None if severity != "critical" || pages() => Reach::Right,
+            None => Reach::Somebody,
+        }
+    };
+    let reach = routes
+        .iter()
+        .map(|route| of(route))
+        .max()
+        .unwrap_or(Reach::Nobody);
+    let right = routes
+        .iter()
+        .copied()
+        .filter(|route| reach > Reach::Nobody && of(route) == reach);
+    Reached {
+        reach,
+        right: right.collect(),
+        routes,
+    }
+}
+
+/// The unknown labels on whose value it depends what is reached.
+fn unknown(reached: &[(&Case, Reached<'_>)]) -> BTreeSet<String> {
+    let mut by_assumption: BTreeMap<&LabelSet, BTreeSet<Reach>> = BTreeMap::new();
+    for (case, reached) in reached {
+        by_assumption
+            .entry(&case.unknown)
+            .or_default()
+            .insert(reached.reach);
+    }
+    let mut answers = by_assumption.values();
+    let first = answers.next();
+    if answers.all(|other| Some(other) == first) {
+        return BTreeSet::new();
+    }
+    by_assumption
+        .keys()
+        .flat_map(|labels| labels.keys().cloned())
+        .collect()
+}
+
+/// What is slow about a route that pages.
+fn slow(route: &Route) -> impl Iterator<Item = String> {
+    const LONGEST_WAIT: u64 = 60;
+    const LONGEST_REPEAT: u64 = 12 * 3600;
+    let format = seamless_core::duration::format;
+    let wait = (route.group_wait.as_secs() > LONGEST_WAIT).then(|| {
+        format!(
+            "{route}: group_wait is {}; at most 1m pages in time",
+            format(route.group_wait)
+        )
+    });
+    let repeat = (route.repeat_interval.as_secs() > LONGEST_REPEAT).then(|| {
+        let every = format(route.repeat_interval);
+        format!("{route}: repeat_interval is {every}; a page that was missed is repeated after that only (at most 12h)")
+    });
+    wait.into_iter().chain(repeat)
+}
