@@ -43,6 +43,13 @@ pub fn exit_code(done: anyhow::Result<ExitCode>) -> ExitCode {
     })
 }
 
+/// How many columns the terminal that stdout is has, if it is one.
+#[must_use]
+pub fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then(|| size.ws_col.into())
+}
+
 /// Says something on stderr.
 pub fn say(text: &str) {
     // Without a stderr there is nobody to tell; the exit code still does.

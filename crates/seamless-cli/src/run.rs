@@ -97,6 +97,13 @@ pub fn run<A: Parser>(
 
 /// The values of `--output` on a command line, which may be wrong elsewhere.
 fn outputs(command: Command, arguments: impl IntoIterator<Item = OsString>) -> Vec<String> {
+    // The parser panics when it is asked for an argument that a program lacks.
+    if !command
+        .get_arguments()
+        .any(|argument| argument.get_id() == "output")
+    {
+        return Vec::new();
+    }
     let command = command
         .ignore_errors(true)
         .disable_help_flag(true)

@@ -59,10 +59,11 @@ impl Report {
                 Verdict::Interrupted => (String::new(), String::new(), "stopped", ""),
                 Verdict::NotTried => (String::new(), String::new(), "not tried", ""),
             };
-            let seen = seamless_cli::truncated(&seamless_cli::clean(seen), 90);
+            let seen = seamless_cli::clean(seen);
             [name, at, took, verdict.to_owned(), seen]
         });
-        let table = seamless_cli::table(&["stage", "at", "took", "verdict", "seen"], rows, None);
+        let header = ["stage", "at", "took", "verdict", "seen"];
+        let table = seamless_cli::table(&header, rows, crate::terminal_width());
         format!("\n{table}\n\n{}", self.verdict())
     }
 
