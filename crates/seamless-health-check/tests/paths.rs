@@ -130,7 +130,7 @@ fn routes(site: &Site) -> Vec<Row> {
         row(
             "the pager's route is muted at this hour",
             open,
-            "muted now by mute_time_intervals ever of route.routes[1]",
+            "muted now by mute_time_intervals ever of route.routes[",
             &(pager_route("      mute_time_intervals: [ever]\n") + EVER),
         ),
         row(
@@ -142,7 +142,7 @@ fn routes(site: &Site) -> Vec<Row> {
         row(
             "every route is muted",
             open,
-            "(and 14 more)",
+            "muted now by mute_time_intervals ever of",
             &(site::alertmanager_yml()
                 .replace(
                     "      receiver: slack",

@@ -9,6 +9,9 @@ use seamless_core::paging::{
 
 use super::severity;
 
+/// The alert that says of a kind of integration (its label `integration`) that it fails.
+const NOTIFICATIONS_FAILING: &str = "SeamlessNotificationsFailing";
+
 /// Whom alerts of a severity must reach, where the default is not enough: receivers by severity.
 pub(crate) type Wanted = BTreeMap<String, BTreeSet<String>>;
 
@@ -135,6 +138,13 @@ fn reached<'c>(
         };
     };
     let routes = config.routes_of(labels);
+    // That the pager fails is told by another kind: any that does not fail.
+    let failing = labels.get("integration").filter(|_| {
+        labels
+            .get("alertname")
+            .is_some_and(|name| name == NOTIFICATIONS_FAILING)
+    });
+    let pager_fails = failing.is_some_and(|kind| PAGING_KINDS.contains(&kind.as_str()));
     let of = |route: &Route| {
         let kinds: Vec<&str> = config
             .receiver(&route.receiver)
@@ -146,7 +156,7 @@ fn reached<'c>(
             _ if kinds.is_empty() => Reach::Nobody,
             Some(names) if names.contains(&route.receiver) => Reach::Right,
             Some(_) => Reach::Somebody,
-            None if severity != "critical" || pages() => Reach::Right,
+            None if severity != "critical" || pager_fails || pages() => Reach::Right,
             None => Reach::Somebody,
         }
     };

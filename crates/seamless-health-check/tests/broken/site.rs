@@ -30,6 +30,7 @@ pub(crate) fn rules() -> String {
     shipped("alert_rules.yml")
         .replace("interval: 30s", "interval: 1s")
         .replace("interval: 2m", "interval: 1s")
+        .replace("interval: 5m", "interval: 1s")
 }
 
 /// An Alertmanager with a change to the shipped configuration.
