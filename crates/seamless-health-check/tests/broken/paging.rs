@@ -91,14 +91,14 @@ pub(crate) fn rules(site: &Site) -> Vec<Row> {
         row(
             "a rule that cannot be evaluated",
             "alerting/rules-evaluated",
-            "SeamlessCoverageLow: fails",
+            "seamless:coverage_ratio:low: fails",
             &changed(coverage, "coverage_ratio * on (node_id) coverage_ratio"),
         ),
         row(
             "a threshold above the top bucket",
             "alerting/can-fire",
             "can never fire: `",
-            &changed("> 60", "> 6000"),
+            &changed("> 48", "> 4800"),
         ),
         row(
             "a range shorter than two scrapes",
@@ -191,8 +191,8 @@ pub(crate) fn buckets_of_the_histogram(site: &Site) -> Vec<Row> {
         ),
         Row::named(
             "no bucket edge at the budget",
-            thresholds,
-            "can never fire: `seamless_sla_deadline_seconds_bucket",
+            "sla/error-budget",
+            "outside",
             &mut site.check(&no_edge.0.url()),
         ),
         Row::healthy(
