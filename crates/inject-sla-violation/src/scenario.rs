@@ -309,7 +309,7 @@ pub(crate) const GENERATORS: &[Generator] = &[
         Scenario::BackfillFailing,
         "backfill_failure_total",
         Cardinality::Single,
-        surge(Amount::PerRepetition(1)),
+        surge(Amount::PerRepetition(2)),
     ),
     generator(
         Scenario::BackfillFailing,
