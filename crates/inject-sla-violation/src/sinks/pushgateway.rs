@@ -19,7 +19,9 @@ use crate::document;
 /// The group's job.
 const JOB: &str = "seamless-drill";
 /// The gateway carries out what it has accepted a little later: how often it is looked at, how far apart.
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 30;
+/// A push without an answer may still come in behind the deletion: so many looks have to find nothing.
+const QUIET_LOOKS: u32 = 12;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// The gateway and the drill's group there.
@@ -29,6 +31,8 @@ pub(crate) struct Pushgateway {
     drill_id: String,
     /// Whether the gateway may hold the group: from the moment that a push is sent, whatever comes of it.
     pushed: bool,
+    /// Whether the last push has no answer yet, and may be carried out at any time.
+    unanswered: bool,
 }
 
 /// What `/api/v1/metrics` says of the groups.
@@ -50,6 +54,7 @@ impl Pushgateway {
             endpoint: endpoint.clone(),
             drill_id: drill_id.to_owned(),
             pushed: false,
+            unanswered: false,
         }
     }
 
@@ -68,7 +73,9 @@ impl Pushgateway {
         let body = Body::Raw(Format::Text.content_type(), &[], bytes);
         let before = self.pushed;
         self.pushed = true;
+        self.unanswered = true;
         let answer = self.send(Method::PUT, body).await;
+        self.unanswered = matches!(&answer, Err(failure) if failure.may_have_been_processed);
         if matches!(&answer, Err(failure) if !failure.may_have_been_processed) {
             self.pushed = before;
         }
@@ -86,20 +93,22 @@ impl Pushgateway {
     /// Deletes the group and waits until the gateway does not show it any more. Says whether there was one.
     pub(crate) async fn delete(&self) -> Result<bool, SinkError> {
         let found = self.is_there().await.unwrap_or(true);
-        let answer = self.send(Method::DELETE, Body::Empty).await;
-        accepted("cannot delete the group", &self.target(), answer)
-            .map_err(|error| self.advised(error))?;
-        for look in 0..LOOKS {
-            if !self.is_there().await? {
-                return Ok(found);
+        self.ask_to_delete().await?;
+        let needed = if self.unanswered { QUIET_LOOKS } else { 1 };
+        let mut quiet = 0;
+        for look in 1..=LOOKS {
+            if self.is_there().await? {
+                quiet = 0;
+                if look % 5 == 0 {
+                    self.ask_to_delete().await?;
+                }
+            } else {
+                quiet += 1;
+                if quiet >= needed {
+                    return Ok(found);
+                }
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
-            if look == LOOKS / 2 {
-                // A push that was under way may have come in behind the deletion.
-                let answer = self.send(Method::DELETE, Body::Empty).await;
-                accepted("cannot delete the group", &self.target(), answer)
-                    .map_err(|error| self.advised(error))?;
-            }
         }
         Err(self.advised(SinkError {
             doing: "cannot delete the group",
@@ -107,6 +116,13 @@ impl Pushgateway {
             problem: "the gateway accepted the deletion and still shows the group".to_owned(),
             lasting: true,
         }))
+    }
+
+    async fn ask_to_delete(&self) -> Result<(), SinkError> {
+        let answer = self.send(Method::DELETE, Body::Empty).await;
+        accepted("cannot delete the group", &self.target(), answer)
+            .map(drop)
+            .map_err(|error| self.advised(error))
     }
 
     async fn is_there(&self) -> Result<bool, SinkError> {

@@ -239,7 +239,7 @@ fn what_is_wrong_with_the_scraping_is_named() {
         .start()
         .unwrap();
     let start = |prometheus: &Prometheus, id: &str| {
-        let arguments = ["--expect-alert=Slow", "--within=25s"];
+        let arguments = ["--expect-alert=Slow", "--within=45s"];
         Drill::start(prometheus, folder.path(), id, &arguments)
     };
     let cases = [

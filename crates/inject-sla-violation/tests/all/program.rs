@@ -198,7 +198,10 @@ fn a_served_drill_starts_at_zero_moves_and_recovers_in_both_formats() {
             .unwrap();
     };
     wait(&|now| sum_of(now, count) >= 40.0, "the first step");
-    wait(&|now| sum_of(now, "coverage_ratio") < 0.98, "the violation");
+    wait(
+        &|now| sum_of(now, "coverage_ratio") < 0.995,
+        "the violation",
+    );
     wait(&|now| sum_of(now, "coverage_ratio") == 1.0, "the recovery");
     injector.signal("TERM");
     assert_eq!(injector.end().status.code(), Some(143));
@@ -489,7 +492,8 @@ sink: remote-write [URL]/
 course: 20m, a step every 5s, healthy after 15m
 
 alerts, by the shipped alert_rules.yml:
-  SeamlessCoverageLow should fire after about 10m40s
+  SeamlessCoverageLow should fire after about 10m35s
+  SeamlessDomainGateHolds should fire after about 35s
 "#]]
         .raw()
     );

@@ -10,6 +10,8 @@ use seamless_lab::faults::secrets::{
 };
 use seamless_lab::faults::{Behaviour, Faults, Reply, Trial};
 
+use crate::support::empty_gateway;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_inject-sla-violation");
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -81,7 +83,9 @@ fn no_server_that_repeats_what_it_was_sent_gives_it_away() {
 }
 
 fn drill(arguments: &[String]) -> Trial {
-    let mut all: Vec<String> = ["n", "--hold=1s", "--step=500ms"].map(str::to_owned).into();
+    let mut all: Vec<String> = ["n", "--yes", "--hold=1s", "--step=500ms"]
+        .map(str::to_owned)
+        .into();
     all.extend(arguments.iter().cloned());
     Trial::run(Path::new(PROGRAM), &all, &[], LONGEST).unwrap()
 }
@@ -89,7 +93,7 @@ fn drill(arguments: &[String]) -> Trial {
 #[test]
 fn a_prefix_reaches_its_endpoint_and_no_other() {
     let (gateway, receiver) = (
-        Faults::always(Reply::status(202)).unwrap(),
+        Faults::always(empty_gateway()).unwrap(),
         Faults::always(Reply::status(204)).unwrap(),
     );
     let sinks = [
