@@ -7,7 +7,7 @@ use seamless_core::alertmanager::Alertmanager;
 use seamless_core::duration;
 use seamless_core::http::ServiceError;
 use seamless_core::paging::{Configuration, Counters, Sending};
-use seamless_core::prometheus::{InstantSeries, Prometheus};
+use seamless_core::prometheus::InstantSeries;
 
 use super::{OneAlertmanager, Paging, Reads, Scraped};
 use crate::facts::{Fact, Gap};
@@ -17,28 +17,22 @@ use crate::request::Request;
 const RESEND: Duration = Duration::from_secs(60);
 /// What Prometheus evaluates its rules by where it does not say.
 const EVALUATION: Duration = Duration::from_secs(60);
-/// Over how long errors of sending count as current.
-const RECENT: &str = "10m";
 
 /// Fetches what is known of the path of an alert.
 pub(crate) async fn gather(request: &Request) -> Paging {
-    let (sending, resend) = tokio::join!(sending(request), resend(request));
-    let interval = sending
-        .as_ref()
-        .ok()
-        .and_then(|sending| sending.evaluation_interval);
-    // After this long, whatever fires was sent again.
-    let apart = resend + 2 * interval.unwrap_or(EVALUATION);
-    let again = request.wait_delivery.then_some(apart);
-    let alertmanagers = request
-        .alertmanagers
-        .iter()
-        .map(|client| one(client, again));
-    let (mut alertmanagers, prometheus, scraped) = tokio::join!(
-        join_all(alertmanagers),
-        counters(request, again),
-        scraped(request)
-    );
+    let timing = async { tokio::join!(sending(request), resend(request)) };
+    let ((sending, resend), (mut alertmanagers, prometheus, scraped)) = if request.wait_delivery {
+        let (sending, resend) = timing.await;
+        let interval = sending
+            .as_ref()
+            .ok()
+            .and_then(|sending| sending.evaluation_interval);
+        // After this long, whatever fires was sent again.
+        let apart = resend + 2 * interval.unwrap_or(EVALUATION);
+        ((sending, resend), fetched(request, Some(apart)).await)
+    } else {
+        tokio::join!(timing, fetched(request, None))
+    };
     alertmanagers.extend(request.alertmanager_file.iter().map(file));
     Paging {
         sending,
@@ -47,6 +41,22 @@ pub(crate) async fn gather(request: &Request) -> Paging {
         prometheus,
         scraped,
     }
+}
+
+/// What does not depend on how Prometheus sends; counters are read again after `again`.
+async fn fetched(
+    request: &Request,
+    again: Option<Duration>,
+) -> (Vec<OneAlertmanager>, Fact<Reads>, Fact<Scraped>) {
+    let alertmanagers = request
+        .alertmanagers
+        .iter()
+        .map(|client| one(client, again));
+    tokio::join!(
+        join_all(alertmanagers),
+        counters(request, again),
+        scraped(request)
+    )
 }
 
 fn no_prometheus() -> Gap {
@@ -155,41 +165,55 @@ where
     })
 }
 
+/// One query for all: each figure is told apart by a label of its own.
 async fn scraped(request: &Request) -> Fact<Scraped> {
-    let client = request.prometheus.as_ref().ok_or_else(no_prometheus)?;
-    let recent = |metric: &str| {
-        format!(
-            "sum by (alertmanager) (increase(prometheus_notifications_{metric}_total[{RECENT}]))"
-        )
-    };
-    let of_kind = |metric: &str, range: &str| {
-        format!("sum by (integration) (increase(alertmanager_notifications_{metric}[{range}]))")
-    };
-    let queries = [
-        recent("errors"),
-        recent("dropped"),
-        of_kind("failed_total", "6h"),
-        of_kind("total", "1d"),
-        of_kind("failed_total", "1d"),
+    const FIGURES: [(&str, &str, &str); 5] = [
+        (
+            "errors",
+            "alertmanager",
+            "prometheus_notifications_errors_total[10m]",
+        ),
+        (
+            "dropped",
+            "alertmanager",
+            "prometheus_notifications_dropped_total[10m]",
+        ),
+        (
+            "failed",
+            "integration",
+            "alertmanager_notifications_failed_total[6h]",
+        ),
+        (
+            "sent_of_day",
+            "integration",
+            "alertmanager_notifications_total[1d]",
+        ),
+        (
+            "failed_of_day",
+            "integration",
+            "alertmanager_notifications_failed_total[1d]",
+        ),
     ];
-    let ask = |query: &String| ask(client, query.clone());
-    let [errors, dropped, failed, sent_of_day, failed_of_day] = &queries;
-    let (errors, dropped, failed, sent_of_day, failed_of_day) = tokio::join!(
-        ask(errors),
-        ask(dropped),
-        ask(failed),
-        ask(sent_of_day),
-        ask(failed_of_day)
-    );
+    let client = request.prometheus.as_ref().ok_or_else(no_prometheus)?;
+    let figures = FIGURES.map(|(figure, by, range)| {
+        format!(r#"label_replace(sum by ({by}) (increase({range})), "figure", "{figure}", "", "")"#)
+    });
+    let found = client
+        .instant(&figures.join(" or "), None)
+        .await?
+        .data
+        .vector();
+    let of = |figure: &str| -> Vec<InstantSeries> {
+        let of = found
+            .iter()
+            .filter(|series| series.metric.get("figure") == figure);
+        of.cloned().collect()
+    };
     Ok(Scraped {
-        errors: errors?,
-        dropped: dropped?,
-        failed: failed?,
-        sent_of_day: sent_of_day?,
-        failed_of_day: failed_of_day?,
+        errors: of("errors"),
+        dropped: of("dropped"),
+        failed: of("failed"),
+        sent_of_day: of("sent_of_day"),
+        failed_of_day: of("failed_of_day"),
     })
-}
-
-async fn ask(client: &Prometheus, query: String) -> Fact<Vec<InstantSeries>> {
-    Ok(client.instant(&query, None).await?.data.vector())
 }
