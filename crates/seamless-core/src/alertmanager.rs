@@ -14,6 +14,9 @@ use crate::http::{
 use crate::paging::{Counters, Silence};
 use crate::prometheus::Labels;
 
+/// What a configuration, a list of silences or an exposition may hold, in bytes.
+const DOCUMENT_LIMIT: usize = 8 << 20;
+
 /// An alert that Alertmanager holds.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct HeldAlert {
@@ -227,7 +230,12 @@ impl Alertmanager {
             url.query_pairs_mut()
                 .extend_pairs(filters.iter().map(|filter| ("filter", filter)));
         }
-        self.get(doing, url, QUERY_BODY_LIMIT).await
+        let limit = match path {
+            // Each alert is held whole.
+            [.., "alerts"] => QUERY_BODY_LIMIT / 2,
+            _ => DOCUMENT_LIMIT,
+        };
+        self.get(doing, url, limit).await
     }
 
     /// Reads the answer to a request of the API, however it was had.

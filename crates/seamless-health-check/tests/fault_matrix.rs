@@ -74,7 +74,13 @@ const ASKED: [Asked; 13] = [
 /// holds is nothing to go by, unless it is a web page.
 fn may_pass(asked: &Asked, fault: Fault) -> bool {
     let more: &[&str] = match asked.check {
+        // Healthy by its status, unless JSON or a web page says otherwise.
         "coordinator/health" => &[
+            "cut off, the connection being the end",
+            "200 with plain text",
+            "200 with half of the JSON",
+            "200 with bytes that are not UTF-8",
+            "200 with NaN and huge numbers",
             "200 with an empty body",
             "200 with another program's JSON",
             "200 with deeply nested JSON",

@@ -20,6 +20,9 @@ use crate::promql::Scope;
 /// Longer queries are sent as a form: proxies and servers bound the length of a URL.
 const LONGEST_GET: usize = 1800;
 
+/// What a server says of itself may hold, in bytes: its configuration, its own `/metrics`.
+const SERVER_LIMIT: usize = 8 << 20;
+
 /// An answer's data, and what the server said beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply<T> {
@@ -251,7 +254,7 @@ impl Prometheus {
     pub async fn counters(&self) -> Result<Counters, ServiceError> {
         const DOING: &str = "GET /metrics";
         let url = self.endpoint.url(&["metrics"]);
-        let request = Request::get(&self.endpoint, url, QUERY_BODY_LIMIT);
+        let request = Request::get(&self.endpoint, url, SERVER_LIMIT);
         let answer = self.send(DOING, &request).await?;
         if !answer.is_success() {
             return Err(self.error(DOING, Problem::status(&answer)));
@@ -289,6 +292,10 @@ impl Prometheus {
         fields: Vec<(String, String)>,
     ) -> Result<Reply<T>, ServiceError> {
         let mut url = self.endpoint.url(path);
+        let limit = match path {
+            [.., "status", _] => SERVER_LIMIT,
+            _ => QUERY_BODY_LIMIT,
+        };
         let asks_something = !fields.is_empty();
         let length: usize = fields
             .iter()
@@ -296,18 +303,12 @@ impl Prometheus {
             .sum();
         let call = if length > LONGEST_GET {
             // Queries change nothing, so sending one twice is safe.
-            Request::post(
-                &self.endpoint,
-                url,
-                Body::Form(fields),
-                QUERY_BODY_LIMIT,
-                true,
-            )
+            Request::post(&self.endpoint, url, Body::Form(fields), limit, true)
         } else {
             if !fields.is_empty() {
                 url.query_pairs_mut().extend_pairs(&fields);
             }
-            Request::get(&self.endpoint, url, QUERY_BODY_LIMIT)
+            Request::get(&self.endpoint, url, limit)
         };
         let answer = self.send(doing, &call).await?;
         let read = self.read(doing, &answer);
