@@ -176,6 +176,18 @@ fn after_a_warning_every_other_check_is_made() {
 }
 
 #[test]
+fn an_answer_that_holds_nothing_is_never_healthy() {
+    let empty = Reply::status(200).header("Content-Type", TEXT);
+    let run = url(empty, &["coverage_ratio"]);
+    assert_eq!(run.code, 1, "{:#}", run.document);
+    assert_eq!(run.check("exposition/readable").0, "pass");
+    let (verdict, message) = run.check("exposition/valid");
+    assert_eq!(verdict, "warn");
+    assert!(message.contains("it holds no sample"), "{message}");
+    assert_eq!(run.ids("fail"), ["exposition/families"]);
+}
+
+#[test]
 fn what_one_generation_refuses_is_a_failure_there_and_a_warning_here() {
     let text = format!("{GAUGE}# TYPE \"a.b\" gauge\n{{\"a.b\"}} 1\n");
     let of = |scraper: &[&str]| {
