@@ -308,7 +308,7 @@ fn hostile_text_breaks_no_format() {
             .args(["--only", "telemetry", "--traces"])
             .arg(&traces)
             .arg("--logs")
-            .arg(log(dir.path(), "a | b\n")),
+            .arg(log(dir.path(), "{ a | b\n")),
     );
     assert_eq!(written.code, 1);
     assert_eq!(
@@ -340,7 +340,7 @@ fn nagios_is_told_by_exit_codes_of_its_own() {
         run(&["--only", "telemetry", "--logs", log.to_str().unwrap()])
     };
     assert_eq!(telemetry(""), (0, "OK".to_owned()));
-    assert_eq!(telemetry("not JSON\n"), (1, "WARNING".to_owned()));
+    assert_eq!(telemetry("{\"event\":\n"), (1, "WARNING".to_owned()));
     let failing = r#"{"event":"seamless.domain_gate.downgrade"}"#;
     assert_eq!(
         telemetry(&format!("{failing}\n")),
