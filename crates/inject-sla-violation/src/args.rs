@@ -149,10 +149,6 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, help_heading = "Output")]
     pub(crate) output: OutputFormat,
 
-    /// Tell on stderr of every request: status, attempt and time
-    #[arg(long, short, help_heading = "Output")]
-    pub(crate) verbose: bool,
-
     #[command(flatten)]
     pub(crate) terminal: TerminalArgs,
     #[command(flatten)]

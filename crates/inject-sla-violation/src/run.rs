@@ -7,7 +7,6 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use seamless_cli::{Connections, ExitStatus, HttpArgs, Stop, Terminal, UsageError, Wanted};
 use seamless_core::config::Service;
-use seamless_core::duration;
 use seamless_core::exposition::Format;
 
 use crate::args::Args;
@@ -33,7 +32,7 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
     match &request.delivery {
         Delivery::Once(one_shot) => once(&request, &series_set, one_shot, &terminal),
         Delivery::Lasting(course) => {
-            let connections = connect(&args, &request, &terminal)?;
+            let connections = connect(&args, &request)?;
             connections.announce(&terminal);
             if args.cleanup.is_some() {
                 return cleanup::run(&args, &request, &connections, &terminal, &stop).await;
@@ -52,7 +51,7 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
 }
 
 /// The clients. What only the environment names is asked only where an alert is awaited or silenced.
-fn connect(args: &Args, request: &Request, terminal: &Terminal) -> anyhow::Result<Connections> {
+fn connect(args: &Args, request: &Request) -> anyhow::Result<Connections> {
     // The clean-up must still be possible when the deadline is over, so the client has none.
     let timeless = HttpArgs {
         deadline: None,
@@ -60,22 +59,6 @@ fn connect(args: &Args, request: &Request, terminal: &Terminal) -> anyhow::Resul
     };
     let watches = !request.expected.is_empty();
     let connections = Connections::resolve(&timeless, &request::wanted(args), 4)?;
-    if args.verbose {
-        let terminal = terminal.clone();
-        connections.http.observe(move |attempt| {
-            let outcome = match &attempt.outcome {
-                Ok(status) => format!("HTTP {status}"),
-                Err(error) => error.to_string(),
-            };
-            terminal.note(&seamless_cli::clean(&format!(
-                "{} {}: {outcome}, attempt {}, {}",
-                attempt.method,
-                attempt.url,
-                attempt.number,
-                duration::human(attempt.took)
-            )));
-        });
-    }
     if watches {
         connections.prometheus()?;
     }

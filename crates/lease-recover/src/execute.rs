@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use seamless_cli::Stop;
-use seamless_core::coordinator::{Action, Confirmation, Coordinator};
+use seamless_core::coordinator::{Action, Coordinator};
 use seamless_core::http::RateLimiter;
 use seamless_core::lease::LeaseSpec;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::freshness::Freshness;
+use crate::limits::FailureLimit;
 use crate::outcome::{Outcome, Settled, Skip};
 use crate::records::Records;
-use crate::select::FailureLimit;
 
 /// A lease to recover.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Target {
     pub(crate) spec: LeaseSpec,
-    /// Selected from the coordinator's list, and not named: read again before it is acted on.
+    /// Selected, not named: read again before it is acted on, where the coordinator has a list.
     pub(crate) is_selected: bool,
 }
 
@@ -32,14 +32,17 @@ pub(crate) struct Target {
 pub(crate) struct Engine<'r> {
     pub(crate) coordinator: &'r Coordinator,
     pub(crate) action: &'r Action,
-    /// How it is known that the selected leases are meant.
-    pub(crate) meant: Confirmation,
     pub(crate) concurrency: usize,
     /// Taken by first attempts here, and by the coordinator's client when it repeats them.
     pub(crate) rate_limiter: Option<Arc<RateLimiter>>,
     pub(crate) max_failures: Option<FailureLimit>,
-    pub(crate) freshness: Freshness<'r>,
-    pub(crate) records: &'r Records<'r>,
+    /// One lease first, then so many at a time.
+    pub(crate) batch: Option<usize>,
+    /// Between batches.
+    pub(crate) pause: Duration,
+    /// Absent where the coordinator has no list.
+    pub(crate) freshness: Option<Freshness<'r>>,
+    pub(crate) records: &'r Records,
     pub(crate) stop: &'r Stop,
     pub(crate) deadline: Option<Instant>,
     /// How long a request in flight may go on after a signal.
@@ -59,6 +62,7 @@ pub(crate) struct Executed {
 struct Progressing {
     failures: Cell<usize>,
     too_many_failures: Cell<bool>,
+    batch_failed: Cell<bool>,
     unrecorded: RefCell<Option<String>>,
 }
 
@@ -70,41 +74,103 @@ impl Engine<'_> {
         mut on_settled: impl FnMut(&Settled),
     ) -> Executed {
         let state = Progressing::default();
+        let mut settled = Vec::with_capacity(targets.len());
+        let mut rest = targets;
+        while !rest.is_empty() {
+            let size = match self.batch {
+                // A canary: what goes wrong with one lease goes wrong with one lease only.
+                Some(_) if settled.is_empty() => 1,
+                Some(batch) => batch.min(rest.len()),
+                None => rest.len(),
+            };
+            let (batch, later) = rest.split_at(size);
+            let outcomes = self
+                .run_batch(batch, targets.len(), &state, &mut on_settled)
+                .await;
+            rest = later;
+            if self.batch.is_some() && !rest.is_empty() && self.halted(&state).is_none() {
+                if outcomes.iter().any(|settled| settled.outcome.is_failure()) {
+                    state.batch_failed.set(true);
+                } else {
+                    self.rest_for(self.pause).await;
+                }
+            }
+            settled.extend(outcomes);
+        }
+        self.settle_unproven(targets, &mut settled, &state).await;
+        Executed {
+            settled,
+            unrecorded: state.unrecorded.into_inner(),
+        }
+    }
+
+    async fn run_batch(
+        &self,
+        targets: &[Target],
+        total: usize,
+        state: &Progressing,
+        on_settled: &mut impl FnMut(&Settled),
+    ) -> Vec<Settled> {
         let mut settled: Vec<Option<Settled>> = vec![None; targets.len()];
-        {
-            let state = &state;
-            let outcomes = stream::iter(targets.iter().enumerate())
-                .then(|(index, target)| async move {
-                    (index, target, self.admit(&target.spec, state).await)
-                })
-                .map(|(index, target, refused)| async move {
-                    let settled = match refused {
-                        Some(settled) => settled,
-                        None => self.settle(target).await,
-                    };
-                    if settled.outcome.is_failure() {
-                        self.count_failure(state, targets.len());
-                    }
-                    (index, target, settled)
-                })
-                .buffer_unordered(self.concurrency)
-                .map(|(index, target, settled)| async move {
-                    if let Err(error) = self.records.write(&target.spec, &settled).await {
-                        state.unrecorded.borrow_mut().get_or_insert(error);
-                    }
-                    (index, settled)
-                })
-                // Outcomes that wait for the disk must not keep requests from being sent.
-                .buffer_unordered(self.concurrency.max(64) * 4);
-            let mut outcomes = std::pin::pin!(outcomes);
-            while let Some((index, outcome)) = outcomes.next().await {
-                on_settled(&outcome);
-                settled[index] = Some(outcome);
+        let outcomes = stream::iter(targets.iter().enumerate())
+            .then(|(index, target)| async move {
+                (index, target, self.admit(&target.spec, state).await)
+            })
+            .map(|(index, target, refused)| async move {
+                let settled = match refused {
+                    Some(settled) => settled,
+                    None => self.settle(target).await,
+                };
+                if settled.outcome.is_failure() {
+                    self.count_failure(state, total);
+                }
+                (index, target, settled)
+            })
+            .buffer_unordered(self.concurrency)
+            .map(|(index, target, settled)| async move {
+                self.write(&target.spec, &settled, state).await;
+                (index, settled)
+            })
+            // Outcomes that wait for the disk must not keep requests from being sent.
+            .buffer_unordered(self.concurrency.max(64) * 4);
+        let mut outcomes = std::pin::pin!(outcomes);
+        while let Some((index, outcome)) = outcomes.next().await {
+            on_settled(&outcome);
+            settled[index] = Some(outcome);
+        }
+        settled.into_iter().flatten().collect()
+    }
+
+    async fn write(&self, spec: &LeaseSpec, settled: &Settled, state: &Progressing) {
+        if let Err(error) = self.records.write(spec, settled).await {
+            state.unrecorded.borrow_mut().get_or_insert(error);
+        }
+    }
+
+    /// What any server could have answered counts where the coordinator has shown itself since.
+    async fn settle_unproven(
+        &self,
+        targets: &[Target],
+        settled: &mut [Settled],
+        state: &Progressing,
+    ) {
+        if !self.coordinator.is_proven() {
+            return;
+        }
+        for (target, settled) in targets.iter().zip(settled) {
+            if let Some(outcome) = settled.if_proven.take() {
+                settled.outcome = *outcome;
+                self.write(&target.spec, settled, state).await;
             }
         }
-        Executed {
-            settled: settled.into_iter().flatten().collect(),
-            unrecorded: state.unrecorded.into_inner(),
+    }
+
+    /// Waits, unless the run ends first.
+    async fn rest_for(&self, pause: Duration) {
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = self.stop.wait() => {}
+            () = self.deadline_passed() => {}
         }
     }
 
@@ -131,12 +197,12 @@ impl Engine<'_> {
         let Some(token) = &target.spec.token else {
             return Settled::skipped(Skip::MissingToken);
         };
-        let mut meant = Confirmation::NamedExplicitly;
-        if target.is_selected {
-            meant = self.meant;
+        if let Some(freshness) = self.freshness.as_ref().filter(|_| target.is_selected) {
             let objection = tokio::select! {
-                objection = self.freshness.objection(&target.spec) => objection,
+                biased;
                 signal = self.stop.wait() => Some(Outcome::Skipped(Skip::Stopped(signal))),
+                () = self.deadline_passed() => Some(Outcome::Skipped(Skip::Deadline)),
+                objection = freshness.objection(&target.spec) => objection,
             };
             if let Some(outcome) = objection {
                 return Settled::without_request(outcome);
@@ -144,13 +210,14 @@ impl Engine<'_> {
         }
         let release = self
             .coordinator
-            .release(&target.spec.key, token, self.action, meant);
+            .release(&target.spec.key, token, self.action);
         tokio::select! {
             release = release => Settled::of(release, self.records.is_resumed()),
             () = self.out_of_patience() => Settled {
-                outcome: Outcome::Unknown("still without an answer when the run was stopped".to_owned()),
                 requests: 1,
-                by_earlier_run: false,
+                ..Settled::without_request(Outcome::Unknown(
+                    "still without an answer when the run was stopped".to_owned(),
+                ))
             },
         }
     }
@@ -162,6 +229,8 @@ impl Engine<'_> {
             Some(Skip::NoRecord)
         } else if state.too_many_failures.get() {
             Some(Skip::TooManyFailures)
+        } else if state.batch_failed.get() {
+            Some(Skip::BatchFailed)
         } else if self
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline)

@@ -2,7 +2,8 @@
 //!
 //! Owns a file of one JSON line per lease and outcome. A line is flushed to disk before its outcome
 //! counts; lines that wait at the same time share one flush. Tokens are in it as their first 4
-//! characters and, to tell leases apart, as a digest over key and token.
+//! characters and, to tell leases apart, as a digest over the file's salt, key and token. What one action
+//! settled at one coordinator says nothing about the other action or another coordinator.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -12,15 +13,26 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use anyhow::{Context, bail};
+use ring::rand::{SecureRandom, SystemRandom};
 use seamless_core::lease::LeaseSpec;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::outcome::{Outcome, Settled};
+use crate::outcome::{Outcome, Settled, Skip};
 
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 /// How every line begins: it tells a torn line from the end of some other file.
-const BEGINNING: &[u8] = br#"{"schema_version":1,"#;
+const BEGINNING: &[u8] = br#"{"schema_version":2,"#;
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    schema_version: u32,
+    journal: String,
+    salt: String,
+}
+
+const NAME: &str = "lease-recover";
 
 /// One line. Its order is the order in the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,9 +41,10 @@ struct Entry {
     at: String,
     coordinator: String,
     action: String,
+    reason: String,
     key: String,
     token_prefix: Option<String>,
-    /// SHA-256 over key and token, the first 16 bytes in hexadecimal.
+    /// SHA-256 over salt, key and token, the first 16 bytes in hexadecimal.
     fingerprint: String,
     outcome: String,
     requests: u32,
@@ -41,10 +54,30 @@ struct Entry {
 /// A journal that is open for this run, and locked against another one.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    coordinator: String,
-    settled: HashMap<String, Outcome>,
+    purpose: Purpose,
+    past: Past,
     is_resumed: bool,
-    lines: mpsc::Sender<Line>,
+    /// Absent in a dry run, which writes nothing.
+    lines: Option<mpsc::Sender<Line>>,
+}
+
+/// What the outcomes of a run are about.
+#[derive(Debug, Clone)]
+pub(crate) struct Purpose {
+    /// The coordinator's base URL, without credentials.
+    pub(crate) coordinator: String,
+    /// `fail` or `complete`.
+    pub(crate) action: &'static str,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// What a journal's lines say about one coordinator.
+#[derive(Debug, Default)]
+struct Past {
+    salt: String,
+    /// By fingerprint: the action that settled it, and how.
+    settled: HashMap<String, (String, Outcome)>,
 }
 
 #[derive(Debug)]
@@ -54,12 +87,32 @@ struct Line {
 }
 
 impl Journal {
+    /// Reads what earlier runs settled, and writes nothing: for a dry run.
+    ///
+    /// # Errors
+    /// If it is no journal.
+    pub(crate) fn read_only(path: &Path, purpose: Purpose) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let content = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            content => content.with_context(|| format!("cannot read the journal {shown}"))?,
+        };
+        let past = past(&content, &purpose.coordinator)
+            .with_context(|| format!("{shown} is not a journal of lease-recover"))?;
+        Ok(Self {
+            purpose,
+            past,
+            is_resumed: !content.is_empty(),
+            lines: None,
+        })
+    }
+
     /// Opens or creates the journal, reads what earlier runs against the same coordinator settled, and
     /// cuts off a last line that was not written whole.
     ///
     /// # Errors
     /// If it cannot be used, is no journal, or another run has it open.
-    pub(crate) fn open(path: &Path, coordinator: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path, purpose: Purpose) -> anyhow::Result<Self> {
         let shown = path.display();
         let mut file = OpenOptions::new()
             .read(true)
@@ -82,24 +135,18 @@ impl Journal {
         let mut content = Vec::new();
         file.read_to_end(&mut content)
             .with_context(|| format!("cannot read the journal {shown}"))?;
-        let whole = whole_lines(&content)
-            .with_context(|| format!("{shown} is not a journal of lease-recover"))?;
+        let no_journal = || format!("{shown} is not a journal of lease-recover");
+        let whole = whole_lines(&content).with_context(no_journal)?;
         if whole < content.len() {
             file.set_len(whole as u64)
                 .and_then(|()| file.sync_all())
                 .with_context(|| format!("cannot mend the journal {shown}"))?;
         }
-        let settled = read(&content[..whole], coordinator)
-            .with_context(|| format!("{shown} is not a journal of lease-recover"))?;
+        let mut past = past(&content[..whole], &purpose.coordinator).with_context(no_journal)?;
         file.seek(SeekFrom::End(0))?;
-        if content.is_empty() {
-            // A new file's name must outlive a crash as well.
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or_else(|| Path::new(".")))
-                .and_then(|folder| folder.sync_all())
-                .with_context(|| format!("cannot flush the folder of the journal {shown}"))?;
+        if whole == 0 {
+            past.salt = begin(&mut file, path)
+                .with_context(|| format!("cannot write the journal {shown}"))?;
         }
         let (lines, waiting) = mpsc::channel();
         std::thread::Builder::new()
@@ -107,20 +154,24 @@ impl Journal {
             .spawn(move || write(&mut file, &waiting))
             .context("cannot start the journal's thread")?;
         Ok(Self {
-            coordinator: coordinator.to_owned(),
-            settled,
-            is_resumed: !content.is_empty(),
-            lines,
+            purpose,
+            past,
+            is_resumed: whole > 0,
+            lines: Some(lines),
         })
     }
 
-    /// How an earlier run settled a lease, if one did.
+    /// How an earlier run settled a lease, if one did. What the other action released cannot be had again.
     pub(crate) fn settled(&self, spec: &LeaseSpec) -> Option<Settled> {
-        self.settled.get(&fingerprint(spec)).map(|outcome| Settled {
-            outcome: outcome.clone(),
-            requests: 0,
-            by_earlier_run: true,
-        })
+        let (action, outcome) = self.past.settled.get(&fingerprint(&self.past.salt, spec))?;
+        if action == self.purpose.action {
+            return Some(Settled {
+                by_earlier_run: true,
+                ..Settled::without_request(outcome.clone())
+            });
+        }
+        matches!(outcome, Outcome::Released { .. })
+            .then(|| Settled::skipped(Skip::OtherAction(action.clone())))
     }
 
     /// Whether an earlier run has used this journal.
@@ -136,28 +187,29 @@ impl Journal {
         &self,
         spec: &LeaseSpec,
         settled: &Settled,
-        action: &str,
         at: jiff::Timestamp,
     ) -> io::Result<()> {
         let entry = Entry {
             schema_version: SCHEMA_VERSION,
             at: at.to_string(),
-            coordinator: self.coordinator.clone(),
-            action: action.to_owned(),
+            coordinator: self.purpose.coordinator.clone(),
+            action: self.purpose.action.to_owned(),
+            reason: self.purpose.reason.clone(),
             key: spec.key.as_str().to_owned(),
             token_prefix: spec.token.as_ref().map(|token| token.hint().to_owned()),
-            fingerprint: fingerprint(spec),
+            fingerprint: fingerprint(&self.past.salt, spec),
             outcome: settled.outcome.word().to_owned(),
             requests: settled.requests,
             detail: settled.outcome.detail(),
+        };
+        let Some(lines) = &self.lines else {
+            return Ok(());
         };
         let mut text = serde_json::to_vec(&entry)?;
         text.push(b'\n');
         let (on_disk, written) = oneshot::channel();
         let gone = || io::Error::other("the journal's thread ended");
-        self.lines
-            .send(Line { text, on_disk })
-            .map_err(|_| gone())?;
+        lines.send(Line { text, on_disk }).map_err(|_| gone())?;
         written.await.map_err(|_| gone())?
     }
 }
@@ -187,13 +239,60 @@ fn write(file: &mut File, waiting: &mpsc::Receiver<Line>) {
     }
 }
 
+/// Writes the first line of a new journal and returns its salt.
+fn begin(file: &mut File, path: &Path) -> anyhow::Result<String> {
+    let header = Header {
+        schema_version: SCHEMA_VERSION,
+        journal: NAME.to_owned(),
+        salt: random_hex()?,
+    };
+    let mut line = serde_json::to_vec(&header)?;
+    line.push(b'\n');
+    file.write_all(&line)?;
+    file.sync_all()?;
+    // A new file's name must outlive a crash as well.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or_else(|| Path::new("."))).and_then(|folder| folder.sync_all())?;
+    Ok(header.salt)
+}
+
+/// 16 random bytes in hexadecimal.
+pub(crate) fn random_hex() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
+    Ok(hex(&bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// How many leases the bytes of a journal show settled at `coordinator`.
 ///
 /// # Errors
 /// If they are no journal.
 pub fn settled_in(content: &[u8], coordinator: &str) -> anyhow::Result<usize> {
-    let whole = whole_lines(content)?;
-    Ok(read(&content[..whole], coordinator)?.len())
+    Ok(past(content, coordinator)?.settled.len())
+}
+
+/// Reads the whole lines of a journal.
+fn past(content: &[u8], coordinator: &str) -> anyhow::Result<Past> {
+    let content = &content[..whole_lines(content)?];
+    let Some(end) = content.iter().position(|byte| *byte == b'\n') else {
+        return Ok(Past::default());
+    };
+    let header: Header = serde_json::from_slice(&content[..end])
+        .ok()
+        .filter(|header: &Header| header.schema_version == SCHEMA_VERSION && header.journal == NAME)
+        .context("line 1: not the first line of a journal of this version")?;
+    Ok(Past {
+        salt: header.salt,
+        settled: read(&content[end + 1..], coordinator)?,
+    })
 }
 
 /// How much of a journal is whole lines. What follows must be the beginning of a line.
@@ -213,21 +312,21 @@ fn whole_lines(content: &[u8]) -> anyhow::Result<usize> {
 }
 
 /// Reads whole lines; the last one about a lease counts. Other coordinators' leases are passed over.
-fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, Outcome>> {
+fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, (String, Outcome)>> {
     let mut settled = HashMap::new();
     for (index, line) in content.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let entry: Entry = serde_json::from_slice(line).map_err(|error| {
             // The library's own words repeat what stands there, which may be a token.
             anyhow::anyhow!(
                 "line {}, column {}: not an entry",
-                index + 1,
+                index + 2,
                 error.column()
             )
         })?;
         if entry.schema_version != SCHEMA_VERSION {
             bail!(
                 "line {}: schema version {}",
-                index + 1,
+                index + 2,
                 entry.schema_version
             );
         }
@@ -235,7 +334,7 @@ fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, Out
             continue;
         }
         match before(&entry) {
-            Some(outcome) => settled.insert(entry.fingerprint, outcome),
+            Some(outcome) => settled.insert(entry.fingerprint, (entry.action, outcome)),
             // Failed, unknown and unsent leases are sent again.
             None => settled.remove(&entry.fingerprint),
         };
@@ -257,19 +356,12 @@ fn before(entry: &Entry) -> Option<Outcome> {
     }
 }
 
-fn fingerprint(spec: &LeaseSpec) -> String {
+fn fingerprint(salt: &str, spec: &LeaseSpec) -> String {
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    digest.update(salt.as_bytes());
     digest.update(spec.key.as_str().as_bytes());
     digest.update(b"\n");
-    digest.update(
-        spec.token
-            .as_ref()
-            .map_or("", |token| token.expose())
-            .as_bytes(),
-    );
-    let digest = digest.finish();
-    digest.as_ref()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let token = spec.token.as_ref().map_or("", |token| token.expose());
+    digest.update(token.as_bytes());
+    hex(&digest.finish().as_ref()[..16])
 }

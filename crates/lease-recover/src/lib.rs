@@ -4,24 +4,27 @@
 //! token is never guessed. Nothing is sent before everything given has been read. Every lease of a run
 //! ends in exactly one [`Outcome`](outcome::Outcome), also when the run is interrupted.
 //!
-//! The way of the data: [`args`] → [`request`] → [`sources`] and [`select`] → [`execute`] (with
+//! The way of the data: [`args`] → [`request`] → [`sources`] and [`selection`] → [`execute`] (with
 //! [`journal`] and [`audit`]) → [`verify`] → [`report`] → [`render`]. What decides is a pure function of
 //! data and a time passed in.
 
 mod args;
 mod audit;
 mod execute;
-mod fields;
+mod filter;
 mod freshness;
 mod journal;
+mod lease_fields;
+mod limits;
 mod list;
+mod listing;
 mod outcome;
 mod records;
 mod recover;
 mod render;
 mod report;
 mod request;
-mod select;
+mod selection;
 mod sources;
 mod verify;
 
@@ -34,7 +37,6 @@ pub use journal::settled_in;
 pub use sources::{named_in, open_in_log};
 
 use crate::args::Args;
-use crate::render::json;
 use crate::request::{Mode, Request};
 
 /// The whole program: arguments in, exit code out.
@@ -50,13 +52,15 @@ pub fn command() -> clap::Command {
 }
 
 fn refusal(outputs: &[String], error: &str) -> Option<Refusal> {
-    Refusal::json(outputs, || json::refusal(error))
+    Refusal::json(outputs, || report::refusal(error))
 }
 
 async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitStatus> {
     let request = Request::try_from(args)?;
     match &request.mode {
-        Mode::List { only_stuck } => list::run(&request, *only_stuck, &terminal, &stop).await,
+        Mode::List { only_stuck, watch } => {
+            list::run(&request, *only_stuck, *watch, &terminal, &stop).await
+        }
         Mode::Recover(recovery) => recover::run(&request, recovery, &terminal, &stop).await,
     }
 }

@@ -1,175 +1,259 @@
-//! `--list`: the coordinator's leases, stuck ones first. Changes nothing.
+//! `--list`: the coordinator's leases, stuck ones first, for people, programs and Prometheus. Changes
+//! nothing.
 
+use std::path::Path;
 use std::time::Duration;
 
-use seamless_cli::{ExitStatus, Stop, Terminal};
-use seamless_core::coordinator::{Coordinator, Inspection, LeaseRecord};
-use seamless_core::duration;
+use anyhow::Context;
+use seamless_cli::{
+    Connections, ExitStatus, Signal, Stop, Terminal, check_writable, write_atomically,
+};
+use seamless_core::coordinator::{Coordinator, Inspection};
+use seamless_core::exposition::Format;
+use seamless_core::http::{Body, Endpoint, Request as HttpRequest, SHORT_BODY_LIMIT};
 use seamless_core::lease::LeaseSpec;
+use tokio::time::sleep;
 
 use crate::args::Output;
-use crate::render::{json, specs, table};
-use crate::report::{Trouble, counted};
-use crate::request::Request;
-use crate::select::{Narrowing, Stuckness, Thresholds, judge};
+use crate::listing::{self, Judged, NoList, cannot_tell, cannot_tell_warning, judged};
+use crate::render::{list, prometheus, specs, table};
+use crate::report::RunError;
+use crate::request::{PUSH_GATEWAY, Request};
 
-/// Leases with what they were judged to be, and when.
-pub(crate) struct Judged {
-    pub(crate) leases: Vec<(LeaseRecord, Stuckness)>,
-    pub(crate) now_ms: i64,
-}
+/// The job under which the list is pushed.
+const JOB: &str = "seamless-leases";
 
-impl Judged {
-    /// Judges the leases that are admitted, and puts the stuck ones first, the oldest before all.
-    pub(crate) fn new(
-        records: Vec<LeaseRecord>,
-        narrowing: &Narrowing,
-        thresholds: Thresholds,
-        now_ms: i64,
-    ) -> Self {
-        let mut leases: Vec<(LeaseRecord, Stuckness)> = records
-            .into_iter()
-            .filter(|record| narrowing.admits(&record.key))
-            .map(|record| {
-                let stuckness = judge(&record, thresholds, now_ms);
-                (record, stuckness)
-            })
-            .collect();
-        leases.sort_by(|(a, a_is), (b, b_is)| {
-            let rank = |stuckness: &Stuckness| match stuckness {
-                Stuckness::Expired | Stuckness::Old => 0,
-                Stuckness::CannotTell => 1,
-                Stuckness::Alive => 2,
-            };
-            let claimed = |record: &LeaseRecord| record.claimed_at_ms.unwrap_or(i64::MAX);
-            (rank(a_is), claimed(a), &a.key).cmp(&(rank(b_is), claimed(b), &b.key))
-        });
-        Self { leases, now_ms }
-    }
-
-    /// Keeps the stuck ones. Returns how many could not be judged.
-    pub(crate) fn keep_stuck(&mut self) -> usize {
-        let unclear = |leases: &[(LeaseRecord, Stuckness)]| {
-            leases
-                .iter()
-                .filter(|(_, is)| *is == Stuckness::CannotTell)
-                .count()
-        };
-        let cannot_tell = unclear(&self.leases);
-        self.leases.retain(|(_, stuckness)| stuckness.is_stuck());
-        cannot_tell
-    }
-}
-
-/// What is said of leases that `--stuck` could not judge.
-pub(crate) fn cannot_tell_warning(count: usize) -> String {
-    format!(
-        "cannot tell of {} whether it is stuck: the coordinator lists no completion or times; to recover it anyway, pick from --list --output specs and give it to --from-file",
-        counted(count)
-    )
-}
-
-/// Reads the coordinator's list while a spinner turns. `Err(None)` is a signal.
-pub(crate) async fn read(
-    coordinator: &Coordinator,
-    terminal: &Terminal,
-    stop: &Stop,
-) -> Result<Inspection, Option<Trouble>> {
-    let progress = terminal.progress();
-    let _spinner = progress.spinner(format!("reading leases from {}", coordinator.endpoint()));
-    let read = tokio::select! {
-        read = coordinator.inspect() => read.map_err(|error| Some(error.into())),
-        _ = stop.wait() => Err(None),
-    };
-    progress.clear();
-    if let Some(warning) = read.as_ref().ok().and_then(clock_warning) {
-        terminal.warn(&warning);
-    }
-    read
-}
-
-/// What is said where the two clocks differ: a lease expires when the coordinator's says so.
-fn clock_warning(listed: &Inspection) -> Option<String> {
-    let by = Duration::from_millis(listed.ahead_ms.unsigned_abs());
-    let by = duration::human(Duration::from_secs(by.as_secs()));
-    match listed.ahead_ms {
-        0 => None,
-        ahead => Some(format!(
-            "this machine's clock is {by} {} the coordinator's; leases are judged by the coordinator's",
-            if ahead > 0 { "ahead of" } else { "behind" }
-        )),
-    }
+struct Run<'r> {
+    request: &'r Request,
+    only_stuck: bool,
+    coordinator: Coordinator,
+    connections: Connections,
+    terminal: &'r Terminal,
+    stop: &'r Stop,
 }
 
 /// Runs `--list`.
 pub(crate) async fn run(
     request: &Request,
     only_stuck: bool,
+    watch: Option<Duration>,
     terminal: &Terminal,
     stop: &Stop,
 ) -> anyhow::Result<ExitStatus> {
     let connections = request.connections()?;
     connections.announce(terminal);
-    let coordinator = connections.coordinator()?;
-    let read = read(&coordinator, terminal, stop).await;
-    let now_ms = match &read {
-        Ok(listed) => listed.now_ms(),
-        Err(_) => jiff::Timestamp::now().as_millisecond(),
+    let run = Run {
+        request,
+        only_stuck,
+        coordinator: connections.coordinator()?.with_stop(stop.flag()),
+        connections,
+        terminal,
+        stop,
     };
-    let (records, trouble, mut status) = match read {
-        Ok(listed) => (listed.leases, None, ExitStatus::Done),
-        Err(None) => (
-            Vec::new(),
-            None,
-            stop.requested()
-                .map_or(ExitStatus::Undetermined, ExitStatus::Stopped),
-        ),
-        Err(Some(trouble)) => {
-            terminal.error(trouble.text());
-            let status = match trouble {
-                Trouble::Failed(_) => ExitStatus::Negative,
-                Trouble::CouldNotTell(_) => ExitStatus::Undetermined,
-            };
-            (Vec::new(), Some(trouble), status)
+    if let Output::Prometheus(file) = &request.output {
+        return run.export(file.as_deref()).await;
+    }
+    let Some(every) = watch else {
+        return run.show().await;
+    };
+    loop {
+        if terminal.is_watched() {
+            // Clears the screen and goes to its top (ECMA-48: ED, CUP).
+            terminal.bytes(b"\x1b[2J\x1b[H")?;
         }
-    };
-    let mut judged = Judged::new(records, &request.narrowing, request.thresholds, now_ms);
-    if only_stuck {
-        let cannot_tell = judged.keep_stuck();
-        if cannot_tell > 0 {
-            terminal.warn(&cannot_tell_warning(cannot_tell));
-            status = ExitStatus::Undetermined;
+        run.show().await?;
+        tokio::select! {
+            biased;
+            signal = stop.wait() => return Ok(ExitStatus::Stopped(signal)),
+            () = sleep(every) => {}
         }
     }
-    let text = match request.output {
-        Output::Json => json::list(
-            &coordinator.endpoint().to_string(),
-            &judged.leases,
-            now_ms,
-            request.show_tokens,
-            trouble.as_ref().map(Trouble::text),
-            status,
-        ),
-        Output::Specs => {
-            let mut out = String::new();
-            for (record, _) in &judged.leases {
-                specs::line(&mut out, &LeaseSpec::from(record.clone()));
-            }
-            out
+}
+
+impl Run<'_> {
+    async fn show(&self) -> anyhow::Result<ExitStatus> {
+        match listing::read(&self.coordinator, self.terminal, self.stop).await {
+            Ok(listed) => self.show_listed(listed),
+            Err(none) => self.show_nothing(none),
         }
-        Output::Text if trouble.is_some() => String::new(),
-        Output::Text => {
-            let stuck = judged.leases.iter().filter(|(_, is)| is.is_stuck()).count();
-            let summary = format!("leases={} stuck={stuck}\n", judged.leases.len());
-            if judged.leases.is_empty() {
-                summary
+    }
+
+    fn show_listed(&self, listed: Inspection) -> anyhow::Result<ExitStatus> {
+        let filter = &self.request.filter;
+        let now_ms = listed.now_ms();
+        let is_whole = listed.malformed.is_empty();
+        let none = filter.explain_none(&listed.leases);
+        let all = listed.leases.len();
+        let meant = listed
+            .leases
+            .into_iter()
+            .filter(|record| filter.admits(record));
+        let mut leases = judged(meant, self.request.thresholds, now_ms);
+        let mut status = if is_whole {
+            ExitStatus::Done
+        } else {
+            ExitStatus::Undetermined
+        };
+        if self.only_stuck {
+            let unclear = cannot_tell(&leases);
+            leases.retain(|judged| judged.stuckness.is_stuck());
+            if unclear > 0 {
+                self.terminal.warn(&cannot_tell_warning(unclear));
+                if leases.is_empty() {
+                    status = ExitStatus::Undetermined;
+                }
+            }
+        }
+        if leases.is_empty() {
+            let nothing = if self.only_stuck {
+                "no stuck leases"
             } else {
-                let shown =
-                    table::leases(&judged.leases, now_ms, terminal.width(), terminal.palette());
-                format!("{shown}\n{summary}")
+                "no leases"
+            };
+            let why = none.unwrap_or_else(|| format!("{all} listed"));
+            self.terminal.note(&format!("{nothing} ({why})"));
+            if self.request.fail_if_none && status == ExitStatus::Done {
+                status = ExitStatus::Negative;
             }
         }
-    };
-    terminal.result(status, &text)?;
-    Ok(status)
+        let text = self.rendered(&leases, now_ms, status);
+        self.terminal.result(status, &text)?;
+        Ok(status)
+    }
+
+    fn rendered(&self, leases: &[Judged], now_ms: i64, status: ExitStatus) -> String {
+        match self.request.output {
+            Output::Json => list::document(
+                &self.coordinator.endpoint().to_string(),
+                leases,
+                now_ms,
+                self.request.show_tokens,
+                None,
+                status.code(),
+            ),
+            Output::Specs => {
+                let mut out = String::new();
+                for judged in leases {
+                    specs::line(&mut out, &LeaseSpec::from(judged.record.clone()));
+                }
+                out
+            }
+            Output::Text | Output::Prometheus(_) => {
+                let stuck = leases.iter().filter(|j| j.stuckness.is_stuck()).count();
+                let summary = format!("leases={} stuck={stuck}\n", leases.len());
+                if leases.is_empty() {
+                    return summary;
+                }
+                let (width, palette) = (self.terminal.width(), self.terminal.palette());
+                format!(
+                    "{}\n{summary}",
+                    table::leases(leases, now_ms, width, palette)
+                )
+            }
+        }
+    }
+
+    /// The document of a list that was not read, for those who read documents.
+    fn show_nothing(&self, none: NoList) -> anyhow::Result<ExitStatus> {
+        let (status, error) = self.explained(none);
+        if self.request.output == Output::Json {
+            let now_ms = jiff::Timestamp::now().as_millisecond();
+            let endpoint = self.coordinator.endpoint().to_string();
+            let text = list::document(
+                &endpoint,
+                &[],
+                now_ms,
+                false,
+                error.as_deref(),
+                status.code(),
+            );
+            self.terminal.result(status, &text)?;
+        }
+        Ok(status)
+    }
+
+    fn explained(&self, none: NoList) -> (ExitStatus, Option<String>) {
+        match none {
+            NoList::Stopped(signal) => (stopped(signal), None),
+            NoList::Failed(error) => {
+                let error = RunError::from(error);
+                self.terminal.error(error.text());
+                (ExitStatus::Undetermined, Some(error.text().to_owned()))
+            }
+        }
+    }
+
+    /// Exports the list. What is not whole, or not the coordinator's, leaves what was exported before.
+    async fn export(&self, file: Option<&Path>) -> anyhow::Result<ExitStatus> {
+        if let Some(file) = file {
+            check_writable(file)?;
+        }
+        let listed = match listing::read(&self.coordinator, self.terminal, self.stop).await {
+            Ok(listed) => listed,
+            Err(none) => return Ok(self.explained(none).0),
+        };
+        if !listed.malformed.is_empty() {
+            self.terminal
+                .error("a list that is not whole is not exported");
+            return Ok(ExitStatus::Undetermined);
+        }
+        if !self.coordinator.is_proven() {
+            self.terminal.error(
+                "nothing in the answer shows that it is the coordinator's list; it is not exported",
+            );
+            return Ok(ExitStatus::Undetermined);
+        }
+        let now_ms = listed.now_ms();
+        let listed_at = jiff::Timestamp::now().as_millisecond() as f64 / 1000.0;
+        let leases = judged(listed.leases, self.request.thresholds, now_ms);
+        let coordinator = self.coordinator.id().unwrap_or_default();
+        let text = prometheus::exposition(&coordinator, &leases, now_ms, listed_at)?;
+        match (file, self.connections.own(PUSH_GATEWAY)) {
+            (Some(file), _) => {
+                if let Err(error) = write_atomically(file, |out| out.write_all(&text)) {
+                    self.terminal.error(&error.to_string());
+                    return Ok(ExitStatus::Undetermined);
+                }
+            }
+            (None, Some(gateway)) => return self.push(gateway, &coordinator, text).await,
+            (None, None) => self.terminal.bytes(&text)?,
+        }
+        Ok(ExitStatus::Done)
+    }
+
+    /// Replaces the coordinator's group at the Pushgateway.
+    async fn push(
+        &self,
+        gateway: &Endpoint,
+        coordinator: &str,
+        text: Vec<u8>,
+    ) -> anyhow::Result<ExitStatus> {
+        let url = gateway.url(&["metrics", "job", JOB, "coordinator", coordinator]);
+        let body = Body::Raw(Format::Text.content_type(), &[], text);
+        let post = HttpRequest::post(gateway, url.clone(), body, SHORT_BODY_LIMIT, true);
+        let request = HttpRequest {
+            method: "PUT".parse().context("PUT")?,
+            ..post
+        };
+        let sent = tokio::select! {
+            biased;
+            signal = self.stop.wait() => return Ok(stopped(signal)),
+            sent = self.connections.http.send(&request) => sent,
+        };
+        let problem = match sent {
+            Ok(answer) if answer.is_success() => return Ok(ExitStatus::Done),
+            Ok(answer) => {
+                let detail = answer.detail().map(|detail| format!(": {detail}"));
+                format!("{}{}", answer.described(), detail.unwrap_or_default())
+            }
+            Err(error) => error.to_string(),
+        };
+        self.terminal
+            .error(&format!("cannot push to {url}: {problem}"));
+        Ok(ExitStatus::Undetermined)
+    }
+}
+
+const fn stopped(signal: Signal) -> ExitStatus {
+    ExitStatus::Stopped(signal)
 }

@@ -4,7 +4,7 @@
 //! nothing here guesses.
 
 use seamless_cli::Signal;
-use seamless_core::coordinator::{Release, Verdict};
+use seamless_core::coordinator::{Release, Unproven, Verdict};
 
 use crate::report::advice;
 
@@ -38,7 +38,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Skip {
     /// `--dry-run`.
-    #[error("dry run")]
+    #[error("would release")]
     DryRun,
     /// Its source named no token, and a token is never guessed.
     #[error("no token given")]
@@ -58,6 +58,12 @@ pub(crate) enum Skip {
     /// `--max-failures` was passed first.
     #[error("too many failures before it was sent")]
     TooManyFailures,
+    /// `--batch`: an earlier batch had a failure.
+    #[error("an earlier batch had a failure")]
+    BatchFailed,
+    /// An earlier run of the journal ended it by the other action.
+    #[error("the journal says that it was released by --action {0} already")]
+    OtherAction(String),
     /// The journal or audit log could not be written any more.
     #[error("the journal or audit log cannot be written")]
     NoRecord,
@@ -111,20 +117,23 @@ pub(crate) struct Settled {
     pub(crate) requests: u32,
     /// An earlier run settled it, says the journal.
     pub(crate) by_earlier_run: bool,
+    /// What it becomes if the server proves to be the coordinator after all.
+    pub(crate) if_proven: Option<Box<Outcome>>,
 }
 
 impl Settled {
     /// Not sent, for this reason.
-    pub(crate) const fn skipped(skip: Skip) -> Self {
+    pub(crate) fn skipped(skip: Skip) -> Self {
         Self::without_request(Outcome::Skipped(skip))
     }
 
     /// An outcome for which nothing was sent.
-    pub(crate) const fn without_request(outcome: Outcome) -> Self {
+    pub(crate) fn without_request(outcome: Outcome) -> Self {
         Self {
             outcome,
             requests: 0,
             by_earlier_run: false,
+            if_proven: None,
         }
     }
 
@@ -132,9 +141,31 @@ impl Settled {
     /// the lease and been cut off before it could write the outcome down.
     pub(crate) fn of(release: Release, resumed: bool) -> Self {
         let lost = release.earlier_attempt_lost;
-        let outcome = match release.verdict {
-            Verdict::Released { completion_ratio } => Outcome::Released { completion_ratio },
-            Verdict::AlreadyReleased => Outcome::AlreadyReleased {
+        let (outcome, if_proven) = match release.verdict {
+            Verdict::Unproven(unproven) => {
+                let Unproven { meaning, answer } = *unproven;
+                let text = format!(
+                    "{answer}; nothing at this URL has shown itself to be the coordinator: check the URL, and the lease with --list"
+                );
+                let meaning = Outcome::of(meaning, lost, resumed);
+                (Outcome::Unknown(text), Some(Box::new(meaning)))
+            }
+            verdict => (Outcome::of(verdict, lost, resumed), None),
+        };
+        Self {
+            outcome,
+            requests: release.attempts,
+            by_earlier_run: false,
+            if_proven,
+        }
+    }
+}
+
+impl Outcome {
+    fn of(verdict: Verdict, lost: bool, resumed: bool) -> Self {
+        match verdict {
+            Verdict::Released { completion_ratio } => Self::Released { completion_ratio },
+            Verdict::AlreadyReleased => Self::AlreadyReleased {
                 note: if lost {
                     Some("most likely by this run's own earlier attempt, whose answer was lost".to_owned())
                 } else if resumed {
@@ -143,7 +174,7 @@ impl Settled {
                     None
                 },
             },
-            Verdict::Conflict => Outcome::Conflict {
+            Verdict::Conflict => Self::Conflict {
                 note: lost.then(|| {
                     "the answer to an earlier attempt was lost: it may have released the lease before somebody else claimed it".to_owned()
                 }),
@@ -153,14 +184,10 @@ impl Settled {
                 if lost {
                     text.push_str("; the answer to an earlier attempt was lost, and it may have released the lease");
                 }
-                Outcome::Failed(text)
+                Self::Failed(text)
             }
-            Verdict::Unknown(problem) => Outcome::Unknown(format!("{problem}; {}", advice(&problem))),
-        };
-        Self {
-            outcome,
-            requests: release.attempts,
-            by_earlier_run: false,
+            Verdict::Unknown(problem) => Self::Unknown(format!("{problem}; {}", advice(&problem))),
+            Verdict::Unproven(unproven) => Self::Unknown(unproven.answer.to_string()),
         }
     }
 }

@@ -1,27 +1,58 @@
 //! Writing outcomes down: journal and audit events.
 //!
 //! Owns their order (the journal first, since it is what a later run relies on) and that an outcome
-//! counts only once it is written.
+//! counts only once it is written. A dry run reads the journal and writes nothing.
 
-use std::io;
-
-use seamless_cli::{Progress, Terminal};
+use seamless_core::coordinator::Coordinator;
 use seamless_core::lease::LeaseSpec;
 
-use crate::audit::{AuditLog, Circumstances};
-use crate::journal::Journal;
-use crate::outcome::Settled;
+use crate::audit::{AuditLog, Circumstances, Operator};
+use crate::journal::{Journal, Purpose, random_hex};
+use crate::outcome::{Settled, Skip};
+use crate::request::Recovery;
 
 /// Where the outcomes of a run are written down.
-pub(crate) struct Records<'r> {
-    pub(crate) journal: Option<Journal>,
-    pub(crate) audit_log: Option<AuditLog>,
-    /// Where events go with `--log-format json`.
-    pub(crate) stderr: Option<(&'r Terminal, Progress)>,
-    pub(crate) circumstances: Circumstances,
+pub(crate) struct Records {
+    journal: Option<Journal>,
+    audit_log: Option<AuditLog>,
+    circumstances: Circumstances,
 }
 
-impl Records<'_> {
+impl Records {
+    /// Opens what the run writes to, for the coordinator that it is about.
+    pub(crate) fn open(
+        recovery: &Recovery,
+        coordinator: Option<&Coordinator>,
+    ) -> anyhow::Result<Self> {
+        let purpose = |coordinator: &Coordinator| Purpose {
+            coordinator: coordinator.endpoint().to_string(),
+            action: recovery.action.word(),
+            reason: recovery.reason.clone(),
+        };
+        let journal = match (&recovery.journal, coordinator) {
+            (Some(path), Some(coordinator)) if recovery.dry_run => {
+                Some(Journal::read_only(path, purpose(coordinator))?)
+            }
+            (Some(path), Some(coordinator)) => Some(Journal::open(path, purpose(coordinator))?),
+            _ => None,
+        };
+        let audit_log = recovery.audit_log.as_deref();
+        Ok(Self {
+            journal,
+            audit_log: audit_log
+                .filter(|_| !recovery.dry_run)
+                .map(AuditLog::open)
+                .transpose()?,
+            circumstances: Circumstances {
+                action: recovery.action.word(),
+                reason: recovery.reason.clone(),
+                operator: Operator::of(&|name| std::env::var(name).ok()),
+                coordinator_id: coordinator.and_then(|coordinator| coordinator.id()),
+                run_id: random_hex()?,
+            },
+        })
+    }
+
     /// How an earlier run settled a lease, if one did.
     pub(crate) fn settled(&self, spec: &LeaseSpec) -> Option<Settled> {
         self.journal.as_ref()?.settled(spec)
@@ -32,39 +63,44 @@ impl Records<'_> {
         self.journal.as_ref().is_some_and(Journal::is_resumed)
     }
 
+    /// The outcome of a lease that is not sent: what an earlier run found, or why.
+    pub(crate) fn unsent(&self, spec: &LeaseSpec, skip: Skip) -> Settled {
+        self.settled(spec).unwrap_or_else(|| {
+            Settled::skipped(if spec.token.is_none() {
+                Skip::MissingToken
+            } else {
+                skip
+            })
+        })
+    }
+
     /// Writes an outcome down, in the journal too unless that is where it comes from.
     ///
     /// # Errors
     /// What could not be written, in words.
     pub(crate) async fn write(&self, spec: &LeaseSpec, settled: &Settled) -> Result<(), String> {
         if let Some(journal) = self.journal.as_ref().filter(|_| !settled.by_earlier_run) {
-            let now = jiff::Timestamp::now();
-            let written = journal.append(spec, settled, self.circumstances.action, now);
-            written
+            journal
+                .append(spec, settled, jiff::Timestamp::now())
                 .await
                 .map_err(|error| format!("cannot write the journal: {error}"))?;
         }
         self.emit(spec, settled)
-            .map_err(|error| format!("cannot write the audit log: {error}"))
     }
 
     /// Emits the audit event alone, for outcomes that a journal is not about.
     ///
     /// # Errors
-    /// If the audit log cannot be written.
-    pub(crate) fn emit(&self, spec: &LeaseSpec, settled: &Settled) -> io::Result<()> {
-        if self.audit_log.is_none() && self.stderr.is_none() {
+    /// What could not be written, in words.
+    pub(crate) fn emit(&self, spec: &LeaseSpec, settled: &Settled) -> Result<(), String> {
+        let Some(log) = &self.audit_log else {
             return Ok(());
-        }
-        let line = self
-            .circumstances
-            .line(spec, settled, jiff::Timestamp::now());
-        if let Some((terminal, progress)) = &self.stderr {
-            progress.suspend(|| terminal.show(line.trim_end()));
-        }
-        match &self.audit_log {
-            Some(log) => log.append(&line),
-            None => Ok(()),
-        }
+        };
+        log.append(
+            &self
+                .circumstances
+                .line(spec, settled, jiff::Timestamp::now()),
+        )
+        .map_err(|error| format!("cannot write the audit log: {error}"))
     }
 }

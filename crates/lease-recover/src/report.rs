@@ -1,20 +1,154 @@
-//! What a run is summed up to, and the one mapping from that to an exit status.
+//! A finished run: what became of each lease, and the one mapping from that to an exit status.
+//!
+//! Owns what a run tells. It serializes into the document of `--output json`; the other formats are in
+//! [`crate::render`].
 
 use seamless_cli::{ExitStatus, Signal};
 use seamless_core::http::{Problem, Remedy, ServiceError};
-use serde::Serialize;
+use seamless_core::lease::{LeaseSpec, LeaseToken};
+use serde::{Serialize, Serializer};
 
-use crate::outcome::{Outcome, Settled};
+use crate::lease_fields::LeaseFields;
+use crate::outcome::{Outcome, Settled, Skip};
 use crate::verify::Verification;
 
-/// What is known before the first lease.
-#[derive(Debug, Clone)]
-pub(crate) struct Head {
+/// Changes when a member's meaning does; members may be added.
+pub(crate) const SCHEMA_VERSION: u32 = 2;
+
+/// What a recovery came to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    schema_version: u32,
+    mode: &'static str,
     /// Without credentials; absent where nothing is contacted and none is configured.
     pub(crate) coordinator: Option<String>,
     pub(crate) action: &'static str,
     pub(crate) reason: String,
     pub(crate) dry_run: bool,
+    pub(crate) leases: Vec<LeaseResult>,
+    pub(crate) summary: Summary,
+    /// Leases that `--stuck` could not judge.
+    #[serde(rename = "cannot_tell_if_stuck")]
+    pub(crate) cannot_tell: usize,
+    /// What a reader has to know beside the outcomes.
+    pub(crate) notes: Vec<String>,
+    pub(crate) verification: Option<Verification>,
+    #[serde(rename = "stopped_by", serialize_with = "signal_name")]
+    pub(crate) stopped: Option<Signal>,
+    pub(crate) error: Option<RunError>,
+    exit_code: u8,
+}
+
+/// One lease, and what became of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct LeaseResult {
+    #[serde(flatten)]
+    pub(crate) lease: LeaseFields,
+    #[serde(skip)]
+    pub(crate) spec: LeaseSpec,
+    pub(crate) outcome: &'static str,
+    pub(crate) detail: Option<String>,
+    pub(crate) requests: u32,
+    pub(crate) by_earlier_run: bool,
+    completion_ratio: Option<f64>,
+    #[serde(skip)]
+    pub(crate) settled: Settled,
+}
+
+impl LeaseResult {
+    fn new(spec: LeaseSpec, settled: Settled, show_tokens: bool) -> Self {
+        Self {
+            lease: LeaseFields::of(&spec.key, spec.token.as_ref(), show_tokens),
+            outcome: settled.outcome.word(),
+            detail: settled.outcome.detail(),
+            requests: settled.requests,
+            by_earlier_run: settled.by_earlier_run,
+            completion_ratio: match settled.outcome {
+                Outcome::Released { completion_ratio } => completion_ratio,
+                _ => None,
+            },
+            spec,
+            settled,
+        }
+    }
+}
+
+impl Report {
+    /// An empty report of a run that is about to begin.
+    pub(crate) fn new(
+        coordinator: Option<String>,
+        action: &'static str,
+        reason: String,
+        dry_run: bool,
+    ) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            mode: "recover",
+            coordinator,
+            action,
+            reason,
+            dry_run,
+            leases: Vec::new(),
+            summary: Summary::default(),
+            cannot_tell: 0,
+            notes: Vec::new(),
+            verification: None,
+            stopped: None,
+            error: None,
+            exit_code: 0,
+        }
+    }
+
+    /// Adds what became of the leases.
+    pub(crate) fn add(
+        &mut self,
+        leases: impl IntoIterator<Item = (LeaseSpec, Settled)>,
+        show_tokens: bool,
+    ) {
+        for (spec, settled) in leases {
+            self.summary.count(&settled);
+            self.leases
+                .push(LeaseResult::new(spec, settled, show_tokens));
+        }
+    }
+
+    /// Fixes how the run ended: a signal first, then what is proven bad, then what stayed unknown.
+    pub(crate) fn close(&mut self, fail_if_none: bool) -> ExitStatus {
+        let status = self.status(fail_if_none);
+        self.exit_code = status.code();
+        status
+    }
+
+    fn status(&self, fail_if_none: bool) -> ExitStatus {
+        let summary = &self.summary;
+        let unrecovered = summary.conflict + summary.failed + summary.skipped > 0;
+        let bad = match self.verification {
+            Some(Verification::StillHeld { .. } | Verification::NotReclaimed { .. }) => true,
+            Some(Verification::Confirmed { .. } | Verification::NotPossible { .. }) | None => false,
+        };
+        let unverified = matches!(self.verification, Some(Verification::NotPossible { .. }));
+        // A dry run shows what a run would skip as well.
+        let without_token = self
+            .leases
+            .iter()
+            .any(|lease| lease.settled.outcome == Outcome::Skipped(Skip::MissingToken));
+        let none = fail_if_none && summary.processed == 0;
+        match (self.stopped, &self.error) {
+            (Some(signal), _) => ExitStatus::Stopped(signal),
+            (_, Some(RunError::Failed(_))) => ExitStatus::Negative,
+            _ if without_token || none => ExitStatus::Negative,
+            _ if !self.dry_run && (unrecovered || bad) => ExitStatus::Negative,
+            (_, Some(RunError::CouldNotTell(_))) => ExitStatus::Undetermined,
+            _ if summary.processed == 0 && self.cannot_tell > 0 => ExitStatus::Undetermined,
+            _ if self.dry_run => ExitStatus::Done,
+            _ if summary.unknown > 0 || unverified => ExitStatus::Undetermined,
+            _ => ExitStatus::Done,
+        }
+    }
+}
+
+fn signal_name<S: Serializer>(signal: &Option<Signal>, serializer: S) -> Result<S::Ok, S::Error> {
+    signal.map(Signal::name).serialize(serializer)
 }
 
 /// How many leases had which outcome.
@@ -27,11 +161,12 @@ pub(crate) struct Summary {
     pub(crate) failed: usize,
     pub(crate) unknown: usize,
     pub(crate) skipped: usize,
+    /// Of the skipped: what a dry run would send.
+    pub(crate) would_release: usize,
 }
 
 impl Summary {
-    /// Counts one more.
-    pub(crate) fn count(&mut self, settled: &Settled) {
+    fn count(&mut self, settled: &Settled) {
         self.processed += 1;
         let counter = match settled.outcome {
             Outcome::Released { .. } => &mut self.released,
@@ -42,6 +177,7 @@ impl Summary {
             Outcome::Skipped(_) => &mut self.skipped,
         };
         *counter += 1;
+        self.would_release += usize::from(settled.outcome == Outcome::Skipped(Skip::DryRun));
     }
 }
 
@@ -57,20 +193,25 @@ impl std::fmt::Display for Summary {
             self.failed,
             self.unknown,
             self.skipped
-        )
+        )?;
+        if self.would_release > 0 {
+            write!(f, " would_release={}", self.would_release)?;
+        }
+        Ok(())
     }
 }
 
 /// Something that kept the run from being what was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum RunError {
     /// It went wrong.
     Failed(String),
     /// It ended without telling.
     CouldNotTell(String),
 }
 
-impl Trouble {
+impl RunError {
     /// In words.
     pub(crate) fn text(&self) -> &str {
         match self {
@@ -79,14 +220,10 @@ impl Trouble {
     }
 }
 
-impl From<ServiceError> for Trouble {
+impl From<ServiceError> for RunError {
+    /// A list that cannot be had tells nothing about the leases.
     fn from(error: ServiceError) -> Self {
-        let text = format!("{error}; {}", advice(&error.problem));
-        if error.problem.is_deadline() {
-            Self::CouldNotTell(text)
-        } else {
-            Self::Failed(text)
-        }
+        Self::CouldNotTell(format!("{error}; {}", advice(&error.problem)))
     }
 }
 
@@ -98,36 +235,6 @@ pub(crate) fn advice(problem: &Problem) -> String {
     }
 }
 
-/// What is known after the last lease.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tail {
-    pub(crate) summary: Summary,
-    /// Leases that `--stuck` could not judge.
-    pub(crate) cannot_tell: usize,
-    pub(crate) verification: Option<Verification>,
-    pub(crate) stopped: Option<Signal>,
-    pub(crate) trouble: Option<Trouble>,
-}
-
-impl Tail {
-    /// How the run ended: a signal first, then what is proven bad, then what stayed unknown.
-    pub(crate) fn status(&self, dry_run: bool) -> ExitStatus {
-        let summary = &self.summary;
-        let unrecovered = summary.conflict + summary.failed + summary.skipped > 0;
-        let still_held = matches!(self.verification, Some(Verification::StillHeld { .. }));
-        let unverified = matches!(self.verification, Some(Verification::NotPossible(_)));
-        match (self.stopped, &self.trouble) {
-            (Some(signal), _) => ExitStatus::Stopped(signal),
-            (_, Some(Trouble::Failed(_))) => ExitStatus::Negative,
-            _ if !dry_run && (unrecovered || still_held) => ExitStatus::Negative,
-            (_, Some(Trouble::CouldNotTell(_))) => ExitStatus::Undetermined,
-            _ if dry_run => ExitStatus::Done,
-            _ if summary.unknown + self.cannot_tell > 0 || unverified => ExitStatus::Undetermined,
-            _ => ExitStatus::Done,
-        }
-    }
-}
-
 /// A count of leases in words.
 pub(crate) fn counted(leases: usize) -> String {
     match leases {
@@ -136,18 +243,36 @@ pub(crate) fn counted(leases: usize) -> String {
     }
 }
 
+/// The document of a run that ended before it began.
+pub(crate) fn refusal(error: &str) -> String {
+    let document = serde_json::json!({
+        "schema_version": SCHEMA_VERSION,
+        "leases": [],
+        "error": error,
+        "exit_code": ExitStatus::Usage.code(),
+    });
+    format!("{document}\n")
+}
+
+/// A token as a document may show it whole, since it was asked for.
+pub(crate) fn shown(token: Option<&LeaseToken>, show_tokens: bool) -> Option<String> {
+    token
+        .filter(|_| show_tokens)
+        .map(|token| token.expose().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Skip;
 
-    fn tail(outcomes: &[Outcome]) -> Tail {
-        let mut tail = Tail::default();
-        for outcome in outcomes {
-            tail.summary
-                .count(&Settled::without_request(outcome.clone()));
-        }
-        tail
+    fn report(outcomes: &[Outcome]) -> Report {
+        let mut report = Report::new(None, "fail", "why".to_owned(), false);
+        let leases = outcomes.iter().map(|outcome| {
+            let spec = LeaseSpec::parse("k:t").unwrap();
+            (spec, Settled::without_request(outcome.clone()))
+        });
+        report.add(leases, false);
+        report
     }
 
     #[test]
@@ -159,43 +284,49 @@ mod tests {
         let conflict = Outcome::Conflict { note: None };
         let failed = Outcome::Failed("HTTP 500".to_owned());
         let unknown = Outcome::Unknown("no answer".to_owned());
-        let skipped = Outcome::Skipped(Skip::MissingToken);
+        let skipped = Outcome::Skipped(Skip::NotConfirmed);
         for (outcomes, expected) in [
             (&[][..], ExitStatus::Done),
             (&[released.clone(), already.clone()], ExitStatus::Done),
             (&[released.clone(), conflict], ExitStatus::Negative),
             (&[released.clone(), failed.clone()], ExitStatus::Negative),
-            (&[released.clone(), skipped.clone()], ExitStatus::Negative),
+            (&[released.clone(), skipped], ExitStatus::Negative),
             (&[released, unknown.clone()], ExitStatus::Undetermined),
             (&[unknown, failed], ExitStatus::Negative),
         ] {
-            assert_eq!(tail(outcomes).status(false), expected, "{outcomes:?}");
+            assert_eq!(report(outcomes).status(false), expected, "{outcomes:?}");
         }
-        assert_eq!(tail(&[skipped]).status(true), ExitStatus::Done);
+        assert_eq!(report(&[]).status(true), ExitStatus::Negative);
     }
 
     #[test]
     fn what_could_not_be_told_is_not_success() {
-        let with = |change: fn(&mut Tail)| {
-            let mut tail = tail(&[]);
-            change(&mut tail);
-            tail.status(false)
+        let with = |change: fn(&mut Report)| {
+            let mut report = report(&[]);
+            change(&mut report);
+            report.status(false)
         };
-        assert_eq!(with(|t| t.cannot_tell = 1), ExitStatus::Undetermined);
+        assert_eq!(with(|r| r.cannot_tell = 1), ExitStatus::Undetermined);
+        let not_possible = |r: &mut Report| {
+            r.verification = Some(Verification::NotPossible {
+                reason: String::new(),
+            });
+        };
+        assert_eq!(with(not_possible), ExitStatus::Undetermined);
+        for verification in [
+            Verification::StillHeld { leases: 1 },
+            Verification::NotReclaimed { leases: 1 },
+        ] {
+            let mut report = report(&[]);
+            report.verification = Some(verification);
+            assert_eq!(report.status(false), ExitStatus::Negative);
+        }
         assert_eq!(
-            with(|t| t.verification = Some(Verification::NotPossible(String::new()))),
-            ExitStatus::Undetermined
-        );
-        assert_eq!(
-            with(|t| t.verification = Some(Verification::StillHeld { leases: 1 })),
+            with(|r| r.error = Some(RunError::Failed(String::new()))),
             ExitStatus::Negative
         );
         assert_eq!(
-            with(|t| t.trouble = Some(Trouble::Failed(String::new()))),
-            ExitStatus::Negative
-        );
-        assert_eq!(
-            with(|t| t.stopped = Some(Signal::Terminate)),
+            with(|r| r.stopped = Some(Signal::Terminate)),
             ExitStatus::Stopped(Signal::Terminate)
         );
     }

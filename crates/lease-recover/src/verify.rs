@@ -1,17 +1,29 @@
-//! `--verify`: looking whether what was recovered is really gone.
+//! `--verify`: looking whether what was recovered is really gone, and `--await-reclaim`: whether another
+//! worker has it.
 //!
-//! Owns comparing the coordinator's list with the outcomes. It changes nothing.
+//! Owns comparing the coordinator's list with the outcomes, again and again until it agrees. It changes
+//! nothing.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use seamless_core::coordinator::LeaseRecord;
+use seamless_cli::Stop;
+use seamless_core::coordinator::{Coordinator, LeaseRecord};
 use seamless_core::lease::LeaseKey;
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 use crate::execute::Target;
 use crate::outcome::{Outcome, Settled};
+use crate::report::advice;
+use crate::request::Verify;
+
+/// How long between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// What the list says about the recovered leases.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
 pub(crate) enum Verification {
     /// No recovered key is held under its recovered token.
     Confirmed {
@@ -23,54 +35,148 @@ pub(crate) enum Verification {
         /// How many.
         leases: usize,
     },
+    /// None is still held, and so many were not claimed again in time.
+    NotReclaimed {
+        /// How many.
+        leases: usize,
+    },
     /// It could not be told.
-    NotPossible(String),
+    NotPossible {
+        /// Why.
+        reason: String,
+    },
 }
 
-/// Compares. A lease that is still held under its token was not recovered, whatever was answered: its
-/// outcome becomes a failure. Returns the verification and which outcomes changed.
-pub(crate) fn compare(
-    listed: &[LeaseRecord],
+/// What one look at the list shows, by place among the leases.
+#[derive(Debug, Default, PartialEq)]
+struct Look {
+    recovered: usize,
+    still_held: Vec<usize>,
+    not_reclaimed: usize,
+    unclear: usize,
+}
+
+/// Looks until the list agrees or the time is over. A lease that is still held under its token then was not
+/// recovered, whatever was answered: its outcome becomes a failure. Returns which outcomes changed, too.
+pub(crate) async fn verify(
+    coordinator: &Coordinator,
+    how: Verify,
+    stop: &Stop,
     targets: &[Target],
     settled: &mut [Settled],
 ) -> (Verification, Vec<usize>) {
+    let started = Instant::now();
+    let mut gone_since = None;
+    loop {
+        let looked = tokio::select! {
+            biased;
+            _ = stop.wait() => return (not_possible("the run was stopped first"), Vec::new()),
+            looked = coordinator.inspect() => looked,
+        };
+        let is_late = started.elapsed() >= how.within;
+        let verification = match looked {
+            Err(error) if is_late => Some(not_possible(&format!(
+                "{error}; {}",
+                advice(&error.problem)
+            ))),
+            Err(_) => None,
+            Ok(_) if !coordinator.is_proven() => Some(not_possible(
+                "nothing at this URL has shown itself to be the coordinator",
+            )),
+            Ok(listed) => {
+                let look = look(&listed.leases, targets, settled);
+                if !look.still_held.is_empty() && is_late {
+                    return still_held(&look, settled);
+                }
+                if look.still_held.is_empty() && look.unclear == 0 {
+                    gone_since.get_or_insert_with(Instant::now);
+                }
+                conclusion(&look, how.await_reclaim, gone_since, is_late)
+            }
+        };
+        if let Some(verification) = verification {
+            return (verification, Vec::new());
+        }
+        tokio::select! {
+            biased;
+            _ = stop.wait() => return (not_possible("the run was stopped first"), Vec::new()),
+            () = sleep(BETWEEN_LOOKS) => {}
+        }
+    }
+}
+
+/// What a look comes to; `None` where another is worth it.
+fn conclusion(
+    look: &Look,
+    await_reclaim: Option<Duration>,
+    gone_since: Option<Instant>,
+    is_late: bool,
+) -> Option<Verification> {
+    let Some(gone_since) = gone_since.filter(|_| look.still_held.is_empty()) else {
+        return is_late.then(|| {
+            not_possible(&format!(
+                "the coordinator lists {} of the recovered keys without a token",
+                look.unclear
+            ))
+        });
+    };
+    let confirmed = Verification::Confirmed {
+        leases: look.recovered,
+    };
+    match await_reclaim {
+        None => Some(confirmed),
+        Some(_) if look.not_reclaimed == 0 => Some(confirmed),
+        Some(within) => (gone_since.elapsed() >= within).then_some(Verification::NotReclaimed {
+            leases: look.not_reclaimed,
+        }),
+    }
+}
+
+fn still_held(look: &Look, settled: &mut [Settled]) -> (Verification, Vec<usize>) {
+    for index in &look.still_held {
+        let settled = &mut settled[*index];
+        settled.outcome = Outcome::Failed(format!(
+            "answered as {}, but the coordinator still lists it under this token; look at the coordinator's log",
+            settled.outcome.word()
+        ));
+        settled.by_earlier_run = false;
+    }
+    let leases = look.still_held.len();
+    (Verification::StillHeld { leases }, look.still_held.clone())
+}
+
+fn not_possible(reason: &str) -> Verification {
+    Verification::NotPossible {
+        reason: reason.to_owned(),
+    }
+}
+
+fn look(listed: &[LeaseRecord], targets: &[Target], settled: &[Settled]) -> Look {
     let mut held: HashMap<&LeaseKey, Vec<&LeaseRecord>> = HashMap::new();
     for record in listed {
         held.entry(&record.key).or_default().push(record);
     }
-    let (mut recovered, mut unclear, mut changed) = (0, 0, Vec::new());
-    for (index, (target, settled)) in targets.iter().zip(settled.iter_mut()).enumerate() {
+    let mut look = Look::default();
+    for (index, (target, settled)) in targets.iter().zip(settled).enumerate() {
         if !settled.outcome.is_recovered() {
             continue;
         }
-        recovered += 1;
+        look.recovered += 1;
         let records = held.get(&target.spec.key).map_or(&[][..], Vec::as_slice);
-        if records
+        let is_ours = |record: &&&LeaseRecord| record.token == target.spec.token;
+        if records.is_empty() {
+            look.not_reclaimed += 1;
+        } else if records
             .iter()
-            .any(|record| record.token.is_some() && record.token == target.spec.token)
+            .filter(|record| record.token.is_some())
+            .any(|record| is_ours(&record))
         {
-            settled.outcome = Outcome::Failed(format!(
-                "answered as {}, but the coordinator still lists it under this token; look at the coordinator's log",
-                settled.outcome.word()
-            ));
-            settled.by_earlier_run = false;
-            changed.push(index);
+            look.still_held.push(index);
         } else if records.iter().any(|record| record.token.is_none()) {
-            unclear += 1;
+            look.unclear += 1;
         }
     }
-    let verification = if !changed.is_empty() {
-        Verification::StillHeld {
-            leases: changed.len(),
-        }
-    } else if unclear > 0 {
-        Verification::NotPossible(format!(
-            "the coordinator lists {unclear} of the recovered keys without a token"
-        ))
-    } else {
-        Verification::Confirmed { leases: recovered }
-    };
-    (verification, changed)
+    look
 }
 
 #[cfg(test)]
@@ -79,8 +185,8 @@ mod tests {
 
     use super::*;
 
-    fn compared(listed: &[&str], key_only: bool) -> (Verification, Vec<&'static str>) {
-        let targets: Vec<Target> = ["a:1", "b:2"]
+    fn looked(listed: &[&str]) -> Look {
+        let targets: Vec<Target> = ["a:11", "b:22"]
             .iter()
             .map(|text| Target {
                 spec: LeaseSpec::parse(text).unwrap(),
@@ -90,49 +196,31 @@ mod tests {
         let released = Outcome::Released {
             completion_ratio: None,
         };
-        let mut settled = vec![
+        let settled = [
             Settled::without_request(released),
             Settled::without_request(Outcome::Conflict { note: None }),
         ];
         let listed: Vec<LeaseRecord> = listed
             .iter()
             .map(|text| LeaseRecord::from(LeaseSpec::parse(text).unwrap()))
-            .map(|record| LeaseRecord {
-                token: record.token.filter(|_| !key_only),
-                ..record
-            })
             .collect();
-        let (verification, _) = compare(&listed, &targets, &mut settled);
-        (
-            verification,
-            settled
-                .iter()
-                .map(|settled| settled.outcome.word())
-                .collect(),
-        )
+        look(&listed, &targets, &settled)
     }
 
     #[test]
     fn only_the_same_key_under_the_same_token_is_still_held() {
-        let confirmed = Verification::Confirmed { leases: 1 };
-        for listed in [&[][..], &["b:2"], &["a:9"]] {
-            assert_eq!(
-                compared(listed, false),
-                (confirmed.clone(), vec!["released", "conflict"])
-            );
+        for (listed, still_held, not_reclaimed, unclear) in [
+            (&[][..], 0, 1, 0),
+            (&["b:22"], 0, 1, 0),
+            (&["a:99"], 0, 0, 0),
+            (&["a:11"], 1, 0, 0),
+            (&["a:99", "a:11"], 1, 0, 0),
+            (&["a:"], 0, 0, 1),
+        ] {
+            let look = looked(listed);
+            let found = (look.still_held.len(), look.not_reclaimed, look.unclear);
+            assert_eq!(found, (still_held, not_reclaimed, unclear), "{listed:?}");
+            assert_eq!(look.recovered, 1);
         }
-        let held = Verification::StillHeld { leases: 1 };
-        assert_eq!(
-            compared(&["a:1"], false),
-            (held.clone(), vec!["failed", "conflict"])
-        );
-        assert_eq!(
-            compared(&["a:9", "a:1"], false),
-            (held, vec!["failed", "conflict"])
-        );
-        assert!(matches!(
-            compared(&["a:1"], true).0,
-            Verification::NotPossible(_)
-        ));
     }
 }

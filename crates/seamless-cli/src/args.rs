@@ -77,6 +77,9 @@ pub struct HttpArgs {
     /// before the environment's URLs [env: SEAMLESS_CONTEXT, which goes after them]
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+    /// Show each request on stderr, with its status, attempt and time
+    #[arg(long, short)]
+    pub verbose: bool,
     /// Timeout of one request, from connecting to the last byte
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub timeout: Duration,

@@ -12,14 +12,15 @@ use seamless_core::alertmanager::Alertmanager;
 use seamless_core::config::{self, Chosen, ConfigFile, Service};
 use seamless_core::context::{self, Context, Settings};
 use seamless_core::coordinator::Coordinator;
-use seamless_core::http::{Endpoint, HttpClient, HttpOptions, TlsFiles};
+use seamless_core::http::{Attempt, Endpoint, HttpClient, HttpOptions, TlsFiles};
 use seamless_core::prometheus::Prometheus;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use crate::args::HttpArgs;
 use crate::exit::UsageError;
-use crate::terminal::Terminal;
+use crate::table::clean;
+use crate::terminal::{Terminal, show_line};
 
 /// An endpoint that a program has, and what its URL option gave.
 #[derive(Debug, Clone, Copy)]
@@ -204,6 +205,9 @@ impl Connections {
             idle_per_host: concurrency,
         };
         let http = HttpClient::new(options, authenticated.iter().map(|(_, endpoint)| endpoint))?;
+        if args.verbose {
+            http.observe(|attempt| show_line(&attempt_line(attempt)));
+        }
         Ok(Self {
             http,
             endpoints: authenticated,
@@ -328,6 +332,24 @@ fn chosen(
     let files = context::files(&|name| environment(name)?.into_string().ok());
     let context = context::load(&name, origin, &files)?;
     Ok(Some(Chosen { context, by_option }))
+}
+
+/// `GET http://host/path: HTTP 200 in 12ms`, of a repetition with its number.
+fn attempt_line(attempt: &Attempt<'_>) -> String {
+    let outcome = match attempt.outcome {
+        Ok(status) => format!("HTTP {status}"),
+        Err(error) => error.to_string(),
+    };
+    let number = match attempt.number {
+        1 => String::new(),
+        number => format!(", attempt {number}"),
+    };
+    format!(
+        "{} {}: {outcome} in {}ms{number}",
+        attempt.method,
+        clean(&attempt.url),
+        attempt.took.as_millis()
+    )
 }
 
 fn missing_url(service: Service) -> UsageError {

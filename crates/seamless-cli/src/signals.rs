@@ -4,6 +4,8 @@
 //! signal is noticed at once while a read of stdin or a write to stdout holds the program up.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -47,6 +49,7 @@ impl Signal {
 #[derive(Debug, Clone)]
 pub struct Stop {
     seen: watch::Receiver<Option<Signal>>,
+    flag: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -58,10 +61,18 @@ impl Stop {
             .filter(|number| ignored & (1 << (number - 1)) == 0);
         let mut signals = Signals::new(heeded)?;
         let (sender, seen) = watch::channel(None);
+        let flag = Arc::new(AtomicBool::new(false));
+        let set = Arc::clone(&flag);
         thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || heed(&mut signals, &sender))?;
-        Ok(Self { seen })
+            .spawn(move || heed(&mut signals, &sender, &set))?;
+        Ok(Self { seen, flag })
+    }
+
+    /// Set once a signal has asked to stop, for code that knows nothing of signals.
+    #[must_use]
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.flag)
     }
 
     /// The signal that asked to stop, if one did.
@@ -103,7 +114,7 @@ impl Stop {
 }
 
 /// Hands out the first signal, and ends the process at the second SIGINT.
-fn heed(signals: &mut Signals, sender: &watch::Sender<Option<Signal>>) {
+fn heed(signals: &mut Signals, sender: &watch::Sender<Option<Signal>>, flag: &AtomicBool) {
     let mut interrupts = 0;
     for number in signals.forever() {
         let signal = if number == SIGINT {
@@ -115,6 +126,7 @@ fn heed(signals: &mut Signals, sender: &watch::Sender<Option<Signal>>) {
         if interrupts == 2 {
             std::process::exit(Signal::Interrupt.exit_code().into());
         }
+        flag.store(true, Ordering::SeqCst);
         sender.send_if_modified(|seen| {
             let is_first = seen.is_none();
             *seen = seen.or(Some(signal));

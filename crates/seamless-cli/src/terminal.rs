@@ -205,6 +205,12 @@ impl Terminal {
     }
 }
 
+/// Shows a line on stderr, for what is told while the run's own streams are elsewhere.
+pub(crate) fn show_line(line: &str) {
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
 /// Nothing can be laid out in less; a narrower terminal breaks the lines by itself.
 const NARROWEST: usize = 40;
 

@@ -3,7 +3,6 @@
 //! Owns how a `KEY:TOKEN` is taken apart, how a canonical key is read into its fields, and that a
 //! token never shows whole by accident. It talks to nobody.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -154,10 +153,12 @@ impl LeaseToken {
         &self.0
     }
 
-    /// The first 4 characters: enough to tell tokens apart, and all that logs may hold.
+    /// The first 4 characters, and never more than half: enough to tell tokens apart, and all that logs may
+    /// hold.
     #[must_use]
     pub fn hint(&self) -> &str {
-        let end = self.0.char_indices().nth(4).map(|(end, _)| end);
+        let shown = (self.0.chars().count() / 2).min(4);
+        let end = self.0.char_indices().nth(shown).map(|(end, _)| end);
         &self.0[..end.unwrap_or(self.0.len())]
     }
 }
@@ -189,9 +190,6 @@ pub enum SpecError {
     /// Nothing, or only blanks.
     #[error("an empty lease spec; write it as KEY:TOKEN")]
     Empty,
-    /// No colon.
-    #[error("no ':' between key and token; write it as KEY:TOKEN")]
-    NoToken,
     /// Nothing before the last colon.
     #[error("no key before the last ':'; write it as KEY:TOKEN")]
     EmptyKey,
@@ -204,12 +202,24 @@ pub enum SpecError {
 }
 
 impl LeaseSpec {
-    /// Reads `KEY:TOKEN`; the token follows the last colon. An empty token is read as missing.
+    /// Reads `KEY:TOKEN`; the token follows the last colon. A text that is a canonical key as a whole, up to
+    /// the as-of time or its empty place, has no token; neither has one without a colon, or with nothing
+    /// after the last.
     ///
     /// # Errors
     /// [`SpecError`] for anything else.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
-        SpecRef::parse(text.trim()).map(SpecRef::into_spec)
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(SpecError::Empty);
+        }
+        if let Some(at) = text.chars().position(char::is_control) {
+            return Err(SpecError::ControlCharacter(at + 1));
+        }
+        match text.rsplit_once(':') {
+            Some((key, token)) if !is_whole_key(text) => Self::of(key, Some(token)),
+            _ => Self::of(text, None),
+        }
     }
 
     /// Reads a line of a specs file: `KEY:TOKEN`, or a JSON object with `key` and `token` (further
@@ -218,107 +228,45 @@ impl LeaseSpec {
     /// # Errors
     /// [`SpecError`] for anything else.
     pub fn parse_line(line: &str) -> Result<Self, SpecError> {
-        SpecRef::parse_line(line.trim()).map(SpecRef::into_spec)
-    }
-}
-
-/// A [`LeaseSpec`] that still lies in the text it was read from: a million lines are checked without a
-/// million copies.
-pub struct SpecRef<'t> {
-    key: Cow<'t, str>,
-    token: Option<Cow<'t, str>>,
-}
-
-impl<'t> SpecRef<'t> {
-    /// As [`LeaseSpec::parse`], of a text without blanks around it.
-    ///
-    /// # Errors
-    /// [`SpecError`] for anything but `KEY:TOKEN`.
-    #[inline]
-    pub fn parse(text: &'t str) -> Result<Self, SpecError> {
-        if text.is_empty() {
-            return Err(SpecError::Empty);
-        }
-        if let Some(at) = control_character(text) {
-            return Err(SpecError::ControlCharacter(at + 1));
-        }
-        let at = memchr::memrchr(b':', text.as_bytes()).ok_or(SpecError::NoToken)?;
-        Self::of(text[..at].into(), Some(text[at + 1..].into()))
-    }
-
-    /// As [`LeaseSpec::parse_line`], of a line without blanks around it.
-    ///
-    /// # Errors
-    /// [`SpecError`] for anything but `KEY:TOKEN` and the JSON object.
-    #[inline]
-    pub fn parse_line(line: &'t str) -> Result<Self, SpecError> {
         #[derive(Deserialize)]
-        struct Object<'t> {
-            #[serde(borrow)]
-            key: Cow<'t, str>,
+        struct Object {
+            key: String,
             #[serde(default)]
             token: Option<String>,
         }
+        let line = line.trim();
         if !line.starts_with('{') {
             return Self::parse(line);
         }
-        let object: Object<'t> = serde_json::from_str(line).map_err(|error| {
+        let object: Object = serde_json::from_str(line).map_err(|error| {
             SpecError::Json(format!(
                 "{:?} at column {}",
                 error.classify(),
                 error.column()
             ))
         })?;
-        Self::of(object.key, object.token.map(Cow::Owned))
+        Self::of(&object.key, object.token.as_deref())
     }
 
-    #[inline]
-    fn of(key: Cow<'t, str>, token: Option<Cow<'t, str>>) -> Result<Self, SpecError> {
-        if is_blank(&key) {
-            return Err(SpecError::EmptyKey);
-        }
+    fn of(key: &str, token: Option<&str>) -> Result<Self, SpecError> {
         Ok(Self {
-            key,
-            token: token.filter(|token| !is_blank(token)),
+            key: LeaseKey::new(key).ok_or(SpecError::EmptyKey)?,
+            token: token.and_then(LeaseToken::new),
         })
     }
+}
 
-    /// The spec, out of the text.
-    #[must_use]
-    pub fn into_spec(self) -> LeaseSpec {
-        LeaseSpec {
-            key: LeaseKey(self.key.into_owned()),
-            token: self.token.map(|token| LeaseToken(token.into_owned())),
-        }
-    }
+/// Whether a text is a canonical key that ends in a date or time, or in the empty place of one: what looks
+/// like a token is a part of the time.
+fn is_whole_key(text: &str) -> bool {
+    CanonicalKey::parse(text).is_some_and(|key| match key.requested_as_of {
+        Some(as_of) => as_of.parse::<f64>().is_err(),
+        None => text.ends_with(':'),
+    })
 }
 
 fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
-}
-
-/// Where the first control character is, in characters from 0.
-fn control_character(text: &str) -> Option<usize> {
-    if is_printable_ascii(text.as_bytes()) {
-        return None;
-    }
-    text.chars().position(char::is_control)
-}
-
-/// Whether every byte is printable ASCII. Whole blocks are compared at once, without an early end; the
-/// last one overlaps the one before it, so that no bytes are left over.
-fn is_printable_ascii(bytes: &[u8]) -> bool {
-    const BLOCK: usize = 16;
-    let is_printable = |bytes: &[u8]| {
-        let bytes = bytes.iter();
-        bytes.fold(true, |so_far, byte| so_far & matches!(byte, b' '..=b'~'))
-    };
-    let Some(last) = bytes.last_chunk::<BLOCK>() else {
-        return is_printable(bytes);
-    };
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let blocks = blocks.iter().chain([last]);
-    blocks.fold(true, |so_far, block| so_far & is_printable(block))
 }
 
 #[cfg(test)]
@@ -354,13 +302,30 @@ mod tests {
             (spec.key.as_str(), spec.token.unwrap().expose()),
             ("lease-A", "deadbeef")
         );
-        assert_eq!(LeaseSpec::parse("lease-A:").unwrap().token, None);
+    }
+
+    #[test]
+    fn a_key_alone_has_no_token() {
+        for key in [
+            "lease-A",
+            "nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z",
+            "ohlcv:binance:BTC/USDT:1m:60:1700:1760::2024-01-01T00:00:00+09:00",
+            "n:60:1700:1760:w:2024-01-01",
+            "ohlcv:binance:BTC/USDT:1m:60:1735689600:1735693200::",
+        ] {
+            let spec = LeaseSpec::parse(key).unwrap();
+            assert_eq!((spec.key.as_str(), spec.token), (key, None));
+            let spec = LeaseSpec::parse(&format!("{key}:abc")).unwrap();
+            assert_eq!(spec.key.as_str(), key);
+            assert_eq!(spec.token.unwrap().expose(), "abc");
+        }
+        let spec = LeaseSpec::parse("lease-A:").unwrap();
+        assert_eq!((spec.key.as_str(), spec.token), ("lease-A", None));
     }
 
     #[test]
     fn what_is_no_spec_is_refused() {
         assert_eq!(LeaseSpec::parse("  "), Err(SpecError::Empty));
-        assert_eq!(LeaseSpec::parse("lease"), Err(SpecError::NoToken));
         assert_eq!(LeaseSpec::parse(":token"), Err(SpecError::EmptyKey));
         assert_eq!(
             LeaseSpec::parse("a\u{1b}[2J:t"),
@@ -450,12 +415,16 @@ mod tests {
     fn tokens_show_at_most_four_characters() {
         let token = LeaseToken::new("deadbeefcafe").unwrap();
         assert_eq!(format!("{token} {token:?}"), "dead… LeaseToken(dead…)");
+        for (token, hint) in [("a", ""), ("ab", "a"), ("abcd", "ab"), ("노드노드", "노드")] {
+            assert_eq!(LeaseToken::new(token).unwrap().hint(), hint);
+        }
     }
 
     proptest! {
         #[test]
         fn any_key_and_token_come_back(key in "[^\\p{C}]{1,40}", token in "[^\\p{C}:]{1,20}") {
             prop_assume!(key.trim() == key && token.trim() == token && !key.is_empty() && !token.is_empty());
+            prop_assume!(!is_whole_key(&format!("{key}:{token}")));
             let spec = LeaseSpec::parse(&format!("{key}:{token}")).unwrap();
             prop_assert_eq!(spec.key.as_str(), key);
             let token_read = spec.token.unwrap();

@@ -19,3 +19,4 @@ pub mod prometheus;
 pub mod promql;
 pub mod rules;
 pub mod schema;
+pub mod stuck;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use seamless_core::alertmanager::{Alertmanager, HeldAlert, Status};
-use seamless_core::coordinator::{Verdict, read_page, verdict};
+use seamless_core::coordinator::{Verdict, read_page, read_verdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions, Response};
 use seamless_core::prometheus::{
     Alertmanagers, FiringAlert, Labels, LoadedGroup, MetricMetadata, Prometheus, QueryValue, Target,
@@ -36,12 +36,19 @@ pub(crate) fn inspect_page(bytes: &[u8]) {
         }
         Err(problem) => crate::assert_presentable(&problem.to_string()),
     }
-    match verdict(&answer) {
-        Verdict::Released { .. } => {
+    let (verdict, is_proof) = read_verdict(&answer);
+    assert!(!is_proof || matches!(verdict, Verdict::Released { .. } | Verdict::Conflict));
+    match verdict {
+        Verdict::Released { completion_ratio } => {
             assert!(answer.is_success() && !answer.looks_like_html());
+            assert!(completion_ratio.is_some());
         }
-        Verdict::AlreadyReleased => assert_eq!(answer.status, 404),
+        Verdict::AlreadyReleased => panic!("without a proof"),
         Verdict::Conflict => assert_eq!(answer.status, 409),
+        Verdict::Unproven(unproven) => {
+            assert!(answer.is_success() || answer.status == 404);
+            crate::assert_presentable(&unproven.answer.to_string());
+        }
         Verdict::Failed(problem) | Verdict::Unknown(problem) => {
             crate::assert_presentable(&problem.to_string());
         }

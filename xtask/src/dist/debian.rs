@@ -14,12 +14,15 @@ use super::{Release, output, run_tool};
 
 const MAINTAINER: &str = "seamless-ops maintainers <seamless-ops@example.com>";
 
-/// The service's settings on an installed system, which the administrator owns.
-const DEFAULTS: &str = "etc/default/seamless-health-check";
+/// The services whose settings on an installed system the administrator owns.
+const SERVICES: [&str; 2] = ["seamless-health-check", "seamless-lease-list"];
 
 const POSTINST: &str = "\
 #!/bin/sh
 set -e
+if [ \"$1\" = configure ] && command -v systemd-sysusers >/dev/null; then
+    systemd-sysusers seamless-ops.conf
+fi
 if [ \"$1\" = configure ] && [ -d /run/systemd/system ]; then
     systemctl --system daemon-reload || true
 fi
@@ -29,7 +32,7 @@ const PRERM: &str = "\
 #!/bin/sh
 set -e
 if [ \"$1\" = remove ] && [ -d /run/systemd/system ]; then
-    deb-systemd-invoke stop seamless-health-check.timer || true
+    deb-systemd-invoke stop seamless-health-check.timer seamless-lease-list.timer || true
 fi
 ";
 
@@ -40,17 +43,18 @@ pub(super) fn package(layout: &Layout, release: &Release, out: &Path) -> Result<
     let usr = tree.join("usr");
     layout.write(&usr)?;
     to_debian_policy(&usr, release)?;
-    put(
-        &tree.join(DEFAULTS),
-        &fs::read_to_string(
-            crate::root().join("xtask/packaging/systemd/seamless-health-check.default"),
-        )
-        .context("the service's defaults")?,
-        0o644,
-    )?;
+    let mut conffiles = String::new();
+    for service in SERVICES {
+        let defaults = format!("etc/default/{service}");
+        let source = format!("xtask/packaging/systemd/{service}.default");
+        let text =
+            fs::read_to_string(crate::root().join(source)).context("a service's defaults")?;
+        put(&tree.join(&defaults), &text, 0o644)?;
+        conffiles.push_str(&format!("/{defaults}\n"));
+    }
     let depends = depends(layout, &usr, staging.path())?;
     let control = tree.join("DEBIAN");
-    put(&control.join("conffiles"), &format!("/{DEFAULTS}\n"), 0o644)?;
+    put(&control.join("conffiles"), &conffiles, 0o644)?;
     put(&control.join("postinst"), POSTINST, 0o755)?;
     put(&control.join("prerm"), PRERM, 0o755)?;
     put(&control.join("md5sums"), &md5sums(&tree)?, 0o644)?;

@@ -24,7 +24,7 @@ pub(super) fn files(root: &Path) -> Result<FileSet> {
     }
     dashboards.sort();
     let rules = read(&root.join("alert_rules.yml"))?;
-    let health_check = read(&root.join("xtask/packaging/kubernetes/health-check.yaml"))?;
+    let jobs = ["health-check.yaml", "lease-list.yaml"];
 
     let mut files = FileSet::new(&["kubernetes"]);
     files.add("kubernetes/prometheus-rule.yaml", prometheus_rule(&rules));
@@ -33,7 +33,10 @@ pub(super) fn files(root: &Path) -> Result<FileSet> {
         .map(|(name, json)| config_map(name, json))
         .collect();
     files.add("kubernetes/dashboards.yaml", maps.join("---\n"));
-    files.add("kubernetes/health-check.yaml", health_check);
+    for job in jobs {
+        let text = read(&root.join("xtask/packaging/kubernetes").join(job))?;
+        files.add(format!("kubernetes/{job}"), text);
+    }
     Ok(files)
 }
 

@@ -52,6 +52,22 @@ const SHIPPED: &[(&str, &str)] = &[
         "lib/systemd/system/seamless-health-check.timer",
         "xtask/packaging/systemd/seamless-health-check.timer",
     ),
+    (
+        "share/doc/seamless-ops/examples/seamless-lease-list.default",
+        "xtask/packaging/systemd/seamless-lease-list.default",
+    ),
+    (
+        "lib/systemd/system/seamless-lease-list.service",
+        "xtask/packaging/systemd/seamless-lease-list.service",
+    ),
+    (
+        "lib/systemd/system/seamless-lease-list.timer",
+        "xtask/packaging/systemd/seamless-lease-list.timer",
+    ),
+    (
+        "lib/sysusers.d/seamless-ops.conf",
+        "xtask/packaging/systemd/seamless-ops.sysusers",
+    ),
 ];
 
 /// Folders of the workspace whose files are all shipped.

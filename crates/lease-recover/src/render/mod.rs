@@ -1,36 +1,30 @@
-//! A finished run, written out.
-//!
-//! Owns the formats of the result. A renderer is fed lease by lease, so that a million of them need not
-//! be held; it decides nothing and prints nothing itself.
+//! A finished run, written out. Rendering decides nothing and prints nothing itself.
 
-mod blocks;
-pub(crate) mod json;
+pub(crate) mod list;
+pub(crate) mod prometheus;
 pub(crate) mod specs;
 pub(crate) mod table;
 mod text;
 
-use seamless_cli::{ExitStatus, Palette};
-use seamless_core::lease::LeaseSpec;
+use seamless_cli::Palette;
+use serde::Serialize;
 
 use crate::args::Output;
-use crate::outcome::Settled;
-use crate::report::{Head, Tail};
+use crate::report::Report;
 
-/// One format of a recovery's result. Each part is appended to `out`.
-pub(crate) trait Render {
-    /// Before the first lease.
-    fn begin(&mut self, out: &mut String, head: &Head);
-    /// One lease.
-    fn lease(&mut self, out: &mut String, spec: &LeaseSpec, settled: &Settled);
-    /// After the last.
-    fn end(&mut self, out: &mut String, tail: &Tail, status: ExitStatus);
+/// A report in the format that was asked for.
+pub(crate) fn report(output: &Output, report: &Report, palette: Palette) -> String {
+    match output {
+        Output::Json => document(report),
+        Output::Specs => specs::report(report),
+        Output::Text | Output::Prometheus(_) => text::report(report, palette),
+    }
 }
 
-/// The renderer of a format.
-pub(crate) fn renderer(output: Output, show_tokens: bool, palette: Palette) -> Box<dyn Render> {
-    match output {
-        Output::Text => Box::new(text::Text::new(palette)),
-        Output::Json => Box::new(json::Json::new(show_tokens)),
-        Output::Specs => Box::new(specs::Specs),
-    }
+/// One JSON document.
+pub(crate) fn document(value: &impl Serialize) -> String {
+    // Plain texts and numbers always serialize.
+    let mut text = serde_json::to_string(value).unwrap_or_default();
+    text.push('\n');
+    text
 }

@@ -1,25 +1,16 @@
 //! `KEY:TOKEN` lines that feed `--from-file -`. The only text output with whole tokens: it was asked for.
 
-use seamless_cli::ExitStatus;
 use seamless_core::lease::LeaseSpec;
 
-use super::Render;
-use crate::outcome::Settled;
-use crate::report::{Head, Tail};
+use crate::report::Report;
 
-pub(super) struct Specs;
-
-impl Render for Specs {
-    fn begin(&mut self, _: &mut String, _: &Head) {}
-
-    fn lease(&mut self, out: &mut String, spec: &LeaseSpec, settled: &Settled) {
-        // What an earlier run settled needs no further run.
-        if !settled.by_earlier_run {
-            line(out, spec);
-        }
+/// The leases of a run. What an earlier run settled needs no further run.
+pub(super) fn report(report: &Report) -> String {
+    let mut out = String::new();
+    for lease in report.leases.iter().filter(|lease| !lease.by_earlier_run) {
+        line(&mut out, &lease.spec);
     }
-
-    fn end(&mut self, _: &mut String, _: &Tail, _: ExitStatus) {}
+    out
 }
 
 /// Appends one lease. Where the plain form would be read differently it is written as a JSON object.

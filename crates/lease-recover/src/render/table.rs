@@ -6,32 +6,54 @@ use seamless_cli::{Palette, clean, ratio_bar, table};
 use seamless_core::coordinator::LeaseRecord;
 use seamless_core::duration::human;
 use seamless_core::lease::CanonicalKey;
+use seamless_core::stuck::Stuckness;
 
-use super::blocks;
-use crate::select::Stuckness;
+use crate::listing::Judged;
 
 /// From this width on every field has a column of its own.
 const WIDE: usize = 140;
 /// What a canonical key is taken apart into.
-pub(super) const KEY_TITLES: [&str; 5] = ["NODE", "INTERVAL", "WINDOW (UTC)", "WORLD", "AS OF"];
+const KEY_TITLES: [&str; 5] = ["NODE", "INTERVAL", "WINDOW (UTC)", "WORLD", "AS OF"];
 
-/// The leases at `now_ms`, laid out for `width` columns (`None`: no limit).
+/// The leases at `now_ms`, laid out for `width` columns (`None`: no limit): a column for each field where
+/// there is room, else those to decide from, and the whole key.
 pub(crate) fn leases(
-    leases: &[(LeaseRecord, Stuckness)],
+    leases: &[Judged],
     now_ms: i64,
     width: Option<usize>,
     palette: Palette,
 ) -> String {
-    if let Some(width) = width.filter(|width| *width < WIDE) {
-        return blocks::leases(leases, now_ms, width, palette);
+    match width.filter(|width| *width < WIDE) {
+        Some(width) => short(leases, now_ms, width, palette),
+        None => wide(leases, now_ms, width, palette),
     }
+}
+
+fn short(leases: &[Judged], now_ms: i64, width: usize, palette: Palette) -> String {
+    let rows = leases.iter().map(|Judged { record, stuckness }| {
+        vec![
+            painted(*stuckness, palette, state(*stuckness)),
+            done(record, |ratio| format!("{:.0}%", ratio * 100.0)),
+            age(record, now_ms),
+            worker(record),
+            clean(record.key.as_str()),
+        ]
+    });
+    table(
+        &["STATE", "DONE", "AGE", "WORKER", "KEY"],
+        rows,
+        Some(width),
+    )
+}
+
+fn wide(leases: &[Judged], now_ms: i64, width: Option<usize>, palette: Palette) -> String {
     let header = [
         &["STATE"][..],
         &KEY_TITLES,
         &["DONE", "AGE", "EXPIRES", "WORKER", "TOKEN"],
     ]
     .concat();
-    let rows = leases.iter().map(|(record, stuckness)| {
+    let rows = leases.iter().map(|Judged { record, stuckness }| {
         let mut row = vec![painted(*stuckness, palette, state(*stuckness))];
         row.extend(match record.key.canonical() {
             Some(parts) => columns(parts),
@@ -56,38 +78,38 @@ pub(crate) fn leases(
     table(&header, rows, width)
 }
 
-pub(super) const fn state(stuckness: Stuckness) -> &'static str {
+const fn state(stuckness: Stuckness) -> &'static str {
     match stuckness {
-        Stuckness::Expired | Stuckness::Old => "stuck",
+        Stuckness::Stuck => "stuck",
         Stuckness::CannotTell => "unclear",
         Stuckness::Alive => "alive",
     }
 }
 
 /// A text in the colour of a state.
-pub(super) fn painted(stuckness: Stuckness, palette: Palette, text: &str) -> String {
+fn painted(stuckness: Stuckness, palette: Palette, text: &str) -> String {
     match stuckness {
-        Stuckness::Expired | Stuckness::Old => palette.bad(text),
+        Stuckness::Stuck => palette.bad(text),
         Stuckness::CannotTell => palette.warning(text),
         Stuckness::Alive => palette.dim(text),
     }
 }
 
-pub(super) fn done(record: &LeaseRecord, bar: impl Fn(f64) -> String) -> String {
+fn done(record: &LeaseRecord, bar: impl Fn(f64) -> String) -> String {
     record.completion_ratio.map_or_else(unknown, bar)
 }
 
-pub(super) fn age(record: &LeaseRecord, now_ms: i64) -> String {
+fn age(record: &LeaseRecord, now_ms: i64) -> String {
     let claimed = record.claimed_at_ms;
     claimed.map_or_else(unknown, |at| span(now_ms.saturating_sub(at)))
 }
 
-pub(super) fn expires(record: &LeaseRecord, now_ms: i64) -> String {
+fn expires(record: &LeaseRecord, now_ms: i64) -> String {
     let until_ms = record.lease_until_ms;
     until_ms.map_or_else(unknown, |at| until(at.saturating_sub(now_ms)))
 }
 
-pub(super) fn worker(record: &LeaseRecord) -> String {
+fn worker(record: &LeaseRecord) -> String {
     let worker = record.worker.as_deref();
     worker.map_or_else(|| "-".to_owned(), clean)
 }
@@ -96,7 +118,7 @@ fn unknown() -> String {
     "?".to_owned()
 }
 
-pub(super) fn columns(parts: CanonicalKey<'_>) -> [String; 5] {
+fn columns(parts: CanonicalKey<'_>) -> [String; 5] {
     let text = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), clean);
     [
         clean(parts.node_id),
@@ -142,7 +164,7 @@ fn until(ms: i64) -> String {
     if ms > 0 {
         format!("in {}", span(ms))
     } else {
-        format!("{} ago", span(ms.saturating_neg()))
+        format!("expired {} ago", span(ms.saturating_neg()))
     }
 }
 
@@ -166,17 +188,16 @@ mod tests {
         }
     }
 
+    fn judged(record: LeaseRecord, stuckness: Stuckness) -> Judged {
+        Judged { record, stuckness }
+    }
+
     #[test]
     fn a_wide_table_has_a_column_for_each_field_and_no_token() {
+        let key = "ohlcv:binance:BTC/USDT:60:1704067200:1704070800:w:2024-01-01T00:00:00Z";
         let leases_ = [
-            (
-                record(
-                    "ohlcv:binance:BTC/USDT:60:1704067200:1704070800:w:2024-01-01T00:00:00Z",
-                    -120_000,
-                ),
-                Stuckness::Expired,
-            ),
-            (record("lease-A", 20_000), Stuckness::Alive),
+            judged(record(key, -120_000), Stuckness::Stuck),
+            judged(record("lease-A", 20_000), Stuckness::Alive),
         ];
         let text = leases(&leases_, NOW, Some(200), Palette::plain());
         for expected in [
@@ -187,7 +208,7 @@ mod tests {
             "2024-01-01T00:00:00Z",
             "25%",
             "1h 2m",
-            "2m ago",
+            "expired 2m ago",
             "in 20s",
             "worker-1",
             "dead…",
@@ -200,31 +221,22 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_loses_nothing_of_a_key_and_breaks_no_field_that_fits() {
+    fn a_narrow_terminal_loses_nothing_of_a_key() {
         let long = "an-uncanonical-key-that-is-much-longer-than-the-terminal-is-wide-".repeat(2);
-        let canonical = "노드:거래소:삼성전자:60:1704067200:1704070800:w:2024-01-01T00:00:00Z";
         let leases_ = [
-            (record(canonical, 20_000), Stuckness::Expired),
-            (record(&long, 0), Stuckness::Alive),
+            judged(record("노드:삼성전자:60:0:60:w:", 20_000), Stuckness::Stuck),
+            judged(record(&long, 0), Stuckness::Alive),
         ];
-        for width in [40, 80, 139] {
+        for width in [60, 80, 139] {
             let text = leases(&leases_, NOW, Some(width), Palette::plain());
-            let lines: Vec<&str> = text.lines().collect();
-            assert!(lines.iter().all(|line| line.width() <= width), "{text}");
-            let whole: String = lines.iter().map(|line| line.trim()).collect();
-            assert!(whole.contains(&long), "{text}");
-            for field in [
-                "노드:거래소:삼성전자",
-                "2024-01-01 00:00 +1h",
-                "2024-01-01T00:00:00Z",
-                "worker-1",
-                "█░░░  25%",
-                "in 20s",
-            ] {
-                assert!(
-                    lines.iter().any(|line| line.contains(field)),
-                    "{field}: {text}"
-                );
+            assert!(text.lines().all(|line| line.width() <= width), "{text}");
+            let key_column: String = text
+                .lines()
+                .filter_map(|line| line.split_whitespace().last())
+                .collect();
+            assert!(key_column.contains(&long), "{text}");
+            for field in ["stuck", "25%", "1h 2m", "worker-1"] {
+                assert!(text.contains(field), "{field}: {text}");
             }
         }
     }

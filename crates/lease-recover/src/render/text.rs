@@ -1,104 +1,87 @@
 //! The result for people: a line per lease, then the summary line.
 
-use seamless_cli::{ExitStatus, Palette, clean};
-use seamless_core::lease::LeaseSpec;
+use seamless_cli::{Palette, clean};
 
-use super::Render;
-use crate::outcome::{Outcome, Settled, Skip};
-use crate::report::{Head, Tail, counted};
+use crate::outcome::{Outcome, Skip};
+use crate::report::{LeaseResult, Report, counted};
 use crate::verify::Verification;
 
-pub(super) struct Text {
-    palette: Palette,
-    action: &'static str,
+pub(super) fn report(report: &Report, palette: Palette) -> String {
+    let coordinator = report.coordinator.as_deref().unwrap_or("no coordinator");
+    let doing = match report.action {
+        "complete" => "Completing",
+        _ => "Failing",
+    };
+    let heading = format!(
+        "{doing} leases at {coordinator} (reason: {})",
+        clean(&report.reason)
+    );
+    let mut lines = vec![palette.dim(&heading)];
+    let leases = report.leases.iter();
+    lines.extend(leases.map(|lease| line(lease, report.action, palette)));
+    lines.extend(report.verification.iter().map(|v| verification(v, palette)));
+    lines.extend(report.notes.iter().map(|note| clean(note)));
+    lines.push(report.summary.to_string());
+    lines.join("\n") + "\n"
 }
 
-impl Text {
-    pub(super) const fn new(palette: Palette) -> Self {
-        Self {
-            palette,
-            action: "",
+fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
+    let settled = &result.settled;
+    let outcome = &settled.outcome;
+    let word = format!("{:<16}", outcome.word());
+    let word = match outcome {
+        Outcome::Released { .. } | Outcome::AlreadyReleased { .. } => palette.good(&word),
+        Outcome::Conflict { .. } | Outcome::Unknown(_) => palette.warning(&word),
+        Outcome::Failed(_) => palette.bad(&word),
+        Outcome::Skipped(_) => palette.dim(&word),
+    };
+    let mut out = format!("{word}  {}", clean(result.spec.key.as_str()));
+    if let Some(token) = &result.spec.token {
+        out.push_str(&format!("  token {}…", clean(token.hint())));
+    }
+    let mut remarks: Vec<String> = Vec::new();
+    match (outcome, &result.detail) {
+        (Outcome::Skipped(Skip::DryRun), _) => {
+            remarks.push(format!("would release (action: {action})"));
         }
+        (_, Some(detail)) => remarks.push(clean(detail)),
+        (_, None) if settled.by_earlier_run => {
+            remarks.push("settled by an earlier run".to_owned());
+        }
+        (_, None) => {}
     }
-}
-
-impl Render for Text {
-    fn begin(&mut self, out: &mut String, head: &Head) {
-        self.action = head.action;
-        let coordinator = head.coordinator.as_deref().unwrap_or("no coordinator");
-        let line = format!(
-            "{} at {coordinator}, reason {}",
-            head.action,
-            clean(&head.reason)
-        );
-        out.push_str(&self.palette.dim(&line));
-        out.push('\n');
+    if let Outcome::Released {
+        completion_ratio: Some(ratio),
+    } = outcome
+    {
+        remarks.push(format!("{:.0}% done", ratio * 100.0));
     }
-
-    fn lease(&mut self, out: &mut String, spec: &LeaseSpec, settled: &Settled) {
-        use std::fmt::Write as _;
-
-        let outcome = &settled.outcome;
-        let word = format!("{:<16}", outcome.word());
-        out.push_str(&match outcome {
-            Outcome::Released { .. } | Outcome::AlreadyReleased { .. } => self.palette.good(&word),
-            Outcome::Conflict { .. } | Outcome::Unknown(_) => self.palette.warning(&word),
-            Outcome::Failed(_) => self.palette.bad(&word),
-            Outcome::Skipped(_) => self.palette.dim(&word),
-        });
+    if settled.requests > 1 {
+        remarks.push(format!("{} requests", settled.requests));
+    }
+    if !remarks.is_empty() {
         out.push_str("  ");
-        out.push_str(&clean(spec.key.as_str()));
-        if let Some(token) = &spec.token {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "  token {}…", clean(token.hint()));
-        }
-        let mut separator = "  ";
-        let mut remark = |text: &str| {
-            out.push_str(separator);
-            out.push_str(&clean(text));
-            separator = "; ";
-        };
-        let detail = outcome.detail();
-        match outcome {
-            Outcome::Skipped(Skip::DryRun) => remark(&format!("dry run: would {}", self.action)),
-            _ => detail.iter().for_each(|detail| remark(detail)),
-        }
-        if let Outcome::Released {
-            completion_ratio: Some(ratio),
-        } = outcome
-        {
-            remark(&format!("{:.0}% done", ratio * 100.0));
-        }
-        if settled.by_earlier_run && detail.is_none() {
-            remark("settled by an earlier run");
-        }
-        if settled.requests > 1 {
-            remark(&format!("{} requests", settled.requests));
-        }
-        out.push('\n');
+        out.push_str(&remarks.join("; "));
     }
+    out
+}
 
-    fn end(&mut self, out: &mut String, tail: &Tail, _: ExitStatus) {
-        use std::fmt::Write as _;
-
-        if let Some(verification) = &tail.verification {
-            let line = match verification {
-                Verification::Confirmed { leases } => self.palette.good(&format!(
-                    "verified: of {} recovered none is still held",
-                    counted(*leases)
-                )),
-                Verification::StillHeld { leases } => self.palette.bad(&format!(
-                    "not released: {}, which the coordinator still lists",
-                    counted(*leases)
-                )),
-                Verification::NotPossible(reason) => self
-                    .palette
-                    .warning(&format!("not verified: {}", clean(reason))),
-            };
-            out.push_str(&line);
-            out.push('\n');
+fn verification(verification: &Verification, palette: Palette) -> String {
+    match verification {
+        Verification::Confirmed { leases } => palette.good(&format!(
+            "verified: of {} recovered none is still held",
+            counted(*leases)
+        )),
+        Verification::StillHeld { leases } => palette.bad(&format!(
+            "not released: {}, which the coordinator still lists",
+            counted(*leases)
+        )),
+        Verification::NotReclaimed { leases } => palette.warning(&format!(
+            "released, not yet reclaimed: {}",
+            counted(*leases)
+        )),
+        Verification::NotPossible { reason } => {
+            palette.warning(&format!("not verified: {}", clean(reason)))
         }
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}", tail.summary);
     }
 }

@@ -1,5 +1,6 @@
 //! The inspect endpoint's pages, in each of their shapes.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::http::{Problem, Response};
@@ -50,6 +51,8 @@ impl From<LeaseRecord> for LeaseSpec {
 pub struct Inspection {
     /// The leases.
     pub leases: Vec<LeaseRecord>,
+    /// The places, from 1, of entries of the list that are no leases: a list with such is not whole.
+    pub malformed: Vec<usize>,
     /// How far this machine's clock is ahead of the coordinator's, in milliseconds, as far as its answer
     /// tells (`Date`, RFC 9110 section 6.6.1). 0 within what the answer's way may take.
     pub ahead_ms: i64,
@@ -66,17 +69,24 @@ impl Inspection {
     }
 }
 
-/// How far this machine's clock is ahead of the one that the answer which just came names.
-pub(super) fn ahead_ms(answer: &Response) -> i64 {
-    let ahead = |date_ms| local_ms().saturating_sub(date_ms);
-    answer
-        .date_ms
-        .map(ahead)
-        .filter(|ahead: &i64| ahead.unsigned_abs() > SAME_TIME_MS)
-        .unwrap_or(0)
+/// How far this machine's clock is ahead of one that said `date_ms` at some time between `asked_ms` and
+/// now, both by this machine's clock.
+pub(super) fn ahead_ms(date_ms: Option<i64>, asked_ms: i64) -> i64 {
+    date_ms.map_or(0, |date_ms| ahead_between(date_ms, asked_ms, local_ms()))
 }
 
-fn local_ms() -> i64 {
+fn ahead_between(date_ms: i64, asked_ms: i64, answered_ms: i64) -> i64 {
+    let ahead = asked_ms.saturating_sub(date_ms).max(0);
+    let behind = date_ms.saturating_sub(answered_ms).max(0);
+    let ahead = ahead.saturating_sub(behind);
+    if ahead.unsigned_abs() > SAME_TIME_MS {
+        ahead
+    } else {
+        0
+    }
+}
+
+pub(super) fn local_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
@@ -85,6 +95,10 @@ fn local_ms() -> i64 {
 pub struct Page {
     /// The leases on it.
     pub leases: Vec<LeaseRecord>,
+    /// The places, from 1, of entries that are no leases.
+    pub malformed: Vec<usize>,
+    /// Whether only the coordinator can have sent it: an object with `leases`, or a canonical key.
+    pub is_proof: bool,
     /// The cursor of the next page, if there is one.
     pub next: Option<String>,
 }
@@ -134,44 +148,67 @@ pub fn read_page(answer: &Response) -> Result<Page, Problem> {
                 Cursor::Number(number) => number.to_string(),
             });
             Ok(Page {
-                leases: object.leases.into_iter().map(|entry| entry.0).collect(),
-                next: next.filter(|cursor| !cursor.is_empty()),
+                is_proof: true,
+                ..Page::of(object.leases, next.filter(|cursor| !cursor.is_empty()))
             })
         }
         Some(b'[') => {
             let entries: Vec<Entry> = serde_json::from_slice(body).map_err(unreadable)?;
-            Ok(Page {
-                leases: entries.into_iter().map(|entry| entry.0).collect(),
-                next: None,
-            })
+            let page = Page::of(entries, None);
+            if page.leases.is_empty() && !page.malformed.is_empty() {
+                return Err(Problem::unexpected(answer, "no list of leases"));
+            }
+            Ok(page)
         }
         _ => {
             let text =
                 std::str::from_utf8(body).map_err(|_| Problem::unexpected(answer, "not UTF-8"))?;
-            let leases: Result<Vec<LeaseRecord>, Problem> = text
-                .lines()
-                .filter(|line| !line.trim().is_empty())
-                .map(|line| {
-                    LeaseSpec::parse(line)
-                        .map(LeaseRecord::from)
-                        .map_err(|_| Problem::unexpected(answer, "no list of leases"))
-                })
-                .collect();
-            Ok(Page {
-                leases: leases?,
-                next: None,
-            })
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            let page = Page::of(lines.map(Entry::of_text).collect(), None);
+            // Any text has lines: only a canonical key shows that these are leases.
+            if !body.is_empty() && (!page.is_proof || !page.malformed.is_empty()) {
+                return Err(Problem::unexpected(answer, "no list of leases"));
+            }
+            Ok(page)
         }
     }
 }
 
-/// One lease in an answer: an object, or `"KEY:TOKEN"`.
-struct Entry(LeaseRecord);
+impl Page {
+    fn of(entries: Vec<Entry>, next: Option<String>) -> Self {
+        let (mut leases, mut malformed) = (Vec::new(), Vec::new());
+        for (index, entry) in entries.into_iter().enumerate() {
+            match entry {
+                Entry::Lease(lease) => leases.push(lease),
+                Entry::Malformed => malformed.push(index + 1),
+            }
+        }
+        Self {
+            is_proof: leases.iter().any(|lease| lease.key.canonical().is_some()),
+            leases,
+            malformed,
+            next,
+        }
+    }
+}
+
+/// One entry of a list: an object or `"KEY:TOKEN"`, or what is neither.
+enum Entry {
+    Lease(LeaseRecord),
+    Malformed,
+}
+
+impl Entry {
+    fn of_text(text: &str) -> Self {
+        match LeaseSpec::parse(text) {
+            Ok(spec) if text.contains(':') => Self::Lease(spec.into()),
+            _ => Self::Malformed,
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Shape {
@@ -189,11 +226,11 @@ impl<'de> Deserialize<'de> for Entry {
                 #[serde(default)]
                 worker: Option<String>,
             },
+            Other(IgnoredAny),
         }
-        match Shape::deserialize(deserializer)? {
-            Shape::Text(text) => LeaseSpec::parse(&text)
-                .map(|spec| Self(spec.into()))
-                .map_err(D::Error::custom),
+        Ok(match Shape::deserialize(deserializer)? {
+            Shape::Text(text) => Self::of_text(&text),
+            Shape::Other(_) => Self::Malformed,
             Shape::Object {
                 key,
                 token,
@@ -201,15 +238,18 @@ impl<'de> Deserialize<'de> for Entry {
                 claimed_at_ms,
                 completion_ratio,
                 worker,
-            } => Ok(Self(LeaseRecord {
-                key: LeaseKey::new(key).ok_or_else(|| D::Error::custom("an empty key"))?,
-                token: token.and_then(LeaseToken::new),
-                lease_until_ms: lease_until_ms.map(|ms| ms as i64),
-                claimed_at_ms: claimed_at_ms.map(|ms| ms as i64),
-                completion_ratio: completion_ratio.and_then(ratio),
-                worker: worker.filter(|worker| !worker.is_empty()),
-            })),
-        }
+            } => match LeaseKey::new(key) {
+                None => Self::Malformed,
+                Some(key) => Self::Lease(LeaseRecord {
+                    key,
+                    token: token.and_then(LeaseToken::new),
+                    lease_until_ms: lease_until_ms.map(|ms| ms as i64),
+                    claimed_at_ms: claimed_at_ms.map(|ms| ms as i64),
+                    completion_ratio: completion_ratio.and_then(ratio),
+                    worker: worker.filter(|worker| !worker.is_empty()),
+                }),
+            },
+        })
     }
 }
 
@@ -236,10 +276,12 @@ mod tests {
         assert_eq!(page.next.as_deref(), Some("n2"));
         assert_eq!(page.leases.len(), 2);
         assert_eq!(page.leases[0].lease_until_ms, Some(1_700_000_000_000));
-        let array = read_page(&answer(200, "application/json", r#"["a:b:t","k:u"]"#)).unwrap();
-        let text = read_page(&answer(200, "text/plain", "a:b:t\n\nk:u\n")).unwrap();
+        let array = r#"["n:60:1700:1760:w::t","k:u"]"#;
+        let array = read_page(&answer(200, "application/json", array)).unwrap();
+        let text = read_page(&answer(200, "text/plain", "n:60:1700:1760:w::t\n\nk:u\n")).unwrap();
         assert_eq!(array.leases, text.leases);
-        assert_eq!(array.leases[0].key.as_str(), "a:b");
+        assert!(array.is_proof && text.is_proof && page.is_proof);
+        assert_eq!(array.leases[0].key.as_str(), "n:60:1700:1760:w:");
         assert!(
             read_page(&answer(200, "text/plain", "\n"))
                 .unwrap()
@@ -266,6 +308,42 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_is_no_lease_is_named_and_the_others_are_read() {
+        let body = r#"{"leases":[{"key":"a","token":"t"},{"token":"t"},7,{"key":"b"}]}"#;
+        let page = read_page(&answer(200, "application/json", body)).unwrap();
+        assert_eq!(page.leases.len(), 2);
+        assert_eq!(page.malformed, [2, 3]);
+    }
+
+    #[test]
+    fn a_list_that_any_server_may_send_is_no_proof() {
+        for (body, proof) in [
+            (r#"{"leases":[]}"#, true),
+            ("[]", false),
+            (r#"["a:b"]"#, false),
+            (r#"[{"key":"a"}]"#, false),
+            (r#"["n:60:1700:1760:w::t"]"#, true),
+        ] {
+            let page = read_page(&answer(200, "application/json", body)).unwrap();
+            assert_eq!(page.is_proof, proof, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_off_only_by_what_the_way_of_the_answer_cannot_explain() {
+        const S: i64 = 1000;
+        for (date, asked, answered, ahead) in [
+            (100 * S, 100 * S, 120 * S, 0),
+            (119 * S, 100 * S, 120 * S, 0),
+            (96 * S, 100 * S, 120 * S, 0),
+            (90 * S, 100 * S, 120 * S, 10 * S),
+            (130 * S, 100 * S, 120 * S, -10 * S),
+        ] {
+            assert_eq!(ahead_between(date, asked, answered), ahead, "{date}");
+        }
+    }
+
+    #[test]
     fn a_page_that_is_no_list_of_leases_is_an_error() {
         for body in [
             "",
@@ -274,6 +352,7 @@ mod tests {
             "[1,2]",
             "<html>",
             "hello",
+            "status: ok",
             r#"[""]"#,
         ] {
             assert!(

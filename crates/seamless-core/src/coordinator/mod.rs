@@ -1,8 +1,8 @@
 //! The client of the distributed backfill coordinator.
 //!
 //! Owns the protocol (`/v1/leases/{claim,renew,complete,fail,inspect}`, `/health`) and what an answer to it
-//! proves. It never takes an answer for success that the coordinator did not give, and changes a lease
-//! only with a [`Confirmation`].
+//! proves. It never takes an answer for success that the coordinator did not give: what any server could
+//! have answered counts only once something at the same base URL has shown itself to be the coordinator.
 
 mod inspect;
 mod verdict;
@@ -10,8 +10,10 @@ mod verdict;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
 use crate::http::{
     Body, Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, RateLimiter, Request, Response,
@@ -21,7 +23,7 @@ use crate::lease::{LeaseKey, LeaseToken};
 use verdict::{check_health, check_success, no_answer, reported_state};
 
 pub use inspect::{Inspection, LeaseRecord, Page, read_page};
-pub use verdict::{Release, Verdict, verdict};
+pub use verdict::{Release, Unproven, Verdict, read as read_verdict};
 
 /// More pages than any coordinator has; a cursor that never ends is an error.
 const MAX_PAGES: usize = 10_000;
@@ -49,19 +51,6 @@ impl Action {
             Self::Complete => "complete",
         }
     }
-}
-
-/// Proof that somebody meant a change: nothing is changed without one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirmation {
-    /// The very leases were named on the command line or in a file.
-    NamedExplicitly,
-    /// A person saw the selection and answered yes.
-    AnsweredYes,
-    /// `--yes` was given.
-    YesFlag,
-    /// A worker acts on the lease that it holds itself.
-    OwnLease,
 }
 
 /// A claimed lease.
@@ -97,6 +86,15 @@ impl Health {
 pub struct Coordinator {
     http: HttpClient,
     endpoint: Endpoint,
+    proof: Arc<Proof>,
+}
+
+/// Whether something at the base URL has shown itself to be the coordinator.
+#[derive(Debug, Default)]
+struct Proof {
+    seen: AtomicBool,
+    /// The list is asked for it once in a run.
+    asked: OnceCell<()>,
 }
 
 impl Coordinator {
@@ -106,7 +104,41 @@ impl Coordinator {
         Self {
             http,
             endpoint: endpoint.without_last_segment("v1"),
+            proof: Arc::default(),
         }
+    }
+
+    /// Whether a 409 of the lease protocol, a reported completion or a list of leases came from this base
+    /// URL in this run. Health proves nothing: any service has one.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.proof.seen.load(Ordering::SeqCst)
+    }
+
+    /// The same, after asking for the list once where nothing else was proof.
+    async fn prove(&self) -> bool {
+        let ask = || async {
+            let url = self.endpoint.url(&["v1", "leases", "inspect"]);
+            let page = self.page("listing leases", url).await;
+            drop(page);
+        };
+        if !self.is_proven() && !self.http.is_stopped() {
+            self.proof.asked.get_or_init(ask).await;
+        }
+        self.is_proven()
+    }
+
+    async fn page(
+        &self,
+        doing: &'static str,
+        url: url::Url,
+    ) -> Result<(Page, Response), ServiceError> {
+        let answer = self.get(doing, url, QUERY_BODY_LIMIT).await?;
+        let page = read_page(&answer).map_err(|problem| self.error(doing, problem))?;
+        if page.is_proof {
+            self.proof.seen.store(true, Ordering::SeqCst);
+        }
+        Ok((page, answer))
     }
 
     /// The same client, which takes a moment of `rate_limiter` before it sends a request again.
@@ -114,6 +146,24 @@ impl Coordinator {
     pub fn with_rate_limiter(mut self, rate_limiter: Arc<RateLimiter>) -> Self {
         self.http = self.http.with_rate_limiter(rate_limiter);
         self
+    }
+
+    /// The same client, which sends no request again, and asks for no proof, once `stop` is set.
+    #[must_use]
+    pub fn with_stop(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.http = self.http.with_stop(stop);
+        self
+    }
+
+    /// Host and port, as the coordinator's own clients name it.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        let url = self.endpoint.url(&[]);
+        Some(format!(
+            "{}:{}",
+            url.host_str()?,
+            url.port_or_known_default()?
+        ))
     }
 
     /// Where it is, without credentials.
@@ -163,19 +213,25 @@ impl Coordinator {
     /// endpoint.
     pub async fn inspect(&self) -> Result<Inspection, ServiceError> {
         const DOING: &str = "listing leases";
-        let mut leases = Vec::new();
+        let (mut leases, mut malformed) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         let (mut pages, mut bytes) = (0, 0);
+        let asked_ms = inspect::local_ms();
         let mut url = self.endpoint.url(&["v1", "leases", "inspect"]);
         loop {
-            let answer = self.get(DOING, url, QUERY_BODY_LIMIT).await?;
-            let page = read_page(&answer).map_err(|problem| self.error(DOING, problem))?;
+            let (page, answer) = self.page(DOING, url).await?;
+            let before = leases.len() + malformed.len();
+            malformed.extend(page.malformed.iter().map(|at| before + at));
             leases.extend(page.leases);
             pages += 1;
             bytes += answer.body.len();
             let Some(cursor) = page.next else {
-                let ahead_ms = inspect::ahead_ms(&answer);
-                return Ok(Inspection { leases, ahead_ms });
+                let ahead_ms = inspect::ahead_ms(answer.date_ms, asked_ms);
+                return Ok(Inspection {
+                    leases,
+                    malformed,
+                    ahead_ms,
+                });
             };
             url = self.endpoint.url(&["v1", "leases", "inspect"]);
             url.query_pairs_mut().append_pair("cursor", &cursor);
@@ -188,13 +244,7 @@ impl Coordinator {
 
     /// Fails or completes the lease `key` held under `token`. Repeating it does no harm: the second
     /// time the coordinator answers 404.
-    pub async fn release(
-        &self,
-        key: &LeaseKey,
-        token: &LeaseToken,
-        action: &Action,
-        _meant: Confirmation,
-    ) -> Release {
+    pub async fn release(&self, key: &LeaseKey, token: &LeaseToken, action: &Action) -> Release {
         #[derive(Serialize)]
         struct Fields<'r> {
             key: &'r str,
@@ -215,7 +265,7 @@ impl Coordinator {
             Ok(mut answer) => {
                 answer.hide(token.expose());
                 Release {
-                    verdict: verdict(&answer),
+                    verdict: self.verdict(&answer).await,
                     attempts: answer.attempts,
                     earlier_attempt_lost: answer.earlier_attempt_lost,
                 }
@@ -225,6 +275,18 @@ impl Coordinator {
                 earlier_attempt_lost: failure.may_have_been_processed && failure.attempts > 1,
                 verdict: no_answer(failure),
             },
+        }
+    }
+
+    async fn verdict(&self, answer: &Response) -> Verdict {
+        match verdict::read(answer) {
+            (Verdict::Unproven(unproven), _) if self.prove().await => unproven.meaning,
+            (verdict, is_proof) => {
+                if is_proof {
+                    self.proof.seen.store(true, Ordering::SeqCst);
+                }
+                verdict
+            }
         }
     }
 

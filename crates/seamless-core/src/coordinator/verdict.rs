@@ -21,6 +21,18 @@ pub struct Release {
 }
 
 /// What an answer proves.
+///
+/// | answer | verdict |
+/// |---|---|
+/// | 2xx, a JSON object with `completion_ratio` from 0 to 1 | `Released`, and proof of the coordinator |
+/// | 2xx, an empty body or any other JSON | `Released` with proof, else `Unproven` |
+/// | 2xx, a web page or no JSON | `Failed` |
+/// | 2xx, cut off or too large | `Unknown` |
+/// | 404 | `AlreadyReleased` with proof, else `Unproven` |
+/// | 409 | `Conflict`; with a JSON object, proof of the coordinator |
+/// | 404 or 409 with a web page, any other status | `Failed` |
+/// | none, though the request may have arrived | `Unknown` |
+/// | none, and it never arrived | `Failed` |
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// The coordinator released it now.
@@ -32,46 +44,81 @@ pub enum Verdict {
     AlreadyReleased,
     /// 409: the token is stale, another worker holds the lease now.
     Conflict,
+    /// It would be that, had anything at this base URL shown itself to be the coordinator.
+    Unproven(Box<Unproven>),
     /// Any other answer, or it could not be sent at all.
     Failed(Problem),
-    /// It was sent, and no answer could be had.
+    /// It was sent, and no usable answer could be had.
     Unknown(Problem),
 }
 
-/// What the answer to a release proves.
+/// An answer that any server could have given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unproven {
+    /// What it means if the coordinator gave it.
+    pub meaning: Verdict,
+    /// The answer, with the server's own words.
+    pub answer: Problem,
+}
+
+/// What the answer to a release says, and whether only the coordinator can have given it.
 #[must_use]
-pub fn verdict(answer: &Response) -> Verdict {
-    #[derive(Deserialize)]
-    struct Done {
-        completion_ratio: Option<f64>,
-    }
+pub fn read(answer: &Response) -> (Verdict, bool) {
+    let unproven = |meaning| {
+        let answer = Problem::status(answer);
+        (
+            Verdict::Unproven(Box::new(Unproven { meaning, answer })),
+            false,
+        )
+    };
     match answer.status {
-        200..300 => match check_success(answer) {
-            Ok(()) => Verdict::Released {
-                completion_ratio: serde_json::from_slice::<Done>(&answer.body)
-                    .ok()
-                    .and_then(|done| done.completion_ratio),
-            },
-            Err(problem) => Verdict::Failed(problem),
+        200..300 => match (check_success(answer), completion_ratio(answer)) {
+            (Ok(()), completion_ratio @ Some(_)) => (Verdict::Released { completion_ratio }, true),
+            (Ok(()), None) => unproven(Verdict::Released {
+                completion_ratio: None,
+            }),
+            (Err(problem), _) if is_cut_off(answer) => (Verdict::Unknown(problem), false),
+            (Err(problem), _) => (Verdict::Failed(problem), false),
         },
         // A web server's own error page says nothing about a lease.
-        404 | 409 if answer.looks_like_html() => Verdict::Failed(Problem::status(answer)),
-        404 => Verdict::AlreadyReleased,
-        409 => Verdict::Conflict,
-        _ => Verdict::Failed(Problem::status(answer)),
+        404 | 409 if answer.looks_like_html() => (Verdict::Failed(Problem::status(answer)), false),
+        404 => unproven(Verdict::AlreadyReleased),
+        409 => (Verdict::Conflict, is_json_object(answer)),
+        _ => (Verdict::Failed(Problem::status(answer)), false),
     }
 }
 
-/// No answer: `Failed` if nothing can have been released, or if a status came and its body is unusable;
+fn completion_ratio(answer: &Response) -> Option<f64> {
+    #[derive(Deserialize)]
+    struct Done {
+        completion_ratio: f64,
+    }
+    let done: Done = serde_json::from_slice(&answer.body).ok()?;
+    Some(done.completion_ratio).filter(|ratio| (0.0..=1.0).contains(ratio))
+}
+
+fn is_json_object(answer: &Response) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer.body).is_ok()
+}
+
+/// Whether the body is JSON that ends too early.
+fn is_cut_off(answer: &Response) -> bool {
+    let body = answer.body.trim_ascii();
+    body.starts_with(b"{")
+        && serde_json::from_slice::<IgnoredAny>(body).is_err_and(|error| error.is_eof())
+}
+
+/// No answer: `Failed` if nothing can have been released, or if a status came that is none of success;
 /// `Unknown` if it may have been.
 pub(super) fn no_answer(failure: SendError) -> Verdict {
-    let answered = matches!(
-        failure.error,
-        TransportError::Truncated { .. }
-            | TransportError::TooLarge { .. }
-            | TransportError::NotHttp(_)
-    );
-    if failure.may_have_been_processed && !answered {
+    let refused = match failure.error {
+        TransportError::Truncated { status } | TransportError::TooLarge { status, .. } => {
+            !matches!(status, 200..300)
+        }
+        TransportError::NotHttp(_) => true,
+        _ => false,
+    };
+    if failure.may_have_been_processed && !refused {
         Verdict::Unknown(failure.into())
     } else {
         Verdict::Failed(failure.into())
@@ -172,37 +219,44 @@ mod tests {
     #[test]
     fn only_the_coordinators_own_success_is_a_release() {
         let json = "application/json";
-        for (status, content_type, body) in [
-            (200, json, r#"{"completion_ratio":0.25}"#),
-            (200, json, ""),
-            (204, "", ""),
+        for (status, content_type, body, expected, proof) in [
+            (200, json, r#"{"completion_ratio":0.25}"#, "Released", true),
+            (200, json, r#"{"completion_ratio":7}"#, "Unproven", false),
+            (200, json, r#"{"status":"ok"}"#, "Unproven", false),
+            (200, json, "", "Unproven", false),
+            (204, "", "", "Unproven", false),
             // Web frameworks label an empty body so.
-            (204, "text/html", ""),
-            (200, json, "null"),
+            (204, "text/html", "", "Unproven", false),
+            (200, json, "null", "Unproven", false),
+            (200, "text/html", "<html>login</html>", "Failed", false),
+            (200, json, "<!doctype html>", "Failed", false),
+            (200, json, r#"{"completion_ratio":0.2"#, "Unknown", false),
+            (200, "text/plain", "ok", "Failed", false),
+            (302, json, "", "Failed", false),
+            (400, json, "{}", "Failed", false),
+            (404, "text/html", "<h1>nginx</h1>", "Failed", false),
+            (404, json, r#"{"detail":"Not Found"}"#, "Unproven", false),
+            (404, "text/plain", "404 page not found", "Unproven", false),
+            (409, json, r#"{"error":"held"}"#, "Conflict", true),
+            (409, "text/plain", "", "Conflict", false),
+            (409, "text/html", "<h1>x</h1>", "Failed", false),
+            (500, json, r#"{"error":"boom"}"#, "Failed", false),
         ] {
-            assert!(matches!(
-                verdict(&answer(status, content_type, body)),
-                Verdict::Released { .. }
-            ));
+            let (verdict, is_proof) = read(&answer(status, content_type, body));
+            let word = format!("{verdict:?}");
+            assert!(word.starts_with(expected), "{status} {body}: {word}");
+            assert_eq!(is_proof, proof, "{status} {body}");
         }
-        for (status, content_type, body) in [
-            (200, "text/html", "<html>login</html>"),
-            (200, json, "<!doctype html>"),
-            (200, json, r#"{"completion_ratio":0.2"#),
-            (200, "text/plain", "ok"),
-            (302, json, ""),
-            (400, json, "{}"),
-            (404, "text/html", "<h1>nginx</h1>"),
-            (500, json, r#"{"error":"boom"}"#),
-        ] {
-            let verdict = verdict(&answer(status, content_type, body));
-            assert!(
-                matches!(verdict, Verdict::Failed(_)),
-                "{status} {body}: {verdict:?}"
-            );
-        }
-        assert_eq!(verdict(&answer(404, json, "{}")), Verdict::AlreadyReleased);
-        assert_eq!(verdict(&answer(409, json, "{}")), Verdict::Conflict);
+    }
+
+    #[test]
+    fn an_unproven_answer_keeps_the_servers_words() {
+        let (verdict, _) = read(&answer(404, "text/plain", "404 page not found"));
+        let Verdict::Unproven(unproven) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!(unproven.meaning, Verdict::AlreadyReleased);
+        assert!(unproven.answer.to_string().contains("404 page not found"));
     }
 
     #[test]
@@ -250,6 +304,10 @@ mod tests {
         ));
         assert!(matches!(
             no_answer(failure(TransportError::Truncated { status: 200 })),
+            Verdict::Unknown(_)
+        ));
+        assert!(matches!(
+            no_answer(failure(TransportError::Truncated { status: 500 })),
             Verdict::Failed(_)
         ));
     }

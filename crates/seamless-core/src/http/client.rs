@@ -1,7 +1,8 @@
 //! Sending a request, with retries, and reading its answer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ const STILL_ATTENTIVE: Duration = Duration::from_millis(5);
 pub struct HttpClient {
     shared: Arc<Shared>,
     rate_limiter: Option<Arc<RateLimiter>>,
+    stop: Arc<AtomicBool>,
 }
 
 /// One attempt of a request, as it ended.
@@ -85,7 +87,21 @@ impl HttpClient {
                 observer: OnceLock::new(),
             }),
             rate_limiter: None,
+            stop: Arc::default(),
         })
+    }
+
+    /// The same client, which sends no request a second time once `stop` is set.
+    #[must_use]
+    pub fn with_stop(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Whether the client has been told to send nothing more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
     }
 
     /// The same client, which takes a moment of `rate_limiter` before it sends a request again. The first
@@ -148,17 +164,22 @@ impl HttpClient {
     pub async fn send(&self, call: &Request<'_>) -> Result<Response, SendError> {
         let attempts = Cell::new(0);
         let lost = Cell::new(false);
+        let last = RefCell::new(None);
         let once = || async {
             let earlier_attempt_lost = lost.get();
             if attempts.get() > 0 {
                 self.wait_for_turn().await;
+            }
+            // The run may have been stopped while this one waited to be sent again.
+            if let Some(last) = last.take().filter(|_| self.is_stopped()) {
+                return Err(last);
             }
             attempts.set(attempts.get() + 1);
             let began = Instant::now();
             let attempt = self.attempt(call).await;
             let outcome = attempt.as_ref().map(|answer| answer.status);
             self.tell(call, attempts.get(), began.elapsed(), outcome);
-            match attempt {
+            let cause = match attempt {
                 Ok(mut answer) => {
                     answer.attempts = attempts.get();
                     answer.earlier_attempt_lost = earlier_attempt_lost;
@@ -166,15 +187,17 @@ impl HttpClient {
                     let passed_on = matches!(answer.status, 502 | 504);
                     lost.set(earlier_attempt_lost || passed_on);
                     match answer.status {
-                        429 | 502 | 503 | 504 => Err(RetryCause::Response(answer)),
-                        _ => Ok(answer),
+                        429 | 502 | 503 | 504 => RetryCause::Response(answer),
+                        _ => return Ok(answer),
                     }
                 }
                 Err(error) => {
                     lost.set(earlier_attempt_lost || error.may_have_been_processed());
-                    Err(RetryCause::TransportError(error))
+                    RetryCause::TransportError(error)
                 }
-            }
+            };
+            last.replace(Some(cause.clone()));
+            Err(cause)
         };
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
@@ -183,7 +206,7 @@ impl HttpClient {
             .with_jitter();
         let outcome = once
             .retry(backoff)
-            .when(|unsettled| call.repeatable && unsettled.worth_repeating())
+            .when(|unsettled| call.repeatable && unsettled.worth_repeating() && !self.is_stopped())
             .adjust(|unsettled, delay| {
                 let delay = match unsettled {
                     RetryCause::Response(Response {
@@ -284,6 +307,7 @@ async fn send_and_read(
     }
 }
 
+#[derive(Clone)]
 enum RetryCause {
     Response(Response),
     TransportError(TransportError),

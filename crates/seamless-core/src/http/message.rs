@@ -209,12 +209,16 @@ impl Response {
         out
     }
 
-    /// The server's own words in a JSON error body, as they may be shown.
+    /// The server's own words, as they may be shown: of a JSON error body what it says, of a plain text the
+    /// beginning.
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         // A map, not a struct: a body may hold several of these members.
         let body: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&self.body).ok()?;
+            match serde_json::from_slice(&self.body) {
+                Ok(body) => body,
+                Err(_) => return self.plain_text(),
+            };
         ["error", "detail", "message", "reason"]
             .iter()
             .filter_map(|member| body.get(*member))
@@ -223,6 +227,14 @@ impl Response {
                 other => self.quoted(&other.to_string()),
             })
             .find(|words| !words.is_empty())
+    }
+
+    fn plain_text(&self) -> Option<String> {
+        if self.looks_like_html() || self.body.starts_with(b"{") {
+            return None;
+        }
+        let text = str::from_utf8(&self.body).ok()?;
+        Some(self.quoted(text)).filter(|text| !text.is_empty())
     }
 
     /// Whether the body is a web page. An empty body is none: frameworks label it `text/html`, too.

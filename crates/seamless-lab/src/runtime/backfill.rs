@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use seamless_core::coordinator::{Action, Claim, Confirmation, Coordinator, Verdict};
+use seamless_core::coordinator::{Action, Claim, Coordinator, Verdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
 use seamless_core::lease::LeaseKey;
 use tokio::time::Instant;
@@ -154,10 +154,7 @@ impl Worker {
         } else {
             ("coordinator_completed", Action::Complete, None)
         };
-        let release = self
-            .coordinator
-            .release(key, &claim.token, &action, Confirmation::OwnLease)
-            .await;
+        let release = self.coordinator.release(key, &claim.token, &action).await;
         let unsaid = if failed { 0.0 } else { 1.0 };
         let ratio = match release.verdict {
             Verdict::Released { completion_ratio } => {

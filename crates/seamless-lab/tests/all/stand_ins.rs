@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use seamless_core::coordinator::{Action, Confirmation, Coordinator as Client, Verdict};
+use seamless_core::coordinator::{Action, Coordinator as Client, Verdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
 use seamless_core::lease::{LeaseKey, LeaseToken};
 use seamless_lab::coordinator::{Coordinator, InspectShape, Lease, Outcome, now_ms};
@@ -15,7 +15,6 @@ use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 use tokio::time::Instant;
 
 const KEY: &str = "nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z";
-const CONFIRMED: Confirmation = Confirmation::NamedExplicitly;
 
 fn client(url: &str) -> Client {
     let endpoint = Endpoint::parse("coordinator", url, "the test").unwrap();
@@ -40,10 +39,7 @@ fn fail() -> Action {
 
 async fn release(url: &str, token: &str) -> Verdict {
     let token = LeaseToken::new(token).unwrap();
-    client(url)
-        .release(&key(), &token, &fail(), CONFIRMED)
-        .await
-        .verdict
+    client(url).release(&key(), &token, &fail()).await.verdict
 }
 
 #[tokio::test]
@@ -158,13 +154,13 @@ async fn each_fault_is_what_it_says() {
         ("unknown", B::HangBeforeHeaders),
         ("unknown", B::HangWithinHeaders(body())),
         ("failed", B::Garbage(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())),
-        ("failed", B::EndlessBody),
-        ("failed", B::Truncated(body())),
-        ("failed", B::CutOff(body())),
+        ("unknown", B::EndlessBody),
+        ("unknown", B::Truncated(body())),
+        ("unknown", B::CutOff(body())),
         ("failed", Reply::html().into()),
         ("failed", Reply::redirect("http://127.0.0.1:1/login").into()),
         ("failed", Reply::status(500).into()),
-        ("already released", Reply::status(404).into()),
+        ("unproven", Reply::status(404).into()),
         ("conflict", Reply::status(409).into()),
     ];
     for (expected, behaviour) in cases {
@@ -176,6 +172,7 @@ async fn each_fault_is_what_it_says() {
             Verdict::Conflict => "conflict",
             Verdict::Failed(_) => "failed",
             Verdict::Unknown(_) => "unknown",
+            Verdict::Unproven(_) => "unproven",
         };
         assert_eq!(word, expected, "{behaviour:?} gave {verdict:?}");
         let received = server.received();

@@ -63,7 +63,7 @@ complete -c inject-sla-violation -l keep -d 'Leave the file of --write-to at the
 complete -c inject-sla-violation -l yes -d 'Start a drill that should fire a critical alert without asking: whoever is on call gets paged'
 complete -c inject-sla-violation -l silence -d 'Mute this drill at every receiver by a silence on its id in Alertmanager, for as long as it lasts; needs --alertmanager-url'
 complete -c inject-sla-violation -l dry-run -d 'Print the plan, and write, serve and contact nothing (but read the rules of a given Prometheus)'
-complete -c inject-sla-violation -s v -l verbose -d 'Tell on stderr of every request: status, attempt and time'
 complete -c inject-sla-violation -s q -l quiet -d 'Print the result only when the exit code is not 0, and no progress'
+complete -c inject-sla-violation -s v -l verbose -d 'Show each request on stderr, with its status, attempt and time'
 complete -c inject-sla-violation -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c inject-sla-violation -s V -l version -d 'Print version'

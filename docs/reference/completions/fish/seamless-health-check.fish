@@ -40,5 +40,6 @@ complete -c seamless-health-check -l client-key -d 'PEM file of the client certi
 complete -c seamless-health-check -l wait-delivery -d 'Look twice at what counts failed deliveries, some minutes apart, where Prometheus scrapes neither itself nor Alertmanager'
 complete -c seamless-health-check -l strict -d 'Exit with 3 if a check was skipped and none failed'
 complete -c seamless-health-check -s q -l quiet -d 'Print the result only when the exit code is not 0, and no progress'
+complete -c seamless-health-check -s v -l verbose -d 'Show each request on stderr, with its status, attempt and time'
 complete -c seamless-health-check -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c seamless-health-check -s V -l version -d 'Print version'

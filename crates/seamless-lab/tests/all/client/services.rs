@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use seamless_core::alertmanager::Alertmanager;
-use seamless_core::coordinator::{Action, Confirmation, Coordinator, Release, Verdict};
+use seamless_core::coordinator::{Action, Coordinator, Release, Verdict};
 use seamless_core::http::Problem;
 use seamless_core::lease::{LeaseKey, LeaseToken};
 use seamless_core::prometheus::{Prometheus, QueryValue};
@@ -22,7 +22,7 @@ async fn release_at(url: &str) -> Release {
     let key = LeaseKey::new("nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z").unwrap();
     let token = LeaseToken::new(TOKEN).unwrap();
     Coordinator::new(client(options(), &endpoint), endpoint)
-        .release(&key, &token, &action, Confirmation::NamedExplicitly)
+        .release(&key, &token, &action)
         .await
 }
 
@@ -123,6 +123,7 @@ const fn word(verdict: &Verdict) -> &'static str {
         Verdict::Conflict => "conflict",
         Verdict::Failed(_) => "failed",
         Verdict::Unknown(_) => "unknown",
+        Verdict::Unproven(_) => "unproven",
     }
 }
 

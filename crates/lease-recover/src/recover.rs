@@ -1,0 +1,287 @@
+//! A recovery from start to end.
+//!
+//! Owns the order of things: everything named is read and everything written to is opened before anybody
+//! is contacted, a selection is shown and confirmed before it is acted on, and the report is made
+//! however the run ends. Choosing is in [`crate::selection`].
+
+use std::sync::Arc;
+
+use seamless_cli::{ExitStatus, Signal, Stop, Terminal};
+use seamless_core::coordinator::Coordinator;
+use seamless_core::duration::human;
+use seamless_core::http::{HttpClient, RateLimiter};
+
+use crate::execute::{Engine, Executed, Target};
+use crate::freshness::Freshness;
+use crate::outcome::{Settled, Skip};
+use crate::records::Records;
+use crate::render;
+use crate::report::{Report, RunError};
+use crate::request::{Recovery, Request};
+use crate::selection::{Ended, Selection};
+use crate::sources;
+use crate::verify::verify;
+
+/// A run and its surroundings.
+pub(crate) struct Run<'r> {
+    pub(crate) request: &'r Request,
+    pub(crate) recovery: &'r Recovery,
+    pub(crate) terminal: &'r Terminal,
+    pub(crate) stop: &'r Stop,
+}
+
+/// Runs a recovery.
+pub(crate) async fn run(
+    request: &Request,
+    recovery: &Recovery,
+    terminal: &Terminal,
+    stop: &Stop,
+) -> anyhow::Result<ExitStatus> {
+    let run = Run {
+        request,
+        recovery,
+        terminal,
+        stop,
+    };
+    run.recover().await
+}
+
+impl Run<'_> {
+    async fn recover(&self) -> anyhow::Result<ExitStatus> {
+        let recovery = self.recovery;
+        let (specs, files, logs) = (
+            recovery.specs.clone(),
+            recovery.from_file.clone(),
+            recovery.from_logs.clone(),
+        );
+        let read = self
+            .stop
+            .blocking(move || sources::read(&specs, &files, &logs));
+        let named = match read.await {
+            Ok(named) => named?,
+            Err(signal) => return self.stopped_early(signal),
+        };
+        for (summary, is_foreign) in &named.logs_read {
+            match is_foreign {
+                true => self.terminal.warn(summary),
+                false => self.terminal.note(summary),
+            }
+        }
+        let connections = self.request.connections()?;
+        connections.announce(self.terminal);
+        let rate_limiter = recovery.rate.map(RateLimiter::per_second).map(Arc::new);
+        // The dry run of named leases contacts nobody. Whom it would go to is good to know.
+        let coordinator = match connections.coordinator() {
+            Ok(coordinator) => Some(coordinator.with_stop(self.stop.flag())),
+            Err(_) if recovery.dry_run && !recovery.selects() && recovery.journal.is_none() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let coordinator = match (coordinator, &rate_limiter) {
+            (Some(found), Some(limiter)) => Some(found.with_rate_limiter(Arc::clone(limiter))),
+            (found, _) => found,
+        };
+        let records = Records::open(recovery, coordinator.as_ref())?;
+        let mut report = self.report(coordinator.as_ref());
+        let selection = Selection::of_named(named, &self.request.filter);
+        let Some(coordinator) = &coordinator else {
+            let targets = selection.targets;
+            let settled = self.left_unsent(&records, &targets, &Skip::DryRun, &mut report);
+            return self.finish(report, targets, settled);
+        };
+        let mut selection = selection;
+        let chosen = selection.choose(self, coordinator, &mut report).await;
+        let go_ahead = match chosen {
+            Ok(()) => selection.confirm(self, coordinator).await,
+            Err(ended) => Err(ended),
+        };
+        let Selection {
+            mut targets,
+            is_unchecked,
+            ..
+        } = selection;
+        if let Some(limit) = recovery.limit {
+            targets.truncate(limit);
+        }
+        let mut settled = match go_ahead {
+            Ok(()) if recovery.dry_run => {
+                self.left_unsent(&records, &targets, &Skip::DryRun, &mut report)
+            }
+            Ok(()) => {
+                let freshness = Freshness::new(
+                    coordinator,
+                    self.request.thresholds,
+                    self.request.filter.names_keys(),
+                );
+                let engine = self.engine(
+                    coordinator,
+                    &connections.http,
+                    rate_limiter,
+                    Some(freshness).filter(|_| !is_unchecked),
+                    &records,
+                );
+                self.execute(&engine, &targets, &mut report).await
+            }
+            Err(ended) => {
+                let skip = match ended {
+                    Ended::Signal(signal) => Skip::Stopped(signal),
+                    Ended::Declined => Skip::NotConfirmed,
+                    Ended::Error(error) => {
+                        self.terminal.error(error.text());
+                        report.error = Some(error);
+                        Skip::NotStarted
+                    }
+                };
+                self.left_unsent(&records, &targets, &skip, &mut report)
+            }
+        };
+        self.verify(coordinator, &records, &targets, &mut settled, &mut report)
+            .await;
+        self.finish(report, targets, settled)
+    }
+
+    fn engine<'e>(
+        &'e self,
+        coordinator: &'e Coordinator,
+        http: &HttpClient,
+        rate_limiter: Option<Arc<RateLimiter>>,
+        freshness: Option<Freshness<'e>>,
+        records: &'e Records,
+    ) -> Engine<'e> {
+        Engine {
+            coordinator,
+            action: &self.recovery.action,
+            concurrency: self.request.concurrency,
+            rate_limiter,
+            max_failures: self.recovery.max_failures,
+            batch: self.recovery.batch,
+            pause: self.recovery.pause,
+            freshness,
+            records,
+            stop: self.stop,
+            deadline: http.deadline(),
+            grace: http.timeout(),
+        }
+    }
+
+    /// The report of a run that a signal ended before it knew any lease.
+    fn stopped_early(&self, signal: Signal) -> anyhow::Result<ExitStatus> {
+        let mut report = self.report(None);
+        report.stopped = Some(signal);
+        self.print(report)
+    }
+
+    fn report(&self, coordinator: Option<&Coordinator>) -> Report {
+        Report::new(
+            coordinator.map(|coordinator| coordinator.endpoint().to_string()),
+            self.recovery.action.word(),
+            self.recovery.reason.clone(),
+            self.recovery.dry_run,
+        )
+    }
+
+    fn left_unsent(
+        &self,
+        records: &Records,
+        targets: &[Target],
+        skip: &Skip,
+        report: &mut Report,
+    ) -> Vec<Settled> {
+        targets
+            .iter()
+            .map(|target| {
+                let settled = records.unsent(&target.spec, skip.clone());
+                if let Err(error) = records.emit(&target.spec, &settled) {
+                    report.error.get_or_insert(RunError::Failed(error));
+                }
+                settled
+            })
+            .collect()
+    }
+
+    async fn execute(
+        &self,
+        engine: &Engine<'_>,
+        targets: &[Target],
+        report: &mut Report,
+    ) -> Vec<Settled> {
+        let progress = self.terminal.progress();
+        let doing = match self.recovery.action.word() {
+            "complete" => "completing",
+            _ => "failing",
+        };
+        let bar = progress.bar(targets.len() as u64, doing);
+        let mut bad = 0;
+        let Executed {
+            settled,
+            unrecorded,
+        } = engine
+            .run(targets, |settled| {
+                if !settled.outcome.is_recovered() {
+                    bad += 1;
+                    bar.set_message(format!("{bad} not recovered"));
+                }
+                bar.inc(1);
+            })
+            .await;
+        progress.clear();
+        if let Some(error) = unrecorded {
+            self.terminal.error(&error);
+            report.error = Some(RunError::Failed(error));
+        }
+        let stretched = engine.freshness.as_ref().and_then(Freshness::stretched_to);
+        report.notes.extend(stretched.map(|oldest| {
+            format!(
+                "reading the list takes long: selected leases were judged by lists up to {} old",
+                human(oldest)
+            )
+        }));
+        settled
+    }
+
+    async fn verify(
+        &self,
+        coordinator: &Coordinator,
+        records: &Records,
+        targets: &[Target],
+        settled: &mut [Settled],
+        report: &mut Report,
+    ) {
+        let Some(how) = self.recovery.verify else {
+            return;
+        };
+        if !settled.iter().any(|settled| settled.outcome.is_recovered()) {
+            return;
+        }
+        let progress = self.terminal.progress();
+        let spinner = progress.spinner("verifying that nothing recovered is still held");
+        let (verification, changed) = verify(coordinator, how, self.stop, targets, settled).await;
+        drop(spinner);
+        progress.clear();
+        report.verification = Some(verification);
+        for index in changed {
+            // It is reported either way; the journal's word matters to the next run only.
+            if let Err(error) = records.write(&targets[index].spec, &settled[index]).await {
+                self.terminal.error(&error);
+            }
+        }
+    }
+
+    fn finish(
+        &self,
+        mut report: Report,
+        targets: Vec<Target>,
+        settled: Vec<Settled>,
+    ) -> anyhow::Result<ExitStatus> {
+        let leases = targets.into_iter().map(|target| target.spec).zip(settled);
+        report.add(leases, self.request.show_tokens);
+        report.stopped = report.stopped.or(self.stop.requested());
+        self.print(report)
+    }
+
+    fn print(&self, mut report: Report) -> anyhow::Result<ExitStatus> {
+        let status = report.close(self.request.fail_if_none);
+        let text = render::report(&self.request.output, &report, self.terminal.palette());
+        self.terminal.result(status, &text)?;
+        Ok(status)
+    }
+}

@@ -1,0 +1,258 @@
+//! Choosing what `--stuck` and `--from-logs` mean, and asking whether it is meant.
+//!
+//! Owns the way from the coordinator's list to leases that a person has seen and confirmed. It changes
+//! nothing.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use seamless_cli::{ConfirmError, Consent, Signal, confirm};
+use seamless_core::coordinator::{Coordinator, Inspection, LeaseRecord};
+use seamless_core::duration::human;
+use seamless_core::lease::{LeaseKey, LeaseSpec};
+use seamless_core::stuck::{Stuckness, judge};
+
+use crate::execute::Target;
+use crate::filter::Filter;
+use crate::listing::{self, Judged, NoList, cannot_tell_warning, judged};
+use crate::recover::Run;
+use crate::render::table;
+use crate::report::{Report, RunError, counted};
+use crate::sources::Named;
+
+/// More leases than these take more than a `y`: their number.
+const MOST_BY_YES: usize = 25;
+
+/// Why leases that were meant are not sent, all of them.
+pub(crate) enum Ended {
+    Signal(Signal),
+    Declined,
+    Error(RunError),
+}
+
+/// The leases of a run, on their way to being certain.
+pub(crate) struct Selection {
+    /// Named ones first.
+    pub(crate) targets: Vec<Target>,
+    /// The coordinator has no list: nothing selected can be checked.
+    pub(crate) is_unchecked: bool,
+    from_logs: Vec<LeaseSpec>,
+    shown: Vec<Judged>,
+    now_ms: i64,
+}
+
+impl Selection {
+    /// The named leases that are meant, and nothing selected yet.
+    pub(crate) fn of_named(named: Named, filter: &Filter) -> Self {
+        let meant = |spec: &LeaseSpec| filter.admits_key(&spec.key);
+        let targets = named.specs.into_iter().filter(|spec| meant(spec));
+        Self {
+            targets: targets
+                .map(|spec| Target {
+                    spec,
+                    is_selected: false,
+                })
+                .collect(),
+            is_unchecked: false,
+            from_logs: named
+                .from_logs
+                .into_iter()
+                .filter(|spec| meant(spec))
+                .collect(),
+            shown: Vec::new(),
+            now_ms: 0,
+        }
+    }
+
+    /// Adds what the coordinator's list says is stuck.
+    pub(crate) async fn choose(
+        &mut self,
+        run: &Run<'_>,
+        coordinator: &Coordinator,
+        report: &mut Report,
+    ) -> Result<(), Ended> {
+        if !run.recovery.selects() {
+            return Ok(());
+        }
+        match listing::read(coordinator, run.terminal, run.stop).await {
+            Ok(listed) => self.choose_from(run, listed, report),
+            Err(NoList::Stopped(signal)) => return Err(Ended::Signal(signal)),
+            Err(NoList::Failed(error)) if error.problem.is_not_offered() && !run.recovery.stuck => {
+                self.take_unchecked(run, report)?;
+            }
+            Err(NoList::Failed(error)) => return Err(Ended::Error(error.into())),
+        }
+        Ok(())
+    }
+
+    fn choose_from(&mut self, run: &Run<'_>, listed: Inspection, report: &mut Report) {
+        let filter = &run.request.filter;
+        self.now_ms = listed.now_ms();
+        let all = listed.leases.len();
+        let none = filter.explain_none(&listed.leases);
+        let mut meant = Vec::new();
+        if run.recovery.stuck {
+            let records = listed.leases.iter().filter(|record| filter.admits(record));
+            meant.extend(records.cloned());
+        }
+        let by_key: HashMap<&LeaseKey, &LeaseRecord> = listed
+            .leases
+            .iter()
+            .map(|record| (&record.key, record))
+            .collect();
+        let mut gone = Vec::new();
+        for spec in std::mem::take(&mut self.from_logs) {
+            match by_key.get(&spec.key) {
+                Some(record) if record.token == spec.token && filter.admits(record) => {
+                    if !run.recovery.stuck {
+                        meant.push((*record).clone());
+                    }
+                }
+                // Another worker holds it now, or the filter leaves it out.
+                Some(_) => {}
+                None => gone.push(spec),
+            }
+        }
+        let mut leases = judged(meant, run.request.thresholds, self.now_ms);
+        let unclear = leases
+            .iter()
+            .filter(|judged| judged.stuckness == Stuckness::CannotTell)
+            .count();
+        // A lease that is named by its key is meant, whether it can be judged or not.
+        leases.retain(|judged| match judged.stuckness {
+            Stuckness::Stuck => true,
+            Stuckness::CannotTell => filter.names_keys(),
+            Stuckness::Alive => false,
+        });
+        if unclear > 0 && !filter.names_keys() {
+            report.cannot_tell = unclear;
+            run.terminal.warn(&cannot_tell_warning(unclear));
+        }
+        if !gone.is_empty() {
+            run.terminal.note(&format!(
+                "{} of the log the coordinator does not list any more",
+                counted(gone.len())
+            ));
+        }
+        if leases.is_empty() {
+            let why = none.unwrap_or_else(|| format!("{all} listed"));
+            run.terminal.note(&format!("no stuck leases ({why})"));
+        }
+        self.add(leases);
+    }
+
+    /// Adds judged leases, unless they are named already.
+    fn add(&mut self, leases: Vec<Judged>) {
+        let named: std::collections::HashSet<LeaseSpec> = self
+            .targets
+            .iter()
+            .map(|target| target.spec.clone())
+            .collect();
+        for judged in leases {
+            let spec = LeaseSpec::from(judged.record.clone());
+            if !named.contains(&spec) {
+                self.targets.push(Target {
+                    spec,
+                    is_selected: true,
+                });
+                self.shown.push(judged);
+            }
+        }
+    }
+
+    /// Takes what the log names where there is no list to judge it by, if `--yes` says so.
+    fn take_unchecked(&mut self, run: &Run<'_>, report: &mut Report) -> Result<(), Ended> {
+        let from_logs = std::mem::take(&mut self.from_logs);
+        let count = counted(from_logs.len());
+        if !run.recovery.yes && !run.recovery.dry_run && !from_logs.is_empty() {
+            let text = format!(
+                "this coordinator has no list: whether {count} of the log is stuck, or still held by a worker at work, cannot be checked; --yes takes them unchecked"
+            );
+            return Err(Ended::Error(RunError::Failed(text)));
+        }
+        self.is_unchecked = true;
+        let note = format!(
+            "not checked against the coordinator's list, which it does not have: {count} of the log"
+        );
+        run.terminal.warn(&note);
+        report.notes.push(note);
+        let records = from_logs.into_iter().map(LeaseRecord::from);
+        let records: Vec<LeaseRecord> = records.collect();
+        self.now_ms = jiff::Timestamp::now().as_millisecond();
+        let thresholds = run.request.thresholds;
+        let leases = records.into_iter().map(|record| Judged {
+            stuckness: judge(&record, thresholds, self.now_ms),
+            record,
+        });
+        let leases = leases.collect();
+        self.add(leases);
+        Ok(())
+    }
+
+    /// Shows a selection and asks, unless nothing needs to be asked.
+    pub(crate) async fn confirm(
+        &self,
+        run: &Run<'_>,
+        coordinator: &Coordinator,
+    ) -> Result<(), Ended> {
+        if let Some(signal) = run.stop.requested() {
+            return Err(Ended::Signal(signal));
+        }
+        let recovery = run.recovery;
+        let count = recovery
+            .limit
+            .map_or(self.targets.len(), |limit| limit.min(self.targets.len()));
+        if recovery.yes || recovery.dry_run || !recovery.selects() || count == 0 {
+            return Ok(());
+        }
+        let named = self.targets.len() - self.shown.len();
+        let shown = &self.shown[..count.saturating_sub(named)];
+        run.terminal.show(&table::leases(
+            shown,
+            self.now_ms,
+            run.terminal.stderr_width(),
+            run.terminal.stderr_palette(),
+        ));
+        let action = match recovery.action.word() {
+            "complete" => "Complete",
+            _ => "Fail",
+        };
+        let endpoint = coordinator.endpoint();
+        let question = format!(
+            "{action} {} at {endpoint} (from {}){}?",
+            counted(count),
+            endpoint.configured_by(),
+            self.ages(shown)
+        );
+        let consent = match count {
+            0..=MOST_BY_YES => Consent::Yes,
+            many => Consent::Number(many),
+        };
+        match confirm(&question, consent, run.terminal, run.stop).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(ConfirmError::NoTerminal) => Err(Ended::Declined),
+            Err(ConfirmError::Stopped(signal)) => Err(Ended::Signal(signal)),
+            Err(error @ ConfirmError::Terminal(_)) => {
+                Err(Ended::Error(RunError::Failed(error.to_string())))
+            }
+        }
+    }
+
+    fn ages(&self, shown: &[Judged]) -> String {
+        let claimed = shown
+            .iter()
+            .filter_map(|judged| judged.record.claimed_at_ms);
+        let age = |at: i64| {
+            let ms = u64::try_from(self.now_ms.saturating_sub(at)).unwrap_or(0);
+            human(Duration::from_millis(ms))
+        };
+        match (claimed.clone().min(), claimed.max()) {
+            (Some(oldest), Some(youngest)) => format!(
+                ", claimed {} (oldest) to {} (youngest) ago",
+                age(oldest),
+                age(youngest)
+            ),
+            _ => String::new(),
+        }
+    }
+}
