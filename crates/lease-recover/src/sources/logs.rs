@@ -132,7 +132,7 @@ impl Which {
         match (self, held) {
             (Self::Any, _) | (_, None) => true,
             (Self::Whole(ended), Some(held)) => ended == held,
-            (Self::Prefix(prefix), Some(held)) => held.hint() == *prefix,
+            (Self::Prefix(prefix), Some(held)) => held.expose().starts_with(prefix),
         }
     }
 }

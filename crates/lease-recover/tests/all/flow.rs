@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::program::{Run, lease_recover};
 
+/// What the coordinator, and nobody else, answers to a release.
+const RELEASED: &str = r#"{"completion_ratio":0.5}"#;
+
 fn specs(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("lease-{n}:token-{n}")).collect()
 }
@@ -93,12 +96,11 @@ fn as_many_failures_as_allowed_stop_nothing() {
     let server = Faults::choose(|request, _| {
         let failing = ["lease-3", "lease-30"];
         let body = request.json().unwrap();
-        Reply::status(if failing.contains(&body["key"].as_str().unwrap()) {
-            500
+        if failing.contains(&body["key"].as_str().unwrap()) {
+            Reply::status(500).into()
         } else {
-            204
-        })
-        .into()
+            Reply::json(RELEASED).into()
+        }
     });
     let server = server.unwrap();
     let run = against(&server.url(), &["--output=json", "--max-failures=2"], 60);
@@ -110,7 +112,8 @@ fn as_many_failures_as_allowed_stop_nothing() {
 #[test]
 fn no_more_requests_are_in_flight_than_allowed_and_no_fewer() {
     for concurrency in [1, 7, 40] {
-        let server = Faults::always(Reply::status(204).after(Duration::from_millis(300))).unwrap();
+        let server =
+            Faults::always(Reply::json(RELEASED).after(Duration::from_millis(300))).unwrap();
         let option = format!("--concurrency={concurrency}");
         let run = against(&server.url(), &[&option], concurrency * 3);
         assert_eq!(run.code, 0, "{}", run.stdout);
@@ -129,7 +132,10 @@ fn arrivals(rate: usize, leases: usize, first: u16) -> Vec<Instant> {
         let mut seen = seen.lock().unwrap();
         let before = seen.entry(key).or_insert(0);
         *before += 1;
-        Reply::status(if *before == 1 { first } else { 204 }).into()
+        match (*before, first) {
+            (1, 300..) => Reply::status(first).into(),
+            _ => Reply::json(RELEASED).into(),
+        }
     });
     let server = server.unwrap();
     let run = against(&server.url(), &[&format!("--rate={rate}")], leases);

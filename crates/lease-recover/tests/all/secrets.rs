@@ -93,7 +93,6 @@ fn no_usage_error_gives_a_secret_away() {
     let config = folder.path().join("qmtl.yml");
     let spec = format!("{KEY}:{TOKEN}");
     let lines = [
-        format!("{TOKEN}\n"),
         format!("{{\"key\":\"{KEY}\",\"token\":\"{TOKEN}\"\n"),
         format!("{{\"key\":5,\"token\":\"{TOKEN}\"}}\n"),
         format!("{{\"token\":\"{TOKEN}\"}}\n"),

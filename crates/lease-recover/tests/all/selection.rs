@@ -95,12 +95,15 @@ fn stuck_leases_are_selected_from_what_says_so_and_from_nothing_else() {
     }
 }
 
-/// A lease as the inspect endpoint shows it, expiring that much from now.
-fn listed(token: &str, until_ms: i64, ratio: f64) -> Reply {
-    let now = now_ms();
+/// In milliseconds.
+const HOUR: i64 = 3_600_000;
+
+/// A lease as the inspect endpoint shows it, claimed that much from now.
+fn listed(token: &str, claimed_ms: i64, ratio: f64) -> Reply {
+    let claimed = now_ms() + claimed_ms;
     let lease = json!({
-        "key": KEY, "token": token, "lease_until_ms": now + until_ms,
-        "claimed_at_ms": now - 60_000, "completion_ratio": ratio, "worker": "w",
+        "key": KEY, "token": token, "lease_until_ms": claimed + 120_000,
+        "claimed_at_ms": claimed, "completion_ratio": ratio, "worker": "w",
     });
     Reply::json(&json!({"leases": [lease]}).to_string())
 }
@@ -110,27 +113,27 @@ fn changing(second: impl Fn() -> Behaviour + Send + Sync + 'static) -> Faults {
     let lists = std::sync::atomic::AtomicUsize::new(0);
     let server = Faults::choose(move |request, _| {
         if request.path != "/v1/leases/inspect" {
-            return Reply::status(204).into();
+            return Reply::json(r#"{"completion_ratio":0.1}"#).into();
         }
         match lists.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
-            0 => listed("deadbeef", -1000, 0.1).into(),
+            0 => listed("deadbeef", -HOUR, 0.1).into(),
             _ => second(),
         }
     });
     server.unwrap()
 }
 
-/// A coordinator whose clock is `ahead_ms` ahead of this machine's, with a lease that expires `until_ms`
-/// from then.
-fn with_clock(ahead_ms: i64, until_ms: i64) -> Faults {
+/// A coordinator whose clock is `ahead_ms` ahead of this machine's, with a lease that was claimed
+/// `claimed_ms` from then.
+fn with_clock(ahead_ms: i64, claimed_ms: i64) -> Faults {
     let server = Faults::choose(move |request, _| {
         if request.path != "/v1/leases/inspect" {
-            return Reply::status(204).into();
+            return Reply::json(r#"{"completion_ratio":0.1}"#).into();
         }
         let there = jiff::Timestamp::from_millisecond(now_ms() + ahead_ms).unwrap();
         let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
         let date = printer.timestamp_to_rfc9110_string(&there).unwrap();
-        listed("deadbeef", ahead_ms + until_ms, 0.1)
+        listed("deadbeef", ahead_ms + claimed_ms, 0.1)
             .header("Date", &date)
             .into()
     });
@@ -140,14 +143,14 @@ fn with_clock(ahead_ms: i64, until_ms: i64) -> Faults {
 #[test]
 fn a_lease_is_stuck_by_the_coordinators_clock() {
     const DAY: i64 = 86_400_000;
-    for (ahead_ms, until_ms, stuck, words) in [
-        (-DAY, 60_000, 0, "1d ahead of the coordinator's"),
-        (-DAY, -60_000, 1, "1d ahead of the coordinator's"),
-        (DAY, -60_000, 1, "behind the coordinator's"),
-        (2000, -60_000, 1, ""),
+    for (ahead_ms, claimed_ms, stuck, words) in [
+        (-DAY, -60_000, 0, "1d ahead of the coordinator's"),
+        (-DAY, -HOUR, 1, "1d ahead of the coordinator's"),
+        (DAY, -HOUR, 1, "behind the coordinator's"),
+        (2000, -HOUR, 1, ""),
     ] {
-        let server = with_clock(ahead_ms, until_ms);
-        let rule = ["--stuck", "--older-than=30d"];
+        let server = with_clock(ahead_ms, claimed_ms);
+        let rule = ["--stuck", "--older-than=10m"];
         let seen = Run::against(&server.url(), &[&rule[..], &["--list"]].concat());
         assert_eq!(seen.code, 0, "{}", seen.stderr);
         let summary = format!("leases={stuck} stuck={stuck}");
@@ -176,7 +179,7 @@ fn what_moved_on_since_it_was_selected_is_left_alone() {
     let cases: [(&str, Second, &str, &str, usize, i32); 6] = [
         (
             "still stuck",
-            || listed("deadbeef", -2000, 0.1).into(),
+            || listed("deadbeef", -HOUR, 0.1).into(),
             "released",
             "",
             1,
@@ -193,15 +196,15 @@ fn what_moved_on_since_it_was_selected_is_left_alone() {
         ),
         (
             "claimed again",
-            || listed("feedface", 60_000, 0.1).into(),
+            || listed("feedface", -HOUR, 0.1).into(),
             "conflict",
             "nothing was sent",
             0,
             1,
         ),
         (
-            "renewed",
-            || listed("deadbeef", 60_000, 0.1).into(),
+            "claimed a moment ago",
+            || listed("deadbeef", -1000, 0.1).into(),
             "skipped",
             "not stuck any more",
             0,
@@ -209,7 +212,7 @@ fn what_moved_on_since_it_was_selected_is_left_alone() {
         ),
         (
             "past the ratio",
-            || listed("deadbeef", -2000, 0.7).into(),
+            || listed("deadbeef", -HOUR, 0.7).into(),
             "skipped",
             "not stuck any more",
             0,
@@ -325,7 +328,7 @@ fn an_empty_answer_is_not_a_list_of_no_leases() {
     let server = Faults::always(Reply::status(200)).unwrap();
     for args in [&["--list"][..], &["--stuck", "--yes"]] {
         let run = Run::against(&server.url(), args);
-        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
         assert!(
             run.stderr.contains("HTTP 200, but the body is empty"),
             "{}",
@@ -334,7 +337,7 @@ fn an_empty_answer_is_not_a_list_of_no_leases() {
     }
     let run = Run::against(&server.url(), &["--verify", "a:token"]);
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("not verified: "), "{}", run.stdout);
+    assert!(run.stdout.contains("has shown itself"), "{}", run.stdout);
     // A list of none, in each shape.
     for list in [r#"{"leases":[]}"#, "[]", "\n"] {
         let server = Faults::always(Reply::status(200).body(list)).unwrap();
@@ -360,9 +363,15 @@ fn a_real_coordinator_confirms_what_was_recovered() {
 #[test]
 fn the_log_of_every_formatter_names_the_lease_that_is_open() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs");
+    // It has no list, so that what is in the log cannot be checked.
+    let coordinator = Faults::always(Reply::status(404)).unwrap();
+    let url = coordinator.url();
     let dry = |path: &std::path::Path| {
         let path = path.to_str().unwrap();
         let arguments = [
+            "--coordinator-url",
+            &url,
+            "--yes",
             "--from-logs",
             path,
             "--dry-run",

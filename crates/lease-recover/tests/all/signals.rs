@@ -46,7 +46,7 @@ fn a_signal_ends_a_read_of_stdin_with_the_report_and_nothing_is_sent() {
     for source in ["--from-file", "--from-logs"] {
         for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 143)] {
             let coordinator = slow(Duration::ZERO);
-            let mut child = at(&coordinator.url(), &[source, "-", "--output=json"])
+            let mut child = at(&coordinator.url(), &[source, "-", "--yes", "--output=json"])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())

@@ -184,7 +184,11 @@ fn a_reader_that_has_read_enough_does_not_turn_a_bad_verdict_good() {
     let folder = tempfile::tempdir().unwrap();
     let specs = specs(folder.path());
     for (status, code) in [(200, 0), (409, 1)] {
-        let coordinator = Faults::always(Reply::status(status)).unwrap();
+        let reply = match status {
+            200 => Reply::json(r#"{"completion_ratio":0.5}"#),
+            _ => Reply::status(status),
+        };
+        let coordinator = Faults::always(reply).unwrap();
         let arguments = arguments(&coordinator, &["--from-file", &specs]);
         let mut child = program(&arguments)
             .stdout(Stdio::piped())
@@ -218,7 +222,7 @@ fn as_many_requests_at_a_time_as_there_are_file_descriptors() {
     let path = folder.path().join("specs");
     let lines: String = (0..3000).map(|n| format!("k{n}:token\n")).collect();
     fs::write(&path, lines).unwrap();
-    let reply = Reply::json("{}").after(Duration::from_millis(200));
+    let reply = Reply::json(r#"{"completion_ratio":0.5}"#).after(Duration::from_millis(200));
     let coordinator = Faults::always(reply).unwrap();
     let mut arguments = arguments(
         &coordinator,
@@ -273,7 +277,7 @@ fn endless_files_are_refused() {
         ("--bearer-token-file", "/dev/zero"),
         ("--ca-cert", "/dev/zero"),
     ] {
-        let arguments = arguments(&coordinator, &["a:token", option, path]);
+        let arguments = arguments(&coordinator, &["--yes", "a:token", option, path]);
         let trial = Trial::run(Path::new(PROGRAM), &arguments, &[], Duration::from_secs(60));
         let trial = trial.unwrap();
         assert_eq!(trial.code, Some(2), "{option}: {}", trial.stderr);
