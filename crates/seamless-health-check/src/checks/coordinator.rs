@@ -1,17 +1,13 @@
 //! The backfill coordinator: is it well, and does it hold leases that do not move?
 
-use std::time::Duration;
-
 use seamless_core::coordinator::LeaseRecord;
-use seamless_core::schema::STUCK_RATIO;
+use seamless_core::stuck::{self, Thresholds};
 
 use super::seconds;
 use crate::check::{Check, Group, Item, Measured, Outcome, Severity, Verdict};
 use crate::facts::{Facts, Gap, Source};
 use crate::request::Request;
 
-/// A lease claimed longer ago than this and still under the ratio is stuck, as the alert has it.
-const CLAIMED_LONG_AGO: Duration = Duration::from_secs(600);
 const SHOWN: usize = 5;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -63,14 +59,15 @@ fn stuck_leases(facts: &Facts, _: &Request) -> Outcome {
         Ok(listed) => (&listed.leases, listed.ahead_ms),
         Err(gap) => return gap.outcome(),
     };
-    // A lease expires when the coordinator's clock says so.
+    // How long a lease has been claimed is told by the clock of the coordinator.
     let now = facts.now * 1000.0 - ahead_ms as f64;
     let mut stuck: Vec<(&LeaseRecord, f64)> = leases
         .iter()
-        .filter(|lease| is_stuck(lease, now))
+        .filter(|lease| stuck::judge(lease, Thresholds::default(), now as i64).is_stuck())
         .map(|lease| {
-            let since = lease.claimed_at_ms.or(lease.lease_until_ms);
-            let age = since.map_or(0.0, |since| (now - since as f64) / 1000.0);
+            let age = lease
+                .claimed_at_ms
+                .map_or(0.0, |since| (now - since as f64) / 1000.0);
             (lease, age.max(0.0))
         })
         .collect();
@@ -101,18 +98,4 @@ fn stuck_leases(facts: &Facts, _: &Request) -> Outcome {
         Item::new(lease.key.to_string(), Verdict::Warn, what)
     }));
     Outcome::warn(message).items(items)
-}
-
-/// Under the ratio, and expired or claimed long ago. Times in milliseconds.
-fn is_stuck(lease: &LeaseRecord, now: f64) -> bool {
-    let unfinished = lease
-        .completion_ratio
-        .is_some_and(|ratio| ratio < STUCK_RATIO);
-    let expired = lease
-        .lease_until_ms
-        .is_some_and(|until| until as f64 <= now);
-    let old = lease
-        .claimed_at_ms
-        .is_some_and(|claimed| now - claimed as f64 > CLAIMED_LONG_AGO.as_secs_f64() * 1000.0);
-    unfinished && (expired || old)
 }
