@@ -98,10 +98,6 @@ pub struct Settings {
     pub receivers: BTreeMap<String, Vec<String>>,
     /// The site's own rule files.
     pub rules: Vec<PathBuf>,
-    /// The profile that the site's rules were rendered with.
-    pub profile: Option<String>,
-    /// The page that hints link to, instead of the shipped runbook.
-    pub runbook_url: Option<String>,
 }
 
 /// A service of a context.
@@ -307,7 +303,7 @@ contexts:
 
     #[test]
     fn the_first_file_that_has_the_context_is_taken() {
-        let (_first, own) = file("contexts:\n  lab:\n    profile: baseline\n", 0o644);
+        let (_first, own) = file("contexts:\n  lab:\n    selector: cluster=\"eu\"\n", 0o644);
         let (_second, shared) = file(TWO, 0o644);
         let missing = PathBuf::from("/nowhere/config.yml");
         let files = [missing, own, shared.clone()];

@@ -11,7 +11,7 @@ use seamless_core::exposition::Scraper;
 ///
 /// Checks run side by side and change nothing. --header and --bearer-token-file are for Prometheus
 /// unless a prefix names another endpoint: prometheus=, coordinator=, alertmanager=, metrics=, traces=.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "seamless-health-check", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub struct Args {
     /// Metric to require instead of the schema's required ones; repeatable

@@ -8,6 +8,7 @@ use std::time::Duration;
 use seamless_cli::{Connections, Terminal, UsageError, Wanted as EndpointWanted};
 use seamless_core::alertmanager::Alertmanager;
 use seamless_core::config::Service;
+use seamless_core::context::Settings;
 use seamless_core::coordinator::Coordinator;
 use seamless_core::exposition::{Scraper, is_metric_name};
 use seamless_core::http::{Endpoint, HttpClient};
@@ -173,6 +174,7 @@ impl Request {
         let deadline = args.http.deadline.map(|allowed| Instant::now() + allowed);
         let connections = Connections::resolve(&args.http, &endpoints(args), CONCURRENCY)?;
         connections.announce(terminal);
+        let args = &in_context(args, connections.context());
         let exposition = exposition(args, &connections);
         let telemetry = Telemetry::asked(args, &connections)?;
         let rules = expected_rules(args)?;
@@ -407,6 +409,24 @@ fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
         return Err(UsageError("--only and --skip leave no check".to_owned()));
     }
     Ok(chosen)
+}
+
+/// The arguments, with what the context says where they say nothing.
+fn in_context(args: &Args, context: Option<&Settings>) -> Args {
+    let mut args = args.clone();
+    let Some(context) = context else {
+        return args;
+    };
+    args.selector = args.selector.or_else(|| context.selector.clone());
+    if args.rules.is_empty() {
+        args.rules.clone_from(&context.rules);
+    }
+    if args.receiver.is_empty() {
+        let named = context.receivers.iter();
+        let named = named.map(|(severity, names)| format!("{severity}={}", names.join(",")));
+        args.receiver = named.collect();
+    }
+    args
 }
 
 fn scope(matchers: Option<&str>) -> Result<Scope, UsageError> {
