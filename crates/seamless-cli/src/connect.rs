@@ -334,20 +334,17 @@ fn chosen(
     Ok(Some(Chosen { context, by_option }))
 }
 
-/// `GET http://host/path: HTTP 200 in 12ms`, of a repetition with its number.
+/// `GET http://host/path: HTTP 200, attempt 1, 12 ms`.
 fn attempt_line(attempt: &Attempt<'_>) -> String {
     let outcome = match attempt.outcome {
         Ok(status) => format!("HTTP {status}"),
         Err(error) => error.to_string(),
     };
-    let number = match attempt.number {
-        1 => String::new(),
-        number => format!(", attempt {number}"),
-    };
     format!(
-        "{} {}: {outcome} in {}ms{number}",
+        "{} {}: {outcome}, attempt {}, {} ms",
         attempt.method,
         clean(&attempt.url),
+        attempt.number,
         attempt.took.as_millis()
     )
 }
