@@ -7,6 +7,16 @@ const RESERVE: u64 = 32;
 /// A new connection may be opening while another becomes free.
 const PER_REQUEST: u64 = 2;
 
+/// Fewer open files than a program needs for its streams and its signals.
+const LEAST: u64 = 24;
+
+/// The limit of open files, where it is too low to start at all and cannot be raised.
+pub(crate) fn too_few() -> Option<u64> {
+    let _ = concurrency_within_limits(1);
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.filter(|limit| *limit < LEAST)
+}
+
 /// Raises the limit of open files, as far as this process may, so that `concurrency` requests can be in
 /// flight; returns how many can, which is at least 1 and at most `concurrency`.
 #[must_use]

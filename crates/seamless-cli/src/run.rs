@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{Command, Parser};
 
 use crate::args::TerminalArgs;
+use crate::descriptors;
 use crate::exit::ExitStatus;
 use crate::signals::Stop;
 use crate::terminal::{OutputError, Terminal};
@@ -44,6 +45,14 @@ pub fn run<A: Parser>(
     refusal: impl FnOnce(&[String], &str) -> Option<Refusal>,
     program: impl AsyncFnOnce(A, Terminal, Stop) -> anyhow::Result<ExitStatus>,
 ) -> ExitCode {
+    if let Some(limit) = descriptors::too_few() {
+        // There is no terminal layer yet.
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: cannot start: only {limit} open files are allowed; raise the limit (ulimit -n 64)"
+        );
+        return ExitStatus::Undetermined.into();
+    }
     let started = Stop::listen().and_then(|stop| {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         Ok((stop, runtime.enable_all().build()?))

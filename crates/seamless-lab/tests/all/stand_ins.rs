@@ -94,6 +94,7 @@ async fn a_lease_lives_and_ends_as_the_protocol_says() {
 #[tokio::test]
 async fn inspect_shows_the_same_leases_in_every_shape() {
     use InspectShape::{BareObjects, Objects, SpecArray, SpecLines};
+    let key = |n: u32| format!("node-{n}:60:1700:1760:world-1:2024-01-01T00:00:00Z");
     for shape in [Objects, BareObjects, SpecArray, SpecLines] {
         let coordinator = Coordinator::builder()
             .inspect(shape)
@@ -101,7 +102,7 @@ async fn inspect_shows_the_same_leases_in_every_shape() {
             .start()
             .unwrap();
         for n in 0..5 {
-            coordinator.insert(Lease::new(format!("{KEY}-{n}"), format!("t{n}"), now_ms()));
+            coordinator.insert(Lease::new(key(n), format!("t{n}"), now_ms()));
         }
         let shown = client(&coordinator.url()).inspect().await.unwrap().leases;
         let found: Vec<(String, String)> = shown
@@ -111,9 +112,7 @@ async fn inspect_shows_the_same_leases_in_every_shape() {
                 (lease.key.to_string(), token)
             })
             .collect();
-        let all: Vec<(String, String)> = (0..5)
-            .map(|n| (format!("{KEY}-{n}"), format!("t{n}")))
-            .collect();
+        let all: Vec<(String, String)> = (0..5).map(|n| (key(n), format!("t{n}"))).collect();
         assert_eq!(found, all, "{shape:?}");
     }
     let without = Coordinator::builder()
@@ -191,7 +190,7 @@ async fn a_sequence_is_followed_and_every_request_kept() {
     let server = Faults::sequence([
         Behaviour::ResetBeforeReading,
         Reply::status(503).retry_after(0).into(),
-        Reply::json("{}").into(),
+        Reply::json(r#"{"completion_ratio":0.5}"#).into(),
     ])
     .unwrap();
     let verdict = release(&server.url(), "t").await;
