@@ -440,7 +440,7 @@ async fn window<F: Future<Output = Rules>>(rules: &Shared<F>) -> Duration {
     };
     let loaded = reply.data.iter().flat_map(|group| &group.rules);
     loaded
-        .filter(|rule| rule.name == "SeamlessSla99thDegraded")
+        .filter(|rule| rule.name == "seamless:sla_observations:rate5m")
         .filter_map(|rule| rule.query.query().ok())
         .flat_map(|query| query.selectors())
         .find_map(|selector| selector.range)

@@ -225,7 +225,7 @@ fn faults_in_dashboards_are_found() {
             d["templating"]["list"][4]["name"] = json!("unused")
         }),
         ("unknown-metric", |d| {
-            d["panels"][1]["targets"][0]["expr"] = json!("up{drill=~\"$drill\"}")
+            d["panels"][1]["targets"][0]["expr"] = json!("no_such_metric{drill=~\"$drill\"}")
         }),
         ("syntax", |d| {
             d["panels"][1]["targets"][0]["expr"] = json!("sum(")
