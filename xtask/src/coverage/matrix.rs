@@ -28,6 +28,14 @@ const EXCLUSIONS: &[(&str, &str)] = &[
         "not asked: needs the health check's textfile, as in its rule tests",
     ),
     (
+        "Seconds since the last list",
+        "not asked: needs the coordinator's list, as in the rule tests",
+    ),
+    (
+        "p50, p95, p99 D",
+        "not asked: a mark only where a quantile stands at the highest bucket",
+    ),
+    (
         "Outside",
         "not asked: every series has the schema's buckets here",
     ),
@@ -75,10 +83,11 @@ impl Row {
     }
 
     fn exclusion(&self) -> Option<&'static str> {
-        let [_, name, _] = &self.place.0;
+        let [_, name, part] = &self.place.0;
+        let query = format!("{name} {part}");
         EXCLUSIONS
             .iter()
-            .find(|(excluded, _)| excluded == name)
+            .find(|(excluded, _)| excluded == name || query.ends_with(excluded))
             .map(|(_, reason)| *reason)
     }
 }
