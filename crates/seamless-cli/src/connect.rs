@@ -4,6 +4,7 @@
 //! credential goes to two origins, and one that nothing takes is an error. Which endpoints there are is the
 //! program's to say.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -106,6 +107,7 @@ pub struct Connections {
     endpoints: Vec<(&'static str, Endpoint)>,
     chosen: Option<Chosen>,
     contradictions: Vec<String>,
+    exposed_token_files: Vec<String>,
 }
 
 impl Connections {
@@ -167,6 +169,7 @@ impl Connections {
         }
         let main = credentials.main(&endpoints)?;
         let mut authenticated = Vec::new();
+        let mut token_files = BTreeSet::new();
         for (index, ((want, endpoint), settings)) in endpoints.iter().zip(settings).enumerate() {
             let is_main = main == Some(index);
             let mut endpoint = endpoint.clone();
@@ -183,7 +186,8 @@ impl Connections {
                     None => None,
                 }
             };
-            let endpoint = credentials.add(want, is_main, token_file, endpoint)?;
+            let (endpoint, token_file) = credentials.add(want, is_main, token_file, endpoint)?;
+            token_files.extend(token_file);
             authenticated.push((want.prefix, endpoint));
         }
         credentials.all_taken(wanted, &endpoints, main.is_some())?;
@@ -213,12 +217,20 @@ impl Connections {
             endpoints: authenticated,
             chosen,
             contradictions,
+            exposed_token_files: token_files
+                .into_iter()
+                .filter(|file| config::is_readable_by_others(Path::new(file)))
+                .collect(),
         })
     }
 
-    /// Says on stderr which context the run is in and where each URL came from, where a context is named.
+    /// Says on stderr which context the run is in and where each URL came from, and what is wrong with either.
     pub fn announce(&self, terminal: &Terminal) {
-        let Some(chosen) = &self.chosen else { return };
+        for file in &self.exposed_token_files {
+            terminal.warn(&clean(&format!(
+                "every user of this host may read the token in {file}; chmod 600 it"
+            )));
+        }
         for contradiction in &self.contradictions {
             terminal.warn(&format!("{contradiction}; the context counts"));
         }
@@ -232,12 +244,14 @@ impl Connections {
                 format!("{prefix} {endpoint} ({origin})")
             })
             .collect();
-        let Context { name, file, .. } = &chosen.context;
-        terminal.note(&format!(
-            "context {name} ({}): {}",
-            file.display(),
-            endpoints.join(", ")
-        ));
+        let endpoints = endpoints.join(", ");
+        match self.chosen.as_ref().map(|chosen| &chosen.context) {
+            Some(Context { name, file, .. }) => {
+                terminal.note(&format!("context {name} ({}): {endpoints}", file.display()));
+            }
+            None if endpoints.is_empty() => {}
+            None => terminal.note(&endpoints),
+        }
     }
 
     /// What the context says, where one is named.
@@ -439,13 +453,14 @@ impl<'a> Credentials<'a> {
         }
     }
 
+    /// The endpoint with what authenticates at it, and the token file that was read for it.
     fn add<'s>(
         &'s self,
         want: &Wanted<'_>,
         is_main: bool,
         token_file: Option<(&'static str, String)>,
         mut endpoint: Endpoint,
-    ) -> anyhow::Result<Endpoint> {
+    ) -> anyhow::Result<(Endpoint, Option<String>)> {
         let mine = |values: &'s [Value<'a>]| -> Vec<&'s Value<'a>> {
             let mine = values.iter().filter(|value| value.is_for(want, is_main));
             mine.collect()
@@ -482,7 +497,7 @@ impl<'a> Credentials<'a> {
         if is_main && self.args.client_cert.is_some() {
             endpoint = endpoint.with_client_certificate();
         }
-        Ok(endpoint)
+        Ok((endpoint, file.map(|(_, path)| path.to_owned())))
     }
 
     /// Whether each value found an endpoint that this run contacts, or one that it need not contact.

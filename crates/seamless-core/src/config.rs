@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -358,6 +359,13 @@ pub fn bearer_token(path: &Path) -> Result<secrecy::SecretString, ConfigError> {
         });
     }
     Ok(secrecy::SecretString::from(token.to_owned()))
+}
+
+/// Whether every user of the host may read the file.
+#[must_use]
+pub fn is_readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path)
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
 }
 
 #[cfg(test)]

@@ -92,3 +92,32 @@ fn an_unknown_context_and_a_secret_that_all_may_read_are_refused() {
     assert!(run.stderr.contains("chmod 600"), "{}", run.stderr);
     assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
 }
+
+#[test]
+fn every_run_says_where_its_url_came_from_and_which_token_others_may_read() {
+    let coordinator = Coordinator::builder().bearer("s3cret").start().unwrap();
+    let token = tempfile::NamedTempFile::new().unwrap();
+    fs::write(token.path(), "s3cret\n").unwrap();
+    let list = |mode: u32, quiet: &[&str]| {
+        fs::set_permissions(token.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let output = lease_recover()
+            .env("QMTL_SEAMLESS_COORDINATOR_URL", coordinator.url())
+            .env("QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE", token.path())
+            .arg("--list")
+            .args(quiet)
+            .output();
+        let run = Run::of(output.unwrap());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.stderr
+    };
+    let origin = format!("{} (QMTL_SEAMLESS_COORDINATOR_URL)", coordinator.url());
+    let path = token.path().display().to_string();
+    let own = list(0o600, &[]);
+    assert!(own.contains(&origin) && !own.contains(&path), "{own}");
+    let exposed = list(0o644, &[]);
+    assert!(
+        exposed.contains(&path) && exposed.contains("warning:"),
+        "{exposed}"
+    );
+    assert_eq!(list(0o600, &["--quiet"]), "");
+}
