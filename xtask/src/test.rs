@@ -163,7 +163,10 @@ impl Check {
         ));
         let begun = Instant::now();
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let mut child = Command::new(program)
+        // Whoever starts this may ignore signals (`nohup`, `&` in a script), and the programs, which inherit
+        // that, would then heed none of those that the tests send.
+        let mut child = Command::new("env")
+            .args(["--default-signal=HUP,INT,TERM,PIPE", program])
             .args(arguments)
             .args(more)
             .current_dir(crate::root())
