@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use support::{Deployment, Run};
 
 /// When nothing has arrived for so long, all that can be asked without an answer has been asked.
-const QUIET: Duration = Duration::from_millis(700);
+const QUIET: Duration = Duration::from_millis(1500);
 
 /// A proxy that lets no answer through before everything that can be asked without it has been asked.
 #[derive(Clone)]

@@ -1,5 +1,6 @@
 //! Starting one server: a port, a folder, the wait until it is ready, the reason when it is not.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ impl Launch<'_> {
                 self.prefix
             );
             let endpoint = Endpoint::parse(name, &url, "the lab")?;
-            if await_ready(&mut process, &endpoint, self.ready, name)? {
+            if await_ready(&mut process, &endpoint, self.ready, name, port)? {
                 return Ok(Server {
                     process,
                     dir: self.dir,
@@ -92,6 +93,7 @@ fn await_ready(
     endpoint: &Endpoint,
     ready: &str,
     name: &str,
+    port: u16,
 ) -> Result<bool> {
     let end = Instant::now() + READY_WITHIN;
     loop {
@@ -103,8 +105,8 @@ fn await_ready(
             bail!("{name} did not start ({status}); the end of its log:\n{log}");
         }
         let answer = send(endpoint, &endpoint.url_of_path(ready), None);
-        // Asked again after the answer: another server may have given it.
-        if answer.is_ok_and(|answer| answer.is_success()) && process.exited().is_none() {
+        // Another server may have taken the port first and given the answer.
+        if answer.is_ok_and(|answer| answer.is_success()) && listens(process.id(), port) {
             return Ok(true);
         }
         if Instant::now() >= end {
@@ -115,6 +117,35 @@ fn await_ready(
         }
         std::thread::sleep(Duration::from_millis(30));
     }
+}
+
+/// Whether the process has a socket that listens on the port: proc_pid_net(5), `tcp` and `tcp6`.
+fn listens(process: u32, port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    let mut inodes = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let text = fs::read_to_string(format!("/proc/{process}/net/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [_, local, _, LISTEN, _, _, _, _, _, inode, ..] = fields[..] else {
+                continue;
+            };
+            if local.ends_with(&format!(":{port:04X}")) {
+                inodes.push(format!("socket:[{inode}]"));
+            }
+        }
+    }
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd"));
+    descriptors
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|descriptor| {
+            let target = fs::read_link(descriptor.path()).unwrap_or_default();
+            inodes
+                .iter()
+                .any(|inode| target.as_os_str() == inode.as_str())
+        })
 }
 
 /// Sends one request on a client of its own: the connection belongs to the runtime of this call.
