@@ -12,7 +12,12 @@ use seamless_core::rules;
 use super::page::Page;
 
 /// Pages that are written in English and in Korean.
-const TRANSLATED: &[&str] = &["runbook", "monitoring", "postmortem-template"];
+const TRANSLATED: &[&str] = &[
+    "pager-to-green",
+    "runbook",
+    "monitoring",
+    "postmortem-template",
+];
 
 /// What each alert's section must say, in this order, per language.
 const LABELS: [(&str, [&str; 7]); 2] = [

@@ -300,9 +300,9 @@ fn exports(command: &str) -> Vec<(String, String)> {
 #[test]
 fn every_command_of_the_pages_runs() {
     // Slow enough that nothing fires but the watchdog.
-    let lab = Lab::start(1.0);
+    let mut lab = Lab::start(1.0);
     let mut typed = 0;
-    for path in [RUNBOOK, "docs/monitoring.md"] {
+    for path in [RUNBOOK, "docs/monitoring.md", "docs/pager-to-green.md"] {
         let page = page(path);
         for command in page.commands() {
             if command.anchor == "before-you-start" {
@@ -310,6 +310,8 @@ fn every_command_of_the_pages_runs() {
             }
             let recovers = command.text.contains("--stuck") && command.text.contains("--yes");
             let lease = recovers.then(|| lab.stick());
+            let key = lease.as_ref().map_or("none", |lease| &lease.key);
+            lab.environment.insert("KEY".to_owned(), key.to_owned());
             let said = lab.follows(&command);
             if let Some(lease) = lease {
                 assert!(lab.ended(&lease.token), "{}: {said}", command.text);
