@@ -330,12 +330,13 @@ fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, (St
                 entry.schema_version
             );
         }
-        if entry.coordinator != coordinator {
+        // What was not sent is as it was before.
+        if entry.coordinator != coordinator || entry.outcome == "skipped" {
             continue;
         }
         match before(&entry) {
             Some(outcome) => settled.insert(entry.fingerprint, (entry.action, outcome)),
-            // Failed, unknown and unsent leases are sent again.
+            // Failed and unknown leases are sent again.
             None => settled.remove(&entry.fingerprint),
         };
     }

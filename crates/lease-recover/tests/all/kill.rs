@@ -1,4 +1,4 @@
-//! Killed at any moment and run again with the same journal, nothing is lost and nothing is sent twice
+//! Killed at any moment and run again with the same journal, by either action, nothing is lost and nothing is sent twice
 //! that was written down as settled.
 
 use std::collections::{HashMap, HashSet};
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
+use seamless_lab::coordinator::{Coordinator, Lease, Outcome, now_ms};
 
 use crate::program::{Run, lease_recover};
 
@@ -33,6 +33,7 @@ fn killed_at_any_moment_and_resumed() {
             .latency(Duration::from_millis(30))
             .start()
             .unwrap();
+        let action = ["fail", "complete"][usize::try_from(round % 2).unwrap()];
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.jsonl");
         let specs = folder.path().join("specs");
@@ -51,6 +52,8 @@ fn killed_at_any_moment_and_resumed() {
                     &coordinator.url(),
                     "--concurrency",
                     "4",
+                    "--action",
+                    action,
                     "--journal",
                 ])
                 .arg(&journal)
@@ -88,6 +91,8 @@ fn killed_at_any_moment_and_resumed() {
         );
         let mut ends: HashMap<String, usize> = HashMap::new();
         for ended in coordinator.ended() {
+            let is_completed = ended.outcome == Outcome::Completed;
+            assert_eq!(is_completed, action == "complete", "round {round}");
             *ends.entry(ended.lease.key).or_default() += 1;
         }
         assert!(ends.len() == LEASES && ends.values().all(|count| *count == 1));

@@ -14,6 +14,7 @@ mod flow;
 mod kill;
 mod outcomes;
 mod program;
+mod records;
 mod secrets;
 mod selection;
 mod signals;
