@@ -276,36 +276,181 @@ fn what_was_typed_before_the_question_does_not_count() {
     assert!(coordinator.changes_received().is_empty());
 }
 
-#[test]
-fn ctrl_c_at_each_stage_ends_with_130_a_report_and_a_sane_terminal() {
-    let asking = coordinator_with(3);
-    let listing = slow(Duration::from_secs(30));
-    for (stage, url, arguments, until) in [
-        ("reading", asking.url(), &["--from-file", "-"][..], None),
-        (
-            "listing",
-            listing.url(),
-            &["--stuck"],
-            Some("reading leases"),
+/// The coordinator's list with the lease of the specification `node:60:1700:1760:w:` and `token`.
+const HELD: &str = r#"{"leases":[{"key":"node:60:1700:1760:w:","token":"token","lease_until_ms":1700000000000,"claimed_at_ms":1700000000000,"completion_ratio":0.1}]}"#;
+const NONE_HELD: &str = r#"{"leases":[]}"#;
+const SPEC: &str = "node:60:1700:1760:w::token";
+
+/// A moment of a run, told by the requests that the coordinator has received and by the screen.
+struct Stage {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    list: &'static str,
+    /// How long the list and a change take.
+    takes: [Duration; 2],
+    /// Requests that change a lease, requests for the list, and a text on the screen.
+    reached: (usize, usize, &'static str),
+}
+
+const NOW: Duration = Duration::ZERO;
+const SLOW: Duration = Duration::from_secs(3);
+
+fn stages() -> Vec<Stage> {
+    let stage = |name, arguments, list, takes, reached| Stage {
+        name,
+        arguments,
+        list,
+        takes,
+        reached,
+    };
+    vec![
+        stage(
+            "reading stdin",
+            &["--from-file", "-"][..],
+            NONE_HELD,
+            [NOW, NOW],
+            (0, 0, ""),
         ),
-        ("asking", asking.url(), &["--stuck"], Some("+ Enter")),
-        ("sending", listing.url(), &["a:1", "b:2"], Some("0/2")),
-    ] {
-        let mut session = Session::start(at(&url, arguments)).unwrap();
-        match until {
-            Some(text) => drop(session.expect(text, LONG).unwrap()),
-            None => wait_for_handlers(session.id()),
+        stage(
+            "reading the list",
+            &["--stuck"],
+            HELD,
+            [SLOW, NOW],
+            (0, 1, "reading leases"),
+        ),
+        stage("asking", &["--stuck"], HELD, [NOW, NOW], (0, 1, "+ Enter")),
+        stage(
+            "sending",
+            &["--concurrency=2", "a:1", "b:2", "c:3", "d:4"],
+            NONE_HELD,
+            [NOW, SLOW],
+            (2, 0, "0/4"),
+        ),
+        stage(
+            "between batches",
+            &["--batch=5", "--pause=5m", "a:1", "b:2", "c:3"],
+            NONE_HELD,
+            [NOW, NOW],
+            (1, 0, "1/3"),
+        ),
+        stage(
+            "waiting for its turn",
+            &["--rate=0.01", "a:1", "b:2"],
+            NONE_HELD,
+            [NOW, NOW],
+            (1, 0, "1/2"),
+        ),
+        stage(
+            "verifying",
+            &["--verify", "--verify-within=5m", SPEC],
+            HELD,
+            [NOW, NOW],
+            (1, 2, "verifying"),
+        ),
+        stage(
+            "awaiting another worker",
+            &["--verify", "--await-reclaim=5m", SPEC],
+            NONE_HELD,
+            [NOW, NOW],
+            (1, 2, "verifying"),
+        ),
+    ]
+}
+
+#[test]
+fn every_signal_at_every_stage_ends_with_its_code_a_report_and_a_sane_terminal() {
+    println!("stage                    signal  exit  changes  last line of the report");
+    for stage in stages() {
+        for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 143)] {
+            let what = format!("{}, {name}", stage.name);
+            let (list, [for_list, for_change]) = (stage.list, stage.takes);
+            let coordinator = Faults::choose(move |request, _| match &*request.method {
+                "GET" => Reply::json(list).after(for_list).into(),
+                _ => Reply::json(r#"{"completion_ratio":0.5}"#)
+                    .after(for_change)
+                    .into(),
+            })
+            .unwrap();
+            let mut session = Session::start(at(&coordinator.url(), stage.arguments)).unwrap();
+            wait_for_handlers(session.id());
+            let (sent, looks, text) = stage.reached;
+            wait_until(LONG, &what, || {
+                let received = coordinator.received();
+                let changes = changes(&received);
+                changes == sent
+                    && received.len() - changes >= looks
+                    && session.screen().contains(text)
+            })
+            .unwrap();
+            // Of a person who sees no change at once.
+            match name {
+                "INT" => session.type_in(CTRL_C).unwrap(),
+                _ => (0..3).for_each(|_| session.signal(name).unwrap()),
+            }
+            let status = session.end(LONG).unwrap();
+            let screen = session.screen();
+            let last = screen.trim_end().lines().last().unwrap_or_default();
+            let sent_in_all = changes(&coordinator.received());
+            println!(
+                "{:<24} {name:<6} {code:>5} {sent_in_all:>8}  {last}",
+                stage.name
+            );
+            assert_eq!(status.code(), Some(code), "{what}: {screen}");
+            assert!(last.contains("processed="), "{what}: {screen}");
+            assert!(session.is_sane().unwrap(), "{what}: {screen:?}");
+            assert_eq!(sent_in_all, sent, "{what}");
         }
-        let sent = changes(&listing.received());
-        session.type_in(CTRL_C).unwrap();
-        let status = session.end(LONG).unwrap();
-        let screen = session.screen();
-        assert_eq!(status.code(), Some(130), "{stage}: {screen}");
-        assert!(screen.contains("processed="), "{stage}: {screen}");
-        assert!(session.is_sane().unwrap(), "{stage}: {screen:?}");
-        assert!(changes(&listing.received()) <= sent.max(2), "{stage}");
-        assert!(asking.changes_received().is_empty(), "{stage}");
     }
+}
+
+#[test]
+fn the_question_names_coordinator_origin_action_count_and_ages() {
+    let coordinator = Coordinator::start().unwrap();
+    for (n, hours) in [(1, 1), (2, 5), (3, 3)] {
+        let key = format!("node:{n}:60:1700:1760:w:2024-01-01T00:00:00Z");
+        let lease = Lease::new(key, "token", now_ms());
+        coordinator.insert(lease.ratio(0.1).claimed_earlier(hours * 3_600_000));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let url = coordinator.url();
+    let config = format!("seamless:\n  coordinator_url: {url}\n");
+    std::fs::write(folder.path().join("qmtl.yml"), config).unwrap();
+    let from_file = || {
+        let mut command = lease_recover();
+        command.current_dir(folder.path());
+        command
+    };
+    let from_environment = || {
+        let mut command = lease_recover();
+        command.env("QMTL_SEAMLESS_COORDINATOR_URL", &url);
+        command
+    };
+    let from_flag = || at(&url, &[]);
+    for (mut command, arguments, texts) in [
+        (from_file(), &["--stuck"][..], ["Fail 3 leases", "qmtl.yml"]),
+        (
+            from_environment(),
+            &["--stuck", "--action=complete"],
+            ["Complete 3 leases", "QMTL_SEAMLESS_COORDINATOR_URL"],
+        ),
+        (
+            from_flag(),
+            &["--stuck"],
+            ["Fail 3 leases", "--coordinator-url"],
+        ),
+    ] {
+        command.args(arguments);
+        let mut session = Session::start(command).unwrap();
+        let screen = session.expect("+ Enter", LONG).unwrap();
+        let asked = screen.trim_end().lines().last().unwrap().to_owned();
+        let ages = ["5h (oldest)", "1h (youngest)"];
+        for text in texts.iter().chain(&ages).chain(&[&*url]) {
+            assert!(asked.contains(text), "{text}: {asked}");
+        }
+        session.type_in("n\n").unwrap();
+        assert_eq!(session.end(LONG).unwrap().code(), Some(1));
+    }
+    assert!(coordinator.changes_received().is_empty());
 }
 
 #[test]
