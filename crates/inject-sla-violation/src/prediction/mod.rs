@@ -10,12 +10,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use seamless_cli::clean;
+use seamless_core::analysis::{Analysis, Layout, Layouts, Verdict as Judged};
 use seamless_core::duration;
 use seamless_core::promql::{Comparison, Expression, QueryError, SeriesSelector};
 use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::{Family, Severity, Unit};
 use serde::Serialize;
 
+use crate::args::Histograms;
 use crate::request::{Delivery, Request};
 use crate::scenario::{GENERATORS, Observed, Scenario, Towards, Waveform};
 use crate::series::{SeriesFamily, SeriesGroup, SeriesSet};
@@ -254,6 +256,15 @@ impl Predictor<'_> {
             let rule = rule.labels.get("phase").cloned();
             return Ok(Err(vec![Obstacle::NotSelected { phase: rule }]));
         }
+        let layouts = self.layouts();
+        let judgement = Analysis::new(self.file, &layouts).judge(rule);
+        if let Judged::NeverFires(reason) = judgement.verdict {
+            let is_quantile = !self.file.thresholds(rule)?.is_empty();
+            return Ok(Err(vec![Obstacle::NeverFires {
+                reason: reason.to_string(),
+                is_quantile,
+            }]));
+        }
         let mut obstacles = Vec::new();
         obstacles.extend(self.quantiles(rule)?);
         let approach = self.levels(rule, &mut obstacles)?;
@@ -319,6 +330,22 @@ impl Predictor<'_> {
                 })
     }
 
+    /// The buckets that the drill's histograms have: what is live, or what is injected.
+    fn layouts(&self) -> Layouts {
+        let mut layouts = Layouts::of_schema();
+        let top = self.scrape.top_bucket.unwrap_or(f64::INFINITY);
+        for family in &self.series_set.families {
+            let edges = family.edges.iter().copied().filter(|edge| *edge <= top);
+            if !family.edges.is_empty() {
+                layouts.set_classic(family.family.name, edges);
+                if self.request.histograms == Histograms::Classic {
+                    layouts.set_native(family.family.name, Layout::Absent);
+                }
+            }
+        }
+        layouts
+    }
+
     /// What keeps every quantile of the rule from passing its threshold.
     fn quantiles(&self, rule: &Rule) -> Result<Vec<Obstacle>, QueryError> {
         let mut obstacles = Vec::new();
@@ -335,15 +362,6 @@ impl Predictor<'_> {
                     continue;
                 }
                 if family.edges.is_empty() {
-                    continue;
-                }
-                let top = self.scrape.top_bucket.or(family.edges.last().copied());
-                let top = top.unwrap_or(f64::INFINITY);
-                if threshold.threshold >= top {
-                    obstacles.push(Obstacle::ThresholdAboveTopBucket {
-                        threshold: threshold.threshold,
-                        top,
-                    });
                     continue;
                 }
                 let estimate = self.quantile(family, group, threshold.quantile);

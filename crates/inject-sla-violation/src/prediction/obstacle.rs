@@ -20,8 +20,13 @@ pub(crate) enum Obstacle {
     },
     /// It reads the family, and not these series.
     NotSelected { phase: Option<String> },
-    /// `histogram_quantile` never exceeds the highest finite bucket.
-    ThresholdAboveTopBucket { threshold: f64, top: f64 },
+    /// Its expression is empty whatever is injected: nothing that its series can be makes it true.
+    NeverFires {
+        /// Which part, and why.
+        reason: String,
+        /// Whether it compares a quantile, which never exceeds the highest finite bucket.
+        is_quantile: bool,
+    },
     /// What is observed does not pass the threshold.
     DurationTooShort {
         estimate: f64,
@@ -56,7 +61,10 @@ impl Obstacle {
             Self::NotInjected => "not_injected",
             Self::NotFed { .. } => "family_not_fed",
             Self::NotSelected { .. } => "series_not_selected",
-            Self::ThresholdAboveTopBucket { .. } => "threshold_above_top_bucket",
+            Self::NeverFires {
+                is_quantile: true, ..
+            } => "threshold_above_top_bucket",
+            Self::NeverFires { .. } => "never_fires",
             Self::DurationTooShort { .. } => "duration_too_short",
             Self::LevelNotReached { .. } => "level_not_reached",
             Self::RangeUnderTwoScrapes { .. } => "range_under_two_scrapes",
@@ -93,11 +101,15 @@ impl fmt::Display for Obstacle {
             Self::NotSelected { phase: None } => {
                 f.write_str("its expression does not select these series; compare their labels with it")
             }
-            Self::ThresholdAboveTopBucket { threshold, top } => write!(
+            Self::NeverFires {
+                reason,
+                is_quantile: true,
+            } => write!(
                 f,
-                "its threshold {threshold} is not below the top bucket {top} of the histogram, which a quantile \
-                 never exceeds; lower the threshold, or give the histogram higher buckets"
+                "{reason}; a quantile never exceeds the highest finite bucket: lower the threshold, or give the \
+                 histogram higher buckets"
             ),
+            Self::NeverFires { reason, .. } => write!(f, "{reason}; mend the expression"),
             Self::DurationTooShort {
                 estimate,
                 threshold,

@@ -113,6 +113,17 @@ fn each_obstacle_is_named() {
         named(&LONG, shipped, low_top),
         ["threshold_above_top_bucket"]
     );
+    // Under the platform's own top bucket of 10 s the mean of what lies beyond it is judged.
+    let platform = [&LONG[..], &["--buckets=platform"]].concat();
+    assert_eq!(named(&platform, shipped, scrape), Vec::<&str>::new());
+    // A ratio is never negative, whatever is injected.
+    let impossible = RuleFile::parse(
+        "groups: [{name: g, rules: [{alert: SeamlessCoverageLow, expr: 'coverage_ratio < 0'}]}]",
+    )
+    .unwrap();
+    let coverage = [&LONG[..], &["--scenario=coverage"]].concat();
+    let never = verdict(&coverage, &impossible, "SeamlessCoverageLow", scrape);
+    assert_eq!(obstacles(&never), ["never_fires"]);
     let short = [&LONG[..], &["--duration=1"]].concat();
     assert!(named(&short, shipped, scrape).contains(&"duration_too_short"));
     assert_eq!(

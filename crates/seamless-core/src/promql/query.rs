@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher, Matchers};
 use promql_parser::parser::token::{
-    T_ADD, T_DIV, T_EQLC, T_GTE, T_GTR, T_LAND, T_LOR, T_LSS, T_LTE, T_LUNLESS, T_MUL, T_NEQ, T_SUB,
+    T_ADD, T_AVG, T_BOTTOMK, T_DIV, T_EQLC, T_GTE, T_GTR, T_LAND, T_LOR, T_LSS, T_LTE, T_LUNLESS,
+    T_MAX, T_MIN, T_MUL, T_NEQ, T_QUANTILE, T_SUB, T_TOPK,
 };
 use promql_parser::parser::{self, BinaryExpr, Call, Expr, LabelModifier, Offset, VectorSelector};
 use thiserror::Error;
@@ -185,6 +186,11 @@ impl Query {
         for (value, comparison, threshold) in self.comparisons() {
             values(value, 1.0, &mut |expr, factor| {
                 if let Expr::VectorSelector(vs) = expr {
+                    let comparison = if factor < 0.0 {
+                        comparison.flipped()
+                    } else {
+                        comparison
+                    };
                     for selector in SeriesSelector::from_tree(vs, None) {
                         found.push((selector, comparison, threshold / factor));
                     }
@@ -376,15 +382,36 @@ fn needed(expr: &Expr, found: &mut Vec<SeriesSelector>) {
     }
 }
 
+/// Functions whose value is one of those of their argument, or lies between them.
+const KEEP_VALUES: [&str; 9] = [
+    "avg_over_time",
+    "label_join",
+    "label_replace",
+    "last_over_time",
+    "max_over_time",
+    "min_over_time",
+    "quantile_over_time",
+    "sort",
+    "sort_desc",
+];
+
 /// Calls `visit` on the sub-expressions that make up the value of `expr`, with the constant factor
-/// that each is multiplied by. The right side of `and` and `unless` only filters, so it is left out.
+/// that each is multiplied by. The right side of `and` and `unless` only filters, so it is left out, and
+/// so is what a sum, a count or another function makes of values.
 fn values<'e>(expr: &'e Expr, factor: f64, visit: &mut impl FnMut(&'e Expr, f64)) {
     visit(expr, factor);
     match expr {
-        Expr::Aggregate(e) => values(&e.expr, factor, visit),
+        Expr::Aggregate(e)
+            if matches!(
+                e.op.id(),
+                T_MIN | T_MAX | T_AVG | T_QUANTILE | T_TOPK | T_BOTTOMK
+            ) =>
+        {
+            values(&e.expr, factor, visit);
+        }
         Expr::Paren(e) => values(&e.expr, factor, visit),
         Expr::Subquery(e) => values(&e.expr, factor, visit),
-        Expr::Call(e) if e.func.name != "histogram_quantile" => {
+        Expr::Call(e) if KEEP_VALUES.contains(&e.func.name) => {
             for arg in &e.args.args {
                 values(arg, factor, visit);
             }
@@ -571,6 +598,33 @@ mod tests {
             assert_eq!(found[0].comparison, Comparison::Greater);
             assert!((found[0].threshold - 60.0).abs() < 1e-9, "{expr}");
             assert_eq!(found[0].selector.range, Some(Duration::from_secs(300)));
+        }
+    }
+
+    #[test]
+    fn a_comparison_reaches_a_series_through_what_keeps_its_values_alone() {
+        let compared = |expr| -> Vec<(Comparison, f64)> {
+            let found = Query::parse(expr).unwrap().compared_series();
+            found
+                .into_iter()
+                .map(|(_, how, with)| (how, with))
+                .collect()
+        };
+        for expr in [
+            "max by (a) (x) > 5",
+            "min_over_time(x[5m:]) > 5",
+            "2 * x > 10",
+            "-2 * x < -10",
+        ] {
+            assert_eq!(compared(expr), [(Comparison::Greater, 5.0)], "{expr}");
+        }
+        for expr in [
+            "sum(x) > 5",
+            "count(x) > 5",
+            "abs(x) > 5",
+            "sum_over_time(x[5m:]) > 5",
+        ] {
+            assert_eq!(compared(expr), [], "{expr}");
         }
     }
 
