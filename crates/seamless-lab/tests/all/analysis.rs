@@ -472,7 +472,8 @@ fn evaluated(prometheus: &Oracle, expr: &str) -> Option<Vec<f64>> {
 fn wrong(fact: &Fact, values: &[f64]) -> Option<String> {
     // Rounding in the last digits differs between libraries and with the order of a sum.
     let near = |value: f64| {
-        let slack = 1e-9 * value.abs().max(1e-9);
+        let slack = 1e-9 * value.abs().clamp(1e-9, f64::MAX);
+        let slack = if value.is_finite() { slack } else { 0.0 };
         let (low, high) = (fact.range.low - slack, fact.range.high + slack);
         fact.allows(value) || (low <= value && value <= high)
     };
