@@ -4,8 +4,9 @@ use seamless_core::exposition::read::{Exposition, parse, parse_as, scan};
 use seamless_core::exposition::write::{Header, Labels, Writer};
 use seamless_core::exposition::{Format, Scraper, is_metric_name};
 
-/// A scrape's answer. Findings name a place in the document and are presentable; a document without fault comes back when it is written and read again. Whether a
-/// verdict is the scraper's is tested on real servers, with the documents of the corpus and mutated ones.
+/// A scrape's answer. Findings name a place in the document and are presentable; a document without fault
+/// comes back when it is written and read again. Whether a verdict is the scraper's is tested on real
+/// servers, with the documents of the corpus and with [`Mutations`] of accepted ones.
 pub(crate) fn exposition(bytes: &[u8]) {
     let _ = parse(bytes);
     for format in [Format::Text, Format::OpenMetrics] {
@@ -25,6 +26,133 @@ pub(crate) fn exposition(bytes: &[u8]) {
         }
     }
 }
+
+/// Whether some scraper takes these bytes in some format.
+#[must_use]
+pub fn is_accepted(bytes: &[u8]) -> bool {
+    let formats = [Format::Text, Format::OpenMetrics];
+    let mut reports = formats
+        .map(|format| scan(bytes, format, |_| {}))
+        .into_iter();
+    reports.any(|report| {
+        let mut scrapers = Scraper::ALL.into_iter();
+        scrapers.any(|scraper| report.refused_by(scraper).is_none())
+    })
+}
+
+/// Small changes to expositions, most of which leave something that can still be read. The same seed gives
+/// the same changes.
+#[derive(Debug, Clone)]
+pub struct Mutations(u64);
+
+impl Mutations {
+    /// Changes that follow from `seed`.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        // A state of 0 would stay 0.
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number below `bound` (xorshift), 0 where that is 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let number = usize::try_from(self.0 >> 33).unwrap_or(usize::MAX);
+        number.checked_rem(bound).unwrap_or(0)
+    }
+
+    /// Changes a document in one to three places.
+    pub fn mutate(&mut self, document: &mut Vec<u8>) {
+        for _ in 0..=self.below(3) {
+            let at = self.below(document.len() + 1);
+            match self.below(6) {
+                0 if at < document.len() => {
+                    document.remove(at);
+                }
+                1 => {
+                    let byte = u8::try_from(self.below(256)).unwrap_or_default();
+                    document.insert(at, byte);
+                }
+                2 => self.repeat_line(document),
+                _ => {
+                    let piece = PIECES.get(self.below(PIECES.len())).copied();
+                    document.splice(at..at, piece.unwrap_or_default().iter().copied());
+                }
+            }
+        }
+    }
+
+    /// Writes a line once more, at the beginning of a line.
+    fn repeat_line(&mut self, document: &mut Vec<u8>) {
+        let lines: Vec<&[u8]> = document.split_inclusive(|byte| *byte == b'\n').collect();
+        let (from, to) = (self.below(lines.len()), self.below(lines.len()));
+        let Some(line) = lines.get(from).map(|line| line.to_vec()) else {
+            return;
+        };
+        let at: usize = lines.iter().take(to).map(|line| line.len()).sum();
+        document.splice(at..at, line);
+    }
+}
+
+/// What the grammars of both formats are made of.
+const PIECES: &[&[u8]] = &[
+    b"# TYPE ",
+    b"# HELP a ",
+    b"# UNIT a_seconds seconds\n",
+    b"# TYPE a gauge\n",
+    b"# TYPE \"a.b\" counter\n",
+    b"# EOF\n",
+    b"\n",
+    b"\r",
+    b" ",
+    b"\t",
+    b"a",
+    b"1a",
+    b":",
+    b"_total",
+    b"_bucket",
+    b"_created",
+    b"{",
+    b"}",
+    b"\"",
+    b"=",
+    b",",
+    b"#",
+    b"\\",
+    b"\\n",
+    b"\\\"",
+    b"1",
+    b"-1",
+    b"1e400",
+    b"0x1p3",
+    b"1_0",
+    b"NaN",
+    b"+Inf",
+    b" 12",
+    b" -12",
+    b" 99999999999999999999",
+    b" 1e300",
+    b"\0",
+    b"\xff",
+    b"\xc3\xa9",
+    b"x=\"\"",
+    b"x=\"y\"",
+    b"\"a.b\"",
+    b"\"a.b\"=\"c\"",
+    b"le=\"1\"",
+    b"job=\"j\"",
+    b"__name__=\"b\"",
+    b"{}",
+    b" # {x=\"1\"} 1",
+    b" # {} 1 1",
+    b"gauge",
+    b"counter",
+    b"a 1\n",
+    b"a{x=\"y\"} 1\n",
+    b"{\"a.b\"} 1\n",
+    b"  a 1\n",
+];
 
 fn comes_back(first: &Exposition) {
     let names = first.samples().flat_map(|sample| {

@@ -10,6 +10,9 @@
 //! cargo fuzz run --sanitizer none inspect_page fuzz/found/inspect_page corpus/inspect_page
 //! ```
 //!
+//! The target `exposition` changes accepted documents by the words of their grammar ([`Mutations`]). What it
+//! finds accepted is scraped for real: committed, or made from seeds, in the tests of the health check.
+//!
 //! (`fuzz/found` collects new inputs and is not committed.) What it finds becomes a file in
 //! `corpus/TARGET`, named after what was wrong. Each target has been run ten million times (without a
 //! sanitizer: there is no unsafe code here; with debug assertions).
@@ -21,6 +24,8 @@ mod exposition;
 mod files;
 mod records;
 mod specs;
+
+pub use exposition::{Mutations, is_accepted};
 
 /// One thing to fuzz.
 #[derive(Debug, Clone, Copy)]

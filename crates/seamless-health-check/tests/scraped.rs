@@ -10,9 +10,12 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use seamless_core::exposition::Scraper;
+use seamless_core::exposition::read::scan;
+use seamless_core::exposition::{Format, Scraper};
+use seamless_fuzz::{Mutations, is_accepted};
 use seamless_lab::expositions::{Kind, Verdict, kinds};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 use seamless_lab::servers::{Generation, Prometheus};
@@ -63,7 +66,7 @@ fn scrape(server: &Faults, documents: usize) -> Vec<(bool, String)> {
         })
         .collect();
     let prometheus = Prometheus::builder()
-        .scrape_interval(std::time::Duration::from_secs(10))
+        .scrape_interval(Duration::from_secs(10))
         .scrape_config(json!({"job_name": "documents", "static_configs": targets}))
         .start()
         .unwrap();
@@ -211,7 +214,78 @@ fn content_types_are_judged_as_the_scraper_does() {
     }
 }
 
+/// Documents that nobody wrote: mutated ones, the same on every run, most of which the reader takes, and
+/// those that fuzzing has kept, each in both formats.
+fn unwritten() -> Vec<(Format, Vec<u8>)> {
+    const TAKEN: usize = 500;
+    const REFUSED: usize = 200;
+    // Any fixed time: a sample that is too old is dropped, which refuses no document.
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_750_000_000);
+    let written: Vec<(Format, Vec<u8>)> = kinds()
+        .unwrap()
+        .iter()
+        .flat_map(|kind| kind.documents(time).map(|text| (kind.format(), text)))
+        .filter(|(_, text)| is_accepted(text))
+        .collect();
+    let mut mutations = Mutations::new(27);
+    let mutated = std::iter::repeat_with(|| {
+        let (format, mut document) = written[mutations.below(written.len())].clone();
+        mutations.mutate(&mut document);
+        (format, document)
+    });
+    let (mut taken, mut refused) = (0, 0);
+    let mut documents: Vec<(Format, Vec<u8>)> = mutated
+        .filter(|(format, document)| {
+            let report = scan(document, *format, |_| {});
+            let (count, most) = match report.refused_by(scraper()) {
+                None => (&mut taken, TAKEN),
+                Some(_) => (&mut refused, REFUSED),
+            };
+            *count += 1;
+            *count <= most
+        })
+        .take(TAKEN + REFUSED)
+        .collect();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../seamless-fuzz/corpus/exposition");
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        let document = std::fs::read(entry.unwrap().path()).unwrap();
+        documents.push((Format::Text, document.clone()));
+        documents.push((Format::OpenMetrics, document));
+    }
+    documents
+}
+
+/// What the reader takes, the scraper takes, and nothing else.
+fn mutated_documents_are_judged_as_the_scraper_does() {
+    let (documents, scraper) = (unwritten(), scraper());
+    let served = documents.iter().map(|(format, body)| Document {
+        content_type: Some(format.content_type().to_owned()),
+        body: body.clone(),
+    });
+    let server = serve(served.collect());
+    let scraped = scrape(&server, documents.len());
+    let mut wrong = Vec::new();
+    for ((format, document), (taken, error)) in documents.iter().zip(&scraped) {
+        let report = scan(document, *format, |_| {});
+        let refused = report.refused_by(scraper).map(ToString::to_string);
+        if refused.is_none() != *taken {
+            let text = String::from_utf8_lossy(document);
+            wrong.push(format!(
+                "{format:?} {text:?}: {scraper} takes it: {taken} ({error}); we: {refused:?}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());
+    let taken = scraped.iter().filter(|(taken, _)| *taken).count();
+    assert!(
+        taken >= 500,
+        "only {taken} of {} are taken",
+        documents.len()
+    );
+}
+
 seamless_lab::on_both_generations!(
+    mutated_documents_are_judged_as_the_scraper_does,
     verdicts_are_the_scrapers,
     content_types_are_judged_as_the_scraper_does
 );

@@ -69,7 +69,8 @@ fn expositions() -> Result<String> {
     let mut page = format!(
         "{GENERATED}\n# Expositions\n\n\
          What a scrape comes to, and what `seamless-health-check --metrics-url` says: {documents} documents in {} kinds, \
-         each scraped by Prometheus 2.42 and by today's (`crates/seamless-health-check/tests`). \
+         each scraped by Prometheus 2.42 and by today's (`crates/seamless-health-check/tests`); so are some hundred that \
+         random changes make of them. \
          The check fails exactly where the scrape fails. It warns where the other generation would refuse the document, \
          and where Prometheus takes what is against the specification or loses data without a word.\n",
         kinds.len()

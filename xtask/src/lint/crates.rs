@@ -34,7 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// What tests alone may use on top.
-const ALLOWED_IN_TESTS: &[&str] = &["seamless-lab"];
+const ALLOWED_IN_TESTS: &[&str] = &["seamless-lab", "seamless-fuzz"];
 
 /// The part of `cargo metadata` that is looked at.
 #[derive(Debug, Clone, Deserialize)]

@@ -226,11 +226,13 @@ impl<'a> Statements<'a> {
         if self.open() {
             self.cursor.expect(b' ', "a blank")?;
             let from = self.cursor.at;
-            let text = self.cursor.line();
+            self.cursor.line();
             if !self.cursor.eat(b'\n') {
                 return Err((self.cursor.at, Problem::NoEof));
             }
+            // Zero bytes that follow belong to the line; its last byte alone is left off, whichever it is.
             self.cursor.zeros();
+            let text = self.cursor.slice(from, self.cursor.at - 1);
             return self.said(what, family, from, text);
         }
         if self.cursor.peek() == Some(0) {
