@@ -8,6 +8,7 @@
 //! [`journal`] and [`audit`]) → [`verify`] → [`report`] → [`render`]. What decides is a pure function of
 //! data and a time passed in.
 
+mod answers;
 mod args;
 mod audit;
 mod execute;
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use seamless_cli::{ExitStatus, Refusal, Stop, Terminal};
 
+pub use answers::{ANSWERS, Answer};
 pub use journal::settled_in;
 pub use sources::{named_in, open_in_log};
 

@@ -32,12 +32,13 @@ pub(super) fn files() -> Result<FileSet> {
     let mut files = FileSet::new(&FOLDERS);
     files.add("docs/reference/metrics.md", metrics());
     files.add("docs/reference/exit-codes.md", exit_codes());
+    files.add("docs/reference/lease-outcomes.md", lease_outcomes());
     files.add("docs/reference/expositions.md", expositions()?);
     for command in programs::commands() {
         let name = command.get_name();
         files.add(
             format!("docs/reference/{name}.md"),
-            format!("{GENERATED}\n{}", programs::page(&command)),
+            format!("{GENERATED}\n{}{}", programs::page(&command), more(name)),
         );
         files.add(
             format!("docs/reference/man/{name}.1"),
@@ -51,6 +52,16 @@ pub(super) fn files() -> Result<FileSet> {
     Ok(files)
 }
 
+/// What else the page of a program leads to.
+fn more(program: &str) -> &'static str {
+    match program {
+        "lease-recover" => {
+            "What each answer of the coordinator comes to: [lease-outcomes.md](lease-outcomes.md).\n"
+        }
+        _ => "",
+    }
+}
+
 fn exit_codes() -> String {
     let mut page = format!(
         "{GENERATED}\n# Exit codes\n\nThe same for all three programs.\n\n\
@@ -60,6 +71,29 @@ fn exit_codes() -> String {
         page += &format!("| {} | {} |\n", status.code(), status.meaning());
     }
     page += "\nA proven failure outranks what could not be told. A closed pipe never turns a bad verdict into 0.\n";
+    page
+}
+
+fn lease_outcomes() -> String {
+    let mut page = format!(
+        "{GENERATED}\n# Outcomes of lease-recover\n\n\
+         What an answer to `POST …/leases/fail` and `POST …/leases/complete` comes to. Any server answers 404 to a path that it \
+         does not have, so a lease counts as released only where the coordinator has shown itself in the same run at the same \
+         base URL: by a JSON object with `completion_ratio`, a 409 with a JSON object, or a list of leases. \
+         `lease-recover` asks for the list where an answer needs that proof; `/health` is none.\n\n\
+         | answer | outcome | where the coordinator has shown itself |\n|---|---|---|\n"
+    );
+    for answer in lease_recover::ANSWERS {
+        let proven = match answer.proven == answer.outcome {
+            true => "the same".to_owned(),
+            false => format!("`{}`", answer.proven),
+        };
+        page += &format!("| {} | `{}` | {proven} |\n", answer.what, answer.outcome);
+    }
+    page += "\n`released` and `already_released` are recovered: exit code 0. `conflict` (another worker holds the lease by now), \
+             `failed` and `skipped` (nothing was sent) give 1, `unknown` alone gives 3. The report repeats \
+             the server's own words. After 429, 502, 503, 504 and a connection that failed the request is repeated, and \
+             `Retry-After` is heeded.\n";
     page
 }
 

@@ -20,19 +20,7 @@ pub struct Release {
     pub earlier_attempt_lost: bool,
 }
 
-/// What an answer proves.
-///
-/// | answer | verdict |
-/// |---|---|
-/// | 2xx, a JSON object with `completion_ratio` from 0 to 1 | `Released`, and proof of the coordinator |
-/// | 2xx, an empty body or any other JSON | `Released` with proof, else `Unproven` |
-/// | 2xx, a web page or no JSON | `Failed` |
-/// | 2xx, cut off or too large | `Unknown` |
-/// | 404 | `AlreadyReleased` with proof, else `Unproven` |
-/// | 409 | `Conflict`; with a JSON object, proof of the coordinator |
-/// | 404 or 409 with a web page, any other status | `Failed` |
-/// | none, though the request may have arrived | `Unknown` |
-/// | none, and it never arrived | `Failed` |
+/// What an answer proves. Status by status: `docs/reference/lease-outcomes.md`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// The coordinator released it now.

@@ -204,13 +204,13 @@ impl Response {
                 self.quoted(location)
             ));
         } else if self.looks_like_html() {
-            out.push_str(" with an HTML page: a login page or a proxy?");
+            out.push_str(&format!(" with {}", self.markup()));
         }
         out
     }
 
-    /// The server's own words, as they may be shown: of a JSON error body what it says, of a plain text the
-    /// beginning.
+    /// The server's own words, as they may be shown: of a JSON error body what it says, of other JSON and of
+    /// a plain text the beginning.
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         // A map, not a struct: a body may hold several of these members.
@@ -219,25 +219,39 @@ impl Response {
                 Ok(body) => body,
                 Err(_) => return self.plain_text(),
             };
-        ["error", "detail", "message", "reason"]
+        let said = ["error", "detail", "message", "reason", "errors"]
             .iter()
             .filter_map(|member| body.get(*member))
             .map(|words| match words {
                 serde_json::Value::String(text) => self.quoted(text),
                 other => self.quoted(&other.to_string()),
             })
-            .find(|words| !words.is_empty())
+            .find(|words| !matches!(&**words, "" | "null" | "[]" | "{}"));
+        said.or_else(|| self.beginning().filter(|_| !body.is_empty()))
     }
 
     fn plain_text(&self) -> Option<String> {
         if self.looks_like_html() || self.body.starts_with(b"{") {
             return None;
         }
+        self.beginning()
+    }
+
+    fn beginning(&self) -> Option<String> {
         let text = str::from_utf8(&self.body).ok()?;
         Some(self.quoted(text)).filter(|text| !text.is_empty())
     }
 
-    /// Whether the body is a web page. An empty body is none: frameworks label it `text/html`, too.
+    /// What a page of markup is called, and who may have sent it.
+    #[must_use]
+    pub fn markup(&self) -> &'static str {
+        match self.body.trim_ascii().starts_with(b"<?xml") {
+            true => "an XML document: an object store or a proxy?",
+            false => "an HTML page: a login page or a proxy?",
+        }
+    }
+
+    /// Whether the body is a web page, or XML. An empty body is none: frameworks label it `text/html`, too.
     #[must_use]
     pub fn looks_like_html(&self) -> bool {
         let body = self.body.trim_ascii();

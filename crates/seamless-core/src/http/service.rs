@@ -118,7 +118,7 @@ impl Problem {
     /// A 2xx with a web page.
     #[must_use]
     pub fn web_page(response: &Response) -> Self {
-        Self::unexpected(response, "an HTML page: a login page or a proxy?")
+        Self::unexpected(response, response.markup())
     }
 
     /// What a person should do next.
