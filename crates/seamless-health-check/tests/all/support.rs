@@ -1,10 +1,4 @@
 //! A deployment of real servers, and the built program run against it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what a test needs and cannot get fails it"
-)]
-
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;

@@ -7,8 +7,8 @@ use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 use seamless_lab::runtime::{Misbehaviour, Preset, Runtime};
 use seamless_lab::servers::Prometheus;
 
-use crate::site::{Site, settled};
-use crate::table::Row;
+use super::site::{Site, settled};
+use super::table::Row;
 
 /// A Prometheus in which nothing is wrong.
 fn sound(site: &Site) -> Prometheus {

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use seamless_lab::faults::{Faults, Refusing};
 use seamless_lab::servers::Prometheus;
 
-use crate::site::{Site, address, evaluated, notifying, settled};
-use crate::table::Row;
+use super::site::{Site, address, evaluated, notifying, settled};
+use super::table::Row;
 
 const MINUTE_MS: u128 = 60_000;
 

@@ -2,21 +2,13 @@
 //! and in how many rounds of which one waits for the other. That a round at 100 ms takes 100 ms is for
 //! the benchmark to show.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
-#[expect(dead_code, reason = "one deployment, which stays whole")]
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Deployment, Run};
+use crate::support::{Deployment, Run};
 
 /// When nothing has arrived for so long, all that can be asked without an answer has been asked.
 const QUIET: Duration = Duration::from_millis(1500);

@@ -6,9 +6,9 @@ use seamless_lab::faults::{Faults, Refusing, Reply};
 use seamless_lab::servers::Prometheus;
 use serde_json::json;
 
-use crate::scraping::SLOW_SCRAPE;
-use crate::site::{self, Site, address, evaluated, scraped, settled};
-use crate::table::Row;
+use super::scraping::SLOW_SCRAPE;
+use super::site::{self, Site, address, evaluated, scraped, settled};
+use super::table::Row;
 
 /// A further group, whose alert fires at once.
 const FIRING: &str = "\

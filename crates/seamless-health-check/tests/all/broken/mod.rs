@@ -5,26 +5,12 @@
 //! Every check is there but `environment/endpoints`: it lists the endpoints in use, and one that cannot
 //! be used is a usage error before any check runs.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
-#[path = "broken/expositions.rs"]
 mod expositions;
-#[path = "broken/paging.rs"]
 mod paging;
-#[path = "broken/scraping.rs"]
 mod scraping;
-#[path = "broken/services.rs"]
 mod services;
-#[path = "broken/site.rs"]
 mod site;
-#[expect(dead_code, reason = "the deployments here are their own")]
-mod support;
-#[expect(dead_code, reason = "no scene here is a skip")]
-#[path = "broken/table.rs"]
-mod table;
+pub(crate) mod table;
 
 use std::path::Path;
 
@@ -49,6 +35,6 @@ fn every_fault_is_named() {
         &|| services::slow_storage(&site),
         &|| expositions::files(&site),
     ]);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken_deployments.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/broken_deployments.md");
     table::check(&rows, &path);
 }

@@ -1,23 +1,15 @@
 //! No server, pipe or signal keeps a run from ending in time and with what it knows.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
-#[expect(dead_code, reason = "stand-ins are enough here")]
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::{PATIENCE, Run, program};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 use seamless_lab::wait_until;
 use serde_json::Value;
-use support::{PATIENCE, Run, program};
 
 const EXPOSITION: &str = "\
 # TYPE coverage_ratio gauge

@@ -1,9 +1,9 @@
 //! Faults that an exposition shows by itself, with no Prometheus.
 
-use crate::scraping::without;
-use crate::site::Site;
+use super::scraping::without;
+use super::site::Site;
+use super::table::Row;
 use crate::support::program;
-use crate::table::Row;
 
 pub(crate) fn files(site: &Site) -> Vec<Row> {
     let folder = tempfile::tempdir().unwrap();

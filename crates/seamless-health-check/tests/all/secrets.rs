@@ -1,10 +1,5 @@
 //! No secret reaches stdout, stderr, a report in any format, or the list of processes, on any path.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;

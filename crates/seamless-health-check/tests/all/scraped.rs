@@ -1,18 +1,11 @@
 //! The verdict on an exposition is the scraper's: the same documents, given to a real Prometheus and to the
 //! program.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
-#[expect(dead_code, reason = "an exposition needs no deployment")]
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::support::{PATIENCE, Run, program};
 use seamless_core::exposition::read::scan;
 use seamless_core::exposition::{Format, Scraper};
 use seamless_fuzz::{Mutations, is_accepted};
@@ -21,7 +14,6 @@ use seamless_lab::faults::{Behaviour, Faults, Reply};
 use seamless_lab::servers::{Generation, Prometheus};
 use seamless_lab::wait_until;
 use serde_json::{Value, json};
-use support::{PATIENCE, Run, program};
 
 /// A document, and under which `Content-Type` it is served.
 #[derive(Clone)]

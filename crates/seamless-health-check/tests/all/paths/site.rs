@@ -1,10 +1,5 @@
 //! One Prometheus, one Alertmanager and what it tells, reconfigured by reload from scene to scene.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

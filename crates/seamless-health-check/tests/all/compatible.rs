@@ -1,17 +1,11 @@
 //! Servers that are not a plain Prometheus at the root of a host: behind a path, a password, a token or a
 //! tenant, VictoriaMetrics, native histograms, series that nobody scrapes.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
-mod support;
-
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::support::{Deployment, PATIENCE, Run, program, shipped};
 use prost::Message as _;
 use seamless_lab::Received;
 use seamless_lab::coordinator::Coordinator;
@@ -19,7 +13,6 @@ use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::runtime::Runtime;
 use seamless_lab::servers::{BASIC_AUTH, Prometheus, VictoriaMetrics};
 use seamless_lab::wait_until;
-use support::{Deployment, PATIENCE, Run, program, shipped};
 
 const TOKEN: &str = "a-token-that-nobody-shows";
 const TENANT: &str = "tenant-1";

@@ -1,9 +1,7 @@
 //! The program against real servers: a healthy deployment passes, and what breaks it is named.
 
-mod support;
-
+use crate::support::{Deployment, PATIENCE, Run};
 use seamless_lab::wait_until;
-use support::{Deployment, PATIENCE, Run};
 
 #[test]
 fn a_healthy_deployment_passes_and_what_breaks_it_is_named() {
@@ -81,7 +79,7 @@ fn a_healthy_deployment_passes_and_what_breaks_it_is_named() {
             .is_ok_and(|found| found.is_empty())
     })
     .unwrap();
-    let mut command = support::program();
+    let mut command = crate::support::program();
     command
         .args(["--prometheus-url", &prometheus.url()])
         .args(["--coordinator-url", &coordinator.url()])

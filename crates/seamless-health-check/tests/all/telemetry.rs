@@ -1,22 +1,16 @@
 //! The group `telemetry`: the real runtime's log and traces pass, and what is wrong with others is named.
 
-#[expect(
-    dead_code,
-    reason = "shared by several tests, of which each uses a part"
-)]
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::{PATIENCE, Run, program};
 use seamless_lab::coordinator::Coordinator;
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::runtime::{Misbehaviour, Runtime};
 use seamless_lab::wait_until;
 use serde_json::Value;
-use support::{PATIENCE, Run, program};
 
 const CLAIMED: &str = "seamless.backfill.coordinator_claimed";
 const COMPLETED: &str = "seamless.backfill.coordinator_completed";

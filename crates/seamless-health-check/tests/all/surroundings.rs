@@ -1,10 +1,5 @@
 //! Signals at any moment, and a machine that lacks what a program is used to.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

@@ -1,28 +1,16 @@
 //! Every format, read by what it is for: JUnit by its schema, the textfile by a real collector, Nagios
 //! output by the plugin guidelines' grammar.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what a test needs and cannot get fails it"
-)]
-
-#[expect(
-    dead_code,
-    reason = "shared by several tests, of which each uses a part"
-)]
-mod support;
-
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::support::{Deployment, PATIENCE, program};
 use regex::Regex;
 use seamless_lab::faults::{Behaviour, Faults};
 use seamless_lab::servers::{NodeExporter, PROMTOOL, Program};
 use seamless_lab::wait_until;
 use serde_json::Value;
-use support::{Deployment, PATIENCE, program};
 
 const XMLLINT: Program = Program {
     names: &["xmllint"],

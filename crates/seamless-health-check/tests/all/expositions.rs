@@ -1,20 +1,12 @@
 //! An exposition against the schema, with no Prometheus: from a URL, a file and a pipe, in both formats.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
-#[expect(dead_code, reason = "an exposition needs no deployment")]
-mod support;
-
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::{Run, program};
 use seamless_lab::faults::{Faults, Reply, Trial};
-use support::{Run, program};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,10 +1,5 @@
 //! What broken deployments have in common: a sound runtime, coordinator and Alertmanager, and a
 //! Prometheus that has one thing wrong.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
 use std::process::Command;
 use std::sync::Arc;
 

@@ -2,24 +2,12 @@
 //! generations, and the check that names it. The table beside this file is what the test expects;
 //! `BROKEN_DEPLOYMENTS=write` writes it anew.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
-#[path = "paths/site.rs"]
 mod site;
-#[expect(dead_code, reason = "the deployments here are their own")]
-mod support;
-#[expect(dead_code, reason = "one stack plays its scenes one after the other")]
-#[path = "broken/table.rs"]
-mod table;
-
 use std::path::Path;
 
+use crate::broken::table::{self, Row};
 use serde_json::{Value, json};
 use site::{Site, routed};
-use table::Row;
 
 /// A change to the shipped configuration of Alertmanager, which must change it.
 fn changed(from: &str, to: &str) -> String {
@@ -448,7 +436,7 @@ fn files(site: &Site) -> Vec<Row> {
     let path = folder.path().join("alertmanager.yml");
     let check = |config: &str| {
         std::fs::write(&path, config).unwrap();
-        let mut command = support::program();
+        let mut command = crate::support::program();
         command.arg("--alertmanager-config").arg(&path).args([
             "--only",
             "alerting/routes",
@@ -486,7 +474,7 @@ fn files(site: &Site) -> Vec<Row> {
         },
         {
             std::fs::write(&path, routed("{receiver: a, routes: [{receiver: b, matchers: ['cluster=\"eu\"']}]}", "[{name: a, slack_configs: [{api_url: 'http://127.0.0.1:1'}]}, {name: b, pagerduty_configs: [{routing_key: x}]}]")).unwrap();
-            let mut command = support::program();
+            let mut command = crate::support::program();
             command.arg("--alertmanager-config").arg(&path).args([
                 "--only",
                 "alerting/routes",
@@ -501,7 +489,7 @@ fn files(site: &Site) -> Vec<Row> {
             )
         },
         {
-            let mut command = support::program();
+            let mut command = crate::support::program();
             command.args([
                 "--only",
                 "alerting/routes",
@@ -511,7 +499,7 @@ fn files(site: &Site) -> Vec<Row> {
             Row::healthy("an Alertmanager, with no Prometheus", &mut command)
         },
         {
-            let mut command = support::program();
+            let mut command = crate::support::program();
             command.args([
                 "--explain",
                 "Seamless",
@@ -535,7 +523,7 @@ fn every_broken_way_is_named() {
     rows.extend(silences(&site));
     rows.extend(rules(&site));
     rows.extend(sending(&site));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/paths.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/paths.md");
     table::check(&rows, &path);
 }
 

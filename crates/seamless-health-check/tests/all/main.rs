@@ -1,0 +1,22 @@
+//! The built program, against stand-ins and real servers. One binary, so that it is linked once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod broken;
+mod compatible;
+mod deadlines;
+mod expositions;
+mod fault_matrix;
+mod formats;
+mod paths;
+mod real_servers;
+mod rounds;
+mod scraped;
+mod secrets;
+mod support;
+mod surroundings;
+mod telemetry;
