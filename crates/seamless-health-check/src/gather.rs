@@ -503,11 +503,17 @@ async fn read_exposition(request: &Request, now: f64) -> Fact<Exposed> {
             })?;
             // A scrape takes nothing else for an answer.
             if answer.status != 200 {
-                let what = answer.described();
-                return Err(failed(
-                    format!("{what} is no exposition"),
-                    "check that the URL leads to the runtime's /metrics",
-                ));
+                let (what, hint) = match answer.location {
+                    Some(_) => (
+                        answer.described(),
+                        "give --metrics-url that URL: Prometheus follows redirects, this check does not",
+                    ),
+                    None => (
+                        format!("{} is no exposition", answer.described()),
+                        "check that the URL leads to the runtime's /metrics",
+                    ),
+                };
+                return Err(failed(what, hint));
             }
             let content_type = ContentType::new(answer.content_type_header.as_deref());
             if content_type.is_protobuf() {

@@ -271,7 +271,11 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.base.as_str();
         let url = url.split('?').next().unwrap_or_default();
-        f.write_str(url.trim_end_matches('/'))
+        // A base has none, and of a resource it is a part; only a path of nothing else says nothing.
+        f.write_str(match self.base.path() {
+            "/" => url.trim_end_matches('/'),
+            _ => url,
+        })
     }
 }
 

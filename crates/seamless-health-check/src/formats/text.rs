@@ -127,16 +127,14 @@ fn items(finding: &Finding, look: Look, margin: usize) -> Vec<String> {
                     .map_or(usize::MAX, |width| width.saturating_sub(margin));
                 let subject = truncated(&subject, room.max(20));
                 let subject = painted(look.palette, &item.verdict, &subject);
-                let message = truncated(&message, room.saturating_sub(2).max(20));
+                let message = hanging(&message, look.width, margin + 2);
                 return format!("{subject}\n{}{message}", " ".repeat(margin + 2));
             }
             let subject = truncated(&format!("{subject:column$}"), 60);
             let subject = painted(look.palette, &item.verdict, &subject);
             if item.history.is_empty() {
-                let room = look.width.map_or(usize::MAX, |width| {
-                    width.saturating_sub(margin + column + 1).max(20)
-                });
-                return format!("{subject} {}", truncated(&message, room));
+                let message = hanging(&message, look.width, margin + column + 1);
+                return format!("{subject} {message}");
             }
             let scale = item
                 .measured
@@ -170,6 +168,11 @@ fn wrapped(text: &str, width: Option<usize>, indent: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The same as one text, whose first line is indented already.
+fn hanging(text: &str, width: Option<usize>, indent: usize) -> String {
+    wrapped(text, width, indent).join(&format!("\n{}", " ".repeat(indent)))
 }
 
 fn summary(report: &Report, palette: Palette) -> String {

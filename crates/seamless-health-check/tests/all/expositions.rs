@@ -245,6 +245,112 @@ seamless_conformance_flag_total{node_id=\"n\",interval=\"60\",world_id=\"w\",fla
     assert_eq!(run.code, 0, "{:#}", run.document);
 }
 
+/// What, where and what Prometheus does with it are all there, however narrow the terminal.
+#[test]
+fn warnings_are_whole_on_80_columns() {
+    let bucket = |le: &str, count: u8| {
+        format!(
+            "seamless_sla_deadline_seconds_bucket{{node_id=\"n\",phase=\"total\",le=\"{le}\"}} {count}\n"
+        )
+    };
+    let text = format!(
+        "# HELP a x \\q y\n# TYPE seamless_sla_deadline_seconds histogram\n{}{}{GAUGE}{GAUGE}",
+        bucket("60", 5),
+        bucket("600", 4)
+    );
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let output = program()
+        .args(["--only=exposition", "--metrics-file"])
+        .arg(file.path())
+        .env("COLUMNS", "80")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.lines().all(|line| line.chars().count() <= 80),
+        "{said}"
+    );
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for whole in [
+        "line 1, column 12: the escape sequence \\q does not exist; escape with \\\\, \\n or \\\"; Prometheus keeps \
+         the backslash",
+        "line 4, column 1: a bucket of seamless_sla_deadline_seconds counts less than a lower one; Prometheus takes \
+         it; quantiles of it are wrong",
+        "line 8, column 1: duplicate series; first on line 6; Prometheus keeps the first and drops this one",
+    ] {
+        assert!(words.contains(whole), "{whole}: {said}");
+    }
+}
+
+/// As FastAPI serves a mounted application, and Quarkus or Airbyte their formats.
+#[test]
+fn urls_of_frameworks_are_read_and_a_redirect_says_where_it_leads() {
+    let server = Faults::choose(|request, _| {
+        let answer = |reply: Reply| reply.header("Content-Type", TEXT).body(GAUGE).into();
+        match (request.path.as_str(), request.query.as_deref()) {
+            ("/metrics", None) => Reply::redirect("/metrics/").into(),
+            ("/metrics/", None) | ("/q/metrics", Some("format=prometheus")) => {
+                answer(Reply::status(200))
+            }
+            _ => Reply::status(404).into(),
+        }
+    })
+    .unwrap();
+    let of = |url: &str| only(program().args(["--metrics-url", url]), &["coverage_ratio"]);
+    let url = server.url();
+    for path in ["/metrics/", "/q/metrics?format=prometheus"] {
+        let run = of(&format!("{url}{path}"));
+        assert_eq!(run.code, 0, "{path}: {:#}", run.document);
+    }
+    let run = of(&format!("{url}/metrics"));
+    let (verdict, message) = run.check("exposition/readable");
+    assert_eq!((verdict, run.code), ("fail", 1));
+    assert_eq!(
+        message,
+        format!(
+            "reading the exposition at {url}/metrics: HTTP 302 Found, a redirect to /metrics/, which is not followed"
+        )
+    );
+    let checks = run.document["checks"].to_string();
+    assert!(checks.contains("give --metrics-url that URL"), "{checks}");
+    let run = of(&format!("{url}/nothing/"));
+    let (_, message) = run.check("exposition/readable");
+    assert!(message.contains("/nothing/: HTTP 404"), "{message}");
+
+    let of_a_user = url.replace("http://", "http://me:word%21@");
+    let run = of(&format!("{of_a_user}/metrics/"));
+    assert_eq!(run.code, 0, "{:#}", run.document);
+    let received = server.received();
+    let last = received.last().unwrap();
+    // me:word!
+    assert_eq!(last.header("authorization"), Some("Basic bWU6d29yZCE="));
+}
+
+#[test]
+fn a_document_that_contradicts_its_escaping_is_a_warning() {
+    let utf_8 = format!("{GAUGE}# TYPE \"a.b\" gauge\n{{\"a.b\"}} 1\n");
+    let of = |escaping: &str, text: &str| {
+        let content_type = format!("text/plain; version=1.0.0; escaping={escaping}");
+        let reply = Reply::status(200).header("Content-Type", &content_type);
+        url(reply.body(text), &["coverage_ratio"])
+    };
+    for escaping in ["underscores", "dots", "values"] {
+        let run = of(escaping, &utf_8);
+        assert_eq!(run.code, 0, "{:#}", run.document);
+        let (verdict, message) = run.check("exposition/valid");
+        assert_eq!(verdict, "warn", "{message}");
+        let contradiction = format!(
+            "line 4: the name \"a.b\" is not escaped, although the Content-Type says escaping={escaping}"
+        );
+        let whole = run.document["checks"].to_string().replace("\\\"", "\"");
+        assert!(whole.contains(&contradiction), "{whole}");
+        assert_eq!(of(escaping, GAUGE).check("exposition/valid").0, "pass");
+    }
+    let whole = of("allow-utf-8", &utf_8).document["checks"].to_string();
+    assert!(!whole.contains("not escaped"), "{whole}");
+}
+
 #[test]
 fn an_answer_that_is_no_exposition_is_said_to_be_none() {
     for (reply, says) in [

@@ -276,7 +276,32 @@ fn mutated_documents_are_judged_as_the_scraper_does() {
     );
 }
 
+/// Without `--scraper` the Prometheus of `--prometheus-url` decides, by what it says of itself.
+fn the_prometheus_that_is_named_decides() {
+    let prometheus = Prometheus::builder().start().unwrap();
+    let server = serve(vec![Document {
+        content_type: Some(Format::Text.content_type().to_owned()),
+        body: b"{\"a.b\"} 1\n{\"a.b\",x=\"y\"} 1\n".to_vec(),
+    }]);
+    let metrics = format!("{}/0", server.url());
+    let run = Run::of(program().args([
+        "--only=exposition",
+        "--metrics-url",
+        &metrics,
+        "--prometheus-url",
+        &prometheus.url(),
+    ]));
+    let (readable, message) = run.check("exposition/readable");
+    let (verdict, says) = match scraper() {
+        Scraper::Prometheus2 => ("fail", "Prometheus 2 refuses the whole scrape: line 1"),
+        Scraper::Prometheus3 => ("pass", "Prometheus 3 takes 2 samples"),
+    };
+    assert_eq!(readable, verdict, "{message}");
+    assert!(message.contains(says), "{message}");
+}
+
 seamless_lab::on_both_generations!(
+    the_prometheus_that_is_named_decides,
     mutated_documents_are_judged_as_the_scraper_does,
     verdicts_are_the_scrapers,
     content_types_are_judged_as_the_scraper_does

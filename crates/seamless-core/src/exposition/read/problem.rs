@@ -287,9 +287,8 @@ impl Problem {
             Self::SecondPoint { .. } => {
                 "Prometheus keeps later points; the text format leaves it open"
             }
-            Self::Bound { .. } | Self::NoInf(_) => {
-                "Prometheus takes it; histogram_quantile() gives nothing or nonsense"
-            }
+            Self::Bound { .. } => "Prometheus takes it; it tells no quantile",
+            Self::NoInf(_) => "Prometheus takes it; histogram_quantile() gives nothing",
             Self::BucketFalls(_) => "Prometheus takes it; quantiles of it are wrong",
             Self::Forbidden { .. } => "Prometheus takes it; rates and sums of it are wrong",
             Self::NotUtf8 => "Prometheus takes it in a comment",
