@@ -108,6 +108,7 @@ pub struct Connections {
     chosen: Option<Chosen>,
     contradictions: Vec<String>,
     exposed_token_files: Vec<String>,
+    shows_requests: bool,
 }
 
 impl Connections {
@@ -221,11 +222,15 @@ impl Connections {
                 .into_iter()
                 .filter(|file| config::is_readable_by_others(Path::new(file)))
                 .collect(),
+            shows_requests: args.verbose,
         })
     }
 
     /// Says on stderr which context the run is in and where each URL came from, and what is wrong with either.
     pub fn announce(&self, terminal: &Terminal) {
+        if self.shows_requests {
+            terminal.show_no_progress();
+        }
         for file in &self.exposed_token_files {
             terminal.warn(&clean(&format!(
                 "every user of this host may read the token in {file}; chmod 600 it"

@@ -49,6 +49,12 @@ pub fn truncated(text: &str, width: usize) -> String {
     out
 }
 
+/// The columns that a text takes on a terminal, colours left out.
+#[must_use]
+pub fn shown_width(text: &str) -> usize {
+    console::measure_text_width(text)
+}
+
 /// A share (0 to 1) as a bar of `width` columns and a percentage.
 #[must_use]
 pub fn ratio_bar(ratio: f64, width: usize) -> String {

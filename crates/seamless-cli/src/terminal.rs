@@ -34,6 +34,7 @@ pub struct Terminal {
     stop: Stop,
     reader_is_gone: Arc<AtomicBool>,
     stderr_is_stalled: Arc<AtomicBool>,
+    shows_no_progress: Arc<AtomicBool>,
     quiet: bool,
     stdout: Palette,
     stderr: Palette,
@@ -46,6 +47,7 @@ impl Terminal {
             stop,
             reader_is_gone: Arc::default(),
             stderr_is_stalled: Arc::default(),
+            shows_no_progress: Arc::default(),
             quiet: args.quiet,
             stdout: Palette::for_stream(args.color, &io::stdout()),
             stderr: Palette::for_stream(args.color, &io::stderr()),
@@ -149,7 +151,12 @@ impl Terminal {
     /// A progress display on stderr; it shows only where a person watches.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress::new(self.is_watched())
+        Progress::new(self.is_watched() && !self.shows_no_progress.load(Ordering::Relaxed))
+    }
+
+    /// Shows no progress from now on: lines of another kind come while it would be drawn.
+    pub(crate) fn show_no_progress(&self) {
+        self.shows_no_progress.store(true, Ordering::Relaxed);
     }
 
     /// Shows the beginning of a line, which an answer will follow, or ends one.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seamless_cli::{Palette, clean, ratio_bar, table};
+use seamless_cli::{Palette, clean, ratio_bar, shown_width, table};
 use seamless_core::coordinator::LeaseRecord;
 use seamless_core::duration::human;
 use seamless_core::lease::CanonicalKey;
@@ -29,21 +29,35 @@ pub(crate) fn leases(
     }
 }
 
+/// One line per lease where they fit; else the key, unbroken, on a line below, so that it can be copied.
 fn short(leases: &[Judged], now_ms: i64, width: usize, palette: Palette) -> String {
-    let rows = leases.iter().map(|Judged { record, stuckness }| {
-        vec![
+    let header = ["STATE", "DONE", "AGE", "WORKER", "KEY"];
+    let row = |Judged { record, stuckness }: &Judged| {
+        [
             painted(*stuckness, palette, state(*stuckness)),
             done(record, |ratio| format!("{:.0}%", ratio * 100.0)),
             age(record, now_ms),
             worker(record),
-            clean(record.key.as_str()),
         ]
-    });
-    table(
-        &["STATE", "DONE", "AGE", "WORKER", "KEY"],
-        rows,
-        Some(width),
-    )
+    };
+    let key = |judged: &Judged| clean(judged.record.key.as_str());
+    let in_line = leases
+        .iter()
+        .map(|judged| row(judged).into_iter().chain([key(judged)]));
+    let text = table(&header, in_line, None);
+    if text.lines().all(|line| shown_width(line) <= width) {
+        return text;
+    }
+    let text = table(&header[..4], leases.iter().map(row), None);
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    // After the header and its rule each lease has one line.
+    for (index, judged) in leases.iter().enumerate().rev() {
+        lines.insert(index + 3, format!("  {}", key(judged)));
+    }
+    lines.join("\n")
 }
 
 fn wide(leases: &[Judged], now_ms: i64, width: Option<usize>, palette: Palette) -> String {
@@ -171,7 +185,6 @@ fn until(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use seamless_core::lease::{LeaseKey, LeaseToken};
-    use unicode_width::UnicodeWidthStr as _;
 
     use super::*;
 
@@ -221,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_loses_nothing_of_a_key() {
+    fn a_key_is_never_broken() {
         let long = "an-uncanonical-key-that-is-much-longer-than-the-terminal-is-wide-".repeat(2);
         let leases_ = [
             judged(record("노드:삼성전자:60:0:60:w:", 20_000), Stuckness::Stuck),
@@ -229,15 +242,23 @@ mod tests {
         ];
         for width in [60, 80, 139] {
             let text = leases(&leases_, NOW, Some(width), Palette::plain());
-            assert!(text.lines().all(|line| line.width() <= width), "{text}");
-            let key_column: String = text
-                .lines()
-                .filter_map(|line| line.split_whitespace().last())
-                .collect();
-            assert!(key_column.contains(&long), "{text}");
-            for field in ["stuck", "25%", "1h 2m", "worker-1"] {
-                assert!(text.contains(field), "{field}: {text}");
-            }
+            let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+            assert_eq!(lines.len(), 6, "{text}");
+            assert!(
+                lines[2].starts_with("stuck  25%   1h 2m  worker-1"),
+                "{text}"
+            );
+            assert_eq!(lines[3], "  노드:삼성전자:60:0:60:w:");
+            assert!(lines[4].starts_with("alive"), "{text}");
+            assert_eq!(lines[5], format!("  {long}"));
         }
+        // Where there is room they stand in the line.
+        let text = leases(&leases_[..1], NOW, Some(80), Palette::plain());
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(
+            text.trim_end()
+                .ends_with("worker-1  노드:삼성전자:60:0:60:w:"),
+            "{text}"
+        );
     }
 }

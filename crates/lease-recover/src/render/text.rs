@@ -16,7 +16,10 @@ pub(super) fn report(report: &Report, palette: Palette) -> String {
         "{doing} leases at {coordinator} (reason: {})",
         clean(&report.reason)
     );
-    let mut lines = vec![palette.dim(&heading)];
+    let mut lines = Vec::new();
+    if !report.leases.is_empty() {
+        lines.push(palette.dim(&heading));
+    }
     let leases = report.leases.iter();
     lines.extend(leases.map(|lease| line(lease, report.action, palette)));
     lines.extend(report.verification.iter().map(|v| verification(v, palette)));
@@ -47,6 +50,9 @@ fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
         (_, Some(detail)) => remarks.push(clean(detail)),
         (_, None) if settled.by_earlier_run => {
             remarks.push("settled by an earlier run".to_owned());
+        }
+        (Outcome::Conflict { .. }, None) => {
+            remarks.push("another worker holds it by now; it was left alone".to_owned());
         }
         (_, None) => {}
     }

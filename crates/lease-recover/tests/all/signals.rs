@@ -454,6 +454,20 @@ fn the_question_names_coordinator_origin_action_count_and_ages() {
 }
 
 #[test]
+fn where_requests_are_shown_no_progress_is_drawn_between_them() {
+    let coordinator = slow(Duration::from_millis(500));
+    for (more, lines, is_drawn) in [(&["-v"][..], 2, false), (&[], 0, true)] {
+        let arguments = [&["a:1", "b:2"], more].concat();
+        let mut session = Session::start(at(&coordinator.url(), &arguments)).unwrap();
+        assert_eq!(session.end(LONG).unwrap().code(), Some(0));
+        let screen = session.screen();
+        assert_eq!(screen.contains('░'), is_drawn, "{more:?}: {screen}");
+        let shown = screen.matches("POST http://").count();
+        assert_eq!(shown, lines, "{more:?}: {screen}");
+    }
+}
+
+#[test]
 fn stdin_that_is_no_terminal_is_not_asked() {
     let coordinator = coordinator_with(3);
     let run = Run::against(&coordinator.url(), &["--stuck"]);
