@@ -98,6 +98,8 @@ pub struct Settings {
     pub receivers: BTreeMap<String, Vec<String>>,
     /// The site's own rule files.
     pub rules: Vec<PathBuf>,
+    /// Where the site keeps its runbook: a page with the anchors of `docs/runbook.md`.
+    pub runbook_url: Option<String>,
 }
 
 /// A service of a context.
@@ -210,6 +212,16 @@ pub fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Settings>, Cont
             .find(|(_, service)| service.url.is_empty())
         {
             return Err(malformed(format!("contexts.{name}.{key} has an empty url")));
+        }
+        let is_web =
+            |url: &String| Url::parse(url).is_ok_and(|url| url.scheme().starts_with("http"));
+        if settings
+            .runbook_url
+            .as_ref()
+            .is_some_and(|url| !is_web(url))
+        {
+            let message = format!("contexts.{name}.runbook_url is no URL of http or https");
+            return Err(malformed(message));
         }
     }
     Ok(file.contexts)
@@ -356,6 +368,10 @@ contexts:
             (
                 "contexts:\n  p:\n    coordinator: {url: ''}\n",
                 "contexts.p.coordinator",
+            ),
+            (
+                "contexts:\n  p:\n    runbook_url: docs/runbook.md\n",
+                "contexts.p.runbook_url",
             ),
             ("contexts: [1]\n", "line 1"),
             ("", "contexts"),

@@ -78,9 +78,13 @@ pub struct Args {
     /// itself nor Alertmanager
     #[arg(long, help_heading = "Path of an alert")]
     pub(crate) wait_delivery: bool,
-    /// Explain one alert: whom it reaches, by which route, and what holds it back
-    #[arg(long, value_name = "ALERT", help_heading = "Path of an alert")]
+    /// Explain a check, such as prometheus/present: what it means and what to do; or an alert, by its name: whom
+    /// it reaches, by which route, and what holds it back
+    #[arg(long, value_name = "CHECK|ALERT")]
     pub(crate) explain: Option<String>,
+    /// List the checks instead of running them: what each asks, the worst it comes to, and what it needs
+    #[arg(long)]
+    pub(crate) list: bool,
     /// Base URL of an Alertmanager, path prefix included; repeatable [env: QMTL_ALERTMANAGER_URL]
     #[arg(long, value_name = "URL", help_heading = "Endpoints")]
     pub(crate) alertmanager_url: Vec<String>,
@@ -146,6 +150,8 @@ impl Generation {
 
 const AFTER_HELP: &str = "\
 Examples:
+  seamless-health-check --list
+  seamless-health-check --explain prometheus/present
   seamless-health-check --prometheus-metric backfill_completion_ratio
   seamless-health-check --wait 5m --interval 15s --output github --output junit=seamless.xml
   seamless-health-check --logs seamless.jsonl --traces traces.jsonl --only telemetry

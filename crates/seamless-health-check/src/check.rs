@@ -48,6 +48,70 @@ pub(crate) enum Severity {
     Fail,
 }
 
+/// Something that a check asks or reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    Coordinator,
+    Prometheus,
+    Alertmanager,
+    Exposition,
+    Log,
+    Traces,
+    Receiver,
+}
+
+impl Need {
+    /// Its name, and the options that give it where no URL does.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Coordinator => "coordinator",
+            Self::Prometheus => "Prometheus",
+            Self::Alertmanager => "Alertmanager",
+            Self::Exposition => "--metrics-url or --metrics-file",
+            Self::Log => "--logs",
+            Self::Traces => "--traces",
+            Self::Receiver => "--traces URL",
+        }
+    }
+}
+
+/// What a check is about, for whoever looks it up. Backquotes are around what is typed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Explained {
+    /// What it means that it does not pass.
+    pub(crate) means: &'static str,
+    /// What to do then.
+    pub(crate) remedy: &'static str,
+    /// A verdict and a message, as the check says them.
+    pub(crate) example: &'static str,
+    pub(crate) korean: Korean,
+}
+
+/// The same in Korean, with the title.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Korean {
+    pub(crate) title: &'static str,
+    pub(crate) means: &'static str,
+    pub(crate) remedy: &'static str,
+}
+
+/// The command that shows more of what a check found, or mends it. The run's own endpoints are added to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Next {
+    HealthCheck(Vec<String>),
+    LeaseRecover(Vec<String>),
+}
+
+impl Next {
+    pub(crate) fn health_check(arguments: &[&str]) -> Self {
+        Self::HealthCheck(arguments.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    pub(crate) fn lease_recover(arguments: &[&str]) -> Self {
+        Self::LeaseRecover(arguments.iter().map(|&word| word.to_owned()).collect())
+    }
+}
+
 /// One check: everything about it is data, its judgement is a pure function.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Check {
@@ -65,12 +129,33 @@ pub(crate) struct Check {
     pub(crate) hint: &'static str,
     /// The anchor in the runbook.
     pub(crate) anchor: &'static str,
+    pub(crate) explained: Explained,
     pub(crate) judge: fn(&Facts, &Request) -> Outcome,
+}
+
+impl Severity {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Warn => Verdict::Warn.word(),
+            Self::Fail => Verdict::Fail.word(),
+        }
+    }
 }
 
 impl Check {
     pub(crate) fn id(&self) -> String {
         format!("{}/{}", self.group.name(), self.name)
+    }
+
+    /// What it asks or reads, once each.
+    pub(crate) fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        for need in self.sources.iter().map(|source| source.need()) {
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
+        needs
     }
 
     /// Whether it can tell nothing without a Prometheus.
@@ -114,6 +199,11 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// Whether there is something to do.
+    pub(crate) const fn is_bad(&self) -> bool {
+        matches!(self, Self::Warn | Self::Fail)
+    }
+
     pub(crate) const fn word(&self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -183,6 +273,8 @@ pub(crate) struct Outcome {
     pub(crate) items: Vec<Item>,
     /// What to do, where something better is known than the check's own hint.
     pub(crate) hint: Option<String>,
+    /// The command that comes next, where there is one.
+    pub(crate) next: Option<Next>,
 }
 
 impl Outcome {
@@ -192,6 +284,7 @@ impl Outcome {
             message: message.into(),
             items: Vec::new(),
             hint: None,
+            next: None,
         }
     }
 
@@ -213,6 +306,12 @@ impl Outcome {
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the command that comes next where it does not pass.
+    pub(crate) fn next(mut self, next: impl Into<Option<Next>>) -> Self {
+        self.next = next.into().filter(|_| self.verdict.is_bad());
         self
     }
 
@@ -248,6 +347,7 @@ impl Outcome {
             message,
             items,
             hint: None,
+            next: None,
         }
     }
 }

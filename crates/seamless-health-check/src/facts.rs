@@ -8,7 +8,7 @@ use seamless_core::prometheus::{
     Alertmanagers, InstantSeries, LoadedGroup, MetricMetadata, RangeSeries, Target, is_not_offered,
 };
 
-use crate::check::{Outcome, Skip, Verdict};
+use crate::check::{Need, Outcome, Skip, Verdict};
 use crate::paging::Paging;
 use crate::survey::Exposed;
 use crate::telemetry::{Logs, Traces};
@@ -38,6 +38,35 @@ pub(crate) enum Source {
     Logs,
     Traces,
     Receiver,
+}
+
+impl Source {
+    /// Where it comes from.
+    pub(crate) const fn need(self) -> Need {
+        match self {
+            Self::CoordinatorHealth | Self::Leases => Need::Coordinator,
+            Self::Paging => Need::Alertmanager,
+            Self::Exposition => Need::Exposition,
+            Self::Logs => Need::Log,
+            Self::Traces => Need::Traces,
+            Self::Receiver => Need::Receiver,
+            Self::Ready
+            | Self::Clock
+            | Self::Presence
+            | Self::Ages
+            | Self::MissingLabels
+            | Self::Metadata
+            | Self::Jobs
+            | Self::Targets
+            | Self::Rules
+            | Self::Buckets
+            | Self::Inputs
+            | Self::Alertmanagers
+            | Self::P99
+            | Self::P99History
+            | Self::ErrorBudget => Need::Prometheus,
+        }
+    }
 }
 
 /// Why a fact is missing.

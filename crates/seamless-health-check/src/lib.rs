@@ -12,6 +12,8 @@ mod formats;
 mod gather;
 mod input;
 mod latency;
+mod lookup;
+mod next;
 mod paging;
 mod queries;
 mod report;
@@ -24,6 +26,7 @@ mod told;
 use std::process::ExitCode;
 
 pub use args::Args;
+pub use lookup::{Language, page};
 
 /// Runs the program: arguments, environment, signals, streams and exit code.
 #[must_use]

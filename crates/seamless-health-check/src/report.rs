@@ -1,11 +1,12 @@
 //! What a run found, whole, and what it means for the exit code. Renders nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use seamless_cli::{ExitStatus, Signal};
 
 use crate::args::FailOn;
-use crate::check::{Check, Outcome, Severity, Skip, Verdict};
+use crate::check::{Check, Next, Outcome, Severity, Skip, Verdict};
 use crate::facts::Facts;
 use crate::request::Request;
 use crate::told::Told;
@@ -15,19 +16,45 @@ use crate::told::Told;
 pub(crate) struct Finding {
     pub(crate) check: Check,
     pub(crate) outcome: Outcome,
+    /// The command that comes next, whole.
+    next: Option<String>,
+    /// Where the site keeps its runbook.
+    runbook: Option<Arc<str>>,
 }
 
 impl Finding {
     /// What to do, where there is something to do.
     pub(crate) fn hint(&self) -> Option<&str> {
         let hint = self.outcome.hint.as_deref().unwrap_or(self.check.hint);
-        matches!(self.outcome.verdict, Verdict::Warn | Verdict::Fail).then_some(hint)
+        self.outcome.verdict.is_bad().then_some(hint)
     }
 
-    /// Where the runbook says more, where there is something to do.
+    /// The command that comes next, where there is something to do.
+    pub(crate) fn next(&self) -> Option<&str> {
+        self.next
+            .as_deref()
+            .filter(|_| self.outcome.verdict.is_bad())
+    }
+
+    /// The place in the site's runbook, where there is something to do and the site has one.
     pub(crate) fn runbook(&self) -> Option<String> {
-        let bad = matches!(self.outcome.verdict, Verdict::Warn | Verdict::Fail);
-        bad.then(|| format!("docs/runbook.md#{}", self.check.anchor))
+        let url = self.runbook.as_ref()?;
+        let is_bad = self.outcome.verdict.is_bad();
+        is_bad.then(|| format!("{url}#{}", self.check.anchor))
+    }
+
+    /// Where there is more to read, where there is something to do: the runbook, else this program.
+    pub(crate) fn more(&self) -> Option<String> {
+        let explained = || format!("seamless-health-check --explain {}", self.check.id());
+        let is_bad = self.outcome.verdict.is_bad();
+        is_bad.then(|| self.runbook().unwrap_or_else(explained))
+    }
+
+    /// What to do, in the order in which one does it.
+    pub(crate) fn advice(&self) -> Vec<String> {
+        let hint = self.hint().map(str::to_owned);
+        let next = self.next().map(str::to_owned);
+        [hint, next, self.more()].into_iter().flatten().collect()
     }
 
     /// The message, or the reason of a skip.
@@ -139,12 +166,24 @@ pub(crate) fn judge(request: &Request, facts: &Facts) -> Vec<Finding> {
             Some(id) => Outcome::new(Verdict::Skip(Skip::Requires(id)), ""),
             None => no_worse_than(check.severity, (check.judge)(facts, request)),
         };
+        let next = outcome.next.clone().or_else(|| alert(request, &outcome));
         findings.push(Finding {
             check: *check,
+            next: next.map(|next| request.own.command(&next)),
+            runbook: request.runbook.clone(),
             outcome,
         });
     }
     findings
+}
+
+/// The command that explains the first alert that something is wrong with.
+fn alert(request: &Request, outcome: &Outcome) -> Option<Next> {
+    let items = outcome.items.iter();
+    let mut bad = items.filter(|item| item.verdict.is_bad());
+    let alert = bad.find(|item| request.rules.alerts_named(&item.subject).next().is_some())?;
+    let arguments = ["--only", "alerting", "--explain", &alert.subject];
+    Some(Next::health_check(&arguments))
 }
 
 /// That what a check needs could not be had is no worse than what the check may come to.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use seamless_cli::{Connections, Terminal, UsageError, Wanted as EndpointWanted};
@@ -24,6 +25,7 @@ use crate::check::{Check, Group, with_required};
 use crate::checks;
 use crate::formats::Format;
 use crate::input::Input;
+use crate::next::Own;
 use crate::paging::Wanted;
 use crate::telemetry::{Receiver, Spans};
 
@@ -161,6 +163,10 @@ pub(crate) struct Request {
     pub(crate) external_labels: LabelSet,
     /// Whether to look twice at what counts failed deliveries.
     pub(crate) wait_delivery: bool,
+    /// The endpoint options of this run, for the commands that follow it.
+    pub(crate) own: Own,
+    /// The URL of the site's runbook.
+    pub(crate) runbook: Option<Arc<str>>,
     /// The alert to explain, instead of the report.
     pub(crate) explain: Option<String>,
     /// Whether a check that was skipped makes the result undetermined.
@@ -248,6 +254,10 @@ impl Request {
             prometheus,
             alertmanagers: connections.alertmanagers(),
             alertmanager_file,
+            own: Own::of(args),
+            runbook: connections
+                .context()
+                .and_then(|context| context.runbook_url.as_deref().map(Arc::from)),
             explain: explained(args, &rules)?,
             rules,
             receivers: receivers(&args.receiver)?,
@@ -335,7 +345,7 @@ fn budgets(named: &[String]) -> Result<BTreeMap<Phase, f64>, UsageError> {
     Ok(budgets)
 }
 
-fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
+pub(crate) fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
     let mut outputs = Vec::new();
     for text in named {
         let (name, path) = match text.split_once('=') {
@@ -375,7 +385,7 @@ fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
     Ok(outputs)
 }
 
-fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
+pub(crate) fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
     let all = checks::all();
     let ids = |flag: &str, names: &[String]| -> Result<BTreeSet<String>, UsageError> {
         let mut found = BTreeSet::new();
@@ -387,7 +397,7 @@ fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
             if matching.is_empty() {
                 let groups = Group::ALL.map(Group::name).join(", ");
                 return Err(UsageError(format!(
-                    "{flag} {name}: no such check; give a group ({groups}) or an id such as prometheus/present"
+                    "{flag} {name}: no such check; give a group ({groups}) or an id that --list shows"
                 )));
             }
             found.extend(matching);
@@ -485,7 +495,7 @@ fn explained(args: &Args, rules: &RuleFile) -> Result<Option<String>, UsageError
     let names: BTreeSet<&str> = rules.alerts().map(|rule| rule.name.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
     Err(UsageError(format!(
-        "--explain {name}: no such alert; there are {}",
+        "--explain {name}: no such alert or check; --list shows the checks, the alerts are {}",
         names.join(", ")
     )))
 }

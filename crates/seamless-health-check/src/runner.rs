@@ -9,12 +9,17 @@ use crate::args::Args;
 use crate::facts::Source;
 use crate::formats;
 use crate::gather::gather;
+use crate::lookup;
 use crate::report::{Report, judge};
 use crate::request::Request;
 use crate::told::told;
 
 /// Runs the program and returns how it ended.
 pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::Result<ExitStatus> {
+    if let Some(text) = lookup::asked(&args, &terminal)? {
+        terminal.bytes(text.as_bytes())?;
+        return Ok(ExitStatus::Done);
+    }
     let request = Request::new(&args, &terminal)?;
     let sources: BTreeSet<Source> = request
         .checks

@@ -7,6 +7,7 @@ use seamless_core::schema::{
     self, FAMILIES, FLAG_TYPES, Kind, MAX_STALENESS_SECONDS, MIN_COVERAGE, Phase, SECONDS_BUCKETS,
     SLO_OBJECTIVE, SLO_WINDOW_DAYS,
 };
+use seamless_health_check::Language;
 use seamless_lab::expositions::{self, Verdict};
 
 use super::programs;
@@ -34,6 +35,16 @@ pub(super) fn files() -> Result<FileSet> {
     files.add("docs/reference/exit-codes.md", exit_codes());
     files.add("docs/reference/lease-outcomes.md", lease_outcomes());
     files.add("docs/reference/expositions.md", expositions()?);
+    for (file, language) in [
+        ("checks", Language::English),
+        ("checks.ko", Language::Korean),
+    ] {
+        let page = seamless_health_check::page(language);
+        files.add(
+            format!("docs/reference/{file}.md"),
+            format!("{GENERATED}\n{page}"),
+        );
+    }
     for command in programs::commands() {
         let name = command.get_name();
         files.add(

@@ -5,7 +5,7 @@ use seamless_core::exposition::MetricType;
 use seamless_core::schema::{FAMILIES, Family, Kind, Phase};
 
 use super::listed;
-use crate::check::{Check, Group, Item, Outcome, Severity, Verdict};
+use crate::check::{Check, Explained, Group, Item, Korean, Outcome, Severity, Verdict};
 use crate::facts::{Facts, Source};
 use crate::request::Request;
 use crate::survey::{Exposed, Survey, Surveyed};
@@ -24,6 +24,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "fix the place that is named; Prometheus refuses the whole scrape",
         anchor: "check-exposition",
+        explained: Explained {
+            means: "The Prometheus that scrapes it refuses the whole exposition: no metric of this target is stored. Which generation counts is `--scraper`, else that of `--prometheus-url`, else 3.",
+            remedy: "Mend the line and column that are named. *fallback_scrape_protocol*: answer with a proper `Content-Type`, or set that word in the scrape configuration.",
+            example: "fail  Prometheus 3 refuses the whole scrape: line 12, column 31: …",
+            korean: Korean {
+                title: "Prometheus가 스크레이프를 받아들인다",
+                means: "스크레이프하는 Prometheus가 노출 텍스트 전체를 거부한다. 이 타깃의 메트릭은 하나도 저장되지 않는다. 기준이 되는 세대는 `--scraper`, 없으면 `--prometheus-url`의 세대, 그것도 없으면 3이다.",
+                remedy: "메시지에 나온 줄과 열을 고친다. *fallback_scrape_protocol*이 나오면 올바른 `Content-Type`으로 응답하거나 스크레이프 설정에 그 항목을 넣는다.",
+            },
+        },
         judge: readable,
     },
     Check {
@@ -35,6 +45,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Warn,
         hint: "fix the place that is named: the scrape succeeds, and other readers differ",
         anchor: "check-exposition",
+        explained: Explained {
+            means: "The scrape succeeds, but something is lost or against the specification (a series twice, a histogram without `+Inf`), or the other generation of Prometheus would refuse it.",
+            remedy: "Mend the line that is named. What the other generation refuses is to be mended before an upgrade.",
+            example: "warn  document: line 40: …; Prometheus keeps the first and drops this one",
+            korean: Korean {
+                title: "잃는 것이 없고 규격에 맞는다",
+                means: "스크레이프는 성공하지만 무언가를 잃거나 규격에 어긋난다(두 번 나오는 시계열, `+Inf`가 없는 히스토그램). 또는 다른 세대의 Prometheus라면 거부한다.",
+                remedy: "메시지에 나온 줄을 고친다. 다른 세대가 거부하는 것은 업그레이드하기 전에 고친다.",
+            },
+        },
         judge: valid,
     },
     Check {
@@ -46,6 +66,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "fix the runtime's instrumentation: names are in docs/monitoring.md",
         anchor: "check-exposition",
+        explained: Explained {
+            means: "A required family is not exposed, or (warning) a name is nearly that of a known family.",
+            remedy: "Correct the name in the runtime's instrumentation.",
+            example: "fail  seamless_total_ms: is not exposed",
+            korean: Korean {
+                title: "필수 패밀리가 있고 철자가 비슷한 이름이 없다",
+                means: "필수 패밀리가 노출되지 않거나, 알려진 패밀리와 거의 같은 이름이 있다(경고).",
+                remedy: "런타임의 계측 코드에서 이름을 고친다.",
+            },
+        },
         judge: families,
     },
     Check {
@@ -57,6 +87,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "fix the runtime's instrumentation",
         anchor: "check-exposition",
+        explained: Explained {
+            means: "A family is exposed with another type than the schema has: rules and dashboards compute nonsense from it.",
+            remedy: "Correct the type in the runtime's instrumentation.",
+            example: "fail  seamless_total_ms: is a gauge, must be a histogram",
+            korean: Korean {
+                title: "타입이 스키마와 같다",
+                means: "패밀리의 타입이 스키마와 다르다. 규칙과 대시보드의 계산이 의미 없게 된다.",
+                remedy: "런타임의 계측 코드에서 타입을 고친다.",
+            },
+        },
         judge: types,
     },
     Check {
@@ -68,6 +108,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "fix the runtime's instrumentation: labels are in docs/monitoring.md",
         anchor: "check-exposition",
+        explained: Explained {
+            means: "A sample lacks a label of the schema, or (warning) names a phase that the schema does not know.",
+            remedy: "Correct the labels in the runtime's instrumentation.",
+            example: "fail  seamless_sla_deadline_seconds: line 7: the label phase is missing",
+            korean: Korean {
+                title: "레이블이 스키마와 같다",
+                means: "스키마의 레이블이 빠진 샘플이 있거나, 스키마에 없는 단계를 쓴다(경고).",
+                remedy: "런타임의 계측 코드에서 레이블을 고친다.",
+            },
+        },
         judge: labels,
     },
     Check {
@@ -79,6 +129,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "give the histogram the schema's buckets: every budget must be an edge below the top",
         anchor: "check-exposition",
+        explained: Explained {
+            means: "The buckets of a histogram cannot show its budget: the highest one lies at or below it, so that the alert can never fire, or (warning) the budget is no bucket edge.",
+            remedy: "Give the histogram the schema's buckets: every budget must be an edge below the highest bucket.",
+            example: "fail  seamless_sla_deadline_seconds: the highest finite bucket is 10: an alert on the budget 60 can never fire",
+            korean: Korean {
+                title: "버킷이 예산을 나타낼 수 있다",
+                means: "히스토그램의 버킷이 예산을 나타내지 못한다. 가장 높은 버킷이 예산 이하라 경보가 절대 울릴 수 없거나, 예산이 버킷 경계가 아니다(경고).",
+                remedy: "히스토그램에 스키마의 버킷을 설정한다. 모든 예산이 가장 높은 버킷보다 낮은 경계여야 한다.",
+            },
+        },
         judge: buckets,
     },
 ];

@@ -62,6 +62,13 @@ mod tests {
             }
             assert!(seen.insert(check.id()), "{} twice", check.id());
             assert!(!check.hint.is_empty() && !check.title.is_empty());
+            let (verdict, message) = check.explained.example.split_once("  ").unwrap();
+            let words = ["pass", "warn", check.severity.word()];
+            assert!(
+                words.contains(&verdict) && !message.is_empty(),
+                "{}",
+                check.id()
+            );
             assert_eq!(check.anchor, format!("check-{}", check.group.name()));
         }
     }

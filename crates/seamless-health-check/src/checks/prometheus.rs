@@ -7,7 +7,9 @@ use seamless_core::prometheus::MetricMetadata;
 use seamless_core::schema::Kind;
 
 use super::{listed, seconds};
-use crate::check::{Check, Group, Item, Measured, Outcome, Severity, Verdict};
+use crate::check::{
+    Check, Explained, Group, Item, Korean, Measured, Next, Outcome, Severity, Verdict,
+};
 use crate::facts::{Facts, Gap, Presence, Source};
 use crate::request::{Metric, Request};
 
@@ -24,6 +26,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "it may still replay its log: wait with --wait 5m",
         anchor: "check-prometheus",
+        explained: Explained {
+            means: "Prometheus does not answer, or answers that it is not ready: it starts, replays its log, or shuts down. Until it is ready, no alert is evaluated.",
+            remedy: "Wait with `--wait 5m`. If it stays so, look at Prometheus's log, disk and memory.",
+            example: "fail  Prometheus at http://prometheus:9090: connection refused",
+            korean: Korean {
+                title: "Prometheus가 준비되어 있다",
+                means: "Prometheus가 응답하지 않거나 준비되지 않았다고 답한다. 시작 중이거나 로그를 다시 읽거나 종료하는 중이다. 준비될 때까지 경보가 평가되지 않는다.",
+                remedy: "`--wait 5m`으로 기다린다. 계속되면 Prometheus의 로그, 디스크, 메모리를 본다.",
+            },
+        },
         judge: ready,
     },
     Check {
@@ -35,6 +47,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "check that the URL leads to Prometheus itself, path prefix included",
         anchor: "check-prometheus",
+        explained: Explained {
+            means: "Prometheus does not answer a query. As a warning: its clock and that of this machine differ by more than a minute.",
+            remedy: "Check that the URL leads to Prometheus itself, path prefix included. Set the clocks (NTP); ages are judged by Prometheus's clock.",
+            example: "warn  this machine's clock is 4m ahead of Prometheus's",
+            korean: Korean {
+                title: "Prometheus가 쿼리에 답한다",
+                means: "Prometheus가 쿼리에 답하지 않는다. 경고라면 Prometheus와 이 머신의 시계가 1분 넘게 다르다.",
+                remedy: "경로 접두사를 포함한 URL이 Prometheus 자체로 이어지는지 확인한다. 시계를 맞춘다(NTP). 경과 시간은 Prometheus의 시계로 판단한다.",
+            },
+        },
         judge: queries,
     },
     Check {
@@ -51,6 +73,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "check the runtime's /metrics with --metrics-url, and that a target scrapes it",
         anchor: "check-prometheus",
+        explained: Explained {
+            means: "A required metric has no real series. *Never seen*: the runtime does not expose it, or no target is scraped. *Vanished*: it had series within the last day. *Only synthetic series*: nothing but a drill's. A family that a target declares and that had no event yet passes.",
+            remedy: "Look at the exposition itself: `seamless-health-check --metrics-url URL --only exposition`. Then see in Prometheus (Status, Targets) whether that target is scraped.",
+            example: "fail  seamless_total_ms: never seen in the last day",
+            korean: Korean {
+                title: "필수 메트릭에 시계열이 있다",
+                means: "필수 메트릭에 실제 시계열이 없다. *never seen*: 런타임이 노출하지 않거나 스크레이프하는 타깃이 없다. *vanished*: 지난 하루 안에는 있었다. *only synthetic series*: 훈련의 시계열뿐이다. 타깃이 선언했지만 아직 이벤트가 없는 패밀리는 통과한다.",
+                remedy: "노출 텍스트를 직접 본다: `seamless-health-check --metrics-url URL --only exposition`. 그다음 Prometheus(Status, Targets)에서 그 타깃을 스크레이프하는지 확인한다.",
+            },
+        },
         judge: present,
     },
     Check {
@@ -69,6 +101,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "look at the runtime and at the scrape target; --max-age sets the limit",
         anchor: "check-prometheus",
+        explained: Explained {
+            means: "The newest sample of a required metric is older than `--max-age` (5m by default): the target is down, the runtime no longer updates it, or remote write lags.",
+            remedy: "See `prometheus/targets`, then the runtime's log. If the metric is written rarely by design, give a larger `--max-age`.",
+            example: "fail  seamless_total_ms: newest sample 12m old, over 5m",
+            korean: Korean {
+                title: "가장 최근 샘플이 새것이다",
+                means: "필수 메트릭의 가장 최근 샘플이 `--max-age`(기본 5m)보다 오래되었다. 타깃이 내려갔거나, 런타임이 더는 갱신하지 않거나, remote write가 밀린다.",
+                remedy: "`prometheus/targets`를 보고 런타임의 로그를 본다. 원래 드물게 기록되는 메트릭이면 `--max-age`를 늘린다.",
+            },
+        },
         judge: fresh,
     },
     Check {
@@ -80,6 +122,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Warn,
         hint: "the runtime's release does not fit the schema, or relabelling drops a label",
         anchor: "check-prometheus",
+        explained: Explained {
+            means: "Series lack a label that the schema asks for, so that rules and dashboards cannot tell phases, nodes or domains apart.",
+            remedy: "Use a release of the runtime that fits the schema, or take the label out of what `metric_relabel_configs` drops.",
+            example: "warn  seamless_sla_deadline_seconds: 12 series lack the label phase",
+            korean: Korean {
+                title: "레이블이 스키마와 같다",
+                means: "스키마가 요구하는 레이블이 시계열에 없다. 규칙과 대시보드가 단계, 노드, 도메인을 구별하지 못한다.",
+                remedy: "스키마에 맞는 런타임 릴리스를 쓰거나, `metric_relabel_configs`가 그 레이블을 지우지 않게 한다.",
+            },
+        },
         judge: labels,
     },
     Check {
@@ -91,6 +143,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Warn,
         hint: "the runtime's release does not fit the schema",
         anchor: "check-prometheus",
+        explained: Explained {
+            means: "A target states another type for a metric than the schema has: functions such as rate() or histogram_quantile() give nonsense on it.",
+            remedy: "Use a release of the runtime that fits the schema, or look for another exporter that uses the same name.",
+            example: "warn  seamless_sla_deadline_seconds: is a gauge, should be a histogram",
+            korean: Korean {
+                title: "타입이 스키마와 같다",
+                means: "타깃이 밝힌 메트릭의 타입이 스키마와 다르다. rate()나 histogram_quantile() 같은 함수의 결과가 의미 없게 된다.",
+                remedy: "스키마에 맞는 런타임 릴리스를 쓰거나, 같은 이름을 쓰는 다른 익스포터가 있는지 찾는다.",
+            },
+        },
         judge: types,
     },
     Check {
@@ -102,6 +164,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "look at the target's log and at the network between the two",
         anchor: "check-prometheus",
+        explained: Explained {
+            means: "A target whose job exports the metrics cannot be scraped. Its metrics are missing from every alert from now on.",
+            remedy: "The message is what Prometheus says of its last scrape. Look at the target's log and at the network between the two.",
+            example: "fail  http://seamless-1:9100/metrics: down: connection refused",
+            korean: Korean {
+                title: "메트릭을 내보내는 타깃이 올라와 있다",
+                means: "메트릭을 내보내는 job의 타깃을 스크레이프할 수 없다. 지금부터 모든 경보에서 그 메트릭이 빠진다.",
+                remedy: "메시지는 Prometheus가 마지막 스크레이프에 대해 알리는 내용이다. 타깃의 로그와 둘 사이의 네트워크를 본다.",
+            },
+        },
         judge: targets,
     },
 ];
@@ -112,7 +184,12 @@ fn ready(facts: &Facts, _: &Request) -> Outcome {
         (Err(Gap::NotOffered(_)), Ok(_)) => Outcome::pass("it answers queries (no /-/ready there)"),
         (Err(Gap::NotOffered(reason)), Err(_)) => Outcome::fail(reason.clone())
             .hint("check that the URL leads to Prometheus itself, path prefix included"),
-        (Err(gap), _) => gap.outcome(),
+        (Err(gap), _) => gap.outcome().next(Next::health_check(&[
+            "--only",
+            "prometheus",
+            "--wait",
+            "5m",
+        ])),
     }
 }
 
@@ -150,7 +227,21 @@ fn present(facts: &Facts, request: &Request) -> Outcome {
             presence_of(metric, presence, declared(metric, facts), now, max_age)
         })
         .collect();
-    Outcome::of(items, format!("all {} metrics", request.metrics.len()))
+    Outcome::of(items, format!("all {} metrics", request.metrics.len())).next(exposition(facts))
+}
+
+/// The command that looks at what the first target exposes.
+fn exposition(facts: &Facts) -> Option<Next> {
+    let jobs: Vec<&str> = facts
+        .jobs
+        .iter()
+        .flatten()
+        .map(|series| series.metric.get("job"))
+        .collect();
+    let mut targets = facts.targets.iter().flatten();
+    let target = targets.find(|target| jobs.contains(&target.labels.get("job")))?;
+    let arguments = ["--only", "exposition", "--metrics-url", &target.scrape_url];
+    Some(Next::health_check(&arguments))
 }
 
 /// What targets say of a family that has no series.
@@ -295,7 +386,7 @@ fn fresh(facts: &Facts, request: &Request) -> Outcome {
         .iter()
         .filter_map(|item| item.measured.map(|measured| measured.value))
         .fold(0.0, f64::max);
-    Outcome::of(items, format!("the oldest is {}", seconds(oldest)))
+    Outcome::of(items, format!("the oldest is {}", seconds(oldest))).next(exposition(facts))
 }
 
 fn labels(facts: &Facts, request: &Request) -> Outcome {

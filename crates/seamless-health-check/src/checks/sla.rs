@@ -5,7 +5,7 @@ use seamless_core::prometheus::{InstantSeries, RangeSeries};
 use seamless_core::schema::{BUDGET_WARNING_SHARE, Phase, SLO_OBJECTIVE, SLO_WINDOW_DAYS};
 
 use super::seconds;
-use crate::check::{Check, Group, Item, Measured, Outcome, Severity, Verdict};
+use crate::check::{Check, Explained, Group, Item, Korean, Measured, Outcome, Severity, Verdict};
 use crate::facts::{Facts, Source};
 use crate::latency::{Buckets, P99, Standing};
 use crate::request::Request;
@@ -20,6 +20,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "follow the runbook's procedure; the dashboard Seamless SLA Overview shows where",
         anchor: "check-sla",
+        explained: Explained {
+            means: "The p99 of a phase is over its budget now, or over 80 % of it (warning). *Cannot be judged with these buckets*: the budget is no bucket edge.",
+            remedy: "Follow the runbook's procedure; the dashboard Seamless SLA Overview shows which phase, node and domain.",
+            example: "fail  total: 1m 15s of 1m (125 %)",
+            korean: Korean {
+                title: "모든 단계의 p99가 예산 안에 있다",
+                means: "어떤 단계의 p99가 지금 예산을 넘었거나 예산의 80 %를 넘었다(경고). *cannot be judged with these buckets*: 예산이 버킷 경계가 아니다.",
+                remedy: "런북의 절차를 따른다. 대시보드 Seamless SLA Overview에 단계, 노드, 도메인이 나온다.",
+            },
+        },
         judge: p99,
     },
     Check {
@@ -32,6 +42,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Warn,
         hint: "slow down releases until requests are within budget again",
         anchor: "check-sla",
+        explained: Explained {
+            means: "Less than a fifth of the error budget of 30 days is left for a phase. It says nothing about now: that is what `sla/p99` is for.",
+            remedy: "Slow down releases until requests are within their budget again. *Have no bucket edge at their budget*: give the histogram the schema's buckets.",
+            example: "warn  total: none left; 2.50 % of requests over budget in 30 days, 1 % allowed",
+            korean: Korean {
+                title: "오류 예산이 남아 있다",
+                means: "어떤 단계의 30일 오류 예산이 5분의 1도 남지 않았다. 현재 상태를 뜻하지는 않는다. 그것은 `sla/p99`가 본다.",
+                remedy: "요청이 다시 예산 안에 들 때까지 릴리스를 늦춘다. *have no bucket edge at their budget*이면 히스토그램에 스키마의 버킷을 설정한다.",
+            },
+        },
         judge: error_budget,
     },
 ];

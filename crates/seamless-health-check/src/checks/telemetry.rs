@@ -7,7 +7,7 @@ use seamless_core::logs::DROPPED_FIELDS;
 use seamless_core::schema::Phase;
 
 use super::{listed, seconds};
-use crate::check::{Check, Group, Item, Outcome, Severity, Skip, Verdict};
+use crate::check::{Check, Explained, Group, Item, Korean, Outcome, Severity, Skip, Verdict};
 use crate::facts::{Facts, Source};
 use crate::request::Request;
 use crate::telemetry::{Broken, Event, Logs, Traces};
@@ -28,6 +28,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "let nothing but the logger write to this file",
         anchor: "check-telemetry",
+        explained: Explained {
+            means: "The log is empty, or lines of it cannot be read.",
+            remedy: "Give the platform's own log, and let nothing but the logger write to that file.",
+            example: "fail  it is empty",
+            korean: Korean {
+                title: "로그를 읽을 수 있다",
+                means: "로그가 비었거나 읽을 수 없는 줄이 있다.",
+                remedy: "플랫폼의 로그를 주고, 로거 외에는 그 파일에 쓰지 않게 한다.",
+            },
+        },
         judge: log,
     },
     Check {
@@ -39,6 +49,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: LOG_HINT,
         anchor: "check-telemetry",
+        explained: Explained {
+            means: "Lease events are not in the log, or lack fields. `lease-recover --from-logs` and the runbook's searches cannot find the lease behind an alert.",
+            remedy: "Let the loggers of `qmtl.runtime.sdk` write INFO, with a formatter that keeps `extra` (python-json-logger, structlog).",
+            example: "fail  seamless.backfill.coordinator_claimed: lease_key is missing in 3 of 12, first in line 40",
+            korean: Korean {
+                title: "리스 이벤트가 필드와 함께 로그에 있다",
+                means: "로그에 리스 이벤트가 없거나 필드가 빠졌다. `lease-recover --from-logs`와 런북의 검색으로 경보 뒤의 리스를 찾을 수 없다.",
+                remedy: "`qmtl.runtime.sdk`의 로거가 INFO를 쓰게 하고 `extra`를 보존하는 포매터(python-json-logger, structlog)를 쓴다.",
+            },
+        },
         judge: backfill_events,
     },
     Check {
@@ -50,6 +70,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: LOG_HINT,
         anchor: "check-telemetry",
+        explained: Explained {
+            means: "Events of phases over their budget lack fields, or do not occur although a span took longer than its budget.",
+            remedy: "Mend the platform's logging; with the fields, an alert can be followed to the request behind it.",
+            example: "fail  seamless.sla.phase_exceeded: phase is missing in 1 of 4, first in line 12",
+            korean: Korean {
+                title: "예산을 넘긴 단계의 이벤트에 필드가 있다",
+                means: "예산을 넘긴 단계의 이벤트에 필드가 빠졌거나, 예산보다 긴 스팬이 있는데 이벤트가 없다.",
+                remedy: "플랫폼의 로깅을 고친다. 필드가 있어야 경보에서 요청까지 따라갈 수 있다.",
+            },
+        },
         judge: sla_events,
     },
     Check {
@@ -61,6 +91,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: LOG_HINT,
         anchor: "check-telemetry",
+        explained: Explained {
+            means: "Events of downgrades by domain gates lack fields.",
+            remedy: "Mend the platform's logging: without its fields, nobody sees which gate held which domain.",
+            example: "fail  seamless.domain_gate.downgrade: reason is missing in 1 of 4, first in line 12",
+            korean: Korean {
+                title: "도메인 게이트 다운그레이드 이벤트에 필드가 있다",
+                means: "도메인 게이트의 다운그레이드 이벤트에 필드가 빠졌다.",
+                remedy: "플랫폼의 로깅을 고친다. 필드가 없으면 어느 게이트가 어느 도메인을 막았는지 알 수 없다.",
+            },
+        },
         judge: domain_gate_events,
     },
     Check {
@@ -72,6 +112,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "fix the runtime's tracing: spans are seamless.pipeline, with sla.phase where a budget applies",
         anchor: "check-telemetry",
+        explained: Explained {
+            means: "The traces cannot be read, hold no span of the pipeline, or pipeline spans do not name their phase.",
+            remedy: "Mend the runtime's tracing: spans are `seamless.pipeline`, with `sla.phase` where a budget applies. If the release makes no spans of its own, search the log instead.",
+            example: "fail  sla.phase: none of 12 pipeline spans has this attribute",
+            korean: Korean {
+                title: "파이프라인 스팬에 단계가 적혀 있다",
+                means: "트레이스를 읽을 수 없거나, 파이프라인 스팬이 없거나, 파이프라인 스팬에 단계가 없다.",
+                remedy: "런타임의 트레이싱을 고친다. 스팬 이름은 `seamless.pipeline`이고 예산이 있는 곳에는 `sla.phase`가 있다. 릴리스가 스팬을 만들지 않으면 대신 로그를 검색한다.",
+            },
+        },
         judge: spans,
     },
     Check {
@@ -83,6 +133,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "check that both cover the same time, and that lease_key is written alike in both",
         anchor: "check-telemetry",
+        explained: Explained {
+            means: "Log and traces name no lease in common: what is found in one cannot be followed in the other.",
+            remedy: "Check that both cover the same time, and that `lease_key` is written alike in both.",
+            example: "fail  none of 12 leases in the log is among the 9 in the traces",
+            korean: Korean {
+                title: "로그와 트레이스가 같은 리스를 가리킨다",
+                means: "로그와 트레이스에 공통된 리스가 없다. 한쪽에서 찾은 것을 다른 쪽에서 따라갈 수 없다.",
+                remedy: "둘의 시간대가 같은지, `lease_key`를 똑같이 쓰는지 확인한다.",
+            },
+        },
         judge: leases,
     },
     Check {
@@ -94,6 +154,16 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "look at the receiver's log",
         anchor: "check-telemetry",
+        explained: Explained {
+            means: "The OTLP receiver does not take an empty export. What it does with spans cannot be asked.",
+            remedy: "Check that the URL is that of OTLP/HTTP (port 4318, not gRPC's 4317), then the receiver's log.",
+            example: "fail  sending an empty export to http://collector:4317: the answer is not HTTP",
+            korean: Korean {
+                title: "OTLP 수신기가 내보내기를 받는다",
+                means: "OTLP 수신기가 빈 내보내기를 받지 않는다. 스팬을 어떻게 처리하는지는 물을 수 없다.",
+                remedy: "URL이 OTLP/HTTP(포트 4318, gRPC의 4317이 아님)인지 확인하고 수신기의 로그를 본다.",
+            },
+        },
         judge: receiver,
     },
 ];

@@ -12,10 +12,7 @@ pub(super) fn render(report: &Report) -> String {
             Verdict::Pass | Verdict::Skip(_) => continue,
         };
         let mut text = finding.message();
-        for more in [finding.hint().map(str::to_owned), finding.runbook()]
-            .into_iter()
-            .flatten()
-        {
+        for more in finding.advice() {
             text.push('\n');
             text.push_str(&more);
         }

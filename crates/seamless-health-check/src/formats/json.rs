@@ -3,11 +3,10 @@
 use seamless_cli::ExitStatus;
 use serde::Serialize;
 
-use crate::check::{Severity, Verdict};
 use crate::report::{Finding, Report};
 use crate::told::Told;
 
-const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Document {
@@ -50,6 +49,9 @@ struct Check {
     verdict: &'static str,
     message: String,
     hint: Option<String>,
+    /// A command line.
+    next: Option<String>,
+    /// A URL.
     runbook: Option<String>,
     items: Vec<Item>,
 }
@@ -114,14 +116,12 @@ fn check(finding: &Finding) -> Check {
         id: finding.check.id(),
         group: finding.check.group.name(),
         title: finding.check.title,
-        severity: match finding.check.severity {
-            Severity::Warn => Verdict::Warn.word(),
-            Severity::Fail => Verdict::Fail.word(),
-        },
+        severity: finding.check.severity.word(),
         requires: finding.check.requires,
         verdict: finding.outcome.verdict.word(),
         message: finding.message(),
         hint: finding.hint().map(str::to_owned),
+        next: finding.next().map(str::to_owned),
         runbook: finding.runbook(),
         items: finding
             .outcome

@@ -78,8 +78,7 @@ fn details(finding: &Finding) -> String {
             lines.push(format!("{}: {}", item.subject, item.message));
         }
     }
-    lines.extend(finding.hint().map(str::to_owned));
-    lines.extend(finding.runbook());
+    lines.extend(finding.advice());
     lines.join("\n")
 }
 

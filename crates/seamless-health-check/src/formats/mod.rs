@@ -2,12 +2,12 @@
 
 mod explain;
 mod github;
-mod json;
+pub(crate) mod json;
 mod junit;
 mod nagios;
 mod paths;
 mod plot;
-mod text;
+pub(crate) mod text;
 mod textfile;
 
 use anyhow::Context as _;

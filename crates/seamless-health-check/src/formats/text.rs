@@ -10,6 +10,8 @@ use crate::report::{Finding, Report};
 
 /// How many items of a check are listed.
 const ITEMS: usize = 10;
+/// The same where all that does not pass is to fit a screen.
+const ITEMS_IN_SHORT: usize = 3;
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,13 @@ pub(super) fn render(report: &Report, look: Look, show: Show) -> String {
     }
     if !lines.is_empty() {
         lines.push(String::new());
+    }
+    if show == Show::NotPassing
+        && let Some(first) = report.findings.iter().find(|finding| shown(finding))
+    {
+        let more = "what a check means: seamless-health-check --explain";
+        let id = first.check.id();
+        lines.push(look.palette.dim(&format!("{more} {id}")));
     }
     lines.push(summary(report, look.palette));
     lines.join("\n") + "\n"
@@ -77,23 +86,28 @@ fn check(lines: &mut Vec<String>, finding: &Finding, look: Look, show: Show) {
         });
     }
     let margin = " ".repeat(indent.len() + 6);
-    for line in items(finding, look, margin.len()) {
+    for line in items(finding, look, margin.len(), show) {
         lines.push(format!("{margin}{line}"));
     }
-    if let (Some(hint), Some(runbook)) = (finding.hint(), finding.runbook()) {
+    let mut advise = |line: &str| lines.push(format!("{margin}{}", look.palette.dim(line)));
+    if let Some(hint) = finding.hint() {
         for line in wrapped(&format!("→ {}", clean(hint)), look.width, margin.len()) {
-            lines.push(format!("{margin}{}", look.palette.dim(&line)));
+            advise(&line);
         }
-        lines.push(format!(
-            "{margin}{}",
-            look.palette.dim(&format!("→ {runbook}"))
-        ));
+    }
+    if let Some(next) = finding.next() {
+        for line in command(next, look.width, margin.len()) {
+            advise(&line);
+        }
+    }
+    if let Some(more) = finding.more().filter(|_| show == Show::Everything) {
+        advise(&format!("→ {more}"));
     }
 }
 
 /// What is worth a line of its own: measurements with a history, and what does not pass if there is
 /// more than the message already says.
-fn items(finding: &Finding, look: Look, margin: usize) -> Vec<String> {
+fn items(finding: &Finding, look: Look, margin: usize, show: Show) -> Vec<String> {
     let all = &finding.outcome.items;
     let measured = |item: &&Item| !item.history.is_empty();
     let bad = |item: &&Item| matches!(item.verdict, Verdict::Warn | Verdict::Fail);
@@ -107,8 +121,13 @@ fn items(finding: &Finding, look: Look, margin: usize) -> Vec<String> {
             return Vec::new();
         }
     }
-    let left_out = shown.len().saturating_sub(ITEMS);
-    shown.truncate(ITEMS);
+    let most = if show == Show::Everything {
+        ITEMS
+    } else {
+        ITEMS_IN_SHORT
+    };
+    let left_out = shown.len().saturating_sub(most);
+    shown.truncate(most);
     let column = shown
         .iter()
         .map(|item| item.subject.chars().count())
@@ -152,8 +171,21 @@ fn items(finding: &Finding, look: Look, margin: usize) -> Vec<String> {
     lines
 }
 
+/// A command line, broken as a shell takes it.
+fn command(line: &str, width: Option<usize>, indent: usize) -> Vec<String> {
+    let width = width.map(|width| width.saturating_sub("$  \\".len()));
+    let parts = wrapped(line, width, indent);
+    let last = parts.len() - 1;
+    let parts = parts.iter().enumerate().map(|(index, part)| {
+        let begin = if index == 0 { "$ " } else { "  " };
+        let end = if index == last { "" } else { " \\" };
+        format!("{begin}{part}{end}")
+    });
+    parts.collect()
+}
+
 /// Breaks a text at blanks so that it fits beside an indentation.
-fn wrapped(text: &str, width: Option<usize>, indent: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: Option<usize>, indent: usize) -> Vec<String> {
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(24));
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -16,7 +16,7 @@ complete -c seamless-health-check -l rules -d 'Rule file that should be loaded, 
 complete -c seamless-health-check -l alertmanager-config -d 'Configuration of Alertmanager to judge as if it were loaded' -r -F
 complete -c seamless-health-check -l receiver -d 'Receivers that alerts of a severity must reach, such as critical=oncall; repeatable. By default a critical alert must reach pagerduty, opsgenie, victorops, incidentio, pushover or sns' -r
 complete -c seamless-health-check -l external-label -d 'Label that Prometheus adds to every alert (external_labels), where it cannot be asked; repeatable' -r
-complete -c seamless-health-check -l explain -d 'Explain one alert: whom it reaches, by which route, and what holds it back' -r
+complete -c seamless-health-check -l explain -d 'Explain a check, such as prometheus/present: what it means and what to do; or an alert, by its name: whom it reaches, by which route, and what holds it back' -r
 complete -c seamless-health-check -l alertmanager-url -d 'Base URL of an Alertmanager, path prefix included; repeatable [env: QMTL_ALERTMANAGER_URL]' -r
 complete -c seamless-health-check -l wait -d 'Repeat until everything passes, for at most this long' -r
 complete -c seamless-health-check -l interval -d 'How long to pause between repetitions' -r
@@ -38,6 +38,7 @@ complete -c seamless-health-check -l ca-cert -d 'PEM file of authorities to trus
 complete -c seamless-health-check -l client-cert -d 'PEM file of the client\'s certificate, for the main endpoint' -r -F
 complete -c seamless-health-check -l client-key -d 'PEM file of the client certificate\'s key' -r -F
 complete -c seamless-health-check -l wait-delivery -d 'Look twice at what counts failed deliveries, some minutes apart, where Prometheus scrapes neither itself nor Alertmanager'
+complete -c seamless-health-check -l list -d 'List the checks instead of running them: what each asks, the worst it comes to, and what it needs'
 complete -c seamless-health-check -l strict -d 'Exit with 3 if a check was skipped and none failed'
 complete -c seamless-health-check -s q -l quiet -d 'Print the result only when the exit code is not 0, and no progress'
 complete -c seamless-health-check -s v -l verbose -d 'Show each request on stderr, with its status, attempt and time'

@@ -2,6 +2,7 @@
 //! their way to a person is open.
 
 mod can_fire;
+mod explained;
 mod holding;
 mod loaded;
 pub(crate) mod routes;
@@ -29,6 +30,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "load alert_rules.yml with `rule_files:` and reload Prometheus; a site's own file: --rules FILE",
         anchor: "check-alerting",
+        explained: explained::RULES_LOADED,
         judge: loaded::loaded,
     },
     Check {
@@ -40,6 +42,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "the rule's page in Prometheus (Status, Rules) shows the error",
         anchor: "check-alerting",
+        explained: explained::RULES_EVALUATED,
         judge: loaded::evaluated,
     },
     Check {
@@ -51,6 +54,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "an alert without its series never fires: see prometheus/present",
         anchor: "check-alerting",
+        explained: explained::INPUTS,
         judge: can_fire::inputs,
     },
     Check {
@@ -62,6 +66,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "correct the rule's expression, or give the histogram the schema's buckets",
         anchor: "check-alerting",
+        explained: explained::CAN_FIRE,
         judge: can_fire::can_fire,
     },
     Check {
@@ -73,6 +78,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "scrape the runtime more often, or widen the ranges",
         anchor: "check-alerting",
+        explained: explained::RANGES,
         judge: can_fire::ranges,
     },
     Check {
@@ -84,6 +90,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "each alert has its section in the runbook",
         anchor: "check-alerting",
+        explained: explained::FIRING,
         judge: firing,
     },
     Check {
@@ -95,6 +102,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "add it under `alerting: alertmanagers:` in prometheus.yml",
         anchor: "check-alerting",
+        explained: explained::ALERTMANAGER_KNOWN,
         judge: alertmanager_known,
     },
     Check {
@@ -106,6 +114,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "look at Alertmanager's log",
         anchor: "check-alerting",
+        explained: explained::ALERTMANAGER_READY,
         judge: sending::ready,
     },
     Check {
@@ -117,6 +126,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "look at Status, Runtime & Build Information in Prometheus, and at its log for notifier errors",
         anchor: "check-alerting",
+        explained: explained::HELD,
         judge: sending::held,
     },
     Check {
@@ -128,6 +138,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "Prometheus's log names each Alertmanager that it cannot reach",
         anchor: "check-alerting",
+        explained: explained::SENT,
         judge: sending::sent,
     },
     Check {
@@ -139,6 +150,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "compare with the shipped alertmanager.yml; `amtool config routes test` with the alert's labels shows the way",
         anchor: "check-alerting",
+        explained: explained::ROUTES,
         judge: routes::routes,
     },
     Check {
@@ -150,6 +162,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "a route that pages needs no mute_time_intervals; let another route take over by `continue`",
         anchor: "check-alerting",
+        explained: explained::OPEN,
         judge: routes::open,
     },
     Check {
@@ -161,6 +174,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "expire it, or narrow it to the node, lease or domain that it is about: amtool silence",
         anchor: "check-alerting",
+        explained: explained::SILENCES,
         judge: holding::silences,
     },
     Check {
@@ -172,6 +186,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "narrow the inhibit rule: name the alerts on both sides, or labels in `equal`",
         anchor: "check-alerting",
+        explained: explained::INHIBITIONS,
         judge: holding::inhibitions,
     },
     Check {
@@ -183,6 +198,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Fail,
         hint: "Alertmanager's log says why each notification failed: a key that is refused, a URL that is wrong",
         anchor: "check-alerting",
+        explained: explained::DELIVERED,
         judge: sending::delivered,
     },
 ];
