@@ -20,7 +20,7 @@ Examples:
   lease-recover --stuck --older-than 30m --dry-run
   lease-recover --stuck --worker worker-7 --batch 10 --pause 30s --journal recovery.jsonl --verify
   lease-recover --list --stuck --output specs | lease-recover --from-file -
-  lease-recover --list --output prometheus=/var/lib/seamless-ops/metrics/seamless_leases.prom
+  lease-recover --list --output prometheus=/var/lib/seamless-ops/seamless_leases.prom
 
 Exit codes: 0 every lease is released; 1 a conflict, a failure, or a lease left unsent; 2 usage error,
 nothing was contacted; 3 could not tell; 130/143 stopped by a signal, after the report.";

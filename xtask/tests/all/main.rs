@@ -7,3 +7,4 @@ mod pages;
 mod rules;
 mod servers;
 mod variants;
+mod watchers;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
@@ -271,8 +272,13 @@ impl Lab {
     }
 }
 
-/// The folder of the built programs.
-fn programs() -> PathBuf {
+/// The folder of the programs, built once.
+pub(crate) fn programs() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(built);
+    &FOLDER
+}
+
+fn built() -> PathBuf {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--locked"]).current_dir(xtask::root());
     for name in PROGRAMS {
