@@ -26,6 +26,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::config;
+use crate::rules::Profile;
 
 /// Larger files are refused.
 const SIZE_LIMIT: u64 = 1 << 20;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub receivers: BTreeMap<String, Vec<String>>,
     /// The site's own rule files.
     pub rules: Vec<PathBuf>,
+    /// The thresholds that the rules were rendered with.
+    pub profile: Option<Profile>,
     /// Where the site keeps its runbook: a page with the anchors of `docs/runbook.md`.
     pub runbook_url: Option<String>,
 }

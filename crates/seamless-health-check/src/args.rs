@@ -60,6 +60,15 @@ pub struct Args {
     /// Rule file that should be loaded, instead of the shipped rules; repeatable
     #[arg(long, value_name = "FILE", help_heading = "Path of an alert")]
     pub(crate) rules: Vec<PathBuf>,
+    /// Thresholds that the rules were rendered with; by default those that the loaded rules have
+    #[arg(
+        long,
+        value_name = "PROFILE",
+        value_parser = ["baseline", "golden_signals"],
+        conflicts_with = "rules",
+        help_heading = "Path of an alert"
+    )]
+    pub(crate) profile: Option<String>,
     /// Configuration of Alertmanager to judge as if it were loaded
     #[arg(long, value_name = "FILE", help_heading = "Path of an alert")]
     pub(crate) alertmanager_config: Option<PathBuf>,

@@ -13,6 +13,7 @@ use seamless_core::http::{self, QUERY_BODY_LIMIT, ServiceError};
 use seamless_core::prometheus::{
     InstantSeries, LoadedGroup, LoadedRule, Prometheus, QueryValue, Reply,
 };
+use seamless_core::rules::Profile;
 use seamless_core::schema::Phase;
 
 use crate::facts::{Fact, Facts, Gap, Presence, Source};
@@ -155,7 +156,6 @@ async fn from_prometheus(
         .shared();
     let counted = counted(client, metrics).boxed_local().shared();
     let p99 = |window| queries::p99(window);
-    let budgets = Phase::ALL.map(|phase| request.budget(phase));
     let (ready, clock, presence, ages, missing_labels, metadata, jobs, targets) = tokio::join!(
         fetching.when(Source::Ready, async { Ok(client.ready().await?) }),
         fetching.when(Source::Clock, async {
@@ -194,6 +194,8 @@ async fn from_prometheus(
                     Ok(client.alertmanagers().await?)
                 }),
                 fetching.when(Source::P99, async {
+                    let profile = profile(&rules, request).await;
+                    let budgets = Phase::ALL.map(|phase| request.budget(phase, profile));
                     let query = queries::latency(window(&rules).await, &budgets);
                     vector(client.instant(&query, None).await)
                 }),
@@ -204,7 +206,9 @@ async fn from_prometheus(
                     Ok(client.range(&p99(window), now - HOUR, now, step).await?)
                 }),
                 fetching.when(Source::ErrorBudget, async {
-                    let query = queries::error_ratio(|phase| request.budget(phase));
+                    let profile = profile(&rules, request).await;
+                    let budget = |phase| request.budget(phase, profile);
+                    let query = queries::error_ratio(budget, profile);
                     vector(client.instant(&query, None).await)
                 }),
             )
@@ -431,6 +435,12 @@ async fn presence<F: Future<Output = Fact<Reply<Presence>>>>(
         data: found,
         warnings,
     })
+}
+
+/// The profile that the run's budgets are of.
+async fn profile<F: Future<Output = Rules>>(rules: &Shared<F>, request: &Request) -> Profile {
+    let reply = rules.clone().await;
+    request.profile(reply.as_ref().map_or(&[][..], |reply| &reply.data))
 }
 
 /// The range over which the loaded rules look at the p99, so that the check sees what the alert sees.

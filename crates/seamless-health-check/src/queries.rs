@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use seamless_core::duration;
 use seamless_core::prometheus::{Selector, quote};
+use seamless_core::rules::Profile;
 use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
 
 use crate::request::Metric;
@@ -169,7 +170,7 @@ pub(crate) fn latency(window: Duration, budgets: &[f64]) -> String {
 
 /// The share of requests over their budget by phase: as recorded over 30 days, else over the last hour (then
 /// with the label `window`); and with the label `what` how many series have no edge at their budget.
-pub(crate) fn error_ratio(budget: impl Fn(Phase) -> f64) -> String {
+pub(crate) fn error_ratio(budget: impl Fn(Phase) -> f64, profile: Profile) -> String {
     let recorded = Selector::name("seamless:sla_error:ratio_rate30d").with(DRILL_LABEL, "");
     let mut recorded_phases = Vec::new();
     let mut raw = Vec::new();
@@ -193,7 +194,7 @@ pub(crate) fn error_ratio(budget: impl Fn(Phase) -> f64) -> String {
         let without = tagged(&without, "phase", phase.label());
         outside.push(tagged(&without, "what", "outside"));
         // A budget of one's own is not what the rule recorded.
-        if (budget(phase) - phase.budget_seconds()).abs() <= f64::EPSILON {
+        if (budget(phase) - profile.budget_seconds(phase)).abs() <= f64::EPSILON {
             recorded_phases.push(phase.label());
         }
     }
@@ -226,8 +227,8 @@ mod tests {
             outer_buckets(),
             p99(Duration::from_secs(300)),
             latency(Duration::from_secs(300), &[3.0, 60.0]),
-            error_ratio(Phase::budget_seconds),
-            error_ratio(|_| 12.5),
+            error_ratio(Phase::budget_seconds, Profile::Baseline),
+            error_ratio(|_| 12.5, Profile::Baseline),
         ];
         for query in queries {
             assert!(
@@ -239,7 +240,9 @@ mod tests {
 
     #[test]
     fn both_writings_of_a_bucket_edge_are_asked_for() {
-        assert!(error_ratio(Phase::budget_seconds).contains(r#"le=~"60([.]0)?""#));
-        assert!(error_ratio(|_| 2.5).contains(r#"le=~"2[.]5([.]0)?""#));
+        assert!(
+            error_ratio(Phase::budget_seconds, Profile::Baseline).contains(r#"le=~"60([.]0)?""#)
+        );
+        assert!(error_ratio(|_| 2.5, Profile::Baseline).contains(r#"le=~"2[.]5([.]0)?""#));
     }
 }

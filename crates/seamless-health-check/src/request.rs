@@ -14,9 +14,9 @@ use seamless_core::coordinator::Coordinator;
 use seamless_core::exposition::{Scraper, is_metric_name};
 use seamless_core::http::{Endpoint, HttpClient};
 use seamless_core::paging::{Configuration, LabelSet};
-use seamless_core::prometheus::Prometheus;
+use seamless_core::prometheus::{LoadedGroup, Prometheus};
 use seamless_core::promql::Scope;
-use seamless_core::rules::{self, RuleFile};
+use seamless_core::rules::{Profile, RuleFile};
 use seamless_core::schema::{FAMILIES, Family, Phase};
 use tokio::time::Instant;
 
@@ -137,6 +137,10 @@ pub(crate) struct Request {
     pub(crate) metrics: Vec<Metric>,
     pub(crate) max_age: Duration,
     pub(crate) budgets: BTreeMap<Phase, f64>,
+    /// The profile that was named.
+    pub(crate) profile: Option<Profile>,
+    /// Whether the rules are the site's own.
+    has_own_rules: bool,
     pub(crate) required_env: Vec<String>,
     pub(crate) health_path: Option<String>,
     pub(crate) exposition: Option<Metrics>,
@@ -183,7 +187,8 @@ impl Request {
         let args = &in_context(args, connections.context());
         let exposition = exposition(args, &connections);
         let telemetry = Telemetry::asked(args, &connections)?;
-        let rules = expected_rules(args)?;
+        let profile = args.profile.as_deref().and_then(Profile::named);
+        let rules = expected_rules(args, profile)?;
         let metrics = metrics(&args.prometheus_metric)?;
         let budgets = budgets(&args.budget)?;
         let outputs = outputs(&args.output)?;
@@ -239,6 +244,8 @@ impl Request {
             metrics,
             max_age: args.max_age,
             budgets,
+            profile,
+            has_own_rules: !args.rules.is_empty(),
             required_env: args.required_env.clone(),
             health_path: args.coordinator_health_path.clone(),
             exposition,
@@ -278,11 +285,22 @@ impl Request {
         self.rules.rules().map(|rule| rule.name.as_str()).collect()
     }
 
-    pub(crate) fn budget(&self, phase: Phase) -> f64 {
+    /// The profile that the loaded rules are held to: the one that was named, else the one that is loaded. The
+    /// site's own rules have none.
+    pub(crate) fn profile(&self, loaded: &[LoadedGroup]) -> Profile {
+        match self.profile {
+            Some(profile) => profile,
+            None if self.has_own_rules => Profile::Baseline,
+            None => Profile::of_loaded(loaded),
+        }
+    }
+
+    /// The budget of a phase, in seconds: the one that was named, else the profile's.
+    pub(crate) fn budget(&self, phase: Phase, profile: Profile) -> f64 {
         self.budgets
             .get(&phase)
             .copied()
-            .unwrap_or_else(|| phase.budget_seconds())
+            .unwrap_or_else(|| profile.budget_seconds(phase))
     }
 }
 
@@ -428,8 +446,11 @@ fn in_context(args: &Args, context: Option<&Settings>) -> Args {
         return args;
     };
     args.selector = args.selector.or_else(|| context.selector.clone());
-    if args.rules.is_empty() {
+    if args.rules.is_empty() && args.profile.is_none() {
         args.rules.clone_from(&context.rules);
+    }
+    if args.rules.is_empty() && args.profile.is_none() {
+        args.profile = context.profile.map(|profile| profile.name().to_owned());
     }
     if args.receiver.is_empty() {
         let named = context.receivers.iter();
@@ -468,9 +489,9 @@ fn alertmanager_file(args: &Args) -> Result<Option<(String, Configuration)>, Usa
 }
 
 /// The rules that should be loaded: those of all files that were named, else the shipped ones.
-fn expected_rules(args: &Args) -> anyhow::Result<RuleFile> {
+fn expected_rules(args: &Args, profile: Option<Profile>) -> anyhow::Result<RuleFile> {
     if args.rules.is_empty() {
-        return Ok(rules::shipped()?.clone());
+        return Ok(profile.unwrap_or_default().rules()?.clone());
     }
     let mut all = RuleFile::default();
     for path in &args.rules {

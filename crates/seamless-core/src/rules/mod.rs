@@ -23,10 +23,12 @@ use std::sync::LazyLock;
 mod compare;
 mod file;
 mod inputs;
+mod profile;
 
 pub use compare::{Compared, ComparedRule, Copy, compare};
 pub use file::{Rule, RuleFile, RuleFileError, RuleGroup, RuleKind};
 pub use inputs::Inputs;
+pub use profile::Profile;
 
 /// The text of the shipped `alert_rules.yml`.
 pub const SHIPPED: &str = include_str!("../../../../alert_rules.yml");

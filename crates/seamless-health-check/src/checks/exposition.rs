@@ -338,12 +338,12 @@ fn buckets(facts: &Facts, request: &Request) -> Outcome {
 /// The budgets that a series of `family` must be able to show, in its unit.
 fn budgets_of(family: &Family, phase: Option<&str>, request: &Request) -> Vec<f64> {
     if let Some(phase) = phase.and_then(Phase::from_label) {
-        return vec![request.budget(phase)];
+        return vec![request.budget(phase, request.profile.unwrap_or_default())];
     }
     Phase::ALL
         .into_iter()
         .filter(|phase| phase.domain_family() == family.name)
-        .map(|phase| request.budget(phase) * 1000.0)
+        .map(|phase| request.budget(phase, request.profile.unwrap_or_default()) * 1000.0)
         .collect()
 }
 

@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
         name: "p99",
         group: Group::Sla,
         title: "the p99 of every phase is within its budget",
-        sources: &[Source::P99, Source::P99History],
+        sources: &[Source::P99, Source::P99History, Source::Rules],
         requires: &["prometheus/queries"],
         severity: Severity::Fail,
         hint: "follow the runbook's procedure; the dashboard Seamless SLA Overview shows where",
@@ -62,9 +62,10 @@ fn p99(facts: &Facts, request: &Request) -> Outcome {
         Err(gap) => return gap.outcome(),
     };
     let history = facts.p99_history.as_deref().unwrap_or_default();
+    let profile = request.profile(facts.rules.as_deref().unwrap_or_default());
     let items: Vec<Item> = Phase::ALL
         .into_iter()
-        .filter_map(|phase| phase_item(phase, samples, history, request.budget(phase)))
+        .filter_map(|phase| phase_item(phase, samples, history, request.budget(phase, profile)))
         .collect();
     if items.is_empty() {
         return Outcome::not_applicable("no requests in the last minutes, so there is no p99");

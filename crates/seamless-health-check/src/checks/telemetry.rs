@@ -286,7 +286,7 @@ fn sla_events(facts: &Facts, request: &Request) -> Outcome {
 fn over_budget(traces: &Traces, request: &Request) -> Option<String> {
     let mut phases = traces.phases.iter();
     phases.find_map(|(phase, spans)| {
-        let budget = request.budget(*phase);
+        let budget = request.budget(*phase, request.profile.unwrap_or_default());
         (spans.longest_seconds > budget).then(|| {
             format!(
                 "a span of {} took {}, its budget being {}",

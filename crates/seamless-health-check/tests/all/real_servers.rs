@@ -1,6 +1,6 @@
 //! The program against real servers: a healthy deployment passes, and what breaks it is named.
 
-use crate::support::{Deployment, PATIENCE, Run};
+use crate::support::{Deployment, PATIENCE, Run, shipped};
 use seamless_lab::wait_until;
 
 #[test]
@@ -99,4 +99,32 @@ fn without_rules_and_alertmanager_nobody_would_be_paged() {
     assert_eq!(run.code, 1);
     assert_eq!(run.check("alerting/rules-loaded").0, "fail");
     assert_eq!(run.check("alerting/inputs").0, "skip");
+}
+
+#[test]
+fn the_other_profile_is_no_difference() {
+    let golden = shipped("dashboards/profiles/golden_signals.rules.yml");
+    let deployment = Deployment::start(|builder| builder.rules(golden));
+    let loaded = |arguments: &[&str]| {
+        let only = ["--only", "alerting/rules-loaded"];
+        let run = Run::of(deployment.command().args(only).args(arguments));
+        let (verdict, message) = run.check("alerting/rules-loaded");
+        (verdict.to_owned(), message.to_owned())
+    };
+    for arguments in [&[][..], &["--profile", "golden_signals"]] {
+        let (verdict, message) = loaded(arguments);
+        assert_eq!(verdict, "pass", "{message}");
+        assert!(message.contains("profile golden_signals"), "{message}");
+    }
+    let (verdict, message) = loaded(&["--profile", "baseline"]);
+    assert_eq!(verdict, "warn", "{message}");
+    // And the budgets are the profile's.
+    let mut check = deployment.command();
+    check.args(["--only", "sla/p99", "--wait", "90s", "--interval", "1s"]);
+    let run = Run::of(&mut check);
+    assert!(
+        run.document.to_string().contains("of 4m"),
+        "{:#}",
+        run.document
+    );
 }

@@ -13,6 +13,8 @@ complete -c seamless-health-check -l scraper -d 'Prometheus generation whose ver
 complete -c seamless-health-check -l logs -d 'Platform log to check for its events: JSON lines, logfmt or structlog\'s output, .gz too; - is stdin' -r -F
 complete -c seamless-health-check -l traces -d 'Traces to check for their spans: an OTLP/JSON file, or the base URL of an OTLP/HTTP receiver' -r
 complete -c seamless-health-check -l rules -d 'Rule file that should be loaded, instead of the shipped rules; repeatable' -r -F
+complete -c seamless-health-check -l profile -d 'Thresholds that the rules were rendered with; by default those that the loaded rules have' -r -f -a "baseline\t''
+golden_signals\t''"
 complete -c seamless-health-check -l alertmanager-config -d 'Configuration of Alertmanager to judge as if it were loaded' -r -F
 complete -c seamless-health-check -l receiver -d 'Receivers that alerts of a severity must reach, such as critical=oncall; repeatable. By default a critical alert must reach pagerduty, opsgenie, victorops, incidentio, pushover or sns' -r
 complete -c seamless-health-check -l external-label -d 'Label that Prometheus adds to every alert (external_labels), where it cannot be asked; repeatable' -r

@@ -1,7 +1,7 @@
 //! Whether Prometheus runs the rules that it should: compared by meaning, evaluated, and recently.
 
 use seamless_core::prometheus::LoadedRule;
-use seamless_core::rules::{ComparedRule, Copy, compare};
+use seamless_core::rules::{ComparedRule, Copy, Profile, compare};
 
 use crate::check::{Item, Outcome, Verdict};
 use crate::checks::seconds;
@@ -17,12 +17,20 @@ pub(super) fn loaded(facts: &Facts, request: &Request) -> Outcome {
         Ok(groups) => groups,
         Err(gap) => return gap.outcome(),
     };
-    let compared = compare(&request.rules, groups);
+    let profile = request.profile(groups);
+    let expected = match (profile, profile.rules()) {
+        (Profile::GoldenSignals, Ok(rules)) => rules,
+        _ => &request.rules,
+    };
+    let compared = compare(expected, groups);
     let mut items: Vec<Item> = compared.rules.iter().map(rule).collect();
     items.extend(compared.copies.iter().map(copy));
     let all = compared.rules.len();
     let alerts = compared.rules.iter().filter(|rule| rule.is_alert).count();
-    let good = format!("all {alerts} alerts and {} recording rules", all - alerts);
+    let mut good = format!("all {alerts} alerts and {} recording rules", all - alerts);
+    if profile == Profile::GoldenSignals {
+        good = format!("{good}, profile {}", profile.name());
+    }
     let missing = compared.rules.iter().filter(|rule| !rule.is_loaded).count();
     let mut outcome = Outcome::of(items, good);
     if missing == all {

@@ -64,7 +64,7 @@ pub(super) const CHECKS: &[Check] = &[
         sources: &[Source::Rules, Source::Buckets, Source::Inputs],
         requires: &[LOADED],
         severity: Severity::Fail,
-        hint: "correct the rule's expression, or give the histogram the schema's buckets",
+        hint: "correct the rule's expression, or give the histogram the schema's buckets: register it before the platform's metrics module is imported (docs/monitoring.md)",
         anchor: "check-alerting",
         explained: explained::CAN_FIRE,
         judge: can_fire::can_fire,
