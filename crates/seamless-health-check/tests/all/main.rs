@@ -12,6 +12,7 @@ mod deadlines;
 mod expositions;
 mod fault_matrix;
 mod formats;
+mod lookup;
 mod paths;
 mod real_servers;
 mod rounds;

@@ -1,17 +1,10 @@
 //! Checks that can be looked up, and what a check that does not pass names to go on with.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot get fails it"
-)]
-
-#[expect(dead_code, reason = "no server but a stand-in is needed here")]
-mod support;
 
 use std::process::Command;
 
+use crate::support::program;
 use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
 use serde_json::Value;
-use support::program;
 
 /// The exit code and both streams.
 fn run(command: &mut Command) -> (i32, String, String) {
