@@ -12,10 +12,14 @@ use seamless_cli::UsageError;
 use seamless_lab::servers::{self, Generation, Program};
 
 /// What the drill starts.
-pub const FOR_DRILL: &[Program] = &[servers::PROMETHEUS, servers::ALERTMANAGER];
+pub const FOR_DRILL: &[Program] = &[
+    servers::PROMETHEUS,
+    servers::ALERTMANAGER,
+    servers::NODE_EXPORTER,
+];
 
 /// What the load run starts.
-pub const FOR_LOAD: &[Program] = FOR_DRILL;
+pub const FOR_LOAD: &[Program] = &[servers::PROMETHEUS, servers::ALERTMANAGER];
 
 /// What the coverage of panels and alerts is measured on.
 pub const FOR_COVERAGE: &[Program] = &[servers::PROMETHEUS];

@@ -73,6 +73,11 @@ const CHECKS: &[Check] = &[
         command: &["cargo", "xtask", "drill"],
         servers: Servers::Flag,
     },
+    // Whether a site's coordinator exports the gauge is not known.
+    Check::plain(
+        "drill, the coordinator exports the gauge",
+        &["cargo", "xtask", "drill", "--coordinator-gauge"],
+    ),
 ];
 
 /// How a check went.

@@ -1,13 +1,15 @@
 //! The incident: a violation of the SLA and a dead worker, from the first late request to green again.
 
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use seamless_core::duration;
+use seamless_core::lease::LeaseKey;
 use seamless_lab::coordinator::{Lease, Outcome};
 use seamless_lab::pager::{Notice, Service};
+use seamless_lab::pty::Session;
 use seamless_lab::runtime::Misbehaviour;
-use seamless_lab::servers::Process;
 use serde_json::Value;
 
 use super::pace::minutes;
@@ -18,29 +20,89 @@ use super::timeline::{Missed, Seen, Timeline, Wait, short};
 const DEGRADED: &str = "SeamlessSla99thDegraded";
 const STUCK: &str = "SeamlessBackfillStuckLease";
 const REASON: &str = "manual_recovery";
+/// What the question of a command ends with.
+const QUESTION: &str = "Type y + Enter";
+/// What a busy machine may take on top of the time in which an alert and its page have to end.
+const BUSY: Duration = Duration::from_secs(15);
 /// The longest that one of the programs may take.
 const PROGRAM: Duration = Duration::from_secs(60);
 
+/// An injection, and the stages of the injector's closed loop that are shown, with what they are called here.
+struct Injection {
+    scenario: &'static str,
+    /// What its drill's name ends with, so that one drill is not taken for the other.
+    suffix: &'static str,
+    alert: &'static str,
+    stages: &'static [(&'static str, &'static str)],
+}
+
+/// One alert by itself, so that it can be told from what Alertmanager counts that its receivers were called.
+const STALE: Injection = Injection {
+    scenario: "staleness",
+    suffix: "-stale",
+    alert: "SeamlessLiveDataStale",
+    stages: &[
+        ("firing", "stale alert firing"),
+        ("notified", "stale alert notified"),
+    ],
+};
+
+/// The violation. Alerts of the error budget are sent at the same time and counted together with it, so that
+/// whether its notice arrived is asked of the pager.
+const SLOW: Injection = Injection {
+    scenario: "sla",
+    suffix: "",
+    alert: DEGRADED,
+    stages: &[
+        ("sample", "violation in Prometheus"),
+        ("pending", "SLA alert pending"),
+        ("firing", "SLA alert firing"),
+        ("received", "SLA alert received"),
+    ],
+};
+
+const GREEN: &str = "health check green";
+const IN_SLACK: &str = "SLA alert in Slack";
+const FAILED: &str = "backfill failed";
+const KILLED: &str = "worker killed";
+const PENDING: &str = "lease alert pending";
+const FIRING: &str = "lease alert firing";
+const PAGED: &str = "lease alert at PagerDuty";
+const PAGED_SLACK: &str = "lease alert in Slack";
+const LISTED: &str = "lease listed";
+const RECOVERED: &str = "page's command ran";
+const OVER: &str = "lease alert over";
+const PAGE_OVER: &str = "page over";
+const RESOLVED: &str = "SLA alert over";
+const TOLD: &str = "Slack told of both";
+const SILENT: &str = "failed backfill silent";
+const GREEN_AGAIN: &str = "health check green again";
+
 /// The stages, in order.
-pub(super) const STAGES: &[&str] = &[
-    "health check green",
-    "violation injected",
-    "SeamlessSla99thDegraded pending",
-    "SeamlessSla99thDegraded firing",
-    "SeamlessSla99thDegraded in Alertmanager",
-    "SeamlessSla99thDegraded in Slack",
-    "worker dead, lease stuck",
-    "SeamlessBackfillStuckLease pending",
-    "SeamlessBackfillStuckLease firing",
-    "SeamlessBackfillStuckLease pages PagerDuty",
-    "SeamlessBackfillStuckLease in Slack",
-    "stuck lease listed",
-    "stuck lease recovered",
-    "violation ended",
-    "alerts resolved",
-    "resolve notices received",
-    "health check green again",
-];
+pub(super) fn stages() -> impl Iterator<Item = &'static str> {
+    let injected = STALE
+        .stages
+        .iter()
+        .chain(SLOW.stages)
+        .map(|(_, name)| *name);
+    [GREEN].into_iter().chain(injected).chain([
+        IN_SLACK,
+        FAILED,
+        KILLED,
+        PENDING,
+        FIRING,
+        PAGED,
+        PAGED_SLACK,
+        LISTED,
+        RECOVERED,
+        OVER,
+        PAGE_OVER,
+        RESOLVED,
+        TOLD,
+        SILENT,
+        GREEN_AGAIN,
+    ])
+}
 
 /// Goes through the stages.
 pub(super) fn rehearse(
@@ -48,93 +110,92 @@ pub(super) fn rehearse(
     programs: &Programs,
     timeline: &mut Timeline,
 ) -> Result<(), Missed> {
-    let drill = Alert {
-        name: DEGRADED,
-        drill: &stack.drill,
-        label: None,
-    };
-    timeline.stage("health check green", |wait| healthy(stack, programs, wait))?;
-
-    let mut injector =
-        timeline.stage("violation injected", |wait| inject(stack, programs, wait))?;
-    timeline.stage("SeamlessSla99thDegraded pending", |wait| {
-        reaches(stack, wait, drill, "pending", minutes(5))
-    })?;
-    timeline.stage("SeamlessSla99thDegraded firing", |wait| {
-        reaches(stack, wait, drill, "firing", minutes(5))
-    })?;
-    timeline.stage("SeamlessSla99thDegraded in Alertmanager", |wait| {
-        wait.until(stack.noticing(), "Alertmanager to hold it", || {
-            let held = stack.held(drill)?;
-            Ok(held.iter().any(|state| state == "active").then_some(()))
-        })?;
-        Ok(Seen((), "active, with the drill's label".to_owned()))
-    })?;
-    timeline.stage("SeamlessSla99thDegraded in Slack", |wait| {
+    timeline.stage(GREEN, |wait| healthy(stack, programs, wait))?;
+    inject(&STALE, stack, programs, timeline)?;
+    inject(&SLOW, stack, programs, timeline)?;
+    timeline.stage(IN_SLACK, |wait| {
         notified(stack, wait, Service::Slack, "notice", |notice| {
             fires(notice, DEGRADED, &stack.drill)
         })
     })?;
+    let failed = timeline.stage(FAILED, |wait| fail_backfill(stack, wait))?;
+    strand(stack, programs, timeline)?;
 
-    let lease = timeline.stage("worker dead, lease stuck", |wait| kill_worker(stack, wait))?;
-    let stuck = Alert {
-        name: STUCK,
-        drill: "",
-        label: Some(("lease_key", &lease.key)),
-    };
-    timeline.stage("SeamlessBackfillStuckLease pending", |wait| {
-        reaches(stack, wait, stuck, "pending", minutes(1))
-    })?;
-    timeline.stage("SeamlessBackfillStuckLease firing", |wait| {
-        reaches(stack, wait, stuck, "firing", minutes(10))
-    })?;
-    let page = timeline.stage("SeamlessBackfillStuckLease pages PagerDuty", |wait| {
-        notified(stack, wait, Service::PagerDuty, "page", |notice| {
-            fires(notice, STUCK, &lease.key)
-        })
-    })?;
-    timeline.stage("SeamlessBackfillStuckLease in Slack", |wait| {
-        notified(stack, wait, Service::Slack, "notice", |notice| {
-            fires(notice, STUCK, &lease.key)
-        })
-    })?;
-
-    timeline.stage("stuck lease listed", |wait| {
-        list(stack, programs, wait, &lease)
-    })?;
-    timeline.stage("stuck lease recovered", |wait| {
-        recover(stack, programs, wait, &lease)
-    })?;
-    timeline.stage("violation ended", |_| {
-        injector.interrupt(Duration::from_secs(30))?;
-        Ok(Seen((), "the injector stopped after SIGINT".to_owned()))
-    })?;
-
-    timeline.stage("alerts resolved", |wait| {
-        for alert in [drill, stuck] {
-            let what = format!("{} to be over", alert.name);
-            wait.until(stack.pace.within(minutes(10)), &what, || {
-                Ok(stack.alert(alert)?.is_none().then_some(()))
-            })?;
-        }
-        Ok(Seen((), "neither is pending or firing".to_owned()))
-    })?;
-    timeline.stage("resolve notices received", |wait| {
-        let what = "resolve notice";
-        notified(stack, wait, Service::PagerDuty, what, |notice| {
-            notice.is_resolved() && notice.payload["dedup_key"] == page.payload["dedup_key"]
+    timeline.stage(RESOLVED, |wait| {
+        let drill = Alert {
+            name: DEGRADED,
+            drill: &stack.drill,
+            label: None,
+        };
+        wait.until(stack.pace.within(minutes(10)), "it to be over", || {
+            Ok(stack.alert(drill)?.is_none().then_some(()))
         })?;
+        Ok(Seen((), "neither pending nor firing".to_owned()))
+    })?;
+    timeline.stage(TOLD, |wait| {
+        let what = "resolve notice";
         notified(stack, wait, Service::Slack, what, |notice| {
             notice.is_resolved() && notice.mentions(STUCK)
         })?;
         notified(stack, wait, Service::Slack, what, |notice| {
             notice.is_resolved() && notice.mentions(DEGRADED) && notice.mentions(&stack.drill)
         })?;
-        Ok(Seen((), "PagerDuty and Slack were told".to_owned()))
+        Ok(Seen((), "two resolve notices".to_owned()))
+    })?;
+    timeline.stage(SILENT, |_| {
+        let notices = stack.servers.pager.notices();
+        let told = |notice: &&Notice| notice.mentions(STUCK) && notice.mentions(&failed);
+        if let Some(notice) = notices.iter().find(told) {
+            bail!("its lease had ended, and yet: {}", notice.title());
+        }
+        Ok(Seen((), failed.clone()))
     })?;
     stack.servers.runtime.heal();
-    timeline.stage("health check green again", |wait| {
-        healthy(stack, programs, wait)
+    timeline.stage(GREEN_AGAIN, |wait| healthy(stack, programs, wait))
+}
+
+/// From a killed worker to the end of its page.
+fn strand(stack: &Stack, programs: &Programs, timeline: &mut Timeline) -> Result<(), Missed> {
+    let lease = timeline.stage(KILLED, |wait| kill_worker(stack, wait))?;
+    let stuck = Alert {
+        name: STUCK,
+        drill: "",
+        label: Some(("lease_key", &lease.key)),
+    };
+    timeline.stage(PENDING, |wait| {
+        reaches(stack, wait, stuck, "pending", minutes(3))
+    })?;
+    timeline.stage(FIRING, |wait| {
+        reaches(stack, wait, stuck, "firing", minutes(10))
+    })?;
+    let page = timeline.stage(PAGED, |wait| {
+        notified(stack, wait, Service::PagerDuty, "page", |notice| {
+            fires(notice, STUCK, &lease.key)
+        })
+    })?;
+    timeline.stage(PAGED_SLACK, |wait| {
+        notified(stack, wait, Service::Slack, "notice", |notice| {
+            fires(notice, STUCK, &lease.key)
+        })
+    })?;
+    timeline.stage(LISTED, |wait| list(stack, programs, wait, &lease))?;
+    timeline.stage(RECOVERED, |wait| {
+        recover(stack, programs, wait, &page, &lease)
+    })?;
+    let recovered = Instant::now();
+    let left = |time| (stack.pace.of(time) + BUSY).saturating_sub(recovered.elapsed());
+    timeline.stage(OVER, |wait| {
+        wait.until(left(minutes(3)), "the alert to be over", || {
+            Ok(stack.alert(stuck)?.is_none().then_some(()))
+        })?;
+        Ok(Seen((), "neither pending nor firing".to_owned()))
+    })?;
+    timeline.stage(PAGE_OVER, |wait| {
+        let notice = wait.until(left(minutes(5)), "the resolve notice at PagerDuty", || {
+            let mut notices = stack.servers.pager.notices().into_iter();
+            Ok(notices.find(|notice| ends(notice, &page)))
+        })?;
+        Ok(Seen((), notice.title()))
     })
 }
 
@@ -156,9 +217,37 @@ fn healthy(stack: &Stack, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<(
     Ok(Seen((), format!("`{}` ended with 0", ran.typed)))
 }
 
-/// Leaves the injector running and waits until Prometheus sees what it serves.
-fn inject(stack: &Stack, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<Process>> {
-    let hold = duration::format(stack.pace.within(minutes(60)) + minutes(10));
+/// Runs the injector's closed loop and notes the stages that it tells, at the times that it tells.
+fn inject(
+    injection: &Injection,
+    stack: &Stack,
+    programs: &Programs,
+    timeline: &mut Timeline,
+) -> Result<(), Missed> {
+    let begun = timeline.elapsed();
+    let first = injection.stages.first().map_or("", |(_, name)| name);
+    let report = timeline.prepare(first, |wait| injected(injection, stack, programs, wait))?;
+    let mut before = Duration::ZERO;
+    for (stage, name) in injection.stages {
+        let told = stage_of(&report, stage);
+        let after = told.as_ref().map_or(before, |(after, _)| *after);
+        let took = after.saturating_sub(before);
+        timeline.noted(name, begun + after, took, told.map(|(_, seen)| seen))?;
+        before = after;
+    }
+    Ok(())
+}
+
+/// The injector's report, whether every stage was reached or not.
+fn injected(
+    injection: &Injection,
+    stack: &Stack,
+    programs: &Programs,
+    wait: &Wait<'_>,
+) -> Result<Value> {
+    let within = stack.pace.within(minutes(20));
+    let given_up = duration::format(within);
+    let drill = format!("{}{}", stack.drill, injection.suffix);
     let file_sd = stack.file_sd();
     let file_sd = file_sd.to_str().context("the folder's name is not UTF-8")?;
     let arguments = [
@@ -174,33 +263,38 @@ fn inject(stack: &Stack, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<Pr
         file_sd,
         "--step",
         "1s",
-        "--hold",
-        &hold,
+        "--scenario",
+        injection.scenario,
+        "--expect-alert",
+        injection.alert,
+        "--within",
+        &given_up,
         "--drill-id",
-        &stack.drill,
+        &drill,
+        "--output",
+        "json",
     ]
     .map(str::to_owned);
-    let mut process = stack.place().start(&programs.inject, &arguments)?;
-    let selector = format!(
-        "seamless_sla_deadline_seconds_bucket{{drill=\"{}\"}}",
-        stack.drill
-    );
-    let mut died = None;
-    wait.until(stack.noticing(), "its series in Prometheus", || {
-        died = process.exited();
-        if died.is_some() {
-            return Ok(Some(()));
-        }
-        Ok((!stack.servers.prometheus.query(&selector)?.is_empty()).then_some(()))
-    })?;
-    if let Some(status) = died {
-        bail!(
-            "inject-sla-violation ended ({status}): {}",
-            process.log_tail()
-        );
-    }
-    let seen = "`inject-sla-violation seam-node-1 --duration 240 --serve 0 --file-sd …` is scraped";
-    Ok(Seen(process, seen.to_owned()))
+    let ran = stack
+        .place()
+        .run(wait, within + PROGRAM, &programs.inject, &arguments)?;
+    let report: Option<Value> = serde_json::from_str(&ran.stdout).ok();
+    report
+        .filter(|report| report["expectations"].is_array())
+        .with_context(|| format!("it tells nothing of the alert; {}", ran.told()))
+}
+
+/// When the injector reached a stage, since its start, and what it saw; or why it did not.
+fn stage_of(report: &Value, stage: &str) -> Result<(Duration, String)> {
+    let expectation = &report["expectations"][0];
+    let reached = expectation["stages"]
+        .as_array()
+        .and_then(|stages| stages.iter().find(|reached| reached["stage"] == stage))
+        .with_context(|| format!("inject-sla-violation: missed: {}", expectation["missed"]))?;
+    let after = reached["after_seconds"].as_f64().unwrap_or_default();
+    let after = Duration::try_from_secs_f64(after).context("after_seconds")?;
+    let detail = reached["detail"].as_str().unwrap_or("reached");
+    Ok((after, detail.to_owned()))
 }
 
 /// Waits for a state of an alert; one that fires already has been pending.
@@ -244,6 +338,28 @@ fn fires(notice: &Notice, alert: &str, detail: &str) -> bool {
     !notice.is_resolved() && notice.mentions(alert) && notice.mentions(detail)
 }
 
+/// Whether this notice ends that page.
+fn ends(notice: &Notice, page: &Notice) -> bool {
+    notice.service == Service::PagerDuty
+        && notice.is_resolved()
+        && notice.payload["dedup_key"] == page.payload["dedup_key"]
+}
+
+/// Has the source of backfills fail until one has ended its lease by itself; returns the lease's key.
+fn fail_backfill(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<String>> {
+    let runtime = &stack.servers.runtime;
+    runtime.misbehave(Misbehaviour::VendorOutage);
+    let key = wait.until(stack.noticing(), "a failed backfill", || {
+        let mut ended = stack.servers.coordinator.ended().into_iter();
+        let failed = ended.find(|ended| matches!(ended.outcome, Outcome::Failed(_)));
+        Ok(failed.map(|ended| ended.lease.key))
+    });
+    runtime.heal();
+    let key = key?;
+    let seen = format!("{key}: its lease ended, its gauge stays at 0");
+    Ok(Seen(key, seen))
+}
+
 /// Kills a worker and finds the lease that it leaves behind.
 pub(super) fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>> {
     let runtime = &stack.servers.runtime;
@@ -255,6 +371,14 @@ pub(super) fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>>
         let mut held = stack.servers.coordinator.leases().into_iter();
         Ok(held.find(|lease| lease.key == key.as_str()))
     })?;
+    let node = LeaseKey::new(lease.key.as_str())
+        .and_then(|key| Some(key.canonical()?.node_id.contains(':')));
+    if node != Some(true) {
+        bail!(
+            "the node id in {} holds no colons, as the platform's do",
+            lease.key
+        );
+    }
     let seen = format!("{} is held by nobody, and its gauge is gone", lease.key);
     Ok(Seen(lease, seen))
 }
@@ -275,32 +399,98 @@ fn list(stack: &Stack, programs: &Programs, wait: &Wait<'_>, lease: &Lease) -> R
     Ok(Seen((), format!("`{}` shows it", ran.typed)))
 }
 
-/// Recovers the stuck lease as the runbook says, and asks the coordinator whether it is so.
-fn recover(stack: &Stack, programs: &Programs, wait: &Wait<'_>, lease: &Lease) -> Result<Seen<()>> {
-    let older_than = duration::format(stack.pace.of(minutes(10)));
-    let arguments = [
-        "--stuck",
-        "--older-than",
-        &older_than,
-        "--yes",
-        "--verify",
-        "--output",
-        "json",
-    ]
-    .map(str::to_owned);
-    let ran = stack
-        .place()
-        .run(wait, PROGRAM, &programs.recover, &arguments)?;
-    ran.succeeded()?;
-    let failed = Outcome::Failed(Some(REASON.to_owned()));
-    let released = stack
-        .servers
-        .coordinator
-        .ended()
-        .iter()
-        .any(|ended| ended.lease.token == lease.token && ended.outcome == failed);
-    if !released {
-        bail!("the coordinator still holds it; {}", ran.told());
+/// Runs the command of the page as it stands, on a terminal, answers its question, and asks the coordinator
+/// whether the lease is recovered.
+fn recover(
+    stack: &Stack,
+    programs: &Programs,
+    wait: &Wait<'_>,
+    page: &Notice,
+    lease: &Lease,
+) -> Result<Seen<()>> {
+    let command = command_in(page)?;
+    for option in ["--older-than ", "--max-ratio "] {
+        if !command.contains(option) {
+            bail!("the page's command has no {option}: {command}");
+        }
     }
-    Ok(Seen((), format!("`{}`: released", ran.typed)))
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &command])
+        .current_dir(stack.place().dir)
+        .env("PATH", programs.on_path()?)
+        .envs(stack.place().environment.iter().cloned());
+    let mut session = Session::start(shell)?;
+    wait.until(PROGRAM, "the question", || {
+        Ok(session.screen().contains(QUESTION).then_some(()))
+    })
+    .with_context(|| format!("`{command}` showed {:?}", session.screen()))?;
+    session.type_in("y\n")?;
+    let status = session.end(PROGRAM)?;
+    if !status.success() {
+        bail!(
+            "`{command}` ended with {status} and showed {:?}",
+            session.screen()
+        );
+    }
+    let failed = Outcome::Failed(Some(REASON.to_owned()));
+    let mut ended = stack.servers.coordinator.ended().into_iter();
+    if !ended.any(|ended| ended.lease.token == lease.token && ended.outcome == failed) {
+        bail!(
+            "the coordinator still holds it; `{command}` showed {:?}",
+            session.screen()
+        );
+    }
+    Ok(Seen((), format!("`{command}`, answered with y: released")))
+}
+
+/// The command that a page says to run: what stands between its backquotes and begins with `lease-recover`.
+fn command_in(page: &Notice) -> Result<String> {
+    let text = page.text();
+    let command = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .find(|quoted| quoted.starts_with("lease-recover "));
+    command
+        .map(str::to_owned)
+        .with_context(|| format!("the page names no command of lease-recover: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn page(text: &str) -> Notice {
+        Notice {
+            at: SystemTime::now(),
+            service: Service::PagerDuty,
+            hook: String::new(),
+            payload: json!({"payload": {"custom_details": {"firing": text}}}),
+        }
+    }
+
+    #[test]
+    fn the_command_is_what_the_page_says_and_nothing_else() {
+        let told = page("Lease `a`. Recover it with `lease-recover --key 'a:b'`.");
+        assert_eq!(command_in(&told).unwrap(), "lease-recover --key 'a:b'");
+        let error = command_in(&page("Run lease-recover.")).unwrap_err();
+        assert!(error.to_string().contains("names no command"), "{error}");
+    }
+
+    #[test]
+    fn a_stage_that_the_injector_missed_says_why() {
+        let report = json!({"expectations": [{
+            "stages": [{"stage": "firing", "after_seconds": 1.5, "detail": "value 2"}],
+            "missed": {"stage": "notified", "reason": "no_request"},
+        }]});
+        let firing = (Duration::from_millis(1500), "value 2".to_owned());
+        assert_eq!(stage_of(&report, "firing").unwrap(), firing);
+        let error = stage_of(&report, "notified").unwrap_err();
+        assert!(error.to_string().contains("no_request"), "{error}");
+    }
 }

@@ -6,6 +6,7 @@
 //! and leaves nothing running.
 
 mod incident;
+mod lister;
 mod outage;
 mod own;
 mod pace;
@@ -62,6 +63,10 @@ pub struct Args {
     /// Which servers: `packaged` by the distribution, or `current` ones, as `cargo xtask servers` builds them.
     #[arg(long, value_name = "GENERATION", default_value_t)]
     servers: Generation,
+    /// Have the coordinator export the completion of its leases as well; whether a site's does is not known, and
+    /// the rules serve both.
+    #[arg(long)]
+    coordinator_gauge: bool,
     /// Build the programs as they are released, which takes longer.
     #[arg(long)]
     release: bool,
@@ -157,7 +162,7 @@ fn embedded(
         .collect();
     let mut planned = vec![STARTED.to_owned()];
     if incident {
-        planned.extend(incident::STAGES.iter().map(|stage| (*stage).to_owned()));
+        planned.extend(incident::stages().map(str::to_owned));
     }
     if !causes.is_empty() {
         planned.extend(outage::stages(&causes));
@@ -168,7 +173,9 @@ fn embedded(
     let mut notices = Vec::new();
     let mut samples = None;
     let _: Result<(), Missed> = (|| {
-        let stack = timeline.stage(STARTED, |_| Stack::start(pace))?;
+        let stack = timeline.stage(STARTED, |_| {
+            Stack::start(pace, programs, args.coordinator_gauge)
+        })?;
         let mut ended = Ok(());
         if incident {
             ended = incident::rehearse(&stack, programs, &mut timeline);

@@ -1,5 +1,6 @@
 //! The shipped programs, built and run as a person would run them.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -88,6 +89,19 @@ impl Programs {
                 .canonicalize()
                 .with_context(|| format!("no {name} in {}", folder.display()))
         })
+    }
+
+    /// A `PATH` on which they are found first.
+    pub(super) fn on_path(&self) -> Result<OsString> {
+        let folder = self
+            .recover
+            .parent()
+            .context("the programs are in no folder")?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = [folder.to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&path));
+        Ok(std::env::join_paths(folders)?)
     }
 
     fn from(file: impl Fn(&str) -> Result<PathBuf>) -> Result<Self> {

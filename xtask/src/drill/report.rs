@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::pace::Pace;
 use super::timeline::{Stage, Timeline, Verdict, clock};
 
+/// How wide the table may be where no terminal says so.
+const COLUMNS: usize = 80;
+
 /// The result of a drill.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -63,7 +66,11 @@ impl Report {
             [name, at, took, verdict.to_owned(), seen]
         });
         let header = ["stage", "at", "took", "verdict", "seen"];
-        let table = seamless_cli::table(&header, rows, crate::terminal_width());
+        let table = seamless_cli::table(
+            &header,
+            rows,
+            Some(crate::terminal_width().unwrap_or(COLUMNS)),
+        );
         format!("\n{table}\n\n{}", self.verdict())
     }
 

@@ -6,13 +6,19 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use seamless_core::schema::DRILL_LABEL;
 use seamless_lab::runtime::Buckets;
+use seamless_lab::servers::NodeExporter;
 use seamless_lab::stack::{Blueprint, Stack as Servers};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::lister::Lister;
 use super::pace::Pace;
-use super::programs::Place;
+use super::programs::{Place, Programs};
 use super::timeline::Seen;
 use crate::render::{self, Override};
+
+/// How often the lease list is exported. The shipped timer does so every minute; how long a run takes does not
+/// shrink with the times of a drill, so that one does so twice as often.
+const LIST_PERIOD: Duration = Duration::from_secs(30);
 
 /// The servers, the pace, and the name of this drill.
 #[derive(Debug)]
@@ -20,6 +26,9 @@ pub(super) struct Stack {
     pub(super) servers: Servers,
     pub(super) pace: Pace,
     pub(super) drill: String,
+    /// Where the lease list is exported.
+    _lister: Lister,
+    _node_exporter: NodeExporter,
     environment: Vec<(&'static str, String)>,
 }
 
@@ -35,7 +44,11 @@ pub(super) struct Alert<'a> {
 
 impl Stack {
     /// Starts everything.
-    pub(super) fn start(pace: Pace) -> Result<Seen<Self>> {
+    pub(super) fn start(
+        pace: Pace,
+        programs: &Programs,
+        coordinator_exports_gauge: bool,
+    ) -> Result<Seen<Self>> {
         let shipped = |name: &str| {
             let path = crate::root().join(name);
             std::fs::read_to_string(&path)
@@ -52,7 +65,7 @@ impl Stack {
             time_scale: pace.time_scale,
             scrape_interval: pace.scrape_interval,
             buckets: Buckets::Schema,
-            coordinator_exports_gauge: true,
+            coordinator_exports_gauge,
             otlp: None,
         }
         .start()?;
@@ -62,8 +75,23 @@ impl Stack {
             servers.alertmanager.url(),
             servers.coordinator.url()
         );
+        let environment = servers.environment();
+        let textfiles = servers.dir().join("textfiles");
+        std::fs::create_dir(&textfiles).context("cannot make the folder of the lease list")?;
+        let lister = Lister::start(
+            &programs.recover,
+            &environment,
+            &textfiles,
+            pace.of(LIST_PERIOD),
+        )?;
+        let node_exporter = NodeExporter::start(&textfiles)?;
+        let targets = json!([{"targets": [node_exporter.address()]}]);
+        std::fs::write(servers.file_sd("leases"), targets.to_string())
+            .context("cannot announce the lease list")?;
         let stack = Self {
-            environment: servers.environment(),
+            environment,
+            _lister: lister,
+            _node_exporter: node_exporter,
             servers,
             pace,
             drill: format!("rehearsal-{}", std::process::id()),

@@ -130,6 +130,58 @@ impl Timeline {
         yielded
     }
 
+    /// Since the drill began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Does what stages that are [noted](Self::noted) afterwards come from; the first of them is missed if it
+    /// fails.
+    pub(super) fn prepare<T>(
+        &mut self,
+        first: &str,
+        act: impl FnOnce(&Wait<'_>) -> Result<T>,
+    ) -> Result<T, Missed> {
+        let acted = act(&Wait {
+            interrupt: &self.interrupt,
+            bar: &self.bar,
+            stage: first,
+        });
+        let stopped = self.interrupt.exit_code().is_some();
+        acted.map_err(|error| {
+            let verdict = if stopped {
+                Verdict::Interrupted
+            } else {
+                Verdict::Missed {
+                    after: self.elapsed(),
+                    why: told(&error),
+                }
+            };
+            self.conclude(first, verdict);
+            Missed
+        })
+    }
+
+    /// Notes a planned stage that a program has gone through by itself: `after` is since the drill began.
+    pub(super) fn noted(
+        &mut self,
+        name: &str,
+        after: Duration,
+        took: Duration,
+        seen: Result<String>,
+    ) -> Result<(), Missed> {
+        let (verdict, yielded) = match seen {
+            Ok(seen) => (Verdict::Reached { after, took, seen }, Ok(())),
+            Err(error) => {
+                let after = self.elapsed();
+                let why = told(&error);
+                (Verdict::Missed { after, why }, Err(Missed))
+            }
+        };
+        self.conclude(name, verdict);
+        yielded
+    }
+
     /// Awaits planned stages at the same time, so that each is noted when it is reached and not when
     /// the one before it was.
     pub(super) fn together(&mut self, mut awaited: Vec<Awaited<'_>>) -> Result<(), Missed> {
@@ -174,7 +226,10 @@ impl Timeline {
 
     /// Notes a stage's verdict and tells it.
     fn conclude(&mut self, name: &str, verdict: Verdict) {
-        let at = clock(self.begun.elapsed());
+        let at = clock(match &verdict {
+            Verdict::Reached { after, .. } | Verdict::Missed { after, .. } => *after,
+            Verdict::Interrupted | Verdict::NotTried => self.begun.elapsed(),
+        });
         let line = match &verdict {
             Verdict::Reached { seen, .. } => format!("✓ {at} {name}: {seen}"),
             Verdict::Missed { why, .. } => format!("✗ {at} {name}: {why}"),
