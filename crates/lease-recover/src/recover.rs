@@ -82,7 +82,14 @@ impl Run<'_> {
         };
         let records = Records::open(recovery, coordinator.as_ref())?;
         let mut report = self.report(coordinator.as_ref());
+        let given = named.specs.len();
         let selection = Selection::of_named(named, &self.request.filter);
+        let meant = selection.targets.len();
+        if meant < given {
+            let filter = self.request.filter.described();
+            self.terminal
+                .note(&format!("of {given} named, {meant} match {filter}"));
+        }
         let Some(coordinator) = &coordinator else {
             let targets = selection.targets;
             let settled = self.left_unsent(&records, &targets, &Skip::DryRun, &mut report);

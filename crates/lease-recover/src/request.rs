@@ -86,6 +86,7 @@ impl TryFrom<Args> for Request {
 
     fn try_from(args: Args) -> anyhow::Result<Self> {
         check_output(&args)?;
+        check_company(&args)?;
         let defaults = Thresholds::default();
         let thresholds = Thresholds {
             max_ratio: args.max_ratio.unwrap_or(defaults.max_ratio),
@@ -142,6 +143,27 @@ fn check_output(args: &Args) -> anyhow::Result<()> {
     }
     if args.watch.is_some() && args.output != Output::Text {
         return usage("--watch is for people: it needs --output text");
+    }
+    Ok(())
+}
+
+/// Options that mean something beside another one only. The command line's own rule gives way where that
+/// other one is excluded by a third.
+fn check_company(args: &Args) -> anyhow::Result<()> {
+    for (is_alone, words) in [
+        (args.watch.is_some() && !args.list, "--watch needs --list"),
+        (
+            args.pause.is_some() && args.batch.is_none(),
+            "--pause needs --batch",
+        ),
+        (
+            args.await_reclaim.is_some() && !args.verify,
+            "--await-reclaim needs --verify",
+        ),
+    ] {
+        if is_alone {
+            return usage(words);
+        }
     }
     Ok(())
 }

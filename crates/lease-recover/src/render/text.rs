@@ -8,9 +8,11 @@ use crate::verify::Verification;
 
 pub(super) fn report(report: &Report, palette: Palette) -> String {
     let coordinator = report.coordinator.as_deref().unwrap_or("no coordinator");
-    let doing = match report.action {
-        "complete" => "Completing",
-        _ => "Failing",
+    let doing = match (report.action, report.dry_run) {
+        ("complete", false) => "Completing",
+        ("complete", true) => "Would complete",
+        (_, false) => "Failing",
+        (_, true) => "Would fail",
     };
     let heading = format!(
         "{doing} leases at {coordinator} (reason: {})",

@@ -423,3 +423,45 @@ fn the_log_of_every_formatter_names_the_lease_that_is_open() {
     let run = dry(packed.path());
     assert!(run.stderr.contains("1 open"), "{}", run.stderr);
 }
+
+#[test]
+fn an_option_that_would_be_ignored_is_refused_before_anything_is_sent() {
+    let coordinator = coordinator(InspectShape::Objects);
+    for (arguments, says) in [
+        (&["--watch=5s", "a:token"][..], "--watch needs --list"),
+        (&["--list", "--pause=5s"], "--pause"),
+        (&["--pause=5s", "a:token"], "--batch"),
+        (&["--list", "--await-reclaim=5s"], "--await-reclaim"),
+        (&["--dry-run", "--await-reclaim=5s", "a:token"], "--verify"),
+        (&["--list", "--audit-log=x"], "--audit-log"),
+        (&["--list", "--batch=2"], "--batch"),
+        (&["--list", "--limit=2"], "--limit"),
+        (&["--older-than=5m", "a:token"], "--older-than"),
+        (&["--worker=w", "a:token"], "--worker"),
+        (&["--list", "--show-tokens"], "--show-tokens"),
+    ] {
+        let run = Run::against(&coordinator.url(), arguments);
+        assert_eq!(run.code, 2, "{arguments:?}: {}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains(says), "{arguments:?}: {}", run.stderr);
+    }
+    assert!(coordinator.received().is_empty());
+}
+
+#[test]
+fn named_leases_that_a_filter_leaves_out_are_told() {
+    let coordinator = coordinator(InspectShape::Objects);
+    let arguments = ["--key=lease-9", "lease-0:deadbeef"];
+    let run = Run::against(&coordinator.url(), &arguments);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("of 1 named, 0 match --key 'lease-9'"),
+        "{}",
+        run.stderr
+    );
+    let run = Run::against(
+        &coordinator.url(),
+        &[&arguments[..], &["--fail-if-none"]].concat(),
+    );
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(coordinator.changes_received().is_empty());
+}
