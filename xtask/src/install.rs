@@ -63,10 +63,6 @@ pub const FOR_BENCH: &[Program] = &[
         package: "jsonnet",
     },
     Program {
-        names: &["wrk"],
-        package: "wrk",
-    },
-    Program {
         names: &["curl"],
         package: "curl",
     },

@@ -124,14 +124,7 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     }
     let mut out = std::io::stdout().lock();
     write!(out, "\n{}", summary(&outcomes))?;
-    if generations.contains(&Generation::Current) {
-        writeln!(out)?;
-    } else {
-        writeln!(
-            out,
-            "; not tested on today's servers, since there is no Go to build them with (cargo xtask servers)"
-        )?;
-    }
+    writeln!(out, "{}", untested(generations))?;
     Ok(if outcomes.iter().all(|outcome| outcome.success) {
         ExitCode::SUCCESS
     } else {
@@ -142,11 +135,30 @@ pub fn run(_: &Args) -> Result<ExitCode> {
 /// The generations of servers that can be had here.
 fn generations() -> Result<&'static [Generation]> {
     let required = std::env::var_os("CI").is_some_and(|value| value == "true");
-    if required || servers::available() {
-        servers::ensure_built()?;
-        Ok(&Generation::BOTH)
+    choice(required, servers::available(), || {
+        servers::ensure_built().map(drop)
+    })
+}
+
+/// Both generations where today's servers are `required`, or `available`: then they are built.
+fn choice(
+    required: bool,
+    available: bool,
+    build: impl FnOnce() -> Result<()>,
+) -> Result<&'static [Generation]> {
+    if !required && !available {
+        return Ok(&[Generation::Packaged]);
+    }
+    build()?;
+    Ok(&Generation::BOTH)
+}
+
+/// What the closing line says of servers that nothing was tested on.
+fn untested(generations: &[Generation]) -> &'static str {
+    if generations.contains(&Generation::Current) {
+        ""
     } else {
-        Ok(&[Generation::Packaged])
+        "; not tested on today's servers, since there is no Go to build them with (cargo xtask servers)"
     }
 }
 
@@ -296,6 +308,19 @@ mod tests {
         );
         let text = summary(&[outcome(true, &[]), tests]);
         assert!(text.ends_with("\n15 passed, 2 failed"), "{text}");
+    }
+
+    #[test]
+    fn without_a_go_only_ci_fails_and_the_others_are_told() {
+        let no_go = || Err(anyhow::anyhow!("no Go"));
+        let without = choice(false, false, no_go).unwrap();
+        assert_eq!(without, [Generation::Packaged]);
+        assert!(untested(without).contains("no Go"));
+        assert!(choice(true, false, no_go).is_err());
+        for required in [false, true] {
+            let with = choice(required, true, || Ok(())).unwrap();
+            assert_eq!((with, untested(with)), (&Generation::BOTH[..], ""));
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ use seamless_cli::{ExitStatus, Refusal, Stop, Terminal};
 
 pub use answers::{ANSWERS, Answer};
 pub use journal::settled_in;
-pub use sources::{named_in, open_in_log};
+pub use sources::open_in_log;
 
 use crate::args::Args;
 use crate::request::{Mode, Request};

@@ -1,15 +1,12 @@
-//! Expositions written and read, by the workspace's writer and reader and by the official Rust client.
+//! Expositions written, by the workspace's writer and by the official Rust client.
 
-use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use seamless_core::exposition::read::{Event, scan};
 use seamless_core::exposition::write::{Header, Labels, Writer};
 use seamless_core::exposition::{Format, MetricType};
 
@@ -99,19 +96,5 @@ pub(crate) fn write_with_rust_client(series: usize) -> Result<()> {
     let mut out = String::new();
     prometheus_client::encoding::text::encode(&mut out, &registry)?;
     report(begun, std::hint::black_box(out).len());
-    Ok(())
-}
-
-pub(crate) fn read(file: &Path) -> Result<()> {
-    let document = fs::read(file)?;
-    let mut samples = 0_usize;
-    scan(&document, Format::Text, |event| {
-        samples += usize::from(matches!(event, Event::Sample(_)));
-    })
-    .sound()?;
-    if samples == 0 {
-        bail!("no samples");
-    }
-    println!("{samples}");
     Ok(())
 }

@@ -28,16 +28,12 @@ enum Job {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
     },
-    /// Parse every line of a file of lease specs.
-    Specs { file: PathBuf },
     /// Write that many series.
     Write { series: usize },
     /// Write them with the official Rust client.
     WriteRustClient { series: usize },
     /// Copy what would be written.
     Copy { series: usize },
-    /// Read an exposition strictly.
-    Read { file: PathBuf },
     /// Ask a Prometheus once and check the answer's values.
     Query { url: String },
     /// Render rules and dashboards.
@@ -63,14 +59,9 @@ enum Job {
 fn main() -> Result<()> {
     match Job::parse() {
         Job::Launch { command } => launch(&command),
-        Job::Specs { file } => {
-            println!("{}", lease_recover::named_in(&file)?);
-            Ok(())
-        }
         Job::Write { series } => exposition::write(series),
         Job::WriteRustClient { series } => exposition::write_with_rust_client(series),
         Job::Copy { series } => exposition::copy(series),
-        Job::Read { file } => exposition::read(&file),
         Job::Query { url } => query(&url),
         Job::Render { args } => xtask::render::run(&args).map(drop),
         Job::Serve { latency_ms, answer } => serve::answers(

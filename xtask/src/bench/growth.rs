@@ -97,9 +97,6 @@ pub(super) fn table(setting: &Setting, runs: usize) -> Result<Vec<Growth>> {
             let task = setting.shipped("seamless-health-check", &arguments);
             Ok(task.may_be_negative())
         })?,
-        job("lease specs parsed", 10_000, "lines", &|size| {
-            Ok(Task::new("", [&driver, "specs", &setting.specs(size)?]))
-        })?,
         job("lease-recover --dry-run", 1_000, "leases", &|size| {
             let file = setting.specs(size)?;
             Ok(Task::new("", [&recover, "--dry-run", "--from-file", &file]))
@@ -119,7 +116,16 @@ pub(super) fn table(setting: &Setting, runs: usize) -> Result<Vec<Growth>> {
             Ok(Task::new("", command))
         })?,
         job("exposition read and checked", 9_500, "samples", &|size| {
-            Ok(Task::new("", [&driver, "read", &setting.exposition(size)?]))
+            let file = setting.exposition(size)?;
+            let arguments = [
+                "--only=exposition",
+                "--prometheus-metric=backfill_completion_ratio",
+                "--metrics-file",
+                &file,
+            ];
+            Ok(setting
+                .shipped("seamless-health-check", &arguments)
+                .may_be_negative())
         })?,
         job("query answer checked", 10_000, "samples", &|size| {
             let file = setting.answer(size)?;

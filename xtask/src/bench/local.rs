@@ -1,4 +1,4 @@
-//! Rows that need no server: starting, parsing, writing, reading, rendering.
+//! Rows that need no server: starting, writing, reading, rendering.
 
 use anyhow::Result;
 
@@ -18,9 +18,6 @@ pub(super) fn rows(
 ) -> Result<()> {
     if wanted("start") {
         start(setting).into_iter().for_each(&mut *measure);
-    }
-    if wanted("specs") {
-        measure(specs(setting)?);
     }
     if wanted("write") {
         measure(write(setting));
@@ -53,20 +50,6 @@ fn start(setting: &Setting) -> Vec<Row> {
         .into_iter()
         .flat_map(|program| flags.map(|flag| row(program, flag)))
         .collect()
-}
-
-fn specs(setting: &Setting) -> Result<Row> {
-    let file = setting.specs(1_000_000)?;
-    let lines = Task::new("wc -l", ["wc", "-l", &file]);
-    Ok(Row {
-        id: "specs",
-        job: "1,000,000 lease specs parsed".to_owned(),
-        ours: Task::new("", [&setting.driver(), "specs", &file]),
-        against: vec![
-            setting.peer("specs.py", &[&file], Bar::None),
-            Against::Task(Role::Limit, lines, Bar::Times(4.0)),
-        ],
-    })
 }
 
 fn write(setting: &Setting) -> Row {

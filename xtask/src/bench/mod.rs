@@ -23,16 +23,14 @@ use self::row::{Line, Row, Verdict};
 use self::setting::{PROGRAMS, Setting};
 
 /// What `--row` takes.
-const ROWS: [&str; 12] = [
+const ROWS: [&str; 10] = [
     "start",
-    "specs",
     "write",
     "read",
     "render",
     "health",
     "health-latency",
     "leases-latency",
-    "leases",
     "query",
     "growth",
     "build",

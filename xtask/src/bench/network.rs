@@ -27,10 +27,6 @@ pub(super) fn rows(
         let coordinator = setting.server(&["serve", "--latency-ms", "20"])?;
         measure(leases_at_latency(setting, &coordinator.url)?);
     }
-    if wanted("leases") {
-        let coordinator = setting.server(&["serve"])?;
-        measure(leases(setting, &coordinator.url)?);
-    }
     if wanted("query") {
         let file = setting.answer(SAMPLES)?;
         let prometheus = setting.server(&["serve", "--answer", &file])?;
@@ -45,7 +41,7 @@ fn leases_at_latency(setting: &Setting, url: &str) -> Result<Row> {
     Ok(Row {
         id: "leases-latency",
         job: "10,000 leases at 20 ms, 256 at a time".to_owned(),
-        ours: recover(setting, url, &file, "256"),
+        ours: recover(setting, url, &file),
         against: vec![
             // One at a time the whole job takes minutes a run.
             few.with(|task| task.scaled(500.0)),
@@ -58,30 +54,14 @@ fn leases_at_latency(setting: &Setting, url: &str) -> Result<Row> {
     })
 }
 
-fn leases(setting: &Setting, url: &str) -> Result<Row> {
-    let file = setting.specs(100_000)?;
-    let script = crate::root().join("xtask/bench/peers/leases.lua");
-    let script = script.display().to_string();
-    let command = [
-        "wrk", "-t1", "-c64", "-d2s", "-s", &script, url, "--", &file,
-    ];
-    let generator = Task::new("wrk posting the same bodies", command).times_itself();
-    Ok(Row {
-        id: "leases",
-        job: "100,000 leases on loopback, 64 at a time".to_owned(),
-        ours: recover(setting, url, &file, "64"),
-        against: vec![Against::Task(Role::Limit, generator, Bar::Times(1.0 / 0.8))],
-    })
-}
-
-fn recover(setting: &Setting, url: &str, file: &str, concurrency: &str) -> Task {
+fn recover(setting: &Setting, url: &str, file: &str) -> Task {
     let arguments = [
         "--coordinator-url",
         url,
         "--from-file",
         file,
         "--concurrency",
-        concurrency,
+        "256",
     ];
     setting.shipped("lease-recover", &arguments)
 }

@@ -7,7 +7,7 @@ mod lines;
 mod logs;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use seamless_core::lease::LeaseSpec;
@@ -67,19 +67,6 @@ fn read_log(open_leases: &mut logs::OpenLeases, line: &lines::Line<'_>) -> anyho
     open_leases
         .read(line.bytes, line.is_torn)
         .map_err(|reason| anyhow::anyhow!(reason))
-}
-
-/// How many leases a file names, each of them read.
-///
-/// # Errors
-/// The file, or the first line that names no lease.
-pub fn named_in(file: &Path) -> anyhow::Result<usize> {
-    let mut named = 0;
-    lines::each(file, |line| {
-        named += usize::from(spec_on(&line)?.is_some());
-        Ok(())
-    })?;
-    Ok(named)
 }
 
 /// The leases that the text of a log shows claimed and never ended.
