@@ -1,9 +1,11 @@
 //! What was fetched. Owns the shape of the facts and why one is missing; fetches nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use seamless_core::config::Service;
 use seamless_core::coordinator::{Health, Inspection};
-use seamless_core::http::{Problem, SendError, ServiceError, TransportError};
+use seamless_core::http::{Problem, Remedy, SendError, ServiceError, TransportError};
 use seamless_core::prometheus::{
     Alertmanagers, InstantSeries, LoadedGroup, MetricMetadata, RangeSeries, Target, is_not_offered,
 };
@@ -27,6 +29,7 @@ pub(crate) enum Source {
     Jobs,
     Targets,
     Rules,
+    Retention,
     Buckets,
     Inputs,
     Alertmanagers,
@@ -64,7 +67,8 @@ impl Source {
             | Self::Alertmanagers
             | Self::P99
             | Self::P99History
-            | Self::ErrorBudget => Need::Prometheus,
+            | Self::ErrorBudget
+            | Self::Retention => Need::Prometheus,
         }
     }
 }
@@ -117,7 +121,16 @@ impl From<ServiceError> for Gap {
             Problem::NoResponse(failure) => Some(failure),
             _ => None,
         };
-        let hint = seamless_cli::remedy_words(error.remedy(), error.service);
+        let hint = match error.remedy() {
+            Remedy::CheckCredentials if error.service != Service::Prometheus.name() => {
+                // Without a prefix, credentials are Prometheus's.
+                let prefix = error.service.to_ascii_lowercase();
+                format!(
+                    "check --bearer-token-file {prefix}=FILE, --header '{prefix}=NAME: VALUE' or the URL's credentials"
+                )
+            }
+            other => seamless_cli::remedy_words(other, error.service),
+        };
         Self::failed(failure, error.to_string(), &hint)
     }
 }
@@ -173,6 +186,8 @@ pub(crate) struct Facts {
     pub(crate) jobs: Fact<Vec<InstantSeries>>,
     pub(crate) targets: Fact<Vec<Target>>,
     pub(crate) rules: Fact<Vec<LoadedGroup>>,
+    /// How long Prometheus keeps samples; None where their size alone limits them.
+    pub(crate) retention: Fact<Option<Duration>>,
     pub(crate) buckets: Fact<Vec<InstantSeries>>,
     /// Series per exposed name of every family that a shipped alert reads.
     pub(crate) inputs: Fact<Presence>,
@@ -208,6 +223,7 @@ impl Facts {
             jobs: Err(gap.clone()),
             targets: Err(gap.clone()),
             rules: Err(gap.clone()),
+            retention: Err(gap.clone()),
             buckets: Err(gap.clone()),
             inputs: Err(gap.clone()),
             alertmanagers: Err(gap.clone()),

@@ -29,6 +29,8 @@ const NAMES_PER_QUERY: usize = 2 * METRICS_PER_QUERY;
 const DAY: f64 = 86_400.0;
 /// Steps of the look back: a little less than what Prometheus looks back itself.
 const LOOK_BACK_STEP: f64 = 290.0;
+/// Steps between two of those, where it matters when exactly a series ended.
+const FINE_STEP: f64 = 10.0;
 const HOUR: f64 = 3600.0;
 const MOST_HISTORY_STEPS: f64 = 30.0;
 /// Fewer draw no line.
@@ -187,6 +189,7 @@ async fn from_prometheus(
                     read_expressions(loaded.flat_map(|group| &group.rules));
                     reply
                 }),
+                fetching.when(Source::Retention, async { Ok(client.retention().await?) }),
                 fetching.when(Source::Buckets, buckets(client, &rules)),
                 fetching.when(Source::Inputs, async { counted.clone().await }),
                 // With the rules: who knows no Alertmanagers evaluates none.
@@ -214,7 +217,8 @@ async fn from_prometheus(
             )
         },
     );
-    let (targets, rules, buckets, inputs, alertmanagers, p99, p99_history, error_budget) = targets;
+    let (targets, rules, retention, buckets, inputs, alertmanagers, p99, p99_history, error_budget) =
+        targets;
     let mut warnings = Vec::new();
     let mut facts = Facts::missing(now, &Gap::NotConfigured("not needed".to_owned()));
     facts.ready = ready;
@@ -226,11 +230,16 @@ async fn from_prometheus(
     facts.jobs = kept(jobs, &mut warnings);
     facts.targets = kept(targets, &mut warnings);
     facts.rules = kept(rules, &mut warnings);
+    facts.retention = retention;
     facts.buckets = kept(buckets, &mut warnings);
     facts.inputs = kept(inputs, &mut warnings);
     facts.alertmanagers = kept(alertmanagers, &mut warnings);
     if facts.rules.as_ref().is_ok_and(Vec::is_empty)
         && matches!(facts.alertmanagers, Err(Gap::NotOffered(_)))
+        && fetching
+            .when(Source::Rules, is_victoria_metrics(client))
+            .await
+            .is_ok_and(|is_it| is_it)
     {
         let reason = "not offered by this server: it evaluates no rules (with VictoriaMetrics, vmalert does)";
         facts.rules = Err(Gap::NotOffered(reason.to_owned()));
@@ -245,6 +254,12 @@ async fn from_prometheus(
         .map(|warning| format!("Prometheus says: {warning}"))
         .collect();
     facts
+}
+
+/// Whether it is VictoriaMetrics, which evaluates no rules: it speaks the API and has no revision of its
+/// own. Mimir and Thanos, which do evaluate them, have one.
+async fn is_victoria_metrics(client: &Prometheus) -> Fact<bool> {
+    Ok(client.build_info().await?.data.revision.is_empty())
 }
 
 /// The data of a reply; its warnings are kept apart.
@@ -430,6 +445,7 @@ async fn presence<F: Future<Output = Fact<Reply<Presence>>>>(
                     .insert(series.metric.name().to_owned(), last.time);
             }
         }
+        warnings.extend(to_the_second(client, &mut found.last_seen, now).await?);
     }
     Ok(Reply {
         data: found,
@@ -441,6 +457,37 @@ async fn presence<F: Future<Output = Fact<Reply<Presence>>>>(
 async fn profile<F: Future<Output = Rules>>(rules: &Shared<F>, request: &Request) -> Profile {
     let reply = rules.clone().await;
     request.profile(reply.as_ref().map_or(&[][..], |reply| &reply.data))
+}
+
+/// Replaces each time at which a series could last be seen by that of the sample that was seen: a server
+/// shows a sample for five minutes, and the look back goes in steps.
+async fn to_the_second(
+    client: &Prometheus,
+    last_seen: &mut BTreeMap<String, f64>,
+    now: f64,
+) -> Fact<Vec<String>> {
+    let mut warnings = Vec::new();
+    let seen: Vec<(String, f64)> = last_seen
+        .iter()
+        .map(|(name, time)| (name.clone(), *time))
+        .collect();
+    // Names that ended together, as those of a process do, are asked for together.
+    for names in seen.chunk_by(|(_, one), (_, other)| (one - other).abs() < 1.0) {
+        let Some((_, time)) = names.first() else {
+            continue;
+        };
+        let until = now.min(time + LOOK_BACK_STEP);
+        let query = queries::newest(names.iter().map(|(name, _)| name.as_str()));
+        let reply = client.range(&query, *time, until, FINE_STEP).await?;
+        warnings.extend(reply.warnings);
+        for series in reply.data.matrix() {
+            let newest = series.values.iter().map(|sample| sample.value);
+            if let Some(newest) = newest.reduce(f64::max) {
+                last_seen.insert(series.metric.get("name").to_owned(), newest);
+            }
+        }
+    }
+    Ok(warnings)
 }
 
 /// The range over which the loaded rules look at the p99, so that the check sees what the alert sees.

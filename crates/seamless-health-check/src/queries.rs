@@ -48,15 +48,26 @@ pub(crate) fn presence_of(names: &[String]) -> String {
 /// The time of each metric's newest real sample, under the label `metric`.
 pub(crate) fn ages(metrics: &[Metric]) -> Option<String> {
     // One name at a time: `timestamp` drops the name, and `_sum` and `_count` have the same labels else.
-    let newest = |metric: &Metric| {
-        let names = metric.tracked.iter().map(|name| {
-            let selector = Selector::name(name).with(DRILL_LABEL, "");
-            tagged(&format!("max(timestamp({selector}))"), "name", name)
-        });
-        let any = names.collect::<Vec<_>>().join(" or ");
+    let of_metric = |metric: &Metric| {
+        let any = newest(metric.tracked.iter().map(String::as_str));
         tagged(&format!("max({any})"), "metric", &metric.name)
     };
-    Some(metrics.iter().map(newest).collect::<Vec<_>>().join(" or "))
+    Some(
+        metrics
+            .iter()
+            .map(of_metric)
+            .collect::<Vec<_>>()
+            .join(" or "),
+    )
+}
+
+/// The time of the newest real sample of each of `names`, under the label `name`.
+pub(crate) fn newest<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let newest = names.map(|name| {
+        let selector = Selector::name(name).with(DRILL_LABEL, "");
+        tagged(&format!("max(timestamp({selector}))"), "name", name)
+    });
+    newest.collect::<Vec<_>>().join(" or ")
 }
 
 /// How many real series lack a label that the schema asks for, under the labels `metric` and `missing`.

@@ -90,12 +90,12 @@ pub(crate) struct Telemetry {
 
 impl Telemetry {
     fn asked(args: &Args, connections: &Connections) -> anyhow::Result<Self> {
-        if args.wait.is_some()
-            && args
-                .logs
-                .as_ref()
-                .is_some_and(|path| path.as_os_str() == "-")
-        {
+        let is_stdin = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+        if is_stdin(&args.logs) && is_stdin(&args.metrics_file) {
+            let message = "--logs - and --metrics-file -: stdin can be read only once; name a file for one of them";
+            return Err(UsageError(message.to_owned()).into());
+        }
+        if args.wait.is_some() && is_stdin(&args.logs) {
             let message = "--logs -: stdin can be read only once; leave --wait away or name a file";
             return Err(UsageError(message.to_owned()).into());
         }

@@ -1,6 +1,7 @@
 //! Sends API requests and validates responses.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -8,8 +9,9 @@ use serde::de::DeserializeOwned;
 use super::labels::Labels;
 use super::response::{
     Alertmanagers, Alerts, BuildInfo, FiringAlert, LoadedConfig, LoadedGroup, MetricMetadata,
-    QueryValue, RuleGroups, Target, Targets,
+    QueryValue, RuleGroups, RuntimeInfo, Target, Targets,
 };
+use crate::duration;
 use crate::http::{
     Body, Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, Request, Response, SHORT_BODY_LIMIT,
     ServiceError,
@@ -245,6 +247,22 @@ impl Prometheus {
         let path = ["api", "v1", "status", "flags"];
         let reply = self.query("reading its flags", &path, Vec::new()).await?;
         Ok(reply.data)
+    }
+
+    /// How long it keeps samples; None where their size alone limits them.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn retention(&self) -> Result<Option<Duration>, ServiceError> {
+        let path = ["api", "v1", "status", "runtimeinfo"];
+        let reply: Reply<RuntimeInfo> = self
+            .query("reading its retention", &path, Vec::new())
+            .await?;
+        // Such as `15d`, `30d or 50GiB`, `50GiB`.
+        let limits = reply.data.storage_retention;
+        Ok(limits
+            .split(" or ")
+            .find_map(|limit| duration::parse(limit.trim()).ok()))
     }
 
     /// What it counts of the alerts that it sends, from its own `/metrics`.

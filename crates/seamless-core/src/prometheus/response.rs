@@ -277,6 +277,12 @@ pub(super) struct LoadedConfig {
     pub(super) yaml: String,
 }
 
+#[derive(Debug, Deserialize)]
+pub(super) struct RuntimeInfo {
+    #[serde(default, rename = "storageRetention")]
+    pub(super) storage_retention: String,
+}
+
 /// Which server it is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct BuildInfo {

@@ -152,6 +152,15 @@ impl Query {
         found
     }
 
+    /// How far back the widest of its ranges reaches.
+    #[must_use]
+    pub fn longest_range(&self) -> Option<Duration> {
+        self.selectors()
+            .iter()
+            .filter_map(|selector| selector.range)
+            .max()
+    }
+
     /// Every comparison of a quantile with a constant that is written out in this expression.
     #[must_use]
     pub fn thresholds(&self) -> Vec<QuantileThreshold> {

@@ -487,6 +487,14 @@ fn targets(facts: &Facts, _: &Request) -> Outcome {
         .iter()
         .map(|target| match target.health.as_str() {
             "up" => Item::new(&target.scrape_url, Verdict::Pass, "up"),
+            // Without a series nobody knows whose target it is.
+            "down" if jobs.is_empty() => {
+                let error = format!(
+                    "down: {}; it may be another program's: no target has exported the metrics in the last hour",
+                    target.last_error
+                );
+                Item::new(&target.scrape_url, Verdict::Warn, error)
+            }
             "down" => {
                 let error = format!("down: {}", target.last_error);
                 Item::new(&target.scrape_url, Verdict::Fail, error)

@@ -308,6 +308,31 @@ fn of_a_second(count: u64, timestamp: i64) -> prompb::Histogram {
     }
 }
 
+fn write(server: &Prometheus, request: &prompb::WriteRequest) {
+    let compressed = snap::raw::Encoder::new()
+        .compress_vec(&request.encode_to_vec())
+        .unwrap();
+    let headers = [
+        ("content-type", "application/x-protobuf"),
+        ("content-encoding", "snappy"),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let written = forward(
+        &server.address(),
+        &Received {
+            method: "POST".to_owned(),
+            path: "/api/v1/write".to_owned(),
+            query: None,
+            headers: headers.into(),
+            body: compressed,
+        },
+    );
+    assert_eq!(
+        written,
+        Reply::status(204).header("Content-Type", "text/plain")
+    );
+}
+
 #[test]
 fn native_histograms_and_series_that_nobody_scrapes_are_checked_too() {
     let server = Prometheus::builder()
@@ -351,29 +376,7 @@ fn native_histograms_and_series_that_nobody_scrapes_are_checked_too() {
     let request = prompb::WriteRequest {
         timeseries: native.into_iter().chain([gauge]).collect(),
     };
-    let compressed = snap::raw::Encoder::new()
-        .compress_vec(&request.encode_to_vec())
-        .unwrap();
-    let written = forward(
-        &server.address(),
-        &Received {
-            method: "POST".to_owned(),
-            path: "/api/v1/write".to_owned(),
-            query: None,
-            headers: vec![
-                (
-                    "content-type".to_owned(),
-                    "application/x-protobuf".to_owned(),
-                ),
-                ("content-encoding".to_owned(), "snappy".to_owned()),
-            ],
-            body: compressed,
-        },
-    );
-    assert_eq!(
-        written,
-        Reply::status(204).header("Content-Type", "text/plain")
-    );
+    write(&server, &request);
 
     let mut command = program();
     command
@@ -414,5 +417,91 @@ fn native_histograms_and_series_that_nobody_scrapes_are_checked_too() {
         (verdict, reason.contains("remote write")),
         ("skip", true),
         "{reason}"
+    );
+}
+
+/// Remote write ends a series with no stale marker: Prometheus shows its last sample for five minutes.
+#[test]
+fn a_series_that_ended_is_as_old_as_its_last_sample() {
+    let server = Prometheus::builder()
+        .remote_write_receiver()
+        .start()
+        .unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let ended = i64::try_from(now.as_millis()).unwrap() - 8 * 60_000;
+    let gauge = prompb::TimeSeries {
+        labels: labels(&[("__name__", "coverage_ratio"), ("node_id", "n")]),
+        samples: vec![prompb::Sample {
+            value: 1.0,
+            timestamp: ended,
+        }],
+        histograms: Vec::new(),
+    };
+    write(
+        &server,
+        &prompb::WriteRequest {
+            timeseries: vec![gauge],
+        },
+    );
+    let mut command = program();
+    command
+        .args(["--prometheus-url", &server.url()])
+        .args(["--only", "prometheus/fresh", "--only", "prometheus/present"])
+        .args(["--prometheus-metric", "coverage_ratio"]);
+    let run = Run::of(&mut command);
+    assert_eq!(run.code, 1, "{:#}", run.document);
+    for (id, says) in [
+        ("prometheus/present", "the last about 8m"),
+        ("prometheus/fresh", "newest sample 8m"),
+    ] {
+        let (verdict, _) = run.check(id);
+        assert_eq!(verdict, "fail", "{:#}", run.document);
+        assert!(
+            run.document.to_string().contains(says),
+            "{:#}",
+            run.document
+        );
+    }
+}
+
+/// Mimir and Thanos list no Alertmanagers and do evaluate rules: without any, nobody is ever told.
+#[test]
+fn a_server_that_evaluates_rules_and_has_none_fails() {
+    let server = Prometheus::builder().start().unwrap();
+    let address = server.address();
+    let mimir = Faults::choose(move |request, _| {
+        if request.path == "/api/v1/alertmanagers" {
+            return Reply::status(404).body("404 page not found").into();
+        }
+        forward(&address, request).into()
+    })
+    .unwrap();
+    let mut command = program();
+    command
+        .args(["--prometheus-url", &mimir.url()])
+        .args(["--only", "alerting/rules-loaded"]);
+    let run = Run::of(&mut command);
+    let (verdict, message) = run.check("alerting/rules-loaded");
+    assert_eq!((run.code, verdict), (1, "fail"), "{message}");
+    assert!(message.contains("none of"), "{message}");
+}
+
+#[test]
+fn a_retention_shorter_than_the_error_budgets_window_is_a_warning() {
+    let server = Prometheus::builder()
+        .rules(shipped("alert_rules.yml"))
+        .retention("15d")
+        .start()
+        .unwrap();
+    let mut command = program();
+    command
+        .args(["--prometheus-url", &server.url()])
+        .args(["--only", "alerting/ranges"]);
+    let run = Run::of(&mut command);
+    let (verdict, message) = run.check("alerting/ranges");
+    assert_eq!((run.code, verdict), (0, "warn"), "{message}");
+    assert!(
+        message.contains("looks back 30d, but Prometheus keeps 15d"),
+        "{message}"
     );
 }

@@ -254,6 +254,7 @@ fn what_cannot_be_read_is_said_and_never_passes() {
     for arguments in [
         &["--only", "telemetry"][..],
         &["--only", "telemetry", "--logs", "-", "--wait", "1s"],
+        &["--logs", "-", "--metrics-file", "-"],
         &["--only", "telemetry", "--traces", "ftp://host/"],
     ] {
         let output = program().args(arguments).output().unwrap();

@@ -39,6 +39,7 @@ pub struct PrometheusBuilder {
     prefix: String,
     basic_auth: bool,
     logs_queries: bool,
+    retention: String,
     flags: Vec<String>,
 }
 
@@ -65,6 +66,7 @@ impl Prometheus {
             prefix: String::new(),
             basic_auth: false,
             logs_queries: false,
+            retention: "35d".to_owned(),
             flags: Vec::new(),
         }
     }
@@ -261,10 +263,11 @@ impl PrometheusBuilder {
         self.flag("--enable-feature=native-histograms")
     }
 
-    /// How long samples are kept, such as `1d`.
+    /// How long samples are kept, such as `1d`; by default 35 days, which the shipped rules need.
     #[must_use]
-    pub fn retention(self, time: &str) -> Self {
-        self.flag(format!("--storage.tsdb.retention.time={time}"))
+    pub fn retention(mut self, time: &str) -> Self {
+        time.clone_into(&mut self.retention);
+        self
     }
 
     /// Any further flag.
@@ -325,6 +328,7 @@ impl PrometheusBuilder {
                 format!("--storage.tsdb.path={}", dir.join("data").display()),
                 format!("--web.listen-address=127.0.0.1:{port}"),
                 format!("--web.external-url=http://127.0.0.1:{port}{}", self.prefix),
+                format!("--storage.tsdb.retention.time={}", self.retention),
                 "--web.enable-lifecycle".to_owned(),
                 "--web.enable-admin-api".to_owned(),
             ];

@@ -1,6 +1,8 @@
 //! Whether an alert can fire at all, given the series there are. Judged on the rules as Prometheus has
 //! loaded them, since those are the ones that would page.
 
+use std::time::Duration;
+
 use seamless_core::analysis::{self, Analysis, Judgement, Layout, Layouts};
 use seamless_core::duration;
 use seamless_core::prometheus::InstantSeries;
@@ -8,7 +10,7 @@ use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::{FAMILIES, Kind};
 
 use crate::check::{Item, Outcome, Skip, Verdict};
-use crate::checks::{listed, seconds};
+use crate::checks::listed;
 use crate::facts::{Facts, Presence};
 use crate::request::Request;
 
@@ -228,11 +230,8 @@ pub(super) fn ranges(facts: &Facts, request: &Request) -> Outcome {
         .filter(|target| exporting(target.labels.get("job")))
         .filter_map(|target| duration::parse(&target.scrape_interval).ok())
         .max();
-    let Some(scrape) = scrape else {
-        return Outcome::not_applicable(
-            "no scrape target exports the metrics, so there is no scrape interval",
-        );
-    };
+    // Servers that do not say it are not asked to keep anything.
+    let retention = facts.retention.as_ref().ok().copied().flatten();
     let rules = live_rules(facts);
     let names = request.alert_names();
     let mut items = Vec::new();
@@ -243,27 +242,87 @@ pub(super) fn ranges(facts: &Facts, request: &Request) -> Outcome {
         let Ok(query) = rule.expr.query() else {
             continue;
         };
-        let Some(shortest) = query.two_sample_ranges().into_iter().min() else {
-            continue;
-        };
-        let item = if shortest < 2 * scrape {
-            let message = format!(
-                "can never fire: its range {} covers fewer than two scrapes of {}",
-                duration::human(shortest),
-                duration::human(scrape)
-            );
-            Item::new(&rule.name, Verdict::Fail, message)
-        } else {
-            let range = seconds(shortest.as_secs_f64());
-            Item::new(&rule.name, Verdict::Pass, format!("range {range}"))
-        };
-        push(&mut items, item);
+        let kept = retention.and_then(|kept| beyond(query.longest_range()?, kept));
+        let shortest = query.two_sample_ranges().into_iter().min();
+        let scraped = shortest
+            .zip(scrape)
+            .map(|(range, scrape)| scraped(range, scrape));
+        for (verdict, message) in [scraped, kept].into_iter().flatten() {
+            push(&mut items, Item::new(&rule.name, verdict, message));
+        }
     }
-    Outcome::of(
-        items,
-        format!(
-            "every range covers two scrapes of {}",
-            duration::human(scrape)
+    match scrape {
+        None if items.is_empty() => Outcome::not_applicable(
+            "no scrape target exports the metrics, so there is no scrape interval",
         ),
-    )
+        None => Outcome::of(items, ""),
+        Some(scrape) => {
+            let scrape = duration::human(scrape);
+            Outcome::of(items, format!("every range covers two scrapes of {scrape}"))
+        }
+    }
+}
+
+/// Whether a range reaches further back than samples are kept.
+fn beyond(range: Duration, kept: Duration) -> Option<(Verdict, String)> {
+    (range > kept && !kept.is_zero()).then(|| {
+        let (range, kept) = (duration::human(range), duration::human(kept));
+        let message = format!(
+            "looks back {range}, but Prometheus keeps {kept}: its value is that of {kept} at most"
+        );
+        (Verdict::Warn, message)
+    })
+}
+
+/// How many scrapes a range that needs two of them covers.
+fn scraped(range: Duration, scrape: Duration) -> (Verdict, String) {
+    let (range_text, scrape_text) = (duration::human(range), duration::human(scrape));
+    if range <= scrape {
+        let message = format!(
+            "can never fire: its range {range_text} covers fewer than two scrapes of {scrape_text}"
+        );
+        (Verdict::Fail, message)
+    } else if range < 2 * scrape {
+        let message = format!(
+            "its range {range_text} covers two scrapes of {scrape_text} only now and then: in between it has no value, and `for` starts anew"
+        );
+        (Verdict::Warn, message)
+    } else {
+        (Verdict::Pass, format!("range {range_text}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_needs_two_scrapes_at_any_time() {
+        let of = |range, scrape| scraped(Duration::from_secs(range), Duration::from_secs(scrape)).0;
+        for (range, scrape, verdict) in [
+            (59, 60, Verdict::Fail),
+            (60, 60, Verdict::Fail),
+            (61, 60, Verdict::Warn),
+            (119, 60, Verdict::Warn),
+            (120, 60, Verdict::Pass),
+            (300, 60, Verdict::Pass),
+        ] {
+            assert_eq!(of(range, scrape), verdict, "{range} of {scrape}");
+        }
+    }
+
+    #[test]
+    fn a_range_longer_than_what_is_kept_is_a_warning() {
+        const DAY: u64 = 86_400;
+        let of = |range, kept| beyond(Duration::from_secs(range), Duration::from_secs(kept));
+        assert_eq!(of(30 * DAY, 30 * DAY), None);
+        // Zero is no limit.
+        assert_eq!(of(30 * DAY, 0), None);
+        let (verdict, message) = of(30 * DAY, 15 * DAY).unwrap();
+        assert_eq!(verdict, Verdict::Warn);
+        assert!(
+            message.contains("looks back 30d, but Prometheus keeps 15d"),
+            "{message}"
+        );
+    }
 }

@@ -47,13 +47,13 @@ pub(super) const CAN_FIRE: Explained = Explained {
 };
 
 pub(super) const RANGES: Explained = Explained {
-    means: "The range of a rule is shorter than two scrapes, so that `rate()` has nothing to compare and the alert never fires.",
-    remedy: "Scrape the runtime more often (`scrape_interval`), or widen the ranges of the rules.",
+    means: "The range of a rule is shorter than two scrapes, so that `rate()` has nothing to compare: the alert never fires, or (a warning) has no value now and then. Or the range is longer than Prometheus keeps samples (a warning): the error budget is then that of less than 30 days.",
+    remedy: "Scrape the runtime more often (`scrape_interval`), or widen the ranges of the rules. Let Prometheus keep 35 days: `--storage.tsdb.retention.time=35d`.",
     example: "fail  SeamlessBackfillFailing: can never fire: its range 1m covers fewer than two scrapes of 1m",
     korean: Korean {
-        title: "범위가 스크레이프 두 번을 덮는다",
-        means: "규칙의 범위가 스크레이프 두 번보다 짧다. `rate()`가 비교할 것이 없어 경보가 울리지 않는다.",
-        remedy: "런타임을 더 자주 스크레이프하거나(`scrape_interval`) 규칙의 범위를 넓힌다.",
+        title: "범위가 스크레이프 두 번을 덮고 보관 기간 안에 있다",
+        means: "규칙의 범위가 스크레이프 두 번보다 짧다. `rate()`가 비교할 것이 없어 경보가 울리지 않거나, 때때로 값이 없다(경고). 또는 범위가 Prometheus의 보관 기간보다 길다(경고): 오류 예산이 30일보다 짧은 기간의 값이 된다.",
+        remedy: "런타임을 더 자주 스크레이프하거나(`scrape_interval`) 규칙의 범위를 넓힌다. Prometheus가 35일 동안 보관하게 한다: `--storage.tsdb.retention.time=35d`.",
     },
 };
 

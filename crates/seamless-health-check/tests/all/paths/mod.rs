@@ -6,6 +6,8 @@ mod site;
 use std::path::Path;
 
 use crate::broken::table::{self, Row};
+use crate::support::PATIENCE;
+use seamless_lab::wait_until;
 use serde_json::{Value, json};
 use site::{Site, routed};
 
@@ -396,13 +398,7 @@ fn sending(site: &Site) -> Vec<Row> {
         .change_config(|config| config["global"]["scrape_interval"] = json!("1s"))
         .unwrap();
     let alertmanager = site.alertmanager.address();
-    let send_to = |address: &str| {
-        let to = json!([{"static_configs": [{"targets": [address]}]}]);
-        site.prometheus
-            .change_config(|config| config["alerting"]["alertmanagers"] = to)
-            .unwrap();
-    };
-    send_to("127.0.0.1:1");
+    site.send_to(&["127.0.0.1:1".to_owned()]);
     site.knows("127.0.0.1:1");
     rows.push(Row::named(
         "Prometheus sends to a dead Alertmanager",
@@ -427,8 +423,77 @@ fn sending(site: &Site) -> Vec<Row> {
         "it holds only",
         &mut site.check(),
     ));
-    send_to(&alertmanager);
+    site.send_to(&[alertmanager]);
+    site.arrives();
     rows
+}
+
+fn two_alertmanagers(site: &Site) -> Vec<Row> {
+    let second = site.second_alertmanager();
+    let (first_url, second_url) = (site.alertmanager.url(), second.url());
+    let check = || {
+        let mut command = site.check();
+        for url in [&first_url, &second_url] {
+            command.args(["--alertmanager-url", url]);
+        }
+        command
+    };
+    let mut rows = vec![Row::named(
+        "Prometheus sends to one of two Alertmanagers",
+        "alerting/held",
+        "it holds none",
+        &mut check(),
+    )];
+    let targets = [site.alertmanager.address(), second.address()];
+    site.send_to(&targets);
+    wait_until(PATIENCE, "the second's watchdog", || {
+        let held = second.get("/api/v2/alerts", &[]);
+        held.is_ok_and(|held| held.contains("SeamlessWatchdog"))
+    })
+    .unwrap();
+    rows.push(Row::healthy("two Alertmanagers, each told", &mut check()));
+    site.send_to(&targets[..1]);
+    site.arrives();
+    rows
+}
+
+/// What fails is then in Prometheus itself, and nobody has to look twice.
+fn where_prometheus_scrapes_alertmanager(site: &Site) -> Vec<Row> {
+    site.refuse_pages(true);
+    let second = "\n  - name: second\n    pagerduty_configs: [{routing_key: key}]\n";
+    site.configure(
+        &(site::alertmanager_yml().replace("group_wait: 10s", "group_wait: 0s") + second),
+    )
+    .unwrap();
+    let targets = [site.alertmanager.address(), site.prometheus.address()];
+    site.prometheus
+        .change_config(|config| {
+            config["scrape_configs"] =
+                json!([{"job_name": "alerting", "static_configs": [{"targets": targets}]}]);
+        })
+        .unwrap();
+    let finds = |what: &str, query: &str| {
+        wait_until(PATIENCE, what, || {
+            site.prometheus
+                .query(query)
+                .is_ok_and(|found| !found.is_empty())
+        })
+        .unwrap();
+    };
+    let failed = r#"alertmanager_notifications_failed_total{integration="pagerduty"}"#;
+    finds("a scrape", &format!("count_over_time({failed}[1m]) > 1"));
+    for number in 0..3 {
+        site.post_alerts(
+            &json!([{"labels": {"alertname": format!("Refused{number}"), "severity": "critical"}}]),
+        );
+    }
+    finds("a failure", &format!("sum(increase({failed}[6h])) > 1"));
+    vec![Row::named(
+        "PagerDuty refuses the key, as Prometheus saw in the last hours",
+        "alerting/delivered",
+        "notifications failed in 6h (one of the receivers pagerduty, second)",
+        &mut site.check(),
+    )]
 }
 
 fn files(site: &Site) -> Vec<Row> {
@@ -522,7 +587,9 @@ fn every_broken_way_is_named() {
     rows.extend(routes(&site));
     rows.extend(silences(&site));
     rows.extend(rules(&site));
+    rows.extend(two_alertmanagers(&site));
     rows.extend(sending(&site));
+    rows.extend(where_prometheus_scrapes_alertmanager(&site));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/paths.md");
     table::check(&rows, &path);
 }

@@ -120,6 +120,24 @@ impl Site {
         command
     }
 
+    /// Another Alertmanager with the shipped configuration, which nobody sends to.
+    pub(crate) fn second_alertmanager(&self) -> Alertmanager {
+        Alertmanager::builder()
+            .config(alertmanager_yml().replace(NOWHERE, &self.pager.url()))
+            .file("slack_api_url", self.pager.url())
+            .file("pagerduty_routing_key", "key")
+            .start()
+            .unwrap()
+    }
+
+    /// Lets Prometheus send to these `HOST:PORT`.
+    pub(crate) fn send_to(&self, addresses: &[String]) {
+        let to = json!([{"static_configs": [{"targets": addresses}]}]);
+        self.prometheus
+            .change_config(|config| config["alerting"]["alertmanagers"] = to)
+            .unwrap();
+    }
+
     /// Reloads Alertmanager with a configuration that tells the pager.
     pub(crate) fn configure(&self, yaml: &str) -> anyhow::Result<()> {
         self.alertmanager
