@@ -176,7 +176,14 @@ async fn from_prometheus(
             about_each(client, metrics, queries::missing_labels)
         ),
         fetching.when(Source::Metadata, async { Ok(client.metadata().await?) }),
-        fetching.when(Source::Jobs, about_each(client, metrics, queries::jobs)),
+        fetching.when(Source::Jobs, async {
+            let found = about_each(client, metrics, queries::jobs).await?;
+            if !found.data.is_empty() {
+                return Ok(found);
+            }
+            // A whole hour is read only where there is nothing now.
+            about_each(client, metrics, queries::jobs_of_the_hour).await
+        }),
         async {
             // The rest runs beside the above; it is only written apart.
             tokio::join!(

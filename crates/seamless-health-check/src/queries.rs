@@ -98,6 +98,14 @@ pub(crate) fn jobs(metrics: &[Metric]) -> Option<String> {
     ))
 }
 
+/// The jobs that exported the metrics at any time in the last hour.
+pub(crate) fn jobs_of_the_hour(metrics: &[Metric]) -> Option<String> {
+    let selector = Selector::any_name(names(metrics)).with(DRILL_LABEL, "");
+    Some(format!(
+        "count by (job) (present_over_time({selector}[1h]))"
+    ))
+}
+
 /// The schema's histograms, each with its bounds.
 pub(crate) fn histograms() -> impl Iterator<Item = (String, &'static [f64])> {
     FAMILIES.iter().filter_map(|family| match family.kind {
@@ -234,6 +242,7 @@ mod tests {
             ages(&metrics).unwrap(),
             missing_labels(&metrics).unwrap(),
             jobs(&metrics).unwrap(),
+            jobs_of_the_hour(&metrics).unwrap(),
             buckets(),
             outer_buckets(),
             p99(Duration::from_secs(300)),

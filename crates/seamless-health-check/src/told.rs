@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::checks::alerting::routes::{closed, ways};
 use crate::checks::alerting::sending::{of_day, since_start};
 use crate::facts::Facts;
-use crate::paging::{OneAlertmanager, Paging, Way, shapes};
+use crate::paging::{OneAlertmanager, Paging, Reach, Way, shapes};
 use crate::request::Request;
 
 /// Whom one alert reaches through one Alertmanager.
@@ -17,6 +17,9 @@ pub(crate) struct Told {
     /// Its URL, or the file.
     pub(crate) alertmanager: String,
     pub(crate) receivers: Vec<ToldReceiver>,
+    /// Whom it reaches at best.
+    #[serde(skip)]
+    pub(crate) reach: Reach,
     /// The routes that lead there.
     pub(crate) routes: Vec<String>,
     /// The label values with which it reaches less, where its series decide.
@@ -91,6 +94,11 @@ fn of_way(
         let labels: Vec<String> = labels
             .map(|(name, value)| format!("{name}={value:?}"))
             .collect();
+        if labels.is_empty() {
+            let unknown: Vec<&str> = way.unknown.iter().map(String::as_str).collect();
+            let unknown = unknown.join(", ");
+            return format!("{unknown} is not as its route asks (unknown here: --external-label)");
+        }
         labels.join(", ")
     });
     Told {
@@ -98,6 +106,7 @@ fn of_way(
         severity: way.severity.clone(),
         alertmanager: alertmanager.name.clone(),
         receivers: receivers.collect(),
+        reach: way.best,
         routes: way.routes.iter().map(|(route, _)| route.clone()).collect(),
         less_when: worse,
         muted: way.closed.then(|| closed(way)).flatten(),

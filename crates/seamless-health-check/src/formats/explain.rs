@@ -4,6 +4,7 @@ use seamless_cli::clean;
 
 use super::Look;
 use super::paths::receiver;
+use super::text::wrapped;
 use crate::check::Verdict;
 use crate::report::Report;
 use crate::told::Told;
@@ -22,27 +23,37 @@ pub(super) fn render(report: &Report, name: &str, look: Look) -> String {
     for told in told {
         out.push_str(&path(told, look));
     }
-    let lines = said(report, name);
+    let mut lines = said(report, name);
+    lines.sort_by_key(|(_, verdict, _)| match verdict {
+        Verdict::Fail => 0,
+        Verdict::Warn => 1,
+        Verdict::Skip(_) => 2,
+        Verdict::Pass => 3,
+    });
     if !lines.is_empty() {
         out.push_str("  what the checks say\n");
     }
     for (id, verdict, message) in lines {
-        out.push_str(&format!(
-            "    {:4}  {id:24}  {}\n",
-            verdict.word(),
-            clean(&message)
-        ));
+        let head = format!("    {:4}  {id:24}  ", verdict.word());
+        let lines = wrapped(&clean(&message), look.width, head.len());
+        out.push_str(&format!("{head}{}\n", lines.join(&below(head.len()))));
     }
     out
+}
+
+/// What goes between lines of a cell that begins at `column`.
+fn below(column: usize) -> String {
+    format!("\n{}", " ".repeat(column))
 }
 
 fn path(told: &Told, look: Look) -> String {
     let mut out = format!("{} ({})\n", clean(&told.alert), clean(&told.severity));
     let mut line = |what: &str, text: &str| {
+        let lines = wrapped(&clean(text), look.width, 13);
         out.push_str(&format!(
             "  {} {}\n",
             look.palette.dim(&format!("{what:10}")),
-            clean(text)
+            lines.join(&below(13))
         ));
     };
     line("through", &told.alertmanager);

@@ -1,8 +1,12 @@
 //! Who would be told of which alert, as a table.
 
+use std::collections::BTreeSet;
+
 use seamless_cli::clean;
 
 use super::Look;
+use super::text::wrapped;
+use crate::paging::Reach;
 use crate::report::Report;
 use crate::told::{Told, ToldIntegration, ToldReceiver};
 
@@ -24,28 +28,63 @@ pub(super) fn render(report: &Report, look: Look) -> String {
             .told
             .iter()
             .filter(|told| told.alertmanager == alertmanager);
-        let rows: Vec<[String; 4]> = of.map(row).collect();
+        let mut of: Vec<&Told> = of.collect();
+        // First what someone has to mend.
+        of.sort_by_key(|told| state(told) == TOLD);
         out.push_str(
             &look
                 .palette
                 .dim(&format!("through {}\n", clean(alertmanager))),
         );
-        out.push_str(&table(&rows));
+        out.push_str(&table(&of, look));
+        out.push_str(&notifications(&of, look));
     }
     out
 }
 
-fn table(rows: &[[String; 4]]) -> String {
-    let header = ["ALERT", "SEVERITY", "RECEIVERS", "NOW"].map(str::to_owned);
-    let rows: Vec<&[String; 4]> = std::iter::once(&header).chain(rows).collect();
+/// What stands where nothing holds an alert back.
+const TOLD: &str = "told";
+
+/// Whether the alert's receivers are told now, in a word or two.
+fn state(told: &Told) -> &'static str {
+    match told {
+        told if told.reach <= Reach::Nobody => "nobody",
+        told if told.reach == Reach::Somebody && told.severity == "critical" => "no page",
+        told if told.reach == Reach::Somebody => "others",
+        told if told.muted.is_some() => "muted",
+        told if told.silenced.is_some() => "silenced",
+        told if told.less_when.is_some() => "in part",
+        _ => TOLD,
+    }
+}
+
+/// What holds it back, in full.
+fn reasons(told: &Told) -> Vec<String> {
+    let silenced = |silence: &String| format!("silenced {silence}");
+    let less = |when: &String| format!("reaches less when {when}");
+    [
+        told.muted.clone(),
+        told.silenced.as_ref().map(silenced),
+        told.less_when.as_ref().map(less),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn table(all: &[&Told], look: Look) -> String {
+    const INDENT: usize = 4;
+    let header = ["ALERT", "SEVERITY", "NOW", "RECEIVERS"].map(str::to_owned);
+    let cells: Vec<[String; 4]> = all.iter().map(|told| row(told)).collect();
     let width = |column: usize| {
-        rows.iter()
+        let cells = std::iter::once(&header).chain(&cells);
+        cells
             .map(|row| row[column].chars().count())
             .max()
             .unwrap_or(0)
     };
     let widths = [width(0), width(1), width(2)];
-    let line = |row: &&[String; 4]| {
+    let line = |row: &[String; 4]| {
         let cells = row
             .iter()
             .zip(widths)
@@ -53,33 +92,61 @@ fn table(rows: &[[String; 4]]) -> String {
         let line = cells.collect::<String>() + &row[3];
         format!("{}\n", line.trim_end())
     };
-    rows.iter().map(line).collect()
+    let mut out = line(&header);
+    for (told, row) in all.iter().zip(&cells) {
+        out.push_str(&line(row));
+        for reason in reasons(told) {
+            for part in wrapped(&clean(&reason), look.width, INDENT) {
+                out.push_str(&format!("{:INDENT$}{part}\n", ""));
+            }
+        }
+    }
+    out
 }
 
 fn row(told: &Told) -> [String; 4] {
-    let receivers: Vec<String> = told.receivers.iter().map(receiver).collect();
+    let receivers: Vec<String> = told.receivers.iter().map(short).collect();
     let receivers = match receivers.as_slice() {
         [] => "nobody".to_owned(),
-        some => some.join("; "),
+        some => some.join(", "),
     };
-    let mut state: Vec<String> = Vec::new();
-    state.extend(told.muted.clone());
-    state.extend(
-        told.silenced
-            .as_ref()
-            .map(|silence| format!("silenced {silence}")),
-    );
-    state.extend(
-        told.less_when
-            .as_ref()
-            .map(|when| format!("less when {when}")),
-    );
-    let state = if state.is_empty() {
-        "told".to_owned()
-    } else {
-        state.join("; ")
+    let state = state(told).to_owned();
+    [told.alert.clone(), told.severity.clone(), state, receivers].map(|cell| clean(&cell))
+}
+
+/// A receiver with its kinds of integration, where its name does not say them.
+fn short(receiver: &ToldReceiver) -> String {
+    let kinds: Vec<&str> = receiver
+        .integrations
+        .iter()
+        .map(|integration| integration.kind.as_str())
+        .collect();
+    match kinds.as_slice() {
+        [] => format!("{} (no integration)", receiver.name),
+        [kind] if receiver.name == *kind => receiver.name.clone(),
+        kinds => format!("{} ({})", receiver.name, kinds.join(", ")),
+    }
+}
+
+/// What became of the notifications of each kind; receivers of a kind share its counters.
+fn notifications(all: &[&Told], look: Look) -> String {
+    let receivers = all.iter().flat_map(|told| &told.receivers);
+    let (known, unknown): (Vec<&ToldIntegration>, Vec<&ToldIntegration>) = receivers
+        .flat_map(|receiver| &receiver.integrations)
+        .partition(|one| one.sent_24h.or(one.sent_since_start).is_some());
+    let unknown: BTreeSet<&str> = unknown.iter().map(|one| one.kind.as_str()).collect();
+    let mut parts: BTreeSet<String> = known.into_iter().map(integration).collect();
+    if !unknown.is_empty() {
+        let kinds: Vec<&str> = unknown.into_iter().collect();
+        parts.insert(format!("unknown of {}", kinds.join(", ")));
+    }
+    let parts: Vec<String> = parts.into_iter().collect();
+    let text = match parts.as_slice() {
+        [] => return String::new(),
+        parts => format!("notifications  {}", parts.join("; ")),
     };
-    [told.alert.clone(), told.severity.clone(), receivers, state].map(|cell| clean(&cell))
+    let lines = wrapped(&clean(&text), look.width, 0);
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// A receiver with its kinds of integration and what became of their notifications.

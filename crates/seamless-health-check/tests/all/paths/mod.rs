@@ -580,6 +580,75 @@ fn files(site: &Site) -> Vec<Row> {
     ]
 }
 
+/// As a terminal of 80 columns shows it: what is wrong comes first.
+#[test]
+fn who_would_be_told_fits_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("alertmanager.yml");
+    let slack_alone = changed(
+        "matchers: ['severity=\"critical\"']",
+        "matchers: ['severity=\"critical\"', 'node_id=~\"ohlcv:.*\"']",
+    );
+    std::fs::write(&path, slack_alone).unwrap();
+    let printed = |arguments: &[&str]| {
+        let mut command = crate::support::program();
+        command
+            .arg("--alertmanager-config")
+            .arg(&path)
+            .args(arguments);
+        let output = command.output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let only = ["--only", "alerting", "--output", "paths"];
+    let unknown = printed(&only);
+    assert!(
+        unknown.contains("reaches less when node_id is not as its route asks (unknown here"),
+        "{unknown}"
+    );
+    let table = printed(&[&only[..], &["--external-label", "cluster=eu"]].concat());
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines.iter().skip(1).all(|line| line.len() <= 80), "{table}");
+    let row = |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+    assert_eq!(
+        lines[1].split_whitespace().collect::<Vec<_>>(),
+        ["ALERT", "SEVERITY", "NOW", "RECEIVERS"]
+    );
+    for (at, words) in [
+        (2, "SeamlessSlaErrorBudgetBurn critical no page slack"),
+        (
+            3,
+            "SeamlessBackfillStuckLease critical in part pagerduty, slack",
+        ),
+        (4, "reaches less when node_id=\"\""),
+    ] {
+        assert_eq!(row(lines[at]).join(" "), words, "{table}");
+    }
+    let stale = lines
+        .iter()
+        .find(|line| line.starts_with("SeamlessLiveDataStale"));
+    let stale = stale.map(|line| row(line));
+    assert_eq!(
+        stale.unwrap(),
+        ["SeamlessLiveDataStale", "warning", "told", "slack"]
+    );
+    assert!(table.contains("\nnotifications  "), "{table}");
+
+    let explained = printed(&["--explain", "SeamlessBackfillStuckLease"]);
+    let checks: Vec<&str> = explained
+        .lines()
+        .skip_while(|line| *line != "  what the checks say")
+        .skip(1)
+        .collect();
+    assert!(
+        checks[0].starts_with("    warn  alerting/routes"),
+        "{explained}"
+    );
+    assert!(
+        explained.contains("  receiver   pagerduty (pagerduty: sent unknown)"),
+        "{explained}"
+    );
+}
+
 fn every_broken_way_is_named() {
     let site = Site::start();
     let mut rows = sound(&site);
