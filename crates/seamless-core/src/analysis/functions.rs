@@ -145,8 +145,10 @@ fn mapped(name: &str, arguments: &[Fact], whole: &Expr) -> Fact {
         "rate" | "increase" | "irate" => {
             if range.low >= 0.0 {
                 Range::new(0.0, range.high.max(f64::MAX)).nan_if(range.nan || range.is_infinite())
+            } else if range.is_infinite() {
+                Range::ANY
             } else {
-                Range::FINITE.nan_if(range.nan || range.is_infinite())
+                Range::FINITE.nan_if(range.nan)
             }
         }
         "delta" | "idelta" | "deriv" | "predict_linear" => {

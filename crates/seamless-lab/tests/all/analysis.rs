@@ -46,6 +46,34 @@ struct TimeSeries {
     labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
     samples: Vec<Sample>,
+    #[prost(message, repeated, tag = "4")]
+    histograms: Vec<Histogram>,
+}
+
+/// A native histogram with whole counts, as remote write 1.0 carries it (prompb/types.proto).
+#[derive(Clone, PartialEq, Message)]
+struct Histogram {
+    #[prost(uint64, tag = "1")]
+    count: u64,
+    #[prost(double, tag = "3")]
+    sum: f64,
+    #[prost(double, tag = "5")]
+    zero_threshold: f64,
+    #[prost(message, repeated, tag = "11")]
+    positive_spans: Vec<BucketSpan>,
+    #[prost(sint64, repeated, tag = "12")]
+    positive_deltas: Vec<i64>,
+    #[prost(int64, tag = "15")]
+    timestamp: i64,
+}
+
+/// Consecutive buckets, of which each ends at twice the edge of the one before.
+#[derive(Clone, PartialEq, Message)]
+struct BucketSpan {
+    #[prost(sint32, tag = "1")]
+    offset: i32,
+    #[prost(uint32, tag = "2")]
+    length: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -90,7 +118,51 @@ fn series(
             timestamp: end - (SAMPLES - 1 - index) * STEP_MS,
         })
         .collect();
-    into.push(TimeSeries { labels, samples });
+    into.push(TimeSeries {
+        labels,
+        samples,
+        histograms: Vec::new(),
+    });
+}
+
+/// Native histograms of one name, to which each sample adds an observation from 1/16 s to 1,024 s.
+fn native(random: &mut fastrand::Rng, name: &str, node: &str, end: i64) -> TimeSeries {
+    const BUCKETS: usize = 15;
+    let mut counts = [0_i64; BUCKETS];
+    let mut sum = 0.0;
+    let mut labels = Vec::new();
+    for (name, value) in [("__name__", name), ("node_id", node), ("phase", "total")] {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        labels.push(Label { name, value });
+    }
+    let histograms = (0..SAMPLES)
+        .map(|index| {
+            let bucket = random.usize(..BUCKETS);
+            counts[bucket] += 1;
+            sum += f64::from(1_u32 << bucket) / 16.0;
+            let before = [&[0], &counts[..]].concat();
+            let deltas = counts
+                .iter()
+                .zip(before)
+                .map(|(count, before)| count - before);
+            Histogram {
+                count: u64::try_from(counts.iter().sum::<i64>()).unwrap(),
+                sum,
+                zero_threshold: 1e-128,
+                positive_spans: vec![BucketSpan {
+                    offset: -4,
+                    length: u32::try_from(BUCKETS).unwrap(),
+                }],
+                positive_deltas: deltas.collect(),
+                timestamp: end - (SAMPLES - 1 - index) * STEP_MS,
+            }
+        })
+        .collect();
+    TimeSeries {
+        labels,
+        samples: Vec::new(),
+        histograms,
+    }
 }
 
 /// Random series within the schema's bounds, edges included.
@@ -156,6 +228,10 @@ fn data(random: &mut fastrand::Rng, end: i64) -> Vec<TimeSeries> {
             }
         }
     }
+    // One whose buckets are not those of the classic one.
+    for node in ["n1", "n2"] {
+        all.push(native(random, "seamless_sla_deadline_seconds", node, end));
+    }
     all
 }
 
@@ -216,6 +292,8 @@ const CALENDAR: [&str; 7] = [
     "day_of_year",
     "days_in_month",
 ];
+/// Of native histograms.
+const NATIVE: [&str; 3] = ["histogram_count", "histogram_sum", "histogram_fraction"];
 const OTHERS: [&str; 16] = [
     "quantile",
     "topk",
@@ -381,7 +459,30 @@ impl Writer {
             13..16 => format!("{}({})", self.pick(&MAPS), self.vector(next)),
             16..20 => format!("{}({})", self.pick(&OVER_TIME), self.ranged(next)),
             20 => format!("{}({})", self.pick(&CALENDAR), self.vector(next)),
+            21 => self.of_native(),
             _ => self.special(next),
+        }
+    }
+
+    fn of_native(&mut self) -> String {
+        let series = "seamless_sla_deadline_seconds";
+        let histogram = [
+            series.to_owned(),
+            format!("rate({series}[5m])"),
+            format!("sum(rate({series}[5m]))"),
+            format!("sum by (node_id) ({series})"),
+        ];
+        let histogram = &histogram[self.random.usize(..histogram.len())];
+        match self.pick(&[NATIVE[0], NATIVE[1], NATIVE[2], "histogram_quantile"]) {
+            "histogram_fraction" => {
+                let bounds = ["0, 60", "-1, 0", "0, +Inf", "60, 0"][self.random.usize(..4)];
+                format!("histogram_fraction({bounds}, {histogram})")
+            }
+            "histogram_quantile" => {
+                let q = ["0", "0.5", "0.99", "1", "1.5"][self.random.usize(..5)];
+                format!("histogram_quantile({q}, {histogram})")
+            }
+            word => format!("{word}({histogram})"),
         }
     }
 
@@ -521,6 +622,7 @@ fn no_value_lies_outside_what_the_analysis_allows() {
     let mut random = fastrand::Rng::with_seed(seed);
     let prometheus = Prometheus::builder()
         .remote_write_receiver()
+        .native_histograms()
         .start()
         .unwrap();
     let end = now_ms() / STEP_MS * STEP_MS;
@@ -601,6 +703,7 @@ fn no_value_lies_outside_what_the_analysis_allows() {
         &MAPS,
         &OVER_TIME,
         &CALENDAR,
+        &NATIVE,
         &OTHERS,
     ];
     for word in all.concat() {
