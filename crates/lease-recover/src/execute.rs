@@ -76,10 +76,12 @@ impl Engine<'_> {
         let state = Progressing::default();
         let mut settled = Vec::with_capacity(targets.len());
         let mut rest = targets;
+        let mut sent_before = false;
         while !rest.is_empty() {
             let size = match self.batch {
-                // A canary: what goes wrong with one lease goes wrong with one lease only.
-                Some(_) if settled.is_empty() => 1,
+                // A canary: what goes wrong with one lease goes wrong with one lease only. What the journal
+                // settled, or moved on, is none.
+                Some(_) if !sent_before => 1,
                 Some(batch) => batch.min(rest.len()),
                 None => rest.len(),
             };
@@ -88,10 +90,12 @@ impl Engine<'_> {
                 .run_batch(batch, targets.len(), &state, &mut on_settled)
                 .await;
             rest = later;
+            let sent = outcomes.iter().any(|settled| settled.requests > 0);
+            sent_before |= sent;
             if self.batch.is_some() && !rest.is_empty() && self.halted(&state).is_none() {
                 if outcomes.iter().any(|settled| settled.outcome.is_failure()) {
                     state.batch_failed.set(true);
-                } else {
+                } else if sent {
                     self.rest_for(self.pause).await;
                 }
             }
@@ -113,9 +117,7 @@ impl Engine<'_> {
     ) -> Vec<Settled> {
         let mut settled: Vec<Option<Settled>> = vec![None; targets.len()];
         let outcomes = stream::iter(targets.iter().enumerate())
-            .then(|(index, target)| async move {
-                (index, target, self.admit(&target.spec, state).await)
-            })
+            .then(|(index, target)| async move { (index, target, self.admit(target, state).await) })
             .map(|(index, target, refused)| async move {
                 let settled = match refused {
                     Some(settled) => settled,
@@ -175,11 +177,15 @@ impl Engine<'_> {
     }
 
     /// Waits for a lease's turn. `Some` if it is not to be sent.
-    async fn admit(&self, spec: &LeaseSpec, state: &Progressing) -> Option<Settled> {
-        if let Some(settled) = self.records.settled(spec) {
+    async fn admit(&self, target: &Target, state: &Progressing) -> Option<Settled> {
+        // What the coordinator lists as held is held, whatever the journal says of an earlier run.
+        let is_listed = target.is_selected && self.freshness.is_some();
+        if let Some(settled) = self.records.settled(&target.spec)
+            && !(is_listed && settled.by_earlier_run)
+        {
             return Some(settled);
         }
-        if spec.token.is_none() {
+        if target.spec.token.is_none() {
             return Some(Settled::skipped(Skip::MissingToken));
         }
         if let (Some(rate_limiter), None) = (&self.rate_limiter, self.halted(state)) {

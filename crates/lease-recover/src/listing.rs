@@ -52,8 +52,9 @@ pub(crate) fn cannot_tell(leases: &[Judged]) -> usize {
 
 /// What is said of leases that cannot be judged.
 pub(crate) fn cannot_tell_warning(count: usize) -> String {
+    let verb = if count == 1 { "is" } else { "are" };
     format!(
-        "cannot tell of {} whether it is stuck: the coordinator lists no completion or claim time; --key KEY selects one anyway",
+        "cannot tell whether {} {verb} stuck: the coordinator lists no completion or claim time; --key KEY selects one anyway",
         counted(count)
     )
 }

@@ -246,12 +246,13 @@ impl Selection {
             let ms = u64::try_from(self.now_ms.saturating_sub(at)).unwrap_or(0);
             human(Duration::from_millis(ms))
         };
-        match (claimed.clone().min(), claimed.max()) {
-            (Some(oldest), Some(youngest)) => format!(
-                ", claimed {} (oldest) to {} (youngest) ago",
-                age(oldest),
-                age(youngest)
-            ),
+        match (claimed.clone().min().map(age), claimed.max().map(age)) {
+            (Some(oldest), Some(youngest)) if oldest == youngest => {
+                format!(", claimed {oldest} ago")
+            }
+            (Some(oldest), Some(youngest)) => {
+                format!(", claimed {oldest} (oldest) to {youngest} (youngest) ago")
+            }
             _ => String::new(),
         }
     }

@@ -1,9 +1,10 @@
 //! Progress on stderr, where a person watches.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// A set of progress lines that draws nothing unless watched.
 #[derive(Debug, Clone)]
@@ -27,9 +28,12 @@ impl Progress {
     #[must_use]
     pub fn bar(&self, total: u64, what: impl Into<Cow<'static, str>>) -> ProgressBar {
         let bar = self.lines.add(ProgressBar::new(total));
-        bar.set_style(style(
-            "{prefix} {bar:24.cyan/dim} {pos}/{len}  {per_sec}  {eta} left  {wide_msg}",
-        ));
+        let rate = |state: &ProgressState, to: &mut dyn Write| {
+            // A terminal that cannot be written to shows no rate, and no more than that.
+            let _ = write!(to, "{:.1}/s", state.per_sec());
+        };
+        let style = style("{prefix} {bar:24.cyan/dim} {pos}/{len}  {rate}  {eta} left  {wide_msg}");
+        bar.set_style(style.with_key("rate", rate));
         bar.set_prefix(what);
         bar
     }

@@ -219,3 +219,48 @@ fn a_failure_in_the_canary_or_a_batch_stops_the_run() {
         }
     }
 }
+
+#[test]
+fn leases_that_the_journal_settled_are_no_canary() {
+    let server = Faults::choose(|request, _| {
+        let body = request.json().unwrap();
+        match body["key"] == "lease-0" || body["key"] == "lease-1" {
+            true => Reply::json(r#"{"completion_ratio":0.5}"#).into(),
+            false => Reply::status(500).into(),
+        }
+    })
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = format!("--journal={}", folder.path().join("journal").display());
+    let earlier = Run::against(&server.url(), &[&journal, "lease-0:token", "lease-1:token"]);
+    assert_eq!(earlier.code, 0, "{}{}", earlier.stdout, earlier.stderr);
+
+    let mut arguments = vec![journal, "--batch=3".to_owned(), "--pause=10m".to_owned()];
+    arguments.extend((0..8).map(|n| format!("lease-{n}:token")));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let run = Run::against(&server.url(), &arguments);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert_eq!(server.received().len(), 3, "two before, and one canary");
+}
+
+#[test]
+fn a_lease_that_is_listed_again_is_not_released_by_the_journal() {
+    let records = Records::new();
+    let lease = || {
+        let lease = Lease::new(
+            "node:60:1700:1760:w:2024-01-01T00:00:00Z",
+            "token",
+            now_ms(),
+        );
+        lease.ratio(0.1).claimed_earlier(3_600_000)
+    };
+    for sent in [1, 2] {
+        records.coordinator.insert(lease());
+        let run = records.run(&[], &["--stuck", "--yes"]);
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        let released = &run.json()["leases"][0];
+        assert_eq!(released["outcome"], "released");
+        assert_eq!(released["by_earlier_run"], false);
+        assert_eq!(records.coordinator.changes_received().len(), sent);
+    }
+}
