@@ -29,12 +29,12 @@ pub struct Args {
     pub(crate) node_id: Option<String>,
 
     /// Latency that each synthetic request reports, in seconds or as a duration (not how long the drill
-    /// runs: --hold)
-    #[arg(long, value_name = "DURATION", default_value = "180", value_parser = lasting, allow_hyphen_values = true)]
-    pub(crate) duration: Duration,
-    /// Observations per phase and per step
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000), allow_hyphen_values = true)]
-    pub(crate) repetitions: u64,
+    /// runs: --hold) [default: 180]
+    #[arg(long, value_name = "DURATION", value_parser = lasting, allow_hyphen_values = true)]
+    pub(crate) duration: Option<Duration>,
+    /// Observations per phase and per step [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000), allow_hyphen_values = true)]
+    pub(crate) repetitions: Option<u64>,
     /// Phase to observe; repeatable, by default all
     #[arg(long, value_name = "PHASE", value_parser = phases())]
     pub(crate) phase: Vec<Phase>,

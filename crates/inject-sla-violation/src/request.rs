@@ -13,8 +13,12 @@ use seamless_core::schema::Phase;
 use crate::args::{Args, OutputFormat};
 
 pub(crate) use crate::args::{Buckets, Histograms};
-use crate::scenario::Scenario;
+use crate::scenario::{Amount, Observed, Scenario, Waveform, generators};
 
+/// What each synthetic request reports unless told otherwise.
+const DEFAULT_DURATION: Duration = Duration::from_secs(180);
+/// How often it is observed per step unless told otherwise.
+const DEFAULT_REPETITIONS: u64 = 10;
 /// How long a drill lasts unless told otherwise.
 const DEFAULT_HOLD: Duration = Duration::from_secs(60);
 /// How long an alert is awaited unless told otherwise.
@@ -117,6 +121,7 @@ impl Request {
     /// [`UsageError`], or an endpoint's own error.
     pub(crate) fn from_args(args: &Args) -> anyhow::Result<Self> {
         refuse_ignored(args)?;
+        refuse_unmoved(args)?;
         let copies = args.nodes.saturating_mul(args.worlds);
         if copies > MOST_COPIES {
             return Err(UsageError(format!(
@@ -131,8 +136,8 @@ impl Request {
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
         Ok(Self {
             node_id: args.node_id.clone().unwrap_or_default(),
-            duration: args.duration,
-            repetitions: args.repetitions,
+            duration: args.duration.unwrap_or(DEFAULT_DURATION),
+            repetitions: args.repetitions.unwrap_or(DEFAULT_REPETITIONS),
             phases: if phases.is_empty() {
                 Phase::ALL.to_vec()
             } else {
@@ -228,6 +233,54 @@ fn refuse_ignored(args: &Args) -> Result<(), UsageError> {
         Some((_, text)) => Err(UsageError(text.to_owned())),
         None => Ok(()),
     }
+}
+
+/// What describes observations is for scenarios that make some.
+fn refuse_unmoved(args: &Args) -> Result<(), UsageError> {
+    let chosen = generators(&args.scenario);
+    let any = |uses: fn(&Waveform, bool) -> bool| {
+        chosen
+            .iter()
+            .any(|(generator, violates)| uses(&generator.waveform, *violates))
+    };
+    let observes = any(|waveform, _| matches!(waveform, Waveform::Observe { .. }));
+    let repeats = any(|waveform, _| {
+        let counts = matches!(
+            waveform,
+            Waveform::Count {
+                violating: Amount::PerRepetition(_),
+                ..
+            }
+        );
+        counts || matches!(waveform, Waveform::Observe { .. })
+    });
+    let reports_duration = any(|waveform, violates| {
+        let by_duration = matches!(
+            waveform,
+            Waveform::Observe {
+                violating: Observed::Duration,
+                ..
+            }
+        );
+        violates && by_duration
+    });
+    let ignored = [
+        (args.duration.is_some() && !reports_duration, "--duration"),
+        (args.repetitions.is_some() && !repeats, "--repetitions"),
+        (args.buckets != Buckets::Schema && !observes, "--buckets"),
+        (
+            args.histograms != Histograms::Classic && !observes,
+            "--histograms",
+        ),
+    ];
+    let Some((_, option)) = ignored.into_iter().find(|(is_ignored, _)| *is_ignored) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = args.scenario.iter().map(|s| s.name()).collect();
+    Err(UsageError(format!(
+        "{option} changes nothing in the scenario {}: leave it out, or add --scenario sla",
+        names.join(" and ")
+    )))
 }
 
 fn labels(args: &Args) -> Result<Vec<(String, String)>, UsageError> {
@@ -517,6 +570,26 @@ mod tests {
             (
                 &["n", "--scenario", "coverage", "--phase", "total"],
                 "add --scenario sla",
+            ),
+            (
+                &["n", "--scenario", "coverage", "--duration", "240"],
+                "--duration changes nothing in the scenario coverage",
+            ),
+            (
+                &["n", "--scenario", "healthy", "--duration", "240"],
+                "--duration changes nothing",
+            ),
+            (
+                &["n", "--scenario", "stuck-lease", "--repetitions", "5"],
+                "--repetitions changes nothing",
+            ),
+            (
+                &["n", "--scenario", "conformance", "--buckets", "platform"],
+                "--buckets changes nothing",
+            ),
+            (
+                &["n", "--scenario", "staleness", "--histograms", "both"],
+                "--histograms changes nothing",
             ),
             (&["n", "--prometheus-url", "http://p"], "nobody is asked"),
             (&["n", "--alertmanager-url", "http://a"], "nobody is asked"),

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod before_it_pages;
 mod closed_loop;
 mod fault_matrix;
 mod notified;

@@ -286,8 +286,8 @@ fn the_server_is_what_scrapers_expect() {
     half.set_read_timeout(Some(crate::support::PATIENCE))
         .unwrap();
     let mut rest = Vec::new();
-    // Closed, with or without a word; only a timeout is an error.
-    assert!(half.read_to_end(&mut rest).is_ok() || !rest.is_empty());
+    // Closed by the server, with or without a word: while it is not, the read ends by its own timeout.
+    half.read_to_end(&mut rest).unwrap();
     injector.signal("TERM");
     let report: Value = serde_json::from_str(&injector.end().stdout).unwrap();
     assert_eq!(

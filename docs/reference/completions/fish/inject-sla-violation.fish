@@ -1,5 +1,5 @@
-complete -c inject-sla-violation -l duration -d 'Latency that each synthetic request reports, in seconds or as a duration (not how long the drill runs: --hold)' -r
-complete -c inject-sla-violation -l repetitions -d 'Observations per phase and per step' -r
+complete -c inject-sla-violation -l duration -d 'Latency that each synthetic request reports, in seconds or as a duration (not how long the drill runs: --hold) [default: 180]' -r
+complete -c inject-sla-violation -l repetitions -d 'Observations per phase and per step [default: 10]' -r
 complete -c inject-sla-violation -l phase -d 'Phase to observe; repeatable, by default all' -r -f -a "storage_wait\t''
 backfill_wait\t''
 live_wait\t''

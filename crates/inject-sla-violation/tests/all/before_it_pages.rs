@@ -1,0 +1,125 @@
+//! A drill that would page for real asks a person first, and what a silenced one has left is taken back.
+
+use std::fs;
+
+use seamless_lab::faults::{Faults, Reply};
+use seamless_lab::pty::{CTRL_C, Session};
+use seamless_lab::servers::{Alertmanager, Prometheus};
+use seamless_lab::wait_until;
+use serde_json::Value;
+
+use crate::support::{Injector, PATIENCE, command};
+
+/// An Alertmanager that pages by PagerDuty and tells the warnings to a chat.
+fn alertmanager(pagerduty: &Faults) -> Alertmanager {
+    Alertmanager::builder()
+        .config(format!(
+            "global: {{pagerduty_url: '{}/v2/enqueue'}}\n\
+             route:\n  receiver: chat\n  routes:\n    - {{receiver: night-pager, matchers: ['severity=\"critical\"']}}\n\
+             receivers:\n  - name: chat\n  - name: night-pager\n    pagerduty_configs: [{{routing_key: k}}]\n",
+            pagerduty.url()
+        ))
+        .start()
+        .unwrap()
+}
+
+/// A drill at a terminal, at its question.
+fn asked(alertmanager: &Alertmanager, file: &str) -> Session {
+    let mut drill = command();
+    drill
+        .args(["n", "--hold=10m", "--step=1s", "--write-to", file])
+        .arg(format!("--alertmanager-url={}", alertmanager.url()));
+    let session = Session::start(drill).unwrap();
+    session.expect("Type y + Enter", PATIENCE).unwrap();
+    session
+}
+
+fn nothing_starts_before_y_and_enter() {
+    let pagerduty = Faults::always(Reply::status(202)).unwrap();
+    let alertmanager = alertmanager(&pagerduty);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drill.prom");
+    let file = path.to_str().unwrap();
+
+    for (keys, code) in [("n\r", 1), ("\r", 1), (CTRL_C, 130)] {
+        let mut session = asked(&alertmanager, file);
+        let plan = session.screen();
+        assert!(
+            plan.contains("receivers: night-pager (pagerduty)"),
+            "{plan}"
+        );
+        assert!(plan.contains("Page for real?"), "{plan}");
+        session.type_in(keys).unwrap();
+        let ended = session.end(PATIENCE).unwrap();
+        assert_eq!(ended.code(), Some(code), "{keys:?}: {}", session.screen());
+        assert!(session.is_sane().unwrap(), "{keys:?}");
+        assert!(!path.exists(), "{keys:?}: {}", session.screen());
+    }
+
+    let mut session = asked(&alertmanager, file);
+    session.type_in("y").unwrap();
+    // What was typed is shown, so it has arrived; and it is no answer yet.
+    session.expect("Enter: y", PATIENCE).unwrap();
+    assert!(!path.exists());
+    session.type_in("\r").unwrap();
+    wait_until(PATIENCE, "the drill's file", || path.exists()).unwrap();
+    session.type_in(CTRL_C).unwrap();
+    let ended = session.end(PATIENCE).unwrap();
+    assert_eq!(ended.code(), Some(130), "{}", session.screen());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+fn what_a_killed_drill_has_sent_and_silenced_is_taken_back() {
+    let pagerduty = Faults::always(Reply::status(202)).unwrap();
+    let alertmanager = alertmanager(&pagerduty);
+    let prometheus = Prometheus::builder()
+        .remote_write_receiver()
+        .start()
+        .unwrap();
+    let states = || -> Vec<String> {
+        let silences = alertmanager.get("/api/v2/silences", &[]).unwrap();
+        let silences: Value = serde_json::from_str(&silences).unwrap();
+        let of = |silence: &Value| silence["status"]["state"].as_str().unwrap().to_owned();
+        silences.as_array().unwrap().iter().map(of).collect()
+    };
+    let places = [
+        format!("--remote-write={}/api/v1/write", prometheus.url()),
+        format!("--alertmanager-url={}", alertmanager.url()),
+    ];
+    let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    let lasting = [
+        "n",
+        "--drill-id=killed",
+        "--silence",
+        "--hold=10m",
+        "--step=1s",
+    ];
+    let mut arguments = lasting.to_vec();
+    arguments.extend(&places);
+    let drill = Injector::start(&arguments);
+    let series = || prometheus.query("{drill=\"killed\"}").unwrap().len();
+    wait_until(PATIENCE, "the drill's series", || series() > 0).unwrap();
+    drill.signal("KILL");
+    drill.end();
+    assert_eq!(states(), ["active"]);
+    assert!(series() > 0);
+
+    let cleanup = |more: &[&str]| {
+        let mut cleanup = command();
+        cleanup.arg("--cleanup=killed").args(more).args(&places);
+        cleanup.output().unwrap()
+    };
+    // Without the drill's node its series cannot be known.
+    let unknown = cleanup(&[]);
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+    assert_eq!(states(), ["active"]);
+    let removed = cleanup(&["n"]);
+    assert_eq!(removed.status.code(), Some(0), "{removed:?}");
+    assert_eq!(series(), 0, "{removed:?}");
+    assert_eq!(states(), ["expired"]);
+}
+
+seamless_lab::on_both_generations!(
+    nothing_starts_before_y_and_enter,
+    what_a_killed_drill_has_sent_and_silenced_is_taken_back,
+);
