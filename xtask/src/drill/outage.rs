@@ -1,8 +1,8 @@
 //! Scenarios one and all: the cause, every alert to firing and to whoever it must reach, the remedy,
 //! and back.
 //!
-//! Causes that do not hide each other are there at the same time, as on a bad day; each alert's times
-//! are its own.
+//! Causes that do not hide each other are there at the same time, as on a bad day; one that hides the others
+//! comes after them. Each alert's times are its own.
 
 use std::time::{Duration, SystemTime};
 
@@ -25,7 +25,6 @@ const DELIVERY: Duration = minutes(6);
 
 const HEARD: &str = "SeamlessWatchdog: heard";
 const RECOVERED: &str = "stuck lease recovered by key and token";
-const HEALED: &str = "causes removed";
 
 /// What becomes of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +121,16 @@ fn speaks_of(notice: &Notice, alert: &Expected) -> bool {
 
 /// The stages of these scenarios, in order.
 pub(super) fn stages(scenarios: &[Scenario]) -> Vec<String> {
+    let rounds = rounds(scenarios);
+    let played = rounds.iter().filter(|round| !round.is_empty());
+    [HEARD.to_owned()]
+        .into_iter()
+        .chain(played.flat_map(|round| stages_of(round)))
+        .collect()
+}
+
+/// The stages of one round.
+fn stages_of(scenarios: &[Scenario]) -> Vec<String> {
     let of_alerts = |steps: [Step; 2]| -> Vec<String> {
         let alerts = alerts(scenarios);
         alerts
@@ -131,8 +140,7 @@ pub(super) fn stages(scenarios: &[Scenario]) -> Vec<String> {
             })
             .collect()
     };
-    let mut stages = vec![HEARD.to_owned()];
-    stages.extend(scenarios.iter().map(|scenario| caused(scenario.cause)));
+    let mut stages: Vec<String> = scenarios.iter().map(|one| caused(one.cause)).collect();
     stages.extend(of_alerts([Step::Fires, Step::Arrives]));
     if scenarios
         .iter()
@@ -140,9 +148,14 @@ pub(super) fn stages(scenarios: &[Scenario]) -> Vec<String> {
     {
         stages.push(RECOVERED.to_owned());
     }
-    stages.push(HEALED.to_owned());
+    stages.push(healed_stage(scenarios));
     stages.extend(of_alerts([Step::Resolves, Step::IsToldOver]));
     stages
+}
+
+fn healed_stage(round: &[Scenario]) -> String {
+    let causes: Vec<&str> = round.iter().map(|one| one.cause.name()).collect();
+    format!("over: {}", causes.join(", "))
 }
 
 fn caused(cause: Misbehaviour) -> String {
@@ -170,6 +183,28 @@ pub(super) fn rehearse(
         })
         .map(drop);
 
+    for round in rounds(scenarios).iter().filter(|round| !round.is_empty()) {
+        ended = ended.and(play(round, stack, programs, timeline, begun));
+    }
+    ended
+}
+
+/// What is played at the same time: a runtime that shows no metrics hides every other cause.
+fn rounds(scenarios: &[Scenario]) -> [Vec<Scenario>; 2] {
+    let all = scenarios.iter().copied();
+    let (hiding, open) = all.partition(|one| one.cause == Misbehaviour::LostMetrics);
+    [open, hiding]
+}
+
+/// One round: causes, alerts, remedy, and back.
+fn play(
+    scenarios: &[Scenario],
+    stack: &Stack,
+    programs: &Programs,
+    timeline: &mut Timeline,
+    begun: SystemTime,
+) -> Result<(), Missed> {
+    let mut ended = Ok(());
     let mut stuck = None;
     for cause in scenarios.iter().map(|scenario| scenario.cause) {
         ended = ended.and(timeline.stage(&caused(cause), |wait| {
@@ -189,7 +224,7 @@ pub(super) fn rehearse(
     if let Some(lease) = stuck {
         ended = ended.and(timeline.stage(RECOVERED, |wait| recover(stack, programs, wait, &lease)));
     }
-    ended = ended.and(timeline.stage(HEALED, |_| {
+    ended = ended.and(timeline.stage(&healed_stage(scenarios), |_| {
         stack.servers.runtime.heal();
         Ok(Seen((), "the runtime is healed".to_owned()))
     }));

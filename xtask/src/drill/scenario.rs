@@ -155,22 +155,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         cause: Misbehaviour::DryLimiter,
-        alerts: &[
-            alert(
-                "SeamlessRateLimiterExhausted",
-                Reach::Slack,
-                minutes(6),
-                minutes(1),
-            )
-            .labelled("signal", "tokens"),
-            alert(
-                "SeamlessRateLimiterExhausted",
-                Reach::Slack,
-                minutes(10),
-                minutes(5),
-            )
-            .labelled("signal", "drops"),
-        ],
+        alerts: &[alert(
+            "SeamlessRateLimiterExhausted",
+            Reach::Slack,
+            minutes(13),
+            minutes(5),
+        )],
     },
     Scenario {
         cause: Misbehaviour::LostMetrics,
