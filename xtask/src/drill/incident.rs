@@ -30,6 +30,7 @@ const PROGRAM: Duration = Duration::from_secs(60);
 /// An injection, and the stages of the injector's closed loop that are shown, with what they are called here.
 struct Injection {
     scenario: &'static str,
+    more: &'static [&'static str],
     /// What its drill's name ends with, so that one drill is not taken for the other.
     suffix: &'static str,
     alert: &'static str,
@@ -39,6 +40,7 @@ struct Injection {
 /// One alert by itself, so that it can be told from what Alertmanager counts that its receivers were called.
 const STALE: Injection = Injection {
     scenario: "staleness",
+    more: &[],
     suffix: "-stale",
     alert: "SeamlessLiveDataStale",
     stages: &[
@@ -51,6 +53,7 @@ const STALE: Injection = Injection {
 /// whether its notice arrived is asked of the pager.
 const SLOW: Injection = Injection {
     scenario: "sla",
+    more: &["--duration", "240", "--repetitions", "5"],
     suffix: "",
     alert: DEGRADED,
     stages: &[
@@ -253,10 +256,6 @@ fn injected(
     let arguments = [
         "seam-node-1",
         "--yes",
-        "--duration",
-        "240",
-        "--repetitions",
-        "5",
         "--serve",
         "0",
         "--file-sd",
@@ -273,8 +272,13 @@ fn injected(
         &drill,
         "--output",
         "json",
-    ]
-    .map(str::to_owned);
+    ];
+    let more = injection.more.iter().copied();
+    let arguments: Vec<String> = arguments
+        .into_iter()
+        .chain(more)
+        .map(str::to_owned)
+        .collect();
     let ran = stack
         .place()
         .run(wait, within + PROGRAM, &programs.inject, &arguments)?;
