@@ -267,7 +267,7 @@ function(config) {
       {
         question: 'Is a lease stuck?',
         panels: [
-          number('Stuck now', 'Leases under %g %% now; after %s on end they page.' % [config.stuck_ratio * 100, config.stuck_for], count(under), 'red'),
+          number('Stuck now', 'Leases that are under %g %% for %s: SeamlessBackfillStuckLease pages about them.' % [config.stuck_ratio * 100, config.stuck_for], count(firing), 'red'),
           number('Stale claims', 'Leases under 100 %% without progress for %s.' % config.stale_claim_window, count(stale), 'orange'),
           number('Held', 'Leases that the coordinator holds, or that are unfinished where there is no fresh list.', held, null),
           number('Seconds since the last list', 'How long ago the leases were listed. Older than %s s, the gauges decide.' % promql.number(3 * durations.seconds(config.lease_list_period)), list_age, null),
