@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// Show the coordinator's leases and change nothing; with --stuck only the stuck ones
     #[arg(long, help_heading = "Sources", conflicts_with_all = [
         "specs", "from_file", "from_logs", "action", "reason", "dry_run", "yes", "journal", "verify",
-        "max_failures", "rate", "audit_log", "batch", "limit", "concurrency",
+        "max_failures", "rate", "audit_log", "batch", "pause", "limit", "concurrency", "verify_within", "await_reclaim",
     ])]
     pub(crate) list: bool,
     /// With --list: show it again after so long, until a signal ends it

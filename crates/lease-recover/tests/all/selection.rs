@@ -434,6 +434,7 @@ fn an_option_that_would_be_ignored_is_refused_before_anything_is_sent() {
     for (arguments, says) in [
         (&["--watch=5s", "a:token"][..], "--watch needs --list"),
         (&["--list", "--pause=5s"], "--pause"),
+        (&["--list", "--verify-within=5s"], "--verify-within"),
         (&["--pause=5s", "a:token"], "--batch"),
         (&["--list", "--await-reclaim=5s"], "--await-reclaim"),
         (&["--dry-run", "--await-reclaim=5s", "a:token"], "--verify"),

@@ -366,7 +366,7 @@ mod tests {
         }
         let endpoint = Endpoint::parse_whole("server", "http://u:p%40@h/m/?t=s", "-").unwrap();
         assert_eq!(endpoint.whole_url().as_str(), "http://h/m/?t=s");
-        assert_eq!(endpoint.to_string(), "http://h/m");
+        assert_eq!(endpoint.to_string(), "http://h/m/");
         assert_eq!(endpoint.basic().unwrap().1.expose_secret(), "p@");
         assert!(Endpoint::parse_whole("server", "http://h/m#x", "-").is_err());
         let base = endpoint_of_path("/health?deep=1");

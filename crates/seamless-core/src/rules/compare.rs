@@ -63,15 +63,6 @@ pub struct Copy {
     pub differences: Vec<String>,
 }
 
-impl Compared {
-    /// How many rules differ or are missing: what tells the better of two profiles.
-    #[must_use]
-    pub fn faults(&self) -> usize {
-        let faulty = |rule: &&ComparedRule| !rule.is_loaded || !rule.differences.is_empty();
-        self.rules.iter().filter(faulty).count()
-    }
-}
-
 /// A rule in its group, with the place of the group.
 #[derive(Clone, Copy)]
 struct Place<'r> {

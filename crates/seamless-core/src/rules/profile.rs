@@ -2,9 +2,12 @@
 
 use std::sync::LazyLock;
 
-use super::{RuleFile, RuleFileError, compare, shipped};
-use crate::prometheus::LoadedGroup;
+use super::{RuleFile, RuleFileError, shipped};
+use crate::prometheus::{LoadedGroup, LoadedRule};
 use crate::schema::Phase;
+
+/// Records the rate of requests over their budget, by phase.
+const OVER_BUDGET: &str = "seamless:sla_observations_over_budget:rate5m";
 
 /// A set of thresholds: `_config.profile` of the dashboards' sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -61,14 +64,23 @@ impl Profile {
         }
     }
 
-    /// The profile whose rules are loaded, or come closest to those that are.
+    /// The profile that the loaded rules are of, by the budget of the whole request that they record.
     #[must_use]
     pub fn of_loaded(groups: &[LoadedGroup]) -> Self {
-        let faults = |profile: &Self| match profile.rules() {
-            Ok(rules) => compare(rules, groups).faults(),
-            Err(_) => usize::MAX,
+        let golden = Self::GoldenSignals.edge(Phase::Total);
+        let is_golden = |rule: &LoadedRule| {
+            rule.name == OVER_BUDGET && rule.query.to_string().contains(&golden)
         };
-        Self::ALL.into_iter().min_by_key(faults).unwrap_or_default()
+        let mut rules = groups.iter().flat_map(|group| &group.rules);
+        match rules.any(is_golden) {
+            true => Self::GoldenSignals,
+            false => Self::Baseline,
+        }
+    }
+
+    /// How the rules select the bucket that ends at a phase's budget.
+    fn edge(self, phase: Phase) -> String {
+        format!("le=~\"{}([.]0)?\"", self.budget_seconds(phase))
     }
 }
 
@@ -82,9 +94,9 @@ mod tests {
             assert_eq!(Profile::named(profile.name()), Some(profile));
             let rules = profile.rules().unwrap();
             for phase in Phase::ALL {
-                let edge = format!("le=~\"{}([.]0)?\"", profile.budget_seconds(phase));
+                let edge = profile.edge(phase);
                 let recorded = rules
-                    .recordings_named("seamless:sla_observations_over_budget:rate5m")
+                    .recordings_named(OVER_BUDGET)
                     .find(|rule| rule.labels.get("phase").is_some_and(|p| p == phase.label()));
                 let text = recorded.unwrap().expr.to_string();
                 assert!(text.contains(&edge), "{profile:?} {phase:?}: {text}");

@@ -58,7 +58,13 @@ impl Pushgateway {
     /// # Errors
     /// If it is not installed or does not become ready.
     pub fn start() -> Result<Self> {
-        let arguments = |port, _: &Path| vec![format!("--web.listen-address=127.0.0.1:{port}")];
+        let arguments = |port, _: &Path| {
+            vec![
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                // Debian's keeps its groups in a file of the machine, by default.
+                "--persistence.file=".to_owned(),
+            ]
+        };
         start(PUSHGATEWAY, "/-/ready", &arguments).map(Self)
     }
 }
