@@ -470,3 +470,30 @@ fn named_leases_that_a_filter_leaves_out_are_told() {
     assert_eq!(run.code, 1, "{}", run.stderr);
     assert!(coordinator.changes_received().is_empty());
 }
+
+#[test]
+fn a_window_that_another_worker_must_claim_is_waited_for() {
+    let coordinator = Coordinator::start().unwrap();
+    let lease = |token: &str| Lease::new(KEY, token, now_ms() + 3_600_000);
+    let spec = format!("{KEY}:t");
+    let arguments = |within| ["--verify", within, &*spec];
+    coordinator.insert(lease("t"));
+    let run = Run::against(&coordinator.url(), &arguments("--await-reclaim=1s"));
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let said = "released, not yet reclaimed: 1 lease";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+
+    coordinator.insert(lease("t"));
+    std::thread::scope(|scope| {
+        // Another worker claims the window as soon as it is free.
+        scope.spawn(|| {
+            while coordinator.ended().len() < 2 {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            coordinator.insert(lease("another"));
+        });
+        let run = Run::against(&coordinator.url(), &arguments("--await-reclaim=60s"));
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("verified"), "{}", run.stdout);
+    });
+}
