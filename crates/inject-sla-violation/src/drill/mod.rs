@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use seamless_cli::{Connections, ExitStatus, Progress, Stop, Terminal, clean};
+use seamless_cli::{ConfirmError, Connections, ExitStatus, Progress, Stop, Terminal, clean};
 use seamless_core::alertmanager::Alertmanager;
 use seamless_core::duration;
 use tokio::sync::Notify;
@@ -95,7 +95,17 @@ impl Drill<'_> {
             biased;
             signal = self.stop.wait() => return self.conclude(report(Outcome::stopped(signal))),
             () = until(deadline) => return self.conclude(report(Outcome::DeadlineOver)),
-            prepared = preparing.run() => prepared?,
+            prepared = preparing.run() => prepared,
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            // The question may see the signal first.
+            Err(error) => match error.downcast_ref() {
+                Some(ConfirmError::Stopped(signal)) => {
+                    return self.conclude(report(Outcome::stopped(*signal)));
+                }
+                _ => return Err(error),
+            },
         };
         if !prepared.agreed {
             return self.conclude(report(Outcome::Declined));

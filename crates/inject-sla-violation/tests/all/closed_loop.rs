@@ -376,7 +376,7 @@ fn the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus() {
         .into_iter()
         .filter(|alert| *alert != "SeamlessSlaErrorBudgetBurn")
         .collect();
-    let resolving = start("resolving", &forgotten, &["--recover-after=40s"]);
+    let resolving = start("resolving", &forgotten, &["--recover-after=80s"]);
     for (drill, last) in [(firing, "firing"), (resolving, "resolved")] {
         let (code, report) = drill.end();
         for expectation in report["expectations"].as_array().unwrap() {
