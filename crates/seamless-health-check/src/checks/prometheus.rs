@@ -230,14 +230,15 @@ fn present(facts: &Facts, request: &Request) -> Outcome {
     Outcome::of(items, format!("all {} metrics", request.metrics.len())).next(exposition(facts))
 }
 
+/// The jobs whose series the metrics are.
+fn jobs(facts: &Facts) -> Vec<&str> {
+    let series = facts.jobs.iter().flatten();
+    series.map(|series| series.metric.get("job")).collect()
+}
+
 /// The command that looks at what the first target exposes.
 fn exposition(facts: &Facts) -> Option<Next> {
-    let jobs: Vec<&str> = facts
-        .jobs
-        .iter()
-        .flatten()
-        .map(|series| series.metric.get("job"))
-        .collect();
+    let jobs = jobs(facts);
     let mut targets = facts.targets.iter().flatten();
     let target = targets.find(|target| jobs.contains(&target.labels.get("job")))?;
     let arguments = ["--only", "exposition", "--metrics-url", &target.scrape_url];
@@ -260,12 +261,7 @@ fn declared(metric: &Metric, facts: &Facts) -> Declared {
         .metadata
         .as_ref()
         .is_ok_and(|stated| metric.exposed.iter().any(|name| stated.contains_key(name)));
-    let jobs: Vec<&str> = facts
-        .jobs
-        .iter()
-        .flatten()
-        .map(|series| series.metric.get("job"))
-        .collect();
+    let jobs = jobs(facts);
     let is_mine = |job: &str| jobs.is_empty() || jobs.contains(&job);
     let mut targets = facts.targets.iter().flatten();
     let one_is_down =
