@@ -1,11 +1,9 @@
 //! Every injected scenario, and the shipped rules on a clock on which every alert is due within seconds.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
 
 use crate::drill::programs::Programs;
 use crate::render::{self, Override};
@@ -23,10 +21,16 @@ impl Drop for Injector {
 impl Injector {
     /// Builds and starts it; it announces itself to Prometheus in the file `targets`.
     pub(crate) fn start(targets: &Path) -> Result<Self> {
+        Self::with_histograms("classic", targets)
+    }
+
+    /// The same with histograms of that kind: `classic` or `native`.
+    pub(super) fn with_histograms(kind: &str, targets: &Path) -> Result<Self> {
         let program = Programs::build(false)?.inject;
         let child = Command::new(&program)
             .args(["seam-node-1", "--yes", "--scenario", "all", "--serve", "0"])
-            .args(["--hold", "15m", "--step", "1s", "--file-sd"])
+            .args(["--hold", "15m", "--step", "1s", "--histograms", kind])
+            .arg("--file-sd")
             .arg(targets)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -34,16 +38,6 @@ impl Injector {
             .with_context(|| format!("cannot run {}", program.display()))?;
         Ok(Self(child))
     }
-}
-
-/// The address that the injector announced, once it has.
-pub(super) fn announced(targets: &Path) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Group {
-        targets: Vec<String>,
-    }
-    let groups: Vec<Group> = serde_json::from_slice(&fs::read(targets).ok()?).ok()?;
-    groups.into_iter().flat_map(|group| group.targets).next()
 }
 
 /// The shipped rules, 50 times faster.

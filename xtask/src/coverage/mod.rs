@@ -7,7 +7,6 @@
 
 mod injected;
 mod matrix;
-mod native;
 
 use std::fs;
 use std::io::Write as _;
@@ -18,6 +17,8 @@ use anyhow::Context as _;
 use seamless_core::rules::RuleFile;
 use seamless_lab::servers::{Generation, Prometheus};
 use serde::Deserialize;
+use serde_json::json;
+use tempfile::TempDir;
 
 use crate::grafana::{self, Dashboard, Filling};
 use crate::install;
@@ -76,36 +77,57 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// A server with the injector's series and no others.
+struct Injected {
+    server: Prometheus,
+    _injector: Injector,
+    _folder: TempDir,
+}
+
+impl Injected {
+    /// With histograms of that kind.
+    fn start(histograms: &str, rules: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let targets = folder.path().join("targets.json");
+        let mut scraped = json!({
+            "job_name": "seamless",
+            "file_sd_configs": [{"files": [targets], "refresh_interval": "1s"}],
+        });
+        // The flag is what the packaged Prometheus knows, the setting what today's does.
+        if Generation::chosen() == Generation::Current {
+            scraped["scrape_native_histograms"] = true.into();
+        }
+        let server = Prometheus::builder()
+            .evaluation_interval(Duration::from_secs(1))
+            .native_histograms()
+            .scrape_config(scraped)
+            .rules(rules)
+            .start()?;
+        Ok(Self {
+            server,
+            _injector: Injector::with_histograms(histograms, &targets)?,
+            _folder: folder,
+        })
+    }
+}
+
 /// Asks for what has no data yet, until everything has some or the time is over.
 fn measure(matrix: &mut Matrix, within: Duration) -> anyhow::Result<()> {
     install::ensure(install::FOR_COVERAGE)?;
-    let folder = tempfile::tempdir()?;
-    let targets = folder.path().join("targets.json");
     let rules = rules()?;
-    let prometheus = || {
-        Prometheus::builder()
-            .scrape_interval(Duration::from_secs(1))
-            .evaluation_interval(Duration::from_secs(1))
-            .rules(&rules)
-    };
-    let with_buckets = prometheus().file_sd("seamless", &targets).start()?;
-    let with_native: Prometheus = native::receiver(prometheus(), &targets).start()?;
-    let _injector = Injector::start(&targets)?;
-    let mut feed = native::Feed::new(&with_native)?;
-
+    let with_buckets = Injected::start("classic", &rules)?;
+    let with_native = Injected::start("native", &rules)?;
     let deadline = Instant::now() + within;
     while !matrix.empty().is_empty() && Instant::now() < deadline {
-        if let Some(address) = injected::announced(&targets) {
-            feed.step(&address)?;
-        }
         for row in matrix.rows_mut() {
             let Row { expr, place, .. } = row;
-            for (has_data, server) in [
+            for (has_data, injected) in [
                 (&mut row.with_buckets, &with_buckets),
                 (&mut row.with_native, &with_native),
             ] {
                 if !*has_data {
-                    *has_data = returns_data(server, expr).with_context(|| place.to_string())?;
+                    *has_data =
+                        returns_data(&injected.server, expr).with_context(|| place.to_string())?;
                 }
             }
         }

@@ -3,12 +3,11 @@
 //! Owns the rehearsal: what is started, which stages must be reached, what is reported. The servers are
 //! real, the rules and routes are the shipped ones (scaled in time unless told otherwise), and what an
 //! on-call engineer would type is typed: the built programs do it. It decides nothing that they decide,
-//! and leaves nothing running.
+//! and leaves nothing running. Against somebody's own servers `inject-sla-violation --expect-alert` is the drill.
 
 mod incident;
 mod lister;
 mod outage;
-mod own;
 mod pace;
 mod page;
 pub(crate) mod programs;
@@ -29,7 +28,6 @@ use seamless_lab::Interrupt;
 use seamless_lab::servers::Generation;
 
 use crate::install;
-use own::OwnStack;
 use pace::Pace;
 use programs::Programs;
 use report::Report;
@@ -73,8 +71,6 @@ pub struct Args {
     /// Use the three programs in this folder, such as an unpacked release, instead of building them.
     #[arg(long, value_name = "DIR", conflicts_with = "release")]
     programs: Option<PathBuf>,
-    #[command(flatten)]
-    own: own::OwnStackArgs,
 }
 
 const INCIDENT: &str = "incident";
@@ -92,11 +88,8 @@ fn names() -> Vec<&'static str> {
 /// # Errors
 /// If it cannot begin (a server is missing, the programs do not build) or the report cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let own = args.own.stack()?;
-    if own.is_none() {
-        args.servers
-            .during(|| install::ensure(install::FOR_DRILL))?;
-    }
+    args.servers
+        .during(|| install::ensure(install::FOR_DRILL))?;
     for (path, flag) in [(&args.report, "--report"), (&args.html, "--html")] {
         if let Some(path) = path {
             seamless_cli::check_writable(path).context(flag)?;
@@ -107,12 +100,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => Programs::build(args.release)?,
     };
     let interrupt = Interrupt::listen()?;
-    let (report, samples) = match own {
-        Some(own) => (against_own(&own, &programs, &interrupt), None),
-        None => args
-            .servers
-            .during(|| embedded(args, &programs, &interrupt)),
-    };
+    let (report, samples) = args
+        .servers
+        .during(|| rehearse(args, &programs, &interrupt));
 
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", report.text())?;
@@ -133,17 +123,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     })
 }
 
-/// Drills against somebody's own stack.
-fn against_own(own: &OwnStack, programs: &Programs, interrupt: &Interrupt) -> Report {
-    let mut timeline = Timeline::new(own.stages(), interrupt.clone());
-    // The stages tell how it went; `Missed` only says that there was no going on.
-    let _: Result<(), Missed> = own.rehearse(programs, &mut timeline);
-    Report::new(vec!["own stack"], Pace::REAL, timeline, Vec::new())
-}
-
 /// Drills on the lab's stack. With `--html` the metrics are read before it is stopped; there are none
 /// if it did not start.
-fn embedded(
+fn rehearse(
     args: &Args,
     programs: &Programs,
     interrupt: &Interrupt,
