@@ -239,23 +239,15 @@ impl Connections {
         for contradiction in &self.contradictions {
             terminal.warn(&format!("{contradiction}; the context counts"));
         }
-        let endpoints: Vec<String> = self
-            .endpoints
-            .iter()
-            .map(|(prefix, endpoint)| {
-                let origin = endpoint.configured_by();
-                let of_context = origin.starts_with("context ");
-                let origin = if of_context { "context" } else { origin };
-                format!("{prefix} {endpoint} ({origin})")
-            })
-            .collect();
-        let endpoints = endpoints.join(", ");
-        match self.chosen.as_ref().map(|chosen| &chosen.context) {
-            Some(Context { name, file, .. }) => {
-                terminal.note(&format!("context {name} ({}): {endpoints}", file.display()));
-            }
-            None if endpoints.is_empty() => {}
-            None => terminal.note(&endpoints),
+        if let Some(Context { name, file, .. }) = self.chosen.as_ref().map(|chosen| &chosen.context)
+        {
+            terminal.note(&format!("context {name} ({})", file.display()));
+        }
+        for (prefix, endpoint) in &self.endpoints {
+            let origin = endpoint.configured_by();
+            let of_context = origin.starts_with("context ");
+            let origin = if of_context { "context" } else { origin };
+            terminal.note(&format!("{prefix} {endpoint} ({origin})"));
         }
     }
 

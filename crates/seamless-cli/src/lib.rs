@@ -32,5 +32,5 @@ pub use progress::Progress;
 pub use remedy::remedy_words;
 pub use run::{Refusal, run};
 pub use signals::{Signal, Stop};
-pub use table::{clean, ratio_bar, shown_width, table, truncated};
+pub use table::{clean, ratio_bar, shown_width, table, truncated, wrapped};
 pub use terminal::{OutputError, Terminal};

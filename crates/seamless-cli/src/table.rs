@@ -1,5 +1,7 @@
 //! Tables for people, and making foreign text safe to print.
 
+use std::borrow::Cow;
+
 use tabled::builder::Builder;
 use tabled::settings::object::Rows;
 use tabled::settings::{Modify, Padding, Style, Width, peaker::PriorityMax, style::HorizontalLine};
@@ -55,6 +57,22 @@ pub fn shown_width(text: &str) -> usize {
     console::measure_text_width(text)
 }
 
+/// Breaks a text at blanks so that it fits beside an indentation. A word is never broken: commands and
+/// selectors are copied.
+#[must_use]
+pub fn wrapped(text: &str, width: Option<usize>, indent: usize) -> Vec<String> {
+    let Some(width) = width else {
+        return vec![text.to_owned()];
+    };
+    let room = textwrap::Options::new(width.saturating_sub(indent).max(24))
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    let lines = textwrap::wrap(text, room).into_iter();
+    lines.map(Cow::into_owned).collect()
+}
+
 /// A share (0 to 1) as a bar of `width` columns and a percentage.
 #[must_use]
 pub fn ratio_bar(ratio: f64, width: usize) -> String {
@@ -87,7 +105,7 @@ where
         table.with(
             Width::wrap(width)
                 .priority(PriorityMax::left())
-                .keep_words(false),
+                .keep_words(true),
         );
     }
     let text = table.to_string();

@@ -1,7 +1,7 @@
 //! The checks, looked up instead of run: `--list`, `--explain ID`, and the pages of the reference. All of it
 //! comes from what each check says of itself; nothing is contacted and no configuration is read.
 
-use seamless_cli::{Palette, Terminal, UsageError};
+use seamless_cli::{Palette, Terminal, UsageError, wrapped};
 use serde::Serialize;
 
 use crate::args::Args;
@@ -9,7 +9,7 @@ use crate::check::{Check, Group, Need};
 use crate::checks;
 use crate::formats::Format;
 use crate::formats::json::SCHEMA_VERSION;
-use crate::formats::text::wrapped;
+
 use crate::request::{outputs, select};
 
 /// A language of the pages.

@@ -1,10 +1,10 @@
 //! One alert: whom it reaches, by which routes, what holds it back, and what every check says of it.
 
-use seamless_cli::clean;
+use seamless_cli::{clean, wrapped};
 
 use super::Look;
 use super::paths::receiver;
-use super::text::wrapped;
+
 use crate::check::Verdict;
 use crate::report::Report;
 use crate::told::Told;

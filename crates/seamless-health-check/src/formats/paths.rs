@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use seamless_cli::clean;
+use seamless_cli::{clean, wrapped};
 
 use super::Look;
-use super::text::wrapped;
+
 use crate::paging::Reach;
 use crate::report::Report;
 use crate::told::{Told, ToldIntegration, ToldReceiver};

@@ -1,7 +1,7 @@
 //! For people: one line per check, what to do under those that do not pass, and the SLA with its last
 //! hour. Readable without colour: the verdict is a word.
 
-use seamless_cli::{Palette, clean, truncated};
+use seamless_cli::{Palette, clean, shown_width, truncated, wrapped};
 use seamless_core::duration;
 
 use super::{Look, plot};
@@ -130,16 +130,21 @@ fn items(finding: &Finding, look: Look, margin: usize, show: Show) -> Vec<String
     shown.truncate(most);
     let column = shown
         .iter()
-        .map(|item| item.subject.chars().count())
+        .map(|item| shown_width(&item.subject))
         .max()
         .unwrap_or(0)
         .min(32);
+    let beside = margin + column + 1;
+    // The messages stand beside the subjects, or all beneath them.
+    let has_room = shown.iter().all(|item| {
+        shown_width(&item.subject) <= column && fits(&item.message, look.width, beside)
+    });
     let mut lines: Vec<String> = shown
         .iter()
         .map(|item| {
             let message = clean(&item.message);
             let subject = clean(&item.subject);
-            if item.history.is_empty() && subject.chars().count() > column {
+            if item.history.is_empty() && !has_room {
                 // A line of its own, since cutting a lease's key takes away what tells it from others.
                 let room = look
                     .width
@@ -152,7 +157,7 @@ fn items(finding: &Finding, look: Look, margin: usize, show: Show) -> Vec<String
             let subject = truncated(&format!("{subject:column$}"), 60);
             let subject = painted(look.palette, &item.verdict, &subject);
             if item.history.is_empty() {
-                let message = hanging(&message, look.width, margin + column + 1);
+                let message = hanging(&message, look.width, beside);
                 return format!("{subject} {message}");
             }
             let scale = item
@@ -184,27 +189,15 @@ fn command(line: &str, width: Option<usize>, indent: usize) -> Vec<String> {
     parts.collect()
 }
 
-/// Breaks a text at blanks so that it fits beside an indentation.
-pub(crate) fn wrapped(text: &str, width: Option<usize>, indent: usize) -> Vec<String> {
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(24));
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let Some(line) = lines.last_mut() else { break };
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= room {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
-}
-
 /// The same as one text, whose first line is indented already.
 fn hanging(text: &str, width: Option<usize>, indent: usize) -> String {
     wrapped(text, width, indent).join(&format!("\n{}", " ".repeat(indent)))
+}
+
+/// Whether every word of a text fits beside an indentation.
+fn fits(text: &str, width: Option<usize>, indent: usize) -> bool {
+    let longest = text.split(' ').map(shown_width).max();
+    width.is_none_or(|width| indent + longest.unwrap_or(0) <= width)
 }
 
 fn summary(report: &Report, palette: Palette) -> String {
