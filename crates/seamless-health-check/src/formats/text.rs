@@ -69,7 +69,13 @@ fn check(lines: &mut Vec<String>, finding: &Finding, look: Look, show: Show) {
     let indent = if show == Show::Everything { "  " } else { "" };
     let column = if show == Show::Everything { 18 } else { 29 };
     let first = indent.len() + 4 + 2 + column + 1;
-    let text = clean(&finding.message());
+    let margin = " ".repeat(indent.len() + 6);
+    let items = items(finding, look, margin.len(), show);
+    let text = clean(&if items.is_empty() {
+        finding.message()
+    } else {
+        without_first_item(finding)
+    });
     let text = if matches!(verdict, Verdict::Skip(_)) {
         wrapped(&text, look.width, first)
             .into_iter()
@@ -85,8 +91,7 @@ fn check(lines: &mut Vec<String>, finding: &Finding, look: Look, show: Show) {
             format!("{}{line}", " ".repeat(first))
         });
     }
-    let margin = " ".repeat(indent.len() + 6);
-    for line in items(finding, look, margin.len(), show) {
+    for line in items {
         lines.push(format!("{margin}{line}"));
     }
     let mut advise = |line: &str| lines.push(format!("{margin}{}", look.palette.dim(line)));
@@ -102,6 +107,17 @@ fn check(lines: &mut Vec<String>, finding: &Finding, look: Look, show: Show) {
     }
     if let Some(more) = finding.more().filter(|_| show == Show::Everything) {
         advise(&format!("→ {more}"));
+    }
+}
+
+/// The message where the items follow: what it says of the first of them stands there.
+fn without_first_item(finding: &Finding) -> String {
+    let message = finding.message();
+    let is_first =
+        |item: &&Item| message.starts_with(&format!("{}: {}", item.subject, item.message));
+    match finding.outcome.items.iter().find(is_first) {
+        Some(first) => message.replacen(&format!(": {}", first.message), "", 1),
+        None => message,
     }
 }
 
