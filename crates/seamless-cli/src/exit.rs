@@ -13,7 +13,7 @@ pub enum ExitStatus {
     Negative,
     /// 2: a usage or configuration error, found before anything was contacted or changed.
     Usage,
-    /// 3: could not tell, and nothing was proven bad.
+    /// 3: undetermined: something could not be verified, and nothing failed.
     Undetermined,
     /// 130 or 143: stopped by a signal, after reporting what was and was not done.
     Stopped(Signal),
@@ -53,7 +53,9 @@ impl ExitStatus {
             Self::Usage => {
                 "usage or configuration error, found before anything was contacted or changed"
             }
-            Self::Undetermined => "could not tell, and nothing was proven bad",
+            Self::Undetermined => {
+                "undetermined: something could not be verified, and nothing failed"
+            }
             Self::Stopped(Signal::Interrupt) => {
                 "stopped by SIGINT, after reporting what was and was not done"
             }

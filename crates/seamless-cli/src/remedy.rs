@@ -29,7 +29,7 @@ pub fn remedy_words(remedy: Remedy, service: &str) -> String {
         Remedy::NotOffered => {
             "this server does not offer it, or the URL lacks a path prefix".to_owned()
         }
-        Remedy::CorrectQuery => "the server did not take the query".to_owned(),
+        Remedy::CorrectQuery => "the server rejected the query: is it another Prometheus-compatible server, or an old version?".to_owned(),
         Remedy::ReportToOwners => format!("report this to the owners of the {service}"),
     }
 }

@@ -98,10 +98,10 @@ pub struct Args {
     #[arg(long, value_name = "URL", help_heading = "Endpoints")]
     pub(crate) alertmanager_url: Vec<String>,
 
-    /// Repeat until everything passes, for at most this long
+    /// Retry until the exit code is 0, for at most this long
     #[arg(long, value_name = "DURATION", value_parser = seamless_cli::positive_duration)]
     pub(crate) wait: Option<Duration>,
-    /// How long to pause between repetitions
+    /// Pause between retries
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = seamless_cli::positive_duration)]
     pub(crate) interval: Duration,
     /// What makes the exit code 1

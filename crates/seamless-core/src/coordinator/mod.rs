@@ -141,7 +141,7 @@ impl Coordinator {
         Ok((page, answer))
     }
 
-    /// The same client, which takes a moment of `rate_limiter` before it sends a request again.
+    /// The same client with its retries limited by `rate_limiter`.
     #[must_use]
     pub fn with_rate_limiter(mut self, rate_limiter: Arc<RateLimiter>) -> Self {
         self.http = self.http.with_rate_limiter(rate_limiter);

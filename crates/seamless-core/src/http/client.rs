@@ -104,8 +104,8 @@ impl HttpClient {
         self.stop.load(Ordering::SeqCst)
     }
 
-    /// The same client, which takes a moment of `rate_limiter` before it sends a request again. The first
-    /// attempt's moment is the caller's, who knows what is worth waiting for.
+    /// The same client with its retries limited by `rate_limiter`. The caller takes the first attempt's
+    /// permit.
     #[must_use]
     pub fn with_rate_limiter(mut self, rate_limiter: Arc<RateLimiter>) -> Self {
         self.rate_limiter = Some(rate_limiter);

@@ -27,7 +27,8 @@ pub enum Body {
 }
 
 impl Body {
-    /// Whether it can be told when it goes out. Where it cannot, it is taken to have gone out.
+    /// Whether the client can detect that the body started to be sent. Where it cannot, the request
+    /// counts as sent.
     pub(super) const fn is_tracked(&self) -> bool {
         matches!(self, Self::Json(_) | Self::Raw(..))
     }

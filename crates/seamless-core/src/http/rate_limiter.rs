@@ -9,30 +9,30 @@ use tokio::time::Instant;
 /// burst.
 const CATCH_UP: Duration = Duration::from_millis(50);
 
-/// Hands out moments at a fixed distance. Late wake-ups do not add up: the next moment follows from
-/// the last one, not from when it was used.
+/// Hands out send times that are 1/rate apart. Late wake-ups do not accumulate: each time follows from
+/// the one before, not from when that was used.
 #[derive(Debug)]
 pub struct RateLimiter {
-    distance: Duration,
+    interval: Duration,
     next: Mutex<Option<Instant>>,
 }
 
 impl RateLimiter {
-    /// So many moments per second; `rate` is above 0.
+    /// `rate` requests per second; above 0.
     #[must_use]
     pub fn per_second(rate: f64) -> Self {
         Self {
-            distance: Duration::from_secs_f64(1.0 / rate),
+            interval: Duration::from_secs_f64(1.0 / rate),
             next: Mutex::new(None),
         }
     }
 
-    /// The moment that belongs to the next request, seen from `now`.
+    /// The send time of the next request, at or after `now` less what may be caught up on.
     pub fn reserve(&self, now: Instant) -> Instant {
         let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let at = next.map_or(now, |next| next.max(earliest));
-        *next = Some(at + self.distance);
+        *next = Some(at + self.interval);
         at
     }
 }

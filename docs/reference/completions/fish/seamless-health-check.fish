@@ -20,8 +20,8 @@ complete -c seamless-health-check -l receiver -d 'Receivers that alerts of a sev
 complete -c seamless-health-check -l external-label -d 'Label that Prometheus adds to every alert (external_labels), where it cannot be asked; repeatable' -r
 complete -c seamless-health-check -l explain -d 'Explain a check, such as prometheus/present: what it means and what to do; or an alert, by its name: whom it reaches, by which route, and what holds it back' -r
 complete -c seamless-health-check -l alertmanager-url -d 'Base URL of an Alertmanager, path prefix included; repeatable [env: QMTL_ALERTMANAGER_URL]' -r
-complete -c seamless-health-check -l wait -d 'Repeat until everything passes, for at most this long' -r
-complete -c seamless-health-check -l interval -d 'How long to pause between repetitions' -r
+complete -c seamless-health-check -l wait -d 'Retry until the exit code is 0, for at most this long' -r
+complete -c seamless-health-check -l interval -d 'Pause between retries' -r
 complete -c seamless-health-check -l fail-on -d 'What makes the exit code 1' -r -f -a "fail\t'A failed check'
 warn\t'A failed check or a warning'"
 complete -c seamless-health-check -l output -d 'Format of the result, or FORMAT=PATH to write one to a file as well; repeatable. One of text, short, paths, json, junit, nagios, prometheus, github' -r

@@ -161,11 +161,11 @@ pub enum Problem {
         /// The family.
         family: String,
     },
-    /// A family whose lines do not stand together.
+    /// A family whose lines are interleaved with another's.
     #[error("family {0} is interleaved with another")]
     Interleaved(String),
-    /// A metric whose samples do not stand together within its family.
-    #[error("the samples of one metric of {0} do not stand together")]
+    /// A metric whose samples are interleaved with another's of its family.
+    #[error("the samples of one metric of {0} are interleaved with another's")]
     Scattered(String),
     /// A sample whose name its family's type does not allow.
     #[error("{family} is a {kind}, which has no sample named {name}")]
