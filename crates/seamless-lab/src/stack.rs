@@ -64,6 +64,7 @@ impl Blueprint {
         let runtime = Runtime::builder()
             .coordinator(coordinator.url())
             .buckets(self.buckets)
+            .tolerant("seam-node-2")
             .log(log_in(dir.path()));
         let runtime = with_traces(runtime, self.otlp, dir.path()).start()?;
         let routes = Routes::led_to_pager(&self.routes, &pager, self.time_scale)

@@ -189,11 +189,18 @@ pub(super) fn rehearse(
     ended
 }
 
-/// What is played at the same time: a runtime that shows no metrics hides every other cause.
-fn rounds(scenarios: &[Scenario]) -> [Vec<Scenario>; 2] {
+/// What is played at the same time. A runtime that shows no metrics hides every other cause, and one whose backfills
+/// all fail has none that could be slow: each of them has a round of its own.
+fn rounds(scenarios: &[Scenario]) -> [Vec<Scenario>; 3] {
+    let of = |alone: Misbehaviour| {
+        let all = scenarios.iter().copied();
+        all.filter(|one| one.cause == alone).collect()
+    };
+    let alone = [Misbehaviour::VendorOutage, Misbehaviour::LostMetrics];
     let all = scenarios.iter().copied();
-    let (hiding, open) = all.partition(|one| one.cause == Misbehaviour::LostMetrics);
-    [open, hiding]
+    let together = all.filter(|one| !alone.contains(&one.cause)).collect();
+    let [outage, lost] = alone.map(of);
+    [together, outage, lost]
 }
 
 /// One round: causes, alerts, remedy, and back.

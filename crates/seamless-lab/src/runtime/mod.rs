@@ -76,6 +76,8 @@ struct Options {
     traces: Destination,
     buckets: Buckets,
     preset: Preset,
+    // The nodes whose policy is tolerant, whatever the preset.
+    tolerant: Vec<String>,
 }
 
 /// A running runtime; gone when dropped.
@@ -131,6 +133,7 @@ impl Runtime {
                 traces: Destination::Nowhere,
                 buckets: Buckets::Schema,
                 preset: Preset::Baseline,
+                tolerant: Vec::new(),
             },
         }
     }
@@ -249,6 +252,13 @@ impl Builder {
     #[must_use]
     pub fn preset(mut self, preset: Preset) -> Self {
         self.options.preset = preset;
+        self
+    }
+
+    /// Late requests of this node are answered with what there is, whatever the preset of the others.
+    #[must_use]
+    pub fn tolerant(mut self, node_id: &str) -> Self {
+        self.options.tolerant.push(node_id.to_owned());
         self
     }
 
@@ -371,7 +381,11 @@ impl Inner {
             .suffers_since(Misbehaviour::StaleFeed)
             .map_or(0.0, |since| since.elapsed().as_secs_f64());
         let suffers = |way| self.suffers(way);
-        let preset = self.options.preset;
+        let preset = if self.options.tolerant.contains(&domain.node_id) {
+            Preset::TolerantPartial
+        } else {
+            self.options.preset
+        };
         let served = self
             .main
             .count(|registry| traffic::tick(registry, domain, preset, &suffers, stale_for, now()));
