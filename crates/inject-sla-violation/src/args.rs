@@ -7,6 +7,7 @@ use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use seamless_cli::{HttpArgs, PrometheusArgs, TerminalArgs};
 use seamless_core::exposition::is_label_name;
+use seamless_core::rules::Profile;
 use seamless_core::schema::{DRILL_LABEL, FAMILIES, Phase};
 
 use crate::scenario::Scenario;
@@ -39,10 +40,10 @@ pub struct Args {
     #[arg(long, value_name = "PHASE", value_parser = phases())]
     pub(crate) phase: Vec<Phase>,
     /// Value of the label interval, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=31_536_000), allow_hyphen_values = true)]
+    #[arg(long, value_name = "SECONDS", default_value_t = Args::INTERVAL, value_parser = clap::value_parser!(u64).range(1..=31_536_000), allow_hyphen_values = true)]
     pub(crate) interval: u64,
     /// Value of the label world_id
-    #[arg(long, value_name = "ID", default_value = "default")]
+    #[arg(long, value_name = "ID", default_value = Args::WORLD_ID)]
     pub(crate) world_id: String,
     /// What goes wrong; repeatable
     #[arg(long, value_name = "SCENARIO", value_enum, default_value = "sla")]
@@ -112,7 +113,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", help_heading = "Course", value_parser = lasting, allow_hyphen_values = true)]
     pub(crate) recover_after: Option<Duration>,
     /// Remove what the drill of this id has left with the given sinks (after a kill -9), and inject nothing
-    #[arg(long, value_name = "DRILL_ID", help_heading = "Course", value_parser = drill_id, conflicts_with_all = ["drill_id", "dry_run", "hold", "step", "recover_after", "keep", "advertise", "expect_alert", "silence"])]
+    #[arg(long, value_name = "DRILL_ID", help_heading = "Course", value_parser = drill_id, conflicts_with_all = ["drill_id", "dry_run", "duration", "repetitions", "seed", "hold", "step", "recover_after", "keep", "advertise", "expect_alert", "rules", "profile", "yes", "silence"])]
     pub(crate) cleanup: Option<String>,
 
     /// Start a drill that should fire a critical alert without asking: whoever is on call gets paged
@@ -141,8 +142,13 @@ pub struct Args {
     /// Predict alerts from this file instead of Prometheus's loaded rules
     #[arg(long, value_name = "FILE", help_heading = "Closed loop")]
     pub(crate) rules: Option<PathBuf>,
+    /// Predict alerts from the shipped rules with these thresholds, where no Prometheus is asked for its own
+    /// [default: baseline]
+    #[arg(long, value_name = "PROFILE", value_parser = profiles(), conflicts_with = "rules", help_heading = "Closed loop")]
+    pub(crate) profile: Option<Profile>,
 
-    /// Print the plan, and write, serve and contact nothing (but read the rules of a given Prometheus)
+    /// Print the plan, and write, serve and contact nothing (but read the rules of a given Prometheus and
+    /// the routes of a given Alertmanager)
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Format of the report
@@ -159,6 +165,13 @@ pub struct Args {
     pub(crate) alertmanager_url: Vec<String>,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+}
+
+impl Args {
+    /// The interval unless told otherwise, in seconds.
+    pub(crate) const INTERVAL: u64 = 60;
+    /// The world unless told otherwise.
+    pub(crate) const WORLD_ID: &str = "default";
 }
 
 /// Which bounds the buckets of histograms have.
@@ -198,13 +211,20 @@ Examples:
     --alertmanager-url http://alertmanager:9093 --silence
   inject-sla-violation --cleanup drill-3f9a1c52 --file-sd /etc/prometheus/drills/drills.json
 
-Exit codes: 0 done; 1 an expected alert did not arrive, or a sink failed; 2 usage or configuration error;
-3 could not tell; 130/143 stopped by SIGINT/SIGTERM, after cleaning up.";
+Exit codes: 0 done; 1 an expected alert did not arrive, or a sink failed;
+2 usage or configuration error; 3 could not tell; 130/143 stopped by SIGINT/SIGTERM,
+after cleaning up.";
 
 fn phases() -> impl TypedValueParser<Value = Phase> {
     let labels = Phase::ALL.map(Phase::label);
     PossibleValuesParser::new(labels)
         .try_map(|label| Phase::from_label(&label).ok_or_else(|| format!("{label} is no phase")))
+}
+
+fn profiles() -> impl TypedValueParser<Value = Profile> {
+    let names = Profile::ALL.map(Profile::name);
+    PossibleValuesParser::new(names)
+        .try_map(|name| Profile::named(&name).ok_or_else(|| format!("{name} is no profile")))
 }
 
 fn node_id(text: &str) -> Result<String, String> {

@@ -97,7 +97,9 @@ async fn places(
     }
     if let Some(endpoint) = &course.remote_write {
         let receiver = RemoteWrite::new(&connections.http, endpoint, request, stop);
-        let last = Snapshot::now(series_set, &Values::first(series_set), Clock::start());
+        let clock = Clock::start();
+        let values = Values::first(series_set, request, clock.moment());
+        let last = Snapshot::now(series_set, &values, clock);
         let ended = receiver.end_series(&last).await.map(|()| true);
         sinks.push(found("remote-write", receiver.target(), ended));
     }

@@ -93,17 +93,24 @@ mod tests {
     use super::*;
     use crate::args::Args;
     use crate::request::Request;
-    use crate::values::Condition;
+    use crate::values::{Condition, Moment};
 
     fn document(arguments: &[&str], steps: usize, format: Format) -> (u64, Vec<Vec<u8>>) {
         let program = ["inject-sla-violation"];
         let args = Args::try_parse_from(program.iter().chain(arguments)).unwrap();
         let request = Request::from_args(&args).unwrap();
         let series_set = Arc::new(SeriesSet::new(&request).unwrap());
-        let mut values = Values::first(&series_set);
+        let mut values = Values::first(&series_set, &request, Moment::default());
         let mut rng = Rng::with_seed(1);
         for _ in 0..steps {
-            values.advance(&series_set, &request, Condition::Violating, &mut rng);
+            let moment = Moment::default();
+            values.advance(
+                &series_set,
+                &request,
+                Condition::Violating,
+                moment,
+                &mut rng,
+            );
         }
         let series = series_set.series();
         (

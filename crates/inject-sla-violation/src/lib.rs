@@ -13,6 +13,7 @@ mod drill;
 mod json;
 mod plan;
 mod prediction;
+mod refusal;
 mod report;
 mod request;
 mod rulebook;

@@ -7,6 +7,7 @@ use seamless_core::duration;
 use serde::Serialize;
 
 use crate::args::OutputFormat;
+use crate::drill::Pages;
 use crate::json;
 use crate::prediction::Prediction;
 use crate::report::{self, FamilyReport};
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     /// Where the rules come from.
     rules: String,
     alerts: Vec<Prediction>,
+    /// Whom the drill would page; none where no critical alert should fire.
+    pages: Option<Pages>,
     /// Why the rules could not be had; nothing is known of the alerts then.
     error: Option<String>,
     #[serde(skip)]
@@ -51,6 +54,7 @@ impl Plan {
         series_set: &SeriesSet,
         rules: String,
         alerts: Result<Vec<Prediction>, String>,
+        pages: Option<Pages>,
     ) -> Self {
         let (alerts, error) = match alerts {
             Ok(alerts) => (alerts, None),
@@ -85,6 +89,7 @@ impl Plan {
                 .map(|after| after.as_secs_f64()),
             rules,
             alerts,
+            pages,
             error,
             status,
         }
@@ -136,6 +141,9 @@ impl Plan {
         }
         if let Some(error) = &self.error {
             text.push_str(&format!("  unknown: {}\n", clean(error)));
+        }
+        if let Some(pages) = &self.pages {
+            text.push_str(&format!("\npages: {pages}\n"));
         }
         text
     }

@@ -11,9 +11,10 @@ use seamless_core::http::Endpoint;
 use seamless_core::schema::Phase;
 
 use crate::args::{Args, OutputFormat};
+use crate::refusal;
+use crate::scenario::Scenario;
 
 pub(crate) use crate::args::{Buckets, Histograms};
-use crate::scenario::{Amount, Observed, Scenario, Waveform, generators};
 
 /// What each synthetic request reports unless told otherwise.
 const DEFAULT_DURATION: Duration = Duration::from_secs(180);
@@ -120,8 +121,7 @@ impl Request {
     /// # Errors
     /// [`UsageError`], or an endpoint's own error.
     pub(crate) fn from_args(args: &Args) -> anyhow::Result<Self> {
-        refuse_ignored(args)?;
-        refuse_unmoved(args)?;
+        refusal::refuse_ignored(args)?;
         let copies = args.nodes.saturating_mul(args.worlds);
         if copies > MOST_COPIES {
             return Err(UsageError(format!(
@@ -165,122 +165,6 @@ impl Request {
             output: args.output,
         })
     }
-}
-
-/// An option that nothing would come of is a misunderstanding, and better told than passed over.
-fn refuse_ignored(args: &Args) -> Result<(), UsageError> {
-    let lasts = args.serve.is_some()
-        || args.push_gateway.is_some()
-        || args.remote_write.is_some()
-        || args.hold.is_some();
-    let watches = !args.expect_alert.is_empty();
-    let phases = [Scenario::Sla, Scenario::All, Scenario::Healthy];
-    let ignored = [
-        (
-            args.within.is_some() && !watches,
-            "--within says how long to wait for --expect-alert: name an alert",
-        ),
-        (
-            args.histograms == Histograms::Native
-                && (args.serve.is_none() && args.cleanup.is_none()
-                    || args.write_to.is_some()
-                    || args.push_gateway.is_some()
-                    || args.remote_write.is_some()),
-            "--histograms native is for --serve alone: the text formats have no native histograms, and what pushes \
-             them is not this program's",
-        ),
-        (
-            args.expect_receiver.is_some() && args.silence,
-            "--expect-receiver waits for a receiver that --silence keeps from being told",
-        ),
-        (
-            args.step.is_some() && !lasts,
-            "--step needs a drill that lasts: give --hold with --write-to, or another sink",
-        ),
-        (
-            args.keep && args.hold.is_none(),
-            "--keep is for a file that --hold rewrites; a single document stays anyway",
-        ),
-        (
-            args.rules.is_some() && !lasts && !args.dry_run,
-            "--rules is for predicting alerts: give --dry-run, or a sink that lasts",
-        ),
-        (
-            args.silence && !lasts,
-            "--silence mutes the alerts of a drill that lasts: give --hold, or another sink",
-        ),
-        (
-            !args.phase.is_empty() && !args.scenario.iter().any(|s| phases.contains(s)),
-            "--phase chooses among what the scenario sla observes: add --scenario sla",
-        ),
-        (
-            args.file_sd.is_some() && args.serve.is_none() && args.cleanup.is_none(),
-            "--file-sd announces --serve: give --serve",
-        ),
-        (
-            args.prometheus.prometheus_url.is_some()
-                && !lasts
-                && !args.dry_run
-                && args.cleanup.is_none(),
-            "--prometheus-url is for a drill that lasts and for --dry-run: nobody is asked about a single document",
-        ),
-        (
-            !args.alertmanager_url.is_empty() && !lasts && !args.dry_run && args.cleanup.is_none(),
-            "--alertmanager-url is for a drill that lasts and for --dry-run: nobody is asked about a single document",
-        ),
-    ];
-    match ignored.into_iter().find(|(is_ignored, _)| *is_ignored) {
-        Some((_, text)) => Err(UsageError(text.to_owned())),
-        None => Ok(()),
-    }
-}
-
-/// What describes observations is for scenarios that make some.
-fn refuse_unmoved(args: &Args) -> Result<(), UsageError> {
-    let chosen = generators(&args.scenario);
-    let any = |uses: fn(&Waveform, bool) -> bool| {
-        chosen
-            .iter()
-            .any(|(generator, violates)| uses(&generator.waveform, *violates))
-    };
-    let observes = any(|waveform, _| matches!(waveform, Waveform::Observe { .. }));
-    let repeats = any(|waveform, _| {
-        let counts = matches!(
-            waveform,
-            Waveform::Count {
-                violating: Amount::PerRepetition(_),
-                ..
-            }
-        );
-        counts || matches!(waveform, Waveform::Observe { .. })
-    });
-    let reports_duration = any(|waveform, violates| {
-        let by_duration = matches!(
-            waveform,
-            Waveform::Observe {
-                violating: Observed::Duration,
-                ..
-            }
-        );
-        violates && by_duration
-    });
-    let ignored = [
-        (args.duration.is_some() && !reports_duration, "--duration"),
-        (args.repetitions.is_some() && !repeats, "--repetitions"),
-        (args.buckets != Buckets::Schema && !observes, "--buckets"),
-        (
-            args.histograms != Histograms::Classic && !observes,
-            "--histograms",
-        ),
-    ];
-    let Some((_, option)) = ignored.into_iter().find(|(is_ignored, _)| *is_ignored) else {
-        return Ok(());
-    };
-    let names: Vec<&str> = args.scenario.iter().map(|s| s.name()).collect();
-    Err(UsageError(format!(
-        "{option} changes nothing in the scenario {}: leave it out, or add --scenario sla",
-        names.join(" and ")
-    )))
 }
 
 fn labels(args: &Args) -> Result<Vec<(String, String)>, UsageError> {
@@ -371,7 +255,10 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
         serve: args
             .serve
             .as_deref()
-            .map(|address| serve(address, args.file_sd.clone(), args.advertise.as_deref()))
+            .map(|address| {
+                let (file_sd, advertise) = (args.file_sd.clone(), args.advertise.as_deref());
+                serve(address, file_sd, advertise, args.cleanup.is_none())
+            })
             .transpose()?,
         push_gateway: connections.own("push-gateway").cloned(),
         remote_write: connections.own("remote-write").cloned(),
@@ -405,10 +292,30 @@ pub(crate) fn wanted(args: &Args) -> Vec<Wanted<'_>> {
     wanted
 }
 
+/// The endpoints of a plan: those of the drill, of which only the services named on the command line are asked.
+pub(crate) fn wanted_by_plan(args: &Args) -> Vec<Wanted<'_>> {
+    let prometheus = args.prometheus.prometheus_url.as_deref();
+    let mut alertmanagers = args.alertmanager_url.iter().map(String::as_str);
+    let alertmanager = alertmanagers.next();
+    let unused = |name, prefix, option| Wanted::own(name, prefix, option, None).used(false);
+    let mut wanted = vec![
+        Wanted::service(Service::Prometheus, prometheus)
+            .main()
+            .used(prometheus.is_some()),
+        Wanted::service(Service::Alertmanager, alertmanager).used(alertmanager.is_some()),
+        unused("Pushgateway", "push-gateway", "--push-gateway"),
+        unused("remote-write receiver", "remote-write", "--remote-write"),
+    ];
+    wanted.extend(alertmanagers.map(|url| Wanted::service(Service::Alertmanager, Some(url))));
+    wanted
+}
+
+/// `announces` is whether the address is about to be announced; the clean-up only looks at the file.
 fn serve(
     address: &str,
     file_sd: Option<PathBuf>,
     advertise: Option<&str>,
+    announces: bool,
 ) -> Result<Serve, UsageError> {
     let bad = || {
         UsageError(format!(
@@ -428,7 +335,7 @@ fn serve(
     let everywhere = host
         .parse::<std::net::IpAddr>()
         .is_ok_and(|ip| ip.is_unspecified());
-    if everywhere && file_sd.is_some() && advertise.is_none() {
+    if everywhere && announces && file_sd.is_some() && advertise.is_none() {
         return Err(UsageError(format!(
             "--serve {address} listens on every address, and --file-sd has to name one that Prometheus reaches: add \
              --advertise HOST"
@@ -501,7 +408,7 @@ mod tests {
             ("localhost:1", "localhost", 1),
             ("[::1]:9", "::1", 9),
         ] {
-            let serve = serve(text, None, None).unwrap();
+            let serve = serve(text, None, None, true).unwrap();
             assert_eq!((serve.host.as_str(), serve.port), (host, port), "{text}");
         }
         for text in [
@@ -515,7 +422,7 @@ mod tests {
             "http://h:1",
             "1.2.3.4",
         ] {
-            assert!(serve(text, None, None).is_err(), "{text}");
+            assert!(serve(text, None, None, true).is_err(), "{text}");
         }
     }
 
@@ -615,6 +522,72 @@ mod tests {
                 "is no address",
             ),
             (&["--cleanup", "d", "--hold", "5s"], "cannot be used with"),
+            (&["--cleanup", "d", "--yes"], "cannot be used with"),
+            (
+                &["--cleanup", "d", "--duration", "5"],
+                "cannot be used with",
+            ),
+            (
+                &["--cleanup", "d", "--repetitions", "5"],
+                "cannot be used with",
+            ),
+            (&["--cleanup", "d", "--seed", "5"], "cannot be used with"),
+            (&["--cleanup", "d", "--rules", "x"], "cannot be used with"),
+            (
+                &["n", "--cleanup", "d", "--write-to", "x"],
+                "NODE_ID describes the drill's series",
+            ),
+            (
+                &["--cleanup", "d", "--write-to", "x", "--scenario", "all"],
+                "--scenario describes the drill's series",
+            ),
+            (
+                &["--cleanup", "d", "--file-sd", "x.json", "--nodes", "5"],
+                "--nodes describes the drill's series",
+            ),
+            (
+                &["--cleanup", "d", "--file-sd", "x.json", "--label", "a=b"],
+                "--label describes the drill's series",
+            ),
+            (
+                &["n", "--scenario", "rate-limit", "--interval", "5"],
+                "--interval changes nothing in the scenario rate-limit",
+            ),
+            (
+                &["n", "--scenario", "backfill-failing", "--worlds", "2"],
+                "--worlds changes nothing in the scenario backfill-failing",
+            ),
+            (
+                &["n", "--scenario", "backfill-failing", "--world-id", "w"],
+                "--world-id changes nothing",
+            ),
+            (
+                &[
+                    "n",
+                    "--scenario",
+                    "healthy",
+                    "--serve",
+                    "0",
+                    "--recover-after",
+                    "9s",
+                ],
+                "--recover-after changes nothing",
+            ),
+            (&["n", "--header", "A: b"], "nobody is asked"),
+            (&["n", "--dry-run", "--header", "A: b"], "nobody is asked"),
+            (&["n", "--bearer-token-file", "x"], "nobody is asked"),
+            (&["n", "--ca-cert", "x"], "nobody is asked"),
+            (
+                &[
+                    "n",
+                    "--dry-run",
+                    "--rules",
+                    "x",
+                    "--prometheus-url",
+                    "http://p",
+                ],
+                "--rules replaces",
+            ),
             (
                 &["n", "--nodes", "1000000", "--worlds", "2"],
                 "2000000 copies",
@@ -626,6 +599,36 @@ mod tests {
         ] {
             let error = request(arguments).unwrap_err();
             assert!(error.contains(reason), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_clean_up_takes_the_sinks_of_the_drill() {
+        for arguments in [
+            &[
+                "--cleanup",
+                "d",
+                "--serve",
+                "0.0.0.0:9",
+                "--file-sd",
+                "x.json",
+            ][..],
+            &["--cleanup", "d", "--alertmanager-url", "http://a"],
+            &[
+                "n",
+                "--cleanup",
+                "d",
+                "--remote-write",
+                "http://p/write",
+                "--scenario",
+                "all",
+                "--nodes",
+                "5",
+                "--label",
+                "a=b",
+            ],
+        ] {
+            request(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
         }
     }
 

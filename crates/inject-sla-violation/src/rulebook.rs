@@ -6,7 +6,7 @@ use std::path::Path;
 use seamless_cli::UsageError;
 use seamless_core::http::ServiceError;
 use seamless_core::prometheus::Prometheus;
-use seamless_core::rules::{self, RuleFile};
+use seamless_core::rules::{Profile, RuleFile};
 
 /// Reads a rule file.
 ///
@@ -21,9 +21,9 @@ pub(crate) fn from_file(path: &Path) -> anyhow::Result<RuleFile> {
     Ok(rules)
 }
 
-/// The shipped rules.
-pub(crate) fn shipped() -> anyhow::Result<RuleFile> {
-    Ok(rules::shipped()?.clone())
+/// The shipped rules, with the thresholds of a profile.
+pub(crate) fn shipped(profile: Profile) -> anyhow::Result<RuleFile> {
+    Ok(profile.rules()?.clone())
 }
 
 /// The rules that a Prometheus has loaded.

@@ -5,14 +5,13 @@ use std::time::Instant;
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use seamless_cli::{Connections, ExitStatus, HttpArgs, Stop, Terminal, UsageError, Wanted};
-use seamless_core::config::Service;
+use seamless_cli::{Connections, ExitStatus, HttpArgs, Stop, Terminal, UsageError};
 use seamless_core::exposition::Format;
 
 use crate::args::Args;
 use crate::cleanup;
 use crate::document;
-use crate::drill::Drill;
+use crate::drill::{AlertPath, Drill, Pages};
 use crate::plan::Plan;
 use crate::prediction::{self, ScrapeInfo};
 use crate::report::{Outcome, Report, SinkReport};
@@ -62,44 +61,39 @@ fn connect(args: &Args, request: &Request) -> anyhow::Result<Connections> {
     if watches {
         connections.prometheus()?;
     }
-    if request.silence && connections.alertmanagers().is_empty() {
-        return Err(UsageError(
-            "--silence needs an Alertmanager: give --alertmanager-url or set QMTL_ALERTMANAGER_URL"
-                .to_owned(),
-        )
+    let needs_alertmanager = [
+        (request.silence, "--silence"),
+        (request.expect_receiver.is_some(), "--expect-receiver"),
+    ];
+    let option = needs_alertmanager.iter().find(|(needs, _)| *needs);
+    if let Some((_, option)) = option.filter(|_| connections.alertmanagers().is_empty()) {
+        return Err(UsageError(format!(
+            "{option} needs an Alertmanager: give --alertmanager-url or set QMTL_ALERTMANAGER_URL"
+        ))
         .into());
     }
     Ok(connections)
 }
 
-/// The plan. A Prometheus is asked for its rules only where its URL is given on the command line.
+/// The plan. Servers are asked only where their URL is given on the command line: a Prometheus for its rules, an
+/// Alertmanager for its routes.
 async fn plan(
     args: &Args,
     request: &Request,
     series_set: &SeriesSet,
     terminal: &Terminal,
 ) -> anyhow::Result<ExitStatus> {
-    let (rules, source) = match (&args.rules, &args.prometheus.prometheus_url) {
+    let connections = Connections::resolve(&args.http, &request::wanted_by_plan(args), 2)?;
+    let prometheus = connections.prometheus().ok();
+    let (rules, source) = match (&args.rules, &prometheus) {
         (Some(path), _) => (Ok(rulebook::from_file(path)?), path.display().to_string()),
-        (None, None) => (
-            Ok(rulebook::shipped()?),
-            "the shipped alert_rules.yml".to_owned(),
-        ),
-        (None, Some(url)) => {
-            let wanted = [
-                Wanted::service(Service::Prometheus, Some(url)).main(),
-                Wanted::service(Service::Alertmanager, None).used(false),
-                Wanted::own("Pushgateway", "push-gateway", "--push-gateway", None).used(false),
-                Wanted::own(
-                    "remote-write receiver",
-                    "remote-write",
-                    "--remote-write",
-                    None,
-                )
-                .used(false),
-            ];
-            let prometheus = Connections::resolve(&args.http, &wanted, 2)?.prometheus()?;
-            let rules = rulebook::loaded(&prometheus).await;
+        (None, None) => {
+            let profile = args.profile.unwrap_or_default();
+            let source = format!("the shipped rules, profile {}", profile.name());
+            (Ok(rulebook::shipped(profile)?), source)
+        }
+        (None, Some(prometheus)) => {
+            let rules = rulebook::loaded(prometheus).await;
             let rules = rules.map_err(|error| {
                 let remedy = seamless_cli::remedy_words(error.remedy(), error.service);
                 format!("{error}; {remedy}")
@@ -107,19 +101,30 @@ async fn plan(
             (rules, prometheus.endpoint().to_string())
         }
     };
+    let mut path = None;
+    if let Some(alertmanager) = connections.alertmanagers().first() {
+        let asked = AlertPath::ask(alertmanager, prometheus.as_ref()).await;
+        path = asked
+            .map_err(|error| terminal.warn(&seamless_cli::clean(&error)))
+            .ok();
+    }
+    let mut pages = None;
     let predictions = match rules {
-        Ok(rules) => Ok(prediction::predictions(
-            &rules,
-            request,
-            series_set,
-            ScrapeInfo::default(),
-        )?),
+        Ok(rules) => {
+            if let Delivery::Lasting(course) = &request.delivery {
+                pages = Pages::of(request, course, series_set, &rules, path.as_ref());
+            }
+            let scrape = ScrapeInfo::default();
+            Ok(prediction::predictions(
+                &rules, request, series_set, scrape,
+            )?)
+        }
         Err(error) => {
             terminal.error(&seamless_cli::clean(&error));
             Err(error)
         }
     };
-    let plan = Plan::new(request, series_set, source, predictions);
+    let plan = Plan::new(request, series_set, source, predictions, pages);
     terminal.result(
         plan.status(),
         &plan.rendered(request.output, terminal.width()),
@@ -135,10 +140,17 @@ fn once(
     terminal: &Terminal,
 ) -> anyhow::Result<ExitStatus> {
     let (started_at, began) = (Timestamp::now(), Instant::now());
-    let mut values = Values::first(series_set);
+    let clock = Clock::start();
+    let mut values = Values::first(series_set, request, clock.moment());
     let mut rng = Rng::with_seed(request.seed);
-    values.advance(series_set, request, Condition::Violating, &mut rng);
-    let snapshot = Snapshot::now(series_set, &values, Clock::start());
+    values.advance(
+        series_set,
+        request,
+        Condition::Violating,
+        clock.moment(),
+        &mut rng,
+    );
+    let snapshot = Snapshot::now(series_set, &values, clock);
     match one_shot {
         OneShot::Stdout => {
             say_that_rates_stand_still(terminal);

@@ -98,6 +98,21 @@ pub(crate) enum Waveform {
         violating: Towards,
         healthy: Towards,
     },
+    /// A gauge of the coordinator's list that follows from the time, or from how many leases there are.
+    Listed(Listed),
+}
+
+/// What a gauge of the coordinator's list says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Listed {
+    /// When the list was made, in seconds since 1970: now.
+    At,
+    /// For how many seconds the lease has been held; at the drill's start, so many.
+    Age(f64),
+    /// In how many seconds it expires; at the drill's start, so many.
+    ExpiresIn(f64),
+    /// How many leases there are.
+    Leases,
 }
 
 /// What one observation records.
@@ -166,6 +181,11 @@ const fn level(value: f64) -> Waveform {
     }
 }
 
+/// How long the leases have been held at the drill's start, in seconds: long enough for every rule.
+const HELD_FOR: f64 = 3600.0;
+/// For how long the platform's leases are claimed, in seconds.
+const LEASED_FOR: f64 = 120.0;
+
 const GATE_REASONS: Cardinality = Cardinality::Per(
     "reason",
     &[
@@ -176,8 +196,8 @@ const GATE_REASONS: Cardinality = Cardinality::Per(
     ],
 );
 
-/// Every generator there is; each family of the schema is in at least one.
-pub(crate) const GENERATORS: &[Generator] = &[
+/// Every generator but those of the coordinator's list, which `every` adds.
+const GENERATORS: &[Generator] = &[
     generator(
         Scenario::Sla,
         "seamless_sla_deadline_seconds",
@@ -332,14 +352,46 @@ pub(crate) const GENERATORS: &[Generator] = &[
     ),
 ];
 
+/// Every generator there is; each family of the schema is in at least one. A lease is listed by the coordinator
+/// too, with the ratio that its worker reports.
+pub(crate) fn every() -> impl Iterator<Item = Generator> {
+    GENERATORS.iter().flat_map(|generator| {
+        let listed = match generator.cardinality {
+            Cardinality::Lease(_) => listed(*generator).to_vec(),
+            _ => Vec::new(),
+        };
+        std::iter::once(*generator).chain(listed)
+    })
+}
+
+/// What the coordinator's list says of a lease.
+fn listed(lease: Generator) -> [Generator; 6] {
+    let of = |family, waveform| generator(lease.scenario, family, lease.cardinality, waveform);
+    let age = Listed::Age(HELD_FOR);
+    let expiry = Listed::ExpiresIn(LEASED_FOR - HELD_FOR);
+    [
+        of("seamless_lease_held", level(1.0)),
+        of("seamless_lease_completion_ratio", lease.waveform),
+        of("seamless_lease_age_seconds", Waveform::Listed(age)),
+        of(
+            "seamless_lease_expires_in_seconds",
+            Waveform::Listed(expiry),
+        ),
+        of("seamless_leases", Waveform::Listed(Listed::Leases)),
+        of(
+            "seamless_leases_listed_timestamp_seconds",
+            Waveform::Listed(Listed::At),
+        ),
+    ]
+}
+
 /// The generators that `chosen` asks for, in the schema's order of families, and whether each violates.
 ///
 /// `all` violates everything; `healthy` adds every generator that no other scenario violates.
-pub(crate) fn generators(chosen: &[Scenario]) -> Vec<(&'static Generator, bool)> {
+pub(crate) fn generators(chosen: &[Scenario]) -> Vec<(Generator, bool)> {
     let all = chosen.contains(&Scenario::All);
     let healthy = chosen.contains(&Scenario::Healthy);
-    let mut generators: Vec<_> = GENERATORS
-        .iter()
+    let mut generators: Vec<_> = every()
         .map(|generator| (generator, all || chosen.contains(&generator.scenario)))
         .filter(|(_, violates)| *violates || healthy)
         .collect();
@@ -357,23 +409,23 @@ mod tests {
 
     #[test]
     fn every_family_of_the_schema_is_fed_and_every_feed_has_its_family() {
-        let of_the_runtime = |family: &&schema::Family| !family.name.starts_with("seamless_lease");
-        for family in schema::FAMILIES.iter().filter(of_the_runtime) {
+        for family in schema::FAMILIES {
             assert!(
-                GENERATORS
-                    .iter()
-                    .any(|generator| generator.family == family.name),
+                every().any(|generator| generator.family == family.name),
                 "{}",
                 family.name
             );
         }
-        for generator in GENERATORS {
+        for generator in every() {
             let kind = schema::family(generator.family).unwrap().kind;
             let fits = matches!(
                 (kind, generator.waveform),
                 (schema::Kind::Histogram(_), Waveform::Observe { .. })
                     | (schema::Kind::Counter, Waveform::Count { .. })
-                    | (schema::Kind::Gauge, Waveform::Level { .. })
+                    | (
+                        schema::Kind::Gauge,
+                        Waveform::Level { .. } | Waveform::Listed(_)
+                    )
             );
             assert!(fits, "{}", generator.family);
         }
@@ -411,14 +463,10 @@ mod tests {
         };
         assert_eq!(violating(&[Scenario::Sla]), (5, 5));
         assert_eq!(violating(&[Scenario::Sla, Scenario::Coverage]), (6, 6));
-        assert_eq!(violating(&[Scenario::Healthy]), (GENERATORS.len(), 0));
-        assert_eq!(
-            violating(&[Scenario::Healthy, Scenario::Sla]),
-            (GENERATORS.len(), 5)
-        );
-        assert_eq!(
-            violating(&[Scenario::All]),
-            (GENERATORS.len(), GENERATORS.len())
-        );
+        assert_eq!(violating(&[Scenario::StuckLease]), (7, 7));
+        let count = every().count();
+        assert_eq!(violating(&[Scenario::Healthy]), (count, 0));
+        assert_eq!(violating(&[Scenario::Healthy, Scenario::Sla]), (count, 5));
+        assert_eq!(violating(&[Scenario::All]), (count, count));
     }
 }

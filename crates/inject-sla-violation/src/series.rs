@@ -53,7 +53,7 @@ struct LabelSource {
     family: &'static Family,
     /// A label and value that all copies share.
     own: Option<(&'static str, &'static str)>,
-    /// The lease's number, in the family of leases.
+    /// The lease's number, in the families of leases.
     lease: u64,
 }
 
@@ -68,7 +68,7 @@ impl SeriesSet {
             let Some(family) = schema::family(generator.family) else {
                 continue;
             };
-            let groups = groups(request, family, generator, violates)?;
+            let groups = groups(request, family, &generator, violates)?;
             if groups.is_empty() {
                 continue;
             }
@@ -210,6 +210,8 @@ impl LabelSource {
                 ("interval", _) => request.interval.to_string(),
                 ("lease_key", _) => lease_key(&node, request.interval, self.lease, &world),
                 ("limiter", _) => format!("{node}-limiter"),
+                ("worker", _) => "drill-worker".to_owned(),
+                ("coordinator", _) => format!("drill-coordinator-{}:8000", self.lease + 1),
                 _ => continue,
             };
             pairs.push((*label, value));

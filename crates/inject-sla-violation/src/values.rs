@@ -1,6 +1,6 @@
 //! The value of every series at one step, and how the next step follows from it.
 //!
-//! A pure function of the request, the seed and the number of steps: no clock, no I/O.
+//! A pure function of the request, the seed, the number of steps and the time that is passed in: no clock, no I/O.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use fastrand::Rng;
 use seamless_core::schema::Unit;
 
 use crate::request::Request;
-use crate::scenario::{Amount, Observed, Towards, Waveform};
+use crate::scenario::{Amount, Listed, Observed, Towards, Waveform};
 use crate::series::{SeriesFamily, SeriesGroup, SeriesSet};
 
 /// Every value at one step. Copies of a group share theirs.
@@ -86,6 +86,15 @@ impl Native {
     }
 }
 
+/// When a step is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Moment {
+    /// Seconds since 1970.
+    pub(crate) unix_seconds: f64,
+    /// Seconds since the drill's start.
+    pub(crate) elapsed_seconds: f64,
+}
+
 /// Whether a drill violates, or has been told to recover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
@@ -95,7 +104,7 @@ pub(crate) enum Condition {
 
 impl Values {
     /// Before the first step: counters and histograms at 0, gauges where they start.
-    pub(crate) fn first(series_set: &SeriesSet) -> Self {
+    pub(crate) fn first(series_set: &SeriesSet, request: &Request, moment: Moment) -> Self {
         let value = |family: &SeriesFamily, group: &SeriesGroup| match group.waveform {
             Waveform::Observe { .. } => Value::Observations {
                 buckets: vec![0; family.bounds.buckets()],
@@ -104,6 +113,7 @@ impl Values {
             },
             Waveform::Count { .. } => Value::Count(0),
             Waveform::Level { start, .. } => Value::Level(start),
+            Waveform::Listed(what) => Value::Level(listed(what, request, moment)),
         };
         Self {
             step: 0,
@@ -127,15 +137,30 @@ impl Values {
         series_set: &SeriesSet,
         request: &Request,
         condition: Condition,
+        moment: Moment,
         rng: &mut Rng,
     ) {
         self.step += 1;
         for (family, values) in series_set.families.iter().zip(&mut self.families) {
             for (group, value) in family.groups.iter().zip(values) {
                 let violates = group.violates && condition == Condition::Violating;
+                if let (Waveform::Listed(what), Value::Level(level)) = (group.waveform, &mut *value)
+                {
+                    *level = listed(what, request, moment);
+                }
                 step(family, group, violates, request, rng, value);
             }
         }
+    }
+}
+
+/// What the coordinator's list says then.
+fn listed(what: Listed, request: &Request, moment: Moment) -> f64 {
+    match what {
+        Listed::At => moment.unix_seconds,
+        Listed::Age(at_start) => at_start + moment.elapsed_seconds,
+        Listed::ExpiresIn(at_start) => at_start - moment.elapsed_seconds,
+        Listed::Leases => (request.nodes * request.worlds) as f64,
     }
 }
 
@@ -245,13 +270,56 @@ mod tests {
         let args = Args::try_parse_from(program.iter().chain(arguments)).unwrap();
         let request = Request::from_args(&args).unwrap();
         let series_set = SeriesSet::new(&request).unwrap();
-        let mut values = Values::first(&series_set);
+        let mut values = Values::first(&series_set, &request, Moment::default());
         alter(&mut values);
         let mut rng = Rng::with_seed(1);
         for _ in 0..steps {
-            values.advance(&series_set, &request, Condition::Violating, &mut rng);
+            let moment = Moment::default();
+            values.advance(
+                &series_set,
+                &request,
+                Condition::Violating,
+                moment,
+                &mut rng,
+            );
         }
         (series_set, values)
+    }
+
+    #[test]
+    fn a_listed_lease_grows_older_and_its_list_is_new() {
+        let arguments = [
+            "inject-sla-violation",
+            "n",
+            "--scenario=stuck-lease",
+            "--nodes=3",
+        ];
+        let request = Request::from_args(&Args::try_parse_from(arguments).unwrap()).unwrap();
+        let series_set = SeriesSet::new(&request).unwrap();
+        let mut values = Values::first(&series_set, &request, Moment::default());
+        let moment = Moment {
+            unix_seconds: 1_700_000_000.5,
+            elapsed_seconds: 60.0,
+        };
+        let mut rng = Rng::with_seed(1);
+        values.advance(
+            &series_set,
+            &request,
+            Condition::Violating,
+            moment,
+            &mut rng,
+        );
+        for (name, expected) in [
+            ("seamless_lease_held", 1.0),
+            ("seamless_lease_age_seconds", 3660.0),
+            ("seamless_lease_expires_in_seconds", -3540.0),
+            ("seamless_leases", 3.0),
+            ("seamless_leases_listed_timestamp_seconds", 1_700_000_000.5),
+        ] {
+            let mut families = series_set.families.iter();
+            let at = families.position(|family| family.name == name).unwrap();
+            assert_eq!(values.families[at], [Value::Level(expected)], "{name}");
+        }
     }
 
     #[test]

@@ -113,7 +113,8 @@ impl Injection<'_> {
             } else {
                 Condition::Violating
             };
-            values.advance(self.series_set, self.request, condition, &mut rng);
+            let moment = now.clock.moment();
+            values.advance(self.series_set, self.request, condition, moment, &mut rng);
             *now = now.next(values);
         }
     }

@@ -1,6 +1,7 @@
 //! A drill that lasts: prepared, performed, watched to its end, and cleaned up after.
 
 mod course;
+mod pages;
 mod path;
 mod preparation;
 
@@ -25,6 +26,8 @@ use crate::sinks::{Clock, Sink, SinkError, Snapshot};
 use crate::values::Values;
 use crate::watch::{Expectation, Expectations, Reached, View, Watch};
 use course::{Injection, Times, Working};
+pub(crate) use pages::Pages;
+pub(crate) use path::AlertPath;
 use preparation::{Preparation, Preparing};
 
 /// How long the removal of a silence waits for the drill's alerts to resolve: before that, whoever is on
@@ -110,8 +113,9 @@ impl Drill<'_> {
         if !prepared.agreed {
             return self.conclude(report(Outcome::Declined));
         }
-        let mut values = Values::first(&self.series_set);
-        let mut now = Snapshot::now(&self.series_set, &values, Clock::start());
+        let clock = Clock::start();
+        let mut values = Values::first(&self.series_set, self.request, clock.moment());
+        let mut now = Snapshot::now(&self.series_set, &values, clock);
         let opened = Sink::open(
             self.course,
             self.request,

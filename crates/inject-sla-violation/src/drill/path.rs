@@ -12,7 +12,7 @@ use seamless_core::schema::DRILL_LABEL;
 use crate::request::Request;
 
 /// The configuration of the way, and what stands in it.
-pub(super) struct AlertPath {
+pub(crate) struct AlertPath {
     config: Configuration,
     silences: Vec<Silence>,
     held: Vec<HeldAlert>,
@@ -24,7 +24,7 @@ impl AlertPath {
     ///
     /// # Errors
     /// Why that could not be had.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         alertmanager: &Alertmanager,
         prometheus: Option<&Prometheus>,
     ) -> Result<Self, String> {

@@ -12,6 +12,7 @@ use seamless_core::prometheus::{Prometheus, quote};
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::DRILL_LABEL;
 
+use super::pages::Pages;
 use super::path::AlertPath;
 use crate::args::Args;
 use crate::prediction::{self, Prediction, ScrapeInfo};
@@ -63,7 +64,7 @@ impl Preparing<'_> {
         }
         let rules = match (self.given_rules, &loaded) {
             (Some(rules), _) | (None, Some(rules)) => rules,
-            (None, None) => &rulebook::shipped()?,
+            (None, None) => &rulebook::shipped(self.args.profile.unwrap_or_default())?,
         };
         if !self.request.expected.is_empty() && (self.given_rules.is_some() || loaded.is_some()) {
             preparation.predictions = self.predict(rules);
@@ -76,9 +77,15 @@ impl Preparing<'_> {
         if let Some(path) = &path {
             self.warn_of_obstacles(path, rules);
         }
-        let critical = prediction::critical(rules, self.request, self.series_set);
-        if !critical.is_empty() {
-            preparation.agreed = self.ask(&critical, path.as_ref(), rules).await?;
+        let pages = Pages::of(
+            self.request,
+            self.course,
+            self.series_set,
+            rules,
+            path.as_ref(),
+        );
+        if let Some(pages) = pages {
+            preparation.agreed = self.ask(&pages).await?;
         }
         Ok(preparation)
     }
@@ -125,27 +132,10 @@ impl Preparing<'_> {
     }
 
     /// A drill that pages for real needs somebody's word.
-    async fn ask(
-        &self,
-        critical: &[(String, Duration)],
-        path: Option<&AlertPath>,
-        rules: &RuleFile,
-    ) -> anyhow::Result<bool> {
-        let named: Vec<String> = critical
-            .iter()
-            .map(|(alert, after)| {
-                format!("{} after about {}", clean(alert), duration::format(*after))
-            })
-            .collect();
-        let plan = format!(
-            "this drill should fire {} (critical) for {}; {}",
-            named.join(", "),
-            duration::format(self.course.hold),
-            self.receivers(critical, path, rules)
-        );
+    async fn ask(&self, pages: &Pages) -> anyhow::Result<bool> {
+        let plan = pages.to_string();
         if self.request.silence {
-            self.terminal
-                .note(&format!("{plan}; silenced by this drill"));
+            self.terminal.note(&plan);
             return Ok(true);
         }
         if self.args.yes {
@@ -163,27 +153,6 @@ impl Preparing<'_> {
             .into()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Who would be told.
-    fn receivers(
-        &self,
-        critical: &[(String, Duration)],
-        path: Option<&AlertPath>,
-        rules: &RuleFile,
-    ) -> String {
-        let Some(path) = path else {
-            return "receivers unknown".to_owned();
-        };
-        let mut names: Vec<String> = critical
-            .iter()
-            .flat_map(|(alert, _)| rules.alerts_named(alert))
-            .filter(|rule| prediction::is_critical(rule))
-            .flat_map(|rule| path.receivers(rule, self.request))
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        format!("receivers: {}", clean(&names.join(", ")))
     }
 
     /// Says before anything is injected what would keep the expected alerts from people.

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::args::Histograms;
 use crate::request::{Delivery, Request};
-use crate::scenario::{GENERATORS, Observed, Scenario, Towards, Waveform};
+use crate::scenario::{self, Observed, Scenario, Towards, Waveform};
 use crate::series::{SeriesFamily, SeriesGroup, SeriesSet};
 
 pub(crate) use obstacle::Obstacle;
@@ -543,8 +543,7 @@ fn steps_until(
 }
 
 fn not_fed(families: &[&'static Family]) -> Obstacle {
-    let mut scenarios: Vec<&'static str> = GENERATORS
-        .iter()
+    let mut scenarios: Vec<&'static str> = scenario::every()
         .filter(|generator| {
             families
                 .iter()

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::request::{Course, Request};
 use crate::series::SeriesSet;
-use crate::values::Values;
+use crate::values::{Moment, Values};
 
 pub(crate) use file::write as write_file;
 
@@ -44,6 +44,14 @@ impl Clock {
     pub(crate) fn now_ms(&self) -> i64 {
         let passed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.start.as_millisecond().saturating_add(passed)
+    }
+
+    /// Now, for values that tell the time.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            unix_seconds: self.now_ms() as f64 / 1000.0,
+            elapsed_seconds: self.began.elapsed().as_secs_f64(),
+        }
     }
 }
 

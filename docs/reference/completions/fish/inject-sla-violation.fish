@@ -43,6 +43,8 @@ complete -c inject-sla-violation -l expect-alert -d 'Wait until this alert has f
 complete -c inject-sla-violation -l within -d 'Give up on --expect-alert after this long [default: 10m]' -r
 complete -c inject-sla-violation -l expect-receiver -d 'Receiver that has to be told of --expect-alert; without it, every receiver that its routes lead to' -r
 complete -c inject-sla-violation -l rules -d 'Predict alerts from this file instead of Prometheus\'s loaded rules' -r -F
+complete -c inject-sla-violation -l profile -d 'Predict alerts from the shipped rules with these thresholds, where no Prometheus is asked for its own [default: baseline]' -r -f -a "baseline\t''
+golden_signals\t''"
 complete -c inject-sla-violation -l output -d 'Format of the report' -r -f -a "text\t'For people'
 json\t'One JSON document'"
 complete -c inject-sla-violation -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
@@ -62,7 +64,7 @@ complete -c inject-sla-violation -l client-key -d 'PEM file of the client certif
 complete -c inject-sla-violation -l keep -d 'Leave the file of --write-to at the end of --hold, with the drill\'s last values'
 complete -c inject-sla-violation -l yes -d 'Start a drill that should fire a critical alert without asking: whoever is on call gets paged'
 complete -c inject-sla-violation -l silence -d 'Mute this drill at every receiver by a silence on its id in Alertmanager, for as long as it lasts; needs --alertmanager-url'
-complete -c inject-sla-violation -l dry-run -d 'Print the plan, and write, serve and contact nothing (but read the rules of a given Prometheus)'
+complete -c inject-sla-violation -l dry-run -d 'Print the plan, and write, serve and contact nothing (but read the rules of a given Prometheus and the routes of a given Alertmanager)'
 complete -c inject-sla-violation -s q -l quiet -d 'Print the result only when the exit code is not 0, and no progress'
 complete -c inject-sla-violation -s v -l verbose -d 'Show each request on stderr, with its status, attempt and time'
 complete -c inject-sla-violation -s h -l help -d 'Print help (see more with \'--help\')'
