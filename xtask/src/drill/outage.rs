@@ -81,8 +81,10 @@ impl Step {
                 .filter(|(state, _)| state == "firing")
                 .map(|(_, value)| format!("value {}", short(&value)))),
             Self::Resolves => {
-                let over = stack.alert(in_prometheus)?.is_none();
-                Ok(over.then(|| "neither pending nor firing".to_owned()))
+                // Another lease, which a worker has just claimed, may make the same alert pending at any time.
+                let found = stack.alert(in_prometheus)?;
+                let over = found.is_none_or(|(state, _)| state != "firing");
+                Ok(over.then(|| "no longer firing".to_owned()))
             }
             Self::Arrives if alert.reach == Reach::Inhibited => {
                 let held = stack.held(in_prometheus)?;
