@@ -5,15 +5,28 @@ use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, Trial, bare, signalled};
+use seamless_lab::faults::{
+    Behaviour, Faults, Reply, Subject, Trial, bare, signalled, signalled_once,
+};
+use seamless_lab::wait_until;
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lease-recover");
 /// Moments at which a signal comes, in milliseconds after the start: before anything is set up, while
-/// it is, and at work.
-const MOMENTS: [u64; 7] = [0, 3, 10, 40, 120, 300, 700];
+/// it is, and at work; none is once the coordinator has been asked for something.
+const MOMENTS: [Option<u64>; 8] = [
+    Some(0),
+    Some(3),
+    Some(10),
+    Some(40),
+    Some(120),
+    Some(300),
+    Some(700),
+    None,
+];
 const LEASES: usize = 400;
 
 /// One lease, with its records.
@@ -71,9 +84,9 @@ fn a_signal_at_any_moment_loses_no_lease_and_the_journal_takes_up_where_it_left(
     let specs = specs(folder.path());
     for (signal, number, code) in [("INT", 2, 130), ("TERM", 15, 143), ("HUP", 1, 143)] {
         for moment in MOMENTS {
-            let name = format!("{signal} after {moment} ms");
+            let name = format!("{signal} after {moment:?} ms");
             let coordinator = slow_coordinator();
-            let journal = folder.path().join(format!("{signal}-{moment}"));
+            let journal = folder.path().join(format!("{signal}-{moment:?}"));
             let arguments = arguments(
                 &coordinator,
                 &[
@@ -85,16 +98,21 @@ fn a_signal_at_any_moment_loses_no_lease_and_the_journal_takes_up_where_it_left(
                     &journal.display().to_string(),
                 ],
             );
-            let output = signalled(
-                &mut program(&arguments),
-                signal,
-                Duration::from_millis(moment),
-            )
+            let output = signalled_once(&mut program(&arguments), signal, || match moment {
+                Some(moment) => {
+                    thread::sleep(Duration::from_millis(moment));
+                    Ok(())
+                }
+                None => wait_until(Duration::from_secs(60), "a request", || {
+                    !coordinator.received().is_empty()
+                }),
+            })
             .unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
             let early = sent(&coordinator);
             if output.status.signal() == Some(number) {
                 // It came before the program had begun to listen for signals, and so to work.
+                assert!(moment.is_some(), "{name}");
                 assert!(text.is_empty() && early.is_empty(), "{name}: {text}");
             } else {
                 let document: Value = serde_json::from_str(&text).unwrap();

@@ -4,15 +4,27 @@ use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, Trial, bare, signalled};
+use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, Trial, bare, signalled_once};
+use seamless_lab::wait_until;
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_seamless-health-check");
 /// Moments at which a signal comes, in milliseconds after the start: before anything is set up, while
-/// it is, and at work.
-const MOMENTS: [u64; 8] = [0, 3, 8, 15, 40, 120, 350, 900];
+/// it is, and at work; none is once a server has been asked for something.
+const MOMENTS: [Option<u64>; 9] = [
+    Some(0),
+    Some(3),
+    Some(8),
+    Some(15),
+    Some(40),
+    Some(120),
+    Some(350),
+    Some(900),
+    None,
+];
 
 /// A check of every service, with a further report.
 const SUBJECT: Subject = Subject {
@@ -67,7 +79,7 @@ fn a_signal_at_any_moment_leaves_a_whole_document_and_its_own_exit_code() {
             let report = folder.path().join("report.xml");
             let junit = format!("--output=junit={}", report.display());
             for (server, timeout) in [(&hangs, "--timeout=40s"), (&unwell, "--timeout=5s")] {
-                let name = format!("{signal} after {moment} ms, {timeout}");
+                let name = format!("{signal} after {moment:?} ms, {timeout}");
                 let started = Instant::now();
                 let mut command = program(
                     server,
@@ -79,13 +91,22 @@ fn a_signal_at_any_moment_leaves_a_whole_document_and_its_own_exit_code() {
                         &junit,
                     ],
                 );
-                let after = Duration::from_millis(moment);
-                let output = signalled(&mut command, signal, after).unwrap();
+                let before = server.received().len();
+                let output = signalled_once(&mut command, signal, || match moment {
+                    Some(moment) => {
+                        thread::sleep(Duration::from_millis(moment));
+                        Ok(())
+                    }
+                    None => wait_until(Duration::from_secs(60), "a request", || {
+                        server.received().len() > before
+                    }),
+                })
+                .unwrap();
                 let text = String::from_utf8(output.stdout).unwrap();
                 assert!(started.elapsed() < Duration::from_secs(35), "{name}");
                 if output.status.signal() == Some(number) {
                     // It came before the program had begun to listen for signals, and so to work.
-                    assert!(text.is_empty(), "{name}: {text}");
+                    assert!(text.is_empty() && moment.is_some(), "{name}: {text}");
                 } else {
                     assert_eq!(output.status.code(), Some(code), "{name}: {text}");
                     let document: Value = serde_json::from_str(&text).unwrap();

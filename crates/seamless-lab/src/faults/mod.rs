@@ -27,7 +27,7 @@ use crate::received::Received;
 use crate::serving::ANY_PORT;
 pub use matrix::Matrix;
 pub use subject::{FAKETIME, Subject};
-pub use surroundings::{bare, signalled};
+pub use surroundings::{bare, signalled, signalled_once};
 pub use tls::{Certificate, TlsServer};
 pub use trial::Trial;
 

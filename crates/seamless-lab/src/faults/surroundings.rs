@@ -29,6 +29,21 @@ pub fn bare(program: impl AsRef<Path>) -> Command {
 /// # Errors
 /// If it cannot be started or signalled.
 pub fn signalled(command: &mut Command, signal: &str, after: Duration) -> Result<Output> {
+    signalled_once(command, signal, || {
+        thread::sleep(after);
+        Ok(())
+    })
+}
+
+/// The same, once `ready` has returned, which waits for what the program does.
+///
+/// # Errors
+/// If it cannot be started or signalled, or `ready` fails.
+pub fn signalled_once(
+    command: &mut Command,
+    signal: &str,
+    ready: impl FnOnce() -> Result<()>,
+) -> Result<Output> {
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -40,7 +55,7 @@ pub fn signalled(command: &mut Command, signal: &str, after: Duration) -> Result
     while fs::read_link(&image).is_ok_and(|image| image == Path::new(ENV)) {
         thread::yield_now();
     }
-    thread::sleep(after);
+    ready()?;
     crate::signal(id, signal)?;
     child.wait_with_output().context("cannot wait for it")
 }
