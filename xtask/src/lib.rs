@@ -7,11 +7,11 @@ pub mod coverage;
 pub mod dist;
 pub mod docs;
 pub mod drill;
-mod exposed;
 pub mod grafana;
 pub mod install;
 pub mod lint;
 pub mod load;
+pub mod measure;
 pub mod render;
 pub mod servers;
 pub mod sizing;
@@ -28,6 +28,12 @@ use seamless_cli::{ExitStatus, UsageError};
 pub fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// The folder that cargo builds into.
+#[must_use]
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Maps what a command came to onto the exit code, and says on stderr why it failed.

@@ -36,6 +36,9 @@ enum Command {
     Servers(xtask::servers::Args),
     /// Measure what domains cost a Prometheus with the shipped rules.
     Sizing(xtask::sizing::Args),
+    /// Run a program and print what it took, as JSON.
+    #[command(hide = true)]
+    Launch(xtask::measure::Launch),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
     Test(xtask::test::Args),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Load(args) => xtask::load::run(&args),
         Command::Servers(args) => xtask::servers::run(&args),
         Command::Sizing(args) => xtask::sizing::run(&args),
+        Command::Launch(args) => xtask::measure::launch(&args),
         Command::Test(args) => xtask::test::run(&args),
     };
     xtask::exit_code(done)

@@ -14,7 +14,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use crate::drill::programs::Programs;
-use crate::exposed::Exposed;
+use crate::measure::Exposed;
 
 /// As in the shipped `prometheus.yml`.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);

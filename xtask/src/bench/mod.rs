@@ -1,29 +1,21 @@
-//! `cargo xtask bench`: the programs against their peers and against what cannot be beaten.
+//! `cargo xtask bench`: the release programs against their peers and against what cannot be beaten.
 //!
-//! Owns the run: build, measure by turns, one table. What is compared is in [`local`] and [`network`];
-//! the peers themselves are in `xtask/bench/`. A timing is no test: nothing else depends on a bar here.
+//! Owns the jobs' bars. What is run is in [`rows`], its inputs in [`setting`], the peers in `xtask/bench/`. A
+//! timing is no test: nothing else depends on a bar here.
 
-mod growth;
-mod local;
-mod measure;
-mod network;
-mod row;
+mod rows;
 mod setting;
 
-use std::fs;
 use std::io::Write as _;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
-use seamless_cli::ExitStatus;
-use serde::Serialize;
 
-use self::growth::Growth;
-use self::row::{Line, Row, Verdict};
-use self::setting::{PROGRAMS, Setting};
+use self::setting::Setting;
+use crate::measure::{Sheet, Task, by_turns, shown};
 
 /// What `--row` takes.
-const ROWS: [&str; 10] = [
+const ROWS: [&str; 9] = [
     "start",
     "write",
     "read",
@@ -33,7 +25,6 @@ const ROWS: [&str; 10] = [
     "leases-latency",
     "query",
     "growth",
-    "build",
 ];
 
 /// Arguments of `cargo xtask bench`.
@@ -42,31 +33,35 @@ pub struct Args {
     /// How often each program of a row is run.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
-    /// Measure only these (repeatable): `start`, `health`, ...; `growth` is how cost grows with size,
-    /// `build` a release build from nothing.
+    /// Measure only these (repeatable): `start`, `health`, ...; `growth` is how cost grows with size.
     #[arg(long, value_name = "NAME", value_parser = ROWS)]
     row: Vec<String>,
-    /// Print one JSON document instead of tables.
+    /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// Everything that was found out.
-#[derive(Serialize)]
-struct Report {
-    schema_version: u32,
-    runs: u16,
-    rows: Vec<Line>,
-    growth: Vec<Growth>,
-    binaries: Vec<Binary>,
-    /// Of the release build from nothing.
-    build_seconds: Option<f64>,
+/// What must hold.
+#[derive(Debug, Clone, Copy)]
+enum Bar {
+    /// At most this many times the other's time.
+    Times(f64),
+    /// At most this many seconds more than the other.
+    SecondsMore(f64),
+    /// Nothing is asked for; the ratio is told.
+    None,
 }
 
-#[derive(Serialize)]
-struct Binary {
-    name: &'static str,
-    bytes: u64,
+/// A job to be measured.
+struct Row {
+    job: String,
+    ours: Task,
+    /// Other programs that do the job, or what cannot be beaten.
+    against: Vec<(Task, Bar)>,
+    /// The most seconds that it may take, whatever else takes how long, and why so many.
+    within: Option<(f64, &'static str)>,
+    /// The most memory, in MiB.
+    memory: Option<f64>,
 }
 
 /// Measures and prints. Exit code 1 if a bar does not hold, 3 if none was missed and one could not be
@@ -75,113 +70,94 @@ struct Binary {
 /// # Errors
 /// If nothing can be built or no server started. A peer that is missing is named in its line.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if cfg!(debug_assertions) {
+        return in_release();
+    }
     let setting = Setting::prepare()?;
     let wanted = |id: &str| args.row.is_empty() || args.row.iter().any(|row| row == id);
-    let mut rows = Vec::new();
-    let mut measure = |row: Row| {
-        crate::say(&format!("measuring {}", row.job));
-        for line in row.measure(&setting.driver, args.runs.into()) {
-            crate::say(&format!("  {}", line.told()));
-            rows.push(line);
-        }
-    };
-    local::rows(&setting, &wanted, &mut measure)?;
-    network::rows(&setting, &wanted, &mut measure)?;
-    let growth = if wanted("growth") {
-        growth::table(&setting, args.runs.into())?
-    } else {
-        Vec::new()
-    };
-    let build_seconds = wanted("build")
-        .then(|| setting.build_from_nothing())
-        .transpose()?;
-    let binaries = PROGRAMS
-        .into_iter()
-        .map(|name| {
-            let bytes = fs::metadata(setting.release.join(name))
-                .with_context(|| format!("no {name}"))?
-                .len();
-            Ok(Binary { name, bytes })
-        })
-        .collect::<Result<_>>()?;
-    let report = Report {
-        schema_version: 1,
-        runs: args.runs,
-        rows,
-        growth,
-        binaries,
-        build_seconds,
-    };
-    let text = if args.json {
-        serde_json::to_string_pretty(&report)? + "\n"
-    } else {
-        report.text()
+    let mut sheet = Sheet::default();
+    rows::all(&setting, &wanted, &mut |row| {
+        row.measure(args.runs.into(), &mut sheet);
+    })?;
+    if wanted("growth") {
+        rows::growth(&setting, args.runs.into(), &mut sheet)?;
+    }
+    let text = match args.json {
+        true => sheet.json()?,
+        false => sheet.text(),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
-    let any = |verdict| report.rows.iter().any(|line| line.verdict == verdict);
-    Ok(if any(Verdict::Missed) {
-        ExitStatus::Negative.into()
-    } else if any(Verdict::NotMeasured) {
-        ExitStatus::Undetermined.into()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(sheet.exit_code())
 }
 
-impl Report {
-    fn text(&self) -> String {
-        let header = [
-            "row", "job", "ours", "peak", "against", "its time", "its peak", "ratio", "bar",
-            "verdict",
-        ];
-        let rows = self.rows.iter().map(|line| {
-            let other = line.other.as_ref();
-            let peak = |figure: Option<&measure::Figure>| {
-                let peak = figure.and_then(|figure| figure.peak_mib);
-                peak.map_or_else(String::new, |mib| format!("{mib:.0} MiB"))
-            };
-            let ours = line.ours.as_ref();
-            let unmeasured = || line.missing.clone().unwrap_or_default();
-            vec![
-                line.id.to_owned(),
-                line.job.clone(),
-                ours.map_or_else(unmeasured, |ours| time(ours.seconds)),
-                peak(ours),
-                format!("{}: {}", line.role.word(), line.against),
-                other.map_or_else(unmeasured, |other| time(other.seconds)),
-                peak(other),
-                line.ratio
-                    .map_or_else(String::new, |ratio| format!("{ratio:.3}")),
-                line.bar.clone(),
-                line.verdict.word().to_owned(),
-            ]
-        });
-        let mut text = seamless_cli::table(&header, rows, None);
-        if !self.growth.is_empty() {
-            let header = [
-                "job", "1x is", "CPU 1x", "peak", "10x", "peak", "100x", "peak", "exponent",
-            ];
-            let rows = self.growth.iter().map(Growth::cells);
-            text += "\n";
-            text += &seamless_cli::table(&header, rows, None);
+/// This very command in the release profile: the stand-ins for servers run in this process and must not be the
+/// bottleneck.
+fn in_release() -> Result<ExitCode> {
+    setting::cargo(&["--package", "xtask"])?;
+    let status = Command::new(setting::release().join("xtask"))
+        .args(std::env::args_os().skip(1))
+        .status()
+        .context("cannot run the release build of this command")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+impl Row {
+    fn new(job: impl Into<String>, ours: Task) -> Self {
+        Self {
+            job: job.into(),
+            ours,
+            against: Vec::new(),
+            within: None,
+            memory: None,
         }
-        text += "\n";
-        for binary in &self.binaries {
-            text += &format!("{}: {:.1} MB\n", binary.name, binary.bytes as f64 / 1e6);
-        }
-        if let Some(seconds) = self.build_seconds {
-            text += &format!("release build of the three from nothing: {seconds:.0} s\n");
-        }
-        text += &format!("medians of {} runs, by turns\n", self.runs);
-        text
     }
-}
 
-/// Seconds in the unit that suits them.
-fn time(seconds: f64) -> String {
-    if seconds < 1.0 {
-        format!("{:.2} ms", seconds * 1e3)
-    } else {
-        format!("{seconds:.2} s")
+    fn against(mut self, task: Task, bar: Bar) -> Self {
+        self.against.push((task, bar));
+        self
+    }
+
+    fn measure(self, runs: usize, sheet: &mut Sheet) {
+        let job = self.job.as_str();
+        crate::say(&format!("measuring {job}"));
+        let others = self.against.iter().map(|(task, _)| task);
+        let tasks: Vec<&Task> = [&self.ours].into_iter().chain(others).collect();
+        let mut figures = by_turns(&tasks, runs).into_iter();
+        let ours = match figures.next() {
+            Some(Ok(figure)) => figure,
+            Some(Err(why)) => return sheet.not_measured(job, "time", &why),
+            None => return,
+        };
+        match self.within {
+            Some((most, why)) => {
+                sheet.at_most(job, &format!("time; {why}"), ours.seconds, most, "s");
+            }
+            None => sheet.note(job, "time", shown(ours.seconds, "s")),
+        }
+        match self.memory {
+            Some(most) => sheet.at_most(job, "peak memory", ours.peak_mib, most, "MiB"),
+            None => sheet.note(job, "peak memory", shown(ours.peak_mib, "MiB")),
+        }
+        for ((task, bar), figure) in self.against.iter().zip(figures) {
+            let other = match figure {
+                Ok(figure) => figure,
+                Err(why) => {
+                    sheet.not_measured(job, &format!("against {}", task.name), &why);
+                    continue;
+                }
+            };
+            let theirs = shown(other.seconds, "s");
+            let peak = shown(other.peak_mib, "MiB");
+            let figure = format!("against {}: {theirs}, {peak}", task.name);
+            let ratio = ours.seconds / other.seconds;
+            match *bar {
+                Bar::Times(most) => sheet.at_most(job, &figure, ratio, most, "×"),
+                Bar::SecondsMore(most) => {
+                    sheet.at_most(job, &figure, ours.seconds - other.seconds, most, "s");
+                }
+                Bar::None => sheet.note(job, &figure, shown(ratio, "×")),
+            }
+        }
     }
 }

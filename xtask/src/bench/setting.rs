@@ -1,100 +1,86 @@
-//! What the rows need around them: built programs, peers, files of a size, servers.
+//! What the rows need around them: built programs, peers, files of a size.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use super::measure::Task;
-use super::row::{Against, Bar, Role};
+use crate::drill::programs::NAMES;
 use crate::install;
+use crate::measure::Task;
 
 /// What is built before anything is measured.
-pub(super) const PROGRAMS: [&str; 3] = [
-    "inject-sla-violation",
-    "lease-recover",
-    "seamless-health-check",
-];
+pub(super) const PROGRAMS: [&str; 3] = NAMES;
 
-/// The release binaries' folder, the peers and the input files.
+/// The release programs, the peers and the input files.
 pub(super) struct Setting {
-    pub(super) release: PathBuf,
-    pub(super) driver: PathBuf,
     /// The interpreter with the peers' packages, or why there is none.
-    pub(super) python: Result<PathBuf, String>,
-    pub(super) files: TempDir,
+    python: Result<PathBuf, String>,
+    files: TempDir,
+}
+
+/// Where the release programs are.
+pub(super) fn release() -> PathBuf {
+    crate::target().join("release")
+}
+
+/// Builds those packages in the release profile.
+pub(super) fn cargo(packages: &[&str]) -> Result<()> {
+    crate::say(&format!("building {}", packages.join(" ")));
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked"])
+        .args(packages)
+        .current_dir(crate::root())
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("the release build failed");
+    }
+    Ok(())
 }
 
 impl Setting {
-    /// Builds the release binaries and installs the peers' packages into a folder of their own.
+    /// Builds the release programs and installs the peers' packages into a folder of their own.
     pub(super) fn prepare() -> Result<Self> {
-        let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| crate::root().join("target"), PathBuf::from);
-        crate::say("building the release binaries and the benchmarks' driver");
-        cargo(&target, &shipped())?;
-        cargo(
-            &target,
-            &["--package", "xtask", "--example", "bench-driver"],
-        )?;
+        let packages = PROGRAMS.iter().flat_map(|name| ["--package", *name]);
+        cargo(&packages.collect::<Vec<_>>())?;
         // What is still missing then is named in the rows that need it; the others are measured.
         if let Err(error) = install::ensure(install::FOR_BENCH) {
             crate::say(&format!("going on without: {error:#}"));
         }
-        let release = target.join("release");
         Ok(Self {
-            driver: release.join("examples/bench-driver"),
-            release,
-            python: python(&target.join("bench-peers")).map_err(|error| format!("{error:#}")),
+            python: python(&crate::target().join("bench-peers"))
+                .map_err(|error| format!("{error:#}")),
             files: TempDir::with_prefix("seamless-bench-").context("no temporary folder")?,
         })
     }
 
-    /// How long the shipped programs take to build where nothing has been built.
-    pub(super) fn build_from_nothing(&self) -> Result<f64> {
-        let begun = Instant::now();
-        cargo(&self.files.path().join("target"), &shipped())?;
-        Ok(begun.elapsed().as_secs_f64())
-    }
-
-    pub(super) fn program(&self, name: &str) -> String {
-        self.release.join(name).display().to_string()
-    }
-
     /// One of the shipped programs with these arguments.
     pub(super) fn shipped(&self, name: &str, arguments: &[&str]) -> Task {
-        let program = self.program(name);
-        let says_its_version = Command::new(&program)
-            .arg("--version")
-            .output()
-            .is_ok_and(|output| !output.stdout.is_empty());
-        if !says_its_version {
-            return Task::missing(name, format!("{name} does not even say its version"));
-        }
+        let program = release().join(name).display().to_string();
         let command = [program.as_str()].into_iter();
         Task::new(name, command.chain(arguments.iter().copied()))
     }
 
     /// A peer in Python, or why there is none.
-    pub(super) fn peer(&self, script: &str, arguments: &[&str], bar: Bar) -> Against {
+    pub(super) fn peer(&self, script: &str, arguments: &[&str]) -> Task {
         let name = format!("Python, {script}");
         let python = match &self.python {
             Ok(python) => python.display().to_string(),
-            Err(why) => return Against::Task(Role::Peer, Task::missing(name, why), bar),
+            Err(why) => return Task::missing(&name, why.clone()),
         };
         let path = crate::root().join("xtask/bench/peers").join(script);
         let path = path.display().to_string();
         let command = [python.as_str(), &path].into_iter();
-        let task = Task::new(name, command.chain(arguments.iter().copied()));
-        Against::Task(Role::Peer, task, bar)
+        Task::new(&name, command.chain(arguments.iter().copied()))
     }
 
-    pub(super) fn driver(&self) -> String {
-        self.driver.display().to_string()
+    /// A path among the files.
+    pub(super) fn path(&self, name: &str) -> String {
+        self.files.path().join(name).display().to_string()
     }
 
     /// A file of lease specs, made once.
@@ -159,62 +145,6 @@ impl Setting {
         }
         Ok(path.display().to_string())
     }
-
-    /// A server of the driver's, which says its URL first.
-    pub(super) fn server(&self, arguments: &[&str]) -> Result<Server> {
-        Server::start(Command::new(&self.driver).args(arguments))
-    }
-}
-
-/// A child that serves until its value is dropped.
-pub(super) struct Server {
-    child: Child,
-    pub(super) url: String,
-}
-
-impl Server {
-    fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start a server")?;
-        let stdout = child.stdout.take().context("no output of a server")?;
-        let mut url = String::new();
-        BufReader::new(stdout).read_line(&mut url)?;
-        Ok(Self {
-            child,
-            url: url.trim().to_owned(),
-        })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Arguments that name the shipped programs' packages.
-fn shipped() -> Vec<&'static str> {
-    let packages = PROGRAMS.iter();
-    packages.flat_map(|name| ["--package", name]).collect()
-}
-
-fn cargo(target: &Path, arguments: &[&str]) -> Result<()> {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked"])
-        .args(arguments)
-        .env("CARGO_TARGET_DIR", target)
-        .current_dir(crate::root())
-        .status()
-        .context("cannot run cargo")?;
-    if !status.success() {
-        bail!("the release build failed");
-    }
-    Ok(())
 }
 
 /// An interpreter with the peers' packages.

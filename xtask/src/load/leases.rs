@@ -16,7 +16,7 @@ use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::servers::{Memory, Start};
 use serde::Deserialize;
 
-use super::sheet::{Sheet, mib};
+use crate::measure::{Sheet, mib};
 
 const LOAD: &str = "leases";
 const LEASES: usize = 100_000;

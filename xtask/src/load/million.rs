@@ -3,21 +3,19 @@
 //! The series are the injector's, scraped without their `drill` label: to the rules and the checks they
 //! are real ones. What a query cost is what the server's own query log says.
 
-use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use seamless_lab::coordinator::Coordinator;
 use seamless_lab::pager::Pager;
 use seamless_lab::routes::Routes;
-use seamless_lab::servers::{Alertmanager, Memory, Prometheus, Start};
+use seamless_lab::servers::{Alertmanager, Prometheus};
 use seamless_lab::wait_until;
 use serde_json::{Value, json};
 
-use super::sheet::{Sheet, mib};
 use crate::drill::programs::Programs;
-use crate::exposed::Exposed;
+use crate::measure::{Exposed, Fleet, Ran, Sheet};
 
 const LOAD: &str = "million";
 const NODES: u64 = 4150;
@@ -26,18 +24,9 @@ const LOADED_WITHIN: Duration = Duration::from_secs(300);
 /// A round of every rule group, the slowest of which runs every two minutes.
 const WARM_UP: Duration = Duration::from_secs(150);
 const RUNS: usize = 3;
-const LONGEST: Duration = Duration::from_secs(120);
+const DEADLINE: &str = "--deadline=120s";
 /// What a server of this size is given on a machine that it shares with the injector and its own rules.
 const TIMEOUT: &str = "--timeout=30s";
-const POLL: Duration = Duration::from_millis(5);
-
-/// A finished run.
-struct Ran {
-    seconds: f64,
-    peak_kib: u64,
-    code: i32,
-    document: Value,
-}
 
 /// What the server says of the queries it was asked.
 #[derive(Default)]
@@ -50,8 +39,7 @@ struct Cost {
 
 pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
     crate::say(&format!("{LOAD}: filling a Prometheus"));
-    let folder = tempfile::tempdir()?;
-    let targets = folder.path().join("targets.json");
+    let fleet = Fleet::start(&programs.inject, NODES, 1, SCRAPE_INTERVAL)?;
     let read = |name: &str| {
         std::fs::read_to_string(crate::root().join(name))
             .with_context(|| format!("cannot read {name}"))
@@ -68,35 +56,18 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
         .scrape_interval(SCRAPE_INTERVAL)
         .scrape_config(json!({
             "job_name": "seamless",
-            "file_sd_configs": [{"files": [targets], "refresh_interval": "1s"}],
+            "file_sd_configs": [{"files": [fleet.targets()], "refresh_interval": "1s"}],
             "metric_relabel_configs": [{"action": "labeldrop", "regex": "drill"}],
         }))
         .rules(read("alert_rules.yml")?)
         .alertmanager(alertmanager.address())
         .log_queries()
         .start()?;
-    let arguments = [
-        "seam-node-1".to_owned(),
-        "--scenario=healthy".to_owned(),
-        format!("--nodes={NODES}"),
-        "--serve=0".to_owned(),
-        "--hold=1h".to_owned(),
-        format!("--step={}s", SCRAPE_INTERVAL.as_secs()),
-        format!("--file-sd={}", targets.display()),
-    ];
-    let injector = Start {
-        program: &programs.inject,
-        arguments: &arguments,
-        environment: &[],
-        dir: folder.path(),
-        name: "injector",
-    }
-    .start()?;
     wait_until(LOADED_WITHIN, "a million series and a rate", || {
         let rate = "sum(rate(seamless_sla_deadline_seconds_count[5m])) > 0";
         prometheus.query(rate).is_ok_and(|found| !found.is_empty())
     })
-    .with_context(|| injector.log_tail())?;
+    .with_context(|| fleet.injector.log_tail())?;
     thread::sleep(WARM_UP);
 
     let environment = [
@@ -104,10 +75,16 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
         ("QMTL_PROMETHEUS_URL", prometheus.url()),
         ("QMTL_ALERTMANAGER_URL", alertmanager.url()),
     ];
+    let check = [
+        programs.health.display().to_string(),
+        "--output=json".to_owned(),
+        TIMEOUT.to_owned(),
+        DEADLINE.to_owned(),
+    ];
     let before = (asked(&prometheus)?, prometheus.query_log()?.len());
     let mut runs = Vec::new();
     for _ in 0..RUNS {
-        runs.push(check(&programs.health, &environment, folder.path())?);
+        runs.push(Ran::of(&check, &environment)?);
     }
     let log = prometheus.query_log()?;
     let cost = Cost::of(log.iter().skip(before.1));
@@ -124,22 +101,23 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
         30.0,
         "s",
     );
-    sheet.at_most(
-        LOAD,
-        "peak memory",
-        worst(|run| mib(run.peak_kib)),
-        128.0,
-        "MiB",
-    );
+    sheet.at_most(LOAD, "peak memory", worst(|run| run.peak_mib), 128.0, "MiB");
     for run in &runs {
-        for check in run.document["checks"].as_array().into_iter().flatten() {
+        let document: Value = serde_json::from_str(&run.stdout)
+            .with_context(|| format!("no document: {}", run.stderr))?;
+        for check in document["checks"].as_array().into_iter().flatten() {
             if check["verdict"] != "pass" {
                 let (id, verdict, message) = (&check["id"], &check["verdict"], &check["message"]);
                 crate::say(&format!("  {id}: {verdict}: {message}"));
             }
         }
     }
-    sheet.exactly(LOAD, "exit code", worst(|run| f64::from(run.code)), 0.0);
+    sheet.exactly(
+        LOAD,
+        "exit code",
+        worst(|run| run.code.map_or(-1.0, f64::from).abs()),
+        0.0,
+    );
     let per_run = RUNS as f64;
     sheet.note(LOAD, "asked with", TIMEOUT);
     sheet.note(LOAD, "requests a run", format!("{:.0}", requests / per_run));
@@ -155,39 +133,6 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
     sheet.at_most(LOAD, "its slowest query", *slowest, 20.0, "s");
     sheet.note(LOAD, "which is", query);
     Ok(())
-}
-
-fn check(program: &Path, environment: &[(&str, String)], folder: &Path) -> Result<Ran> {
-    let begun = Instant::now();
-    let mut process = Start {
-        program,
-        arguments: &[
-            "--output=json".to_owned(),
-            TIMEOUT.to_owned(),
-            format!("--deadline={}s", LONGEST.as_secs()),
-        ],
-        environment,
-        dir: folder,
-        name: "health-check",
-    }
-    .start()?;
-    let mut peak_kib = 0;
-    let status = loop {
-        if let Some(memory) = Memory::of(process.id()) {
-            peak_kib = memory.peak_kib.max(peak_kib);
-        }
-        if let Some(status) = process.exited() {
-            break status;
-        }
-        thread::sleep(POLL);
-    };
-    Ok(Ran {
-        seconds: begun.elapsed().as_secs_f64(),
-        peak_kib,
-        code: status.code().unwrap_or(-1),
-        document: serde_json::from_str(&process.stdout())
-            .with_context(|| format!("no document: {}", process.log_tail()))?,
-    })
 }
 
 /// How many requests the server has answered.

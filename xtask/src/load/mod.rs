@@ -8,17 +8,15 @@
 mod leases;
 mod million;
 mod scrapes;
-mod sheet;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use seamless_cli::ExitStatus;
 
-use self::sheet::Sheet;
 use crate::drill::programs::Programs;
 use crate::install;
+use crate::measure::Sheet;
 
 /// Arguments of `cargo xtask load`.
 #[derive(clap::Args)]
@@ -52,9 +50,5 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     std::io::stdout()
         .lock()
         .write_all(sheet.text().as_bytes())?;
-    Ok(if sheet.holds() {
-        ExitCode::SUCCESS
-    } else {
-        ExitStatus::Negative.into()
-    })
+    Ok(sheet.exit_code())
 }

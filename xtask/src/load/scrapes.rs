@@ -10,13 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use seamless_lab::servers::{Memory, Start};
-use seamless_lab::wait_for;
+use seamless_lab::servers::Memory;
 
-use super::sheet::{Sheet, mib};
+use crate::measure::{Fleet, Sheet, mib};
 
 const LOAD: &str = "scrapes";
 const NODES: u64 = 3700;
+const STEP: Duration = Duration::from_secs(5);
 const SCRAPERS: usize = 4;
 /// Their values, and no body: a body is 100 MB, and written piece by piece.
 const MOST_MIB: f64 = 128.0;
@@ -44,31 +44,8 @@ pub(super) fn run(program: &Path, minutes: u64, sheet: &mut Sheet) -> Result<()>
     crate::say(&format!(
         "{LOAD}: {SCRAPERS} scrapers at the injector for {minutes} min"
     ));
-    let folder = tempfile::tempdir()?;
-    let discovery = folder.path().join("targets.json");
-    let arguments = [
-        "seam-node-1".to_owned(),
-        "--scenario=healthy".to_owned(),
-        format!("--nodes={NODES}"),
-        "--serve=0".to_owned(),
-        format!("--hold={}m", minutes + 5),
-        "--step=5s".to_owned(),
-        "--output=json".to_owned(),
-        format!("--file-sd={}", discovery.display()),
-    ];
-    let mut injector = Start {
-        program,
-        arguments: &arguments,
-        environment: &[],
-        dir: folder.path(),
-        name: "injector",
-    }
-    .start()?;
-    let address = wait_for(READY_WITHIN, "the injector's address", || {
-        let text = std::fs::read_to_string(&discovery).ok()?;
-        let targets: serde_json::Value = serde_json::from_str(&text).ok()?;
-        Some(targets[0]["targets"][0].as_str()?.to_owned())
-    })?;
+    let mut fleet = Fleet::start(program, NODES, 1, STEP)?;
+    let address = fleet.address(READY_WITHIN)?;
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let series = fetch(&address)?.samples;
     let scraped: Vec<Bodies> = thread::scope(|scope| {
@@ -80,8 +57,8 @@ pub(super) fn run(program: &Path, minutes: u64, sheet: &mut Sheet) -> Result<()>
             .map(|scraper| scraper.join().unwrap_or_default())
             .collect()
     });
-    let memory = Memory::of(injector.id()).context("the injector is gone")?;
-    let status = injector.interrupt(READY_WITHIN)?;
+    let memory = Memory::of(fleet.injector.id()).context("the injector is gone")?;
+    let status = fleet.injector.interrupt(READY_WITHIN)?;
 
     let whole: u64 = scraped.iter().map(|bodies| bodies.whole).sum();
     let bytes: u64 = scraped.iter().map(|bodies| bodies.bytes).sum();
