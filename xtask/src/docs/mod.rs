@@ -5,7 +5,7 @@
 
 mod consistency;
 mod page;
-pub mod programs;
+mod programs;
 mod reference;
 pub mod servers;
 

@@ -5,14 +5,13 @@ use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 
 /// The shells that completions are generated for.
-pub const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
+pub(super) const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
 
 /// The width of the help in the pages.
 const COLUMNS: usize = 100;
 
 /// The command lines of the shipped programs.
-#[must_use]
-pub fn commands() -> Vec<Command> {
+pub(super) fn commands() -> Vec<Command> {
     vec![
         inject_sla_violation::Args::command(),
         lease_recover::command(),
@@ -21,8 +20,7 @@ pub fn commands() -> Vec<Command> {
 }
 
 /// The Markdown page of a program.
-#[must_use]
-pub fn page(command: &Command) -> String {
+pub(super) fn page(command: &Command) -> String {
     let name = command.get_name();
     let mut narrow = command.clone().term_width(COLUMNS);
     let help = narrow.render_long_help().to_string();
@@ -36,7 +34,7 @@ pub fn page(command: &Command) -> String {
 ///
 /// # Errors
 /// If it cannot be rendered.
-pub fn man_page(command: &Command) -> Result<String> {
+pub(super) fn man_page(command: &Command) -> Result<String> {
     let mut troff = Vec::new();
     clap_mangen::Man::new(command.clone())
         .manual("seamless-ops")
@@ -49,7 +47,7 @@ pub fn man_page(command: &Command) -> Result<String> {
 ///
 /// # Errors
 /// If they cannot be generated.
-pub fn completions(command: &Command, shell: Shell) -> Result<(String, String)> {
+pub(super) fn completions(command: &Command, shell: Shell) -> Result<(String, String)> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command.clone(), &name, &mut script);
