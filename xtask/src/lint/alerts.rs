@@ -1,12 +1,12 @@
 //! Checks of the rules as a whole: names, labels, texts, runbook.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::Severity;
 
-use super::Finding;
 use super::expressions::{self, Role};
+use super::{At, Finding};
 
 const UIDS: &[&str] = &[
     "seamless-sla-overview",
@@ -14,41 +14,29 @@ const UIDS: &[&str] = &[
     "seamless-conformance-quality",
 ];
 
-pub(super) fn check(rules: &RuleFile, runbook: &str) -> Vec<Finding> {
-    let mut found = Vec::new();
+pub(super) fn check(rules: &RuleFile, runbook: &str, found: &mut Vec<Finding>) {
     for group in &rules.groups {
         if !group.name.starts_with("seamless-") {
-            let place = format!("group {}", group.name);
-            found.push(Finding::new(
-                place,
-                "group-name",
-                "its name does not start with `seamless-`",
-            ));
+            let mut at = At::new(found, format!("group {}", group.name));
+            at.wrong("group-name", "its name does not start with `seamless-`");
         }
     }
     let anchors = anchors(runbook);
     for rule in rules.rules() {
-        let place = place(rule);
-        found.extend(expressions::check(&place, &rule.expr, Role::Rule, rules));
+        let mut at = At::new(found, place(rule));
+        expressions::check(&mut at, &rule.expr, Role::Rule, rules);
         for threshold in rules.thresholds(rule).into_iter().flatten() {
-            expressions::unreachable(
-                &place,
-                &threshold.histogram,
-                threshold.threshold,
-                &mut found,
-            );
+            expressions::unreachable(&threshold.histogram, threshold.threshold, &mut at);
         }
         if rule.is_alert() {
-            alert(&place, rule, &anchors, &mut found);
+            alert(rule, &anchors, &mut at);
         } else if !rule.name.contains(':') {
-            found.push(Finding::new(
-                place,
+            at.wrong(
                 "recording-name",
                 "a recorded series is named level:metric:operation",
-            ));
+            );
         }
     }
-    found
 }
 
 pub(super) fn place(rule: &Rule) -> String {
@@ -60,81 +48,42 @@ pub(super) fn place(rule: &Rule) -> String {
     format!("{kind} {}", rule.name)
 }
 
-fn alert(place: &str, rule: &Rule, anchors: &BTreeSet<String>, found: &mut Vec<Finding>) {
-    let severity = rule
-        .labels
-        .get("severity")
-        .map(String::as_str)
-        .unwrap_or_default();
+fn alert(rule: &Rule, anchors: &BTreeSet<String>, at: &mut At<'_>) {
+    let text = |texts: &BTreeMap<String, String>, name: &str| {
+        let text = texts.get(name).map(String::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let severity = text(&rule.labels, "severity");
     let known = [Severity::Critical, Severity::Warning, Severity::None];
     if !known.iter().any(|known| known.label() == severity) {
-        found.push(Finding::new(
-            place,
-            "severity",
-            format!("`{severity}` is no severity that a route knows"),
-        ));
+        let message = format!("`{severity}` is no severity that a route knows");
+        at.wrong("severity", message);
     }
-    if rule.labels.get("service").map(String::as_str) != Some("seamless") {
-        found.push(Finding::new(
-            place,
-            "service",
-            "the label service=\"seamless\" is missing",
-        ));
+    if text(&rule.labels, "service") != "seamless" {
+        at.wrong("service", "the label service=\"seamless\" is missing");
     }
-    for text in ["summary", "description", "runbook_url", "dashboard_url"] {
-        if rule.annotations.get(text).is_none_or(String::is_empty) {
-            found.push(Finding::new(
-                place,
-                "annotation",
-                format!("the annotation `{text}` is missing"),
-            ));
+    for name in ["summary", "description", "runbook_url", "dashboard_url"] {
+        if text(&rule.annotations, name).is_empty() {
+            at.wrong("annotation", format!("the annotation `{name}` is missing"));
         }
     }
-    if severity != Severity::None.label()
-        && !rule
-            .annotations
-            .get("description")
-            .is_some_and(|text| text.contains("$value") || text.contains("| query }}"))
-    {
-        found.push(Finding::new(
-            place,
-            "annotation",
-            "the description does not say the measured value",
-        ));
+    let description = text(&rule.annotations, "description");
+    let measured = description.contains("$value") || description.contains("| query }}");
+    if severity != Severity::None.label() && !measured {
+        let message = "the description does not say the measured value";
+        at.wrong("annotation", message);
     }
     let anchor = rule.name.to_lowercase();
-    let runbook_url = rule
-        .annotations
-        .get("runbook_url")
-        .map(String::as_str)
-        .unwrap_or_default();
-    if !runbook_url.ends_with(&format!("#{anchor}")) {
-        found.push(Finding::new(
-            place,
-            "runbook",
-            format!("runbook_url does not end in #{anchor}"),
-        ));
+    if !text(&rule.annotations, "runbook_url").ends_with(&format!("#{anchor}")) {
+        at.wrong("runbook", format!("runbook_url does not end in #{anchor}"));
     } else if !anchors.contains(&anchor) {
-        found.push(Finding::new(
-            place,
-            "runbook",
-            format!("the runbook has no heading `{}`", rule.name),
-        ));
+        let message = format!("the runbook has no heading `{}`", rule.name);
+        at.wrong("runbook", message);
     }
-    let dashboard_url = rule
-        .annotations
-        .get("dashboard_url")
-        .map(String::as_str)
-        .unwrap_or_default();
-    if !UIDS
-        .iter()
-        .any(|uid| dashboard_url.contains(&format!("/d/{uid}?")))
-    {
-        found.push(Finding::new(
-            place,
-            "dashboard-url",
-            "dashboard_url leads to none of the dashboards",
-        ));
+    let url = text(&rule.annotations, "dashboard_url");
+    if !UIDS.iter().any(|uid| url.contains(&format!("/d/{uid}?"))) {
+        let message = "dashboard_url leads to none of the dashboards";
+        at.wrong("dashboard-url", message);
     }
 }
 

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context as _, bail};
-use serde::Deserialize;
+use anyhow::Context as _;
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-use super::Finding;
+use super::{At, Finding};
 
 /// What each of our crates may depend on, among our crates. A crate that is not listed may not exist.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -36,107 +35,88 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// What tests alone may use on top.
 const ALLOWED_IN_TESTS: &[&str] = &["seamless-lab", "seamless-fuzz"];
 
-/// The part of `cargo metadata` that is looked at.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Package {
-    name: String,
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Dependency {
-    name: String,
-    kind: Option<String>,
-}
-
 /// Asks cargo about the workspace.
 ///
 /// # Errors
 /// Cargo fails, or answers something else.
 pub(super) fn metadata(root: &Path) -> anyhow::Result<Metadata> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
+    MetadataCommand::new()
         .current_dir(root)
-        .output()
-        .context("cargo metadata cannot be run")?;
-    if !output.status.success() {
-        bail!(
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    serde_json::from_slice(&output.stdout).context("cargo metadata")
+        .no_deps()
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .context("cargo metadata")
 }
 
-pub(super) fn check(metadata: &Metadata) -> Vec<Finding> {
+/// What a package depends on, and whether in tests alone.
+type Package<'m> = (&'m str, Vec<(&'m str, bool)>);
+
+/// The packages of the workspace.
+pub(super) fn packages(metadata: &Metadata) -> Vec<Package<'_>> {
+    let packages = metadata.packages.iter();
+    packages
+        .map(|package| {
+            let dependencies = package.dependencies.iter().map(|dependency| {
+                let for_tests = dependency.kind == DependencyKind::Development;
+                (dependency.name.as_str(), for_tests)
+            });
+            (package.name.as_str(), dependencies.collect())
+        })
+        .collect()
+}
+
+pub(super) fn check(packages: &[Package<'_>], found: &mut Vec<Finding>) {
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
-    let ours = |name: &str| metadata.packages.iter().any(|package| package.name == name);
-    let mut found = Vec::new();
-    for package in &metadata.packages {
-        let place = format!("crate {}", package.name);
-        let Some(may) = allowed.get(package.name.as_str()) else {
-            found.push(Finding::new(
-                place,
-                "layers",
-                "the layers do not know this crate",
-            ));
+    for (package, dependencies) in packages {
+        let mut at = At::new(found, format!("crate {package}"));
+        let Some(may) = allowed.get(package) else {
+            at.wrong("layers", "the layers do not know this crate");
             continue;
         };
-        for dependency in package.dependencies.iter().filter(|d| ours(&d.name)) {
-            let for_tests = dependency.kind.as_deref() == Some("dev");
-            let name = dependency.name.as_str();
-            let allowed = may.contains(&name) || for_tests && ALLOWED_IN_TESTS.contains(&name);
+        let ours = |name: &str| packages.iter().any(|(package, _)| *package == name);
+        for (name, for_tests) in dependencies.iter().filter(|(name, _)| ours(name)) {
+            let allowed = may.contains(name) || *for_tests && ALLOWED_IN_TESTS.contains(name);
             if !allowed {
-                found.push(Finding::new(
-                    &place,
-                    "layers",
-                    format!("may not depend on {name}"),
-                ));
+                at.wrong("layers", format!("may not depend on {name}"));
             }
         }
     }
-    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn findings(packages: &str) -> Vec<String> {
-        let metadata = serde_json::from_str(&format!("{{\"packages\": {packages}}}")).unwrap();
-        check(&metadata).iter().map(ToString::to_string).collect()
+    fn findings(packages: &[Package<'_>]) -> Vec<String> {
+        let mut found = Vec::new();
+        check(packages, &mut found);
+        found.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn the_workspace_keeps_its_layers() {
         let metadata = metadata(&crate::root()).unwrap();
-        assert_eq!(metadata.packages.len(), ALLOWED.len());
-        assert_eq!(check(&metadata), []);
+        let packages = packages(&metadata);
+        assert_eq!(packages.len(), ALLOWED.len());
+        assert_eq!(findings(&packages), Vec::<String>::new());
     }
 
     #[test]
     fn a_binary_may_not_use_another_nor_ship_the_lab() {
-        let found = findings(
-            r#"[{"name": "lease-recover", "dependencies": [
-                 {"name": "seamless-core", "kind": null},
-                 {"name": "seamless-lab", "kind": null},
-                 {"name": "inject-sla-violation", "kind": "dev"}]},
-                {"name": "seamless-core", "dependencies": [{"name": "seamless-lab", "kind": "dev"}]},
-                {"name": "seamless-lab", "dependencies": []},
-                {"name": "inject-sla-violation", "dependencies": []},
-                {"name": "seamless-extra", "dependencies": []}]"#,
-        );
+        let found = findings(&[
+            (
+                "lease-recover",
+                vec![
+                    ("seamless-core", false),
+                    ("seamless-lab", false),
+                    ("inject-sla-violation", true),
+                ],
+            ),
+            ("seamless-core", vec![("seamless-lab", true)]),
+            ("seamless-lab", vec![]),
+            ("inject-sla-violation", vec![]),
+            ("seamless-extra", vec![]),
+        ]);
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(found[0].contains("seamless-lab"));
         assert!(found[1].contains("inject-sla-violation"));

@@ -9,7 +9,7 @@ use seamless_core::promql::{Comparison, Query, SeriesSelector};
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, MONITORING_SERIES, Phase};
 
-use super::Finding;
+use super::At;
 use crate::grafana::RATE_INTERVAL;
 
 /// How often Prometheus scrapes, as the provisioning examples set it.
@@ -30,27 +30,26 @@ pub(super) enum Role {
     Panel,
 }
 
-/// Everything wrong with `expr`.
-pub(super) fn check(place: &str, expr: &str, role: Role, rules: &RuleFile) -> Vec<Finding> {
+/// Finds everything wrong with `expr`.
+pub(super) fn check(at: &mut At<'_>, expr: &str, role: Role, rules: &RuleFile) {
     let query = match Query::parse(expr) {
         Ok(query) => query,
-        Err(error) => return vec![Finding::new(place, "syntax", error.to_string())],
+        Err(error) => return at.wrong("syntax", error.to_string()),
     };
-    let mut found = Vec::new();
     for selector in query.selectors() {
-        names_and_labels(place, &selector, rules, &mut found);
-        ranges(place, &selector, &mut found);
+        names_and_labels(&selector, rules, at);
+        ranges(&selector, at);
     }
-    forms(place, &query, &mut found);
+    forms(&query, at);
     walk(
         query.tree(),
         &mut Vec::new(),
         &mut |expr, above| match expr {
             Expr::VectorSelector(_) | Expr::MatrixSelector(_) => {
-                raw_counter(place, expr, above, &mut found);
+                raw_counter(expr, above, at);
             }
-            Expr::Call(call) if role == Role::Panel => rate_interval(place, call, &mut found),
-            Expr::Aggregate(aggregate) => aggregation(place, aggregate, expr, role, &mut found),
+            Expr::Call(call) if role == Role::Panel => rate_interval(call, at),
+            Expr::Aggregate(aggregate) => aggregation(aggregate, expr, role, at),
             _ => {}
         },
     );
@@ -59,13 +58,12 @@ pub(super) fn check(place: &str, expr: &str, role: Role, rules: &RuleFile) -> Ve
         if !upward.contains(&threshold.comparison) {
             continue;
         }
-        unreachable(place, &threshold.histogram, threshold.threshold, &mut found);
+        unreachable(&threshold.histogram, threshold.threshold, at);
     }
-    found
 }
 
 /// A threshold that a quantile of `histogram` cannot exceed.
-pub(super) fn unreachable(place: &str, histogram: &str, threshold: f64, found: &mut Vec<Finding>) {
+pub(super) fn unreachable(histogram: &str, threshold: f64, at: &mut At<'_>) {
     let Some(Family {
         kind: Kind::Histogram(buckets),
         ..
@@ -76,16 +74,11 @@ pub(super) fn unreachable(place: &str, histogram: &str, threshold: f64, found: &
     let top = buckets.last().copied().unwrap_or_default();
     if threshold >= top {
         let message = format!("a quantile of {histogram} never exceeds {top}, so not {threshold}");
-        found.push(Finding::new(place, "unreachable", message));
+        at.wrong("unreachable", message);
     }
 }
 
-fn names_and_labels(
-    place: &str,
-    selector: &SeriesSelector,
-    rules: &RuleFile,
-    found: &mut Vec<Finding>,
-) {
+fn names_and_labels(selector: &SeriesSelector, rules: &RuleFile, at: &mut At<'_>) {
     let families = selector.families();
     let name = selector.name().unwrap_or_default();
     if families.is_empty() {
@@ -98,55 +91,45 @@ fn names_and_labels(
             } else {
                 name
             };
-            found.push(Finding::new(
-                place,
-                "unknown-metric",
-                format!("nothing exposes {shown}"),
-            ));
+            at.wrong("unknown-metric", format!("nothing exposes {shown}"));
         }
         return;
     }
     for matcher in selector.matchers.iter().filter(|m| m.name != METRIC_NAME) {
         for family in &families {
-            label(place, matcher, family, name, found);
+            label(matcher, family, name, at);
         }
     }
 }
 
-fn label(place: &str, matcher: &Matcher, family: &Family, name: &str, found: &mut Vec<Finding>) {
+fn label(matcher: &Matcher, family: &Family, name: &str, at: &mut At<'_>) {
     let label = matcher.name.as_str();
     let is_bucket = label == "le" && name.ends_with("_bucket");
     if !is_bucket && label != DRILL_LABEL && !family.labels.contains(&label) {
         let message = format!("{} has no label `{label}`", family.name);
-        found.push(Finding::new(place, "unknown-label", message));
+        at.wrong("unknown-label", message);
     }
     match (label, family.kind) {
-        ("le", Kind::Histogram(buckets)) => bucket(place, matcher, family, buckets, found),
+        ("le", Kind::Histogram(buckets)) => bucket(matcher, family, buckets, at),
         ("phase", _)
             if matcher.op == MatchOp::Equal && Phase::from_label(&matcher.value).is_none() =>
         {
             let message = format!("there is no phase `{}`", matcher.value);
-            found.push(Finding::new(place, "unknown-value", message));
+            at.wrong("unknown-value", message);
         }
         ("flag_type", _)
             if matcher.op == MatchOp::Equal
                 && !schema::FLAG_TYPES.contains(&matcher.value.as_str()) =>
         {
             let message = format!("there is no flag type `{}`", matcher.value);
-            found.push(Finding::new(place, "unknown-value", message));
+            at.wrong("unknown-value", message);
         }
         _ => {}
     }
 }
 
 /// A bucket must exist, and be found however the client writes its edge.
-fn bucket(
-    place: &str,
-    matcher: &Matcher,
-    family: &Family,
-    buckets: &[f64],
-    found: &mut Vec<Finding>,
-) {
+fn bucket(matcher: &Matcher, family: &Family, buckets: &[f64], at: &mut At<'_>) {
     let edges: Vec<f64> = buckets
         .iter()
         .copied()
@@ -159,30 +142,30 @@ fn bucket(
             "{} has no bucket le{}\"{}\"",
             family.name, matcher.op, matcher.value
         );
-        found.push(Finding::new(place, "unknown-bucket", message));
+        at.wrong("unknown-bucket", message);
     }
     for edge in edges {
         let forms = [format!("{edge}"), format!("{edge:?}")];
         if let Some(missed) = forms.iter().find(|form| !matcher.is_match(form)) {
             let message =
                 format!("le=\"{missed}\" is missed: clients write the same edge in both ways");
-            found.push(Finding::new(place, "bucket-form", message));
+            at.wrong("bucket-form", message);
         }
     }
 }
 
-fn ranges(place: &str, selector: &SeriesSelector, found: &mut Vec<Finding>) {
+fn ranges(selector: &SeriesSelector, at: &mut At<'_>) {
     if let Some(range) = selector.range
         && range < SCRAPE_INTERVAL * 2
     {
         let message =
             format!("a range of {range:?} holds fewer than two scrapes of {SCRAPE_INTERVAL:?}");
-        found.push(Finding::new(place, "short-range", message));
+        at.wrong("short-range", message);
     }
 }
 
 /// In a panel, a rate's range follows the zoom.
-fn rate_interval(place: &str, call: &Call, found: &mut Vec<Finding>) {
+fn rate_interval(call: &Call, at: &mut At<'_>) {
     let rate = matches!(call.func.name, "rate" | "irate");
     for arg in call.args.args.iter().filter(|_| rate) {
         if let Expr::MatrixSelector(selector) = &**arg
@@ -192,13 +175,13 @@ fn rate_interval(place: &str, call: &Call, found: &mut Vec<Finding>) {
                 "{}() over another range than $__rate_interval",
                 call.func.name
             );
-            found.push(Finding::new(place, "rate-interval", message));
+            at.wrong("rate-interval", message);
         }
     }
 }
 
 /// Whoever asks for one exposed form of a counter or histogram must ask for the other too.
-fn forms(place: &str, query: &Query, found: &mut Vec<Finding>) {
+fn forms(query: &Query, at: &mut At<'_>) {
     let selectors = query.selectors();
     let selected = |name: &str| selectors.iter().any(|selector| selector.selects_name(name));
     let families: Vec<&Family> = selectors
@@ -228,12 +211,12 @@ fn forms(place: &str, query: &Query, found: &mut Vec<Finding>) {
                 "{} may also be exposed as {missing}, which is not asked for",
                 family.name
             );
-            found.push(Finding::new(place, "one-form", message));
+            at.wrong("one-form", message);
         }
     }
 }
 
-fn raw_counter(place: &str, selector: &Expr, above: &[&Expr], found: &mut Vec<Finding>) {
+fn raw_counter(selector: &Expr, above: &[&Expr], at: &mut At<'_>) {
     let selectors = SeriesSelector::all_in(selector);
     let families: Vec<&Family> = selectors
         .iter()
@@ -250,37 +233,23 @@ fn raw_counter(place: &str, selector: &Expr, above: &[&Expr], found: &mut Vec<Fi
             "{} only grows: rate, irate or increase makes a number of it",
             family.name
         );
-        found.push(Finding::new(place, "raw-counter", message));
+        at.wrong("raw-counter", message);
     }
 }
 
-fn aggregation(
-    place: &str,
-    aggregate: &AggregateExpr,
-    whole: &Expr,
-    role: Role,
-    found: &mut Vec<Finding>,
-) {
+fn aggregation(aggregate: &AggregateExpr, whole: &Expr, role: Role, at: &mut At<'_>) {
     let by: BTreeSet<&str> = match &aggregate.modifier {
         Some(LabelModifier::Include(labels)) => labels.labels.iter().map(String::as_str).collect(),
         Some(LabelModifier::Exclude(labels)) => {
             if labels.labels.iter().any(|label| label == DRILL_LABEL) {
-                found.push(Finding::new(
-                    place,
-                    "drill-lost",
-                    "an aggregation drops the label `drill`",
-                ));
+                at.wrong("drill-lost", "an aggregation drops the label `drill`");
             }
             return;
         }
         None => BTreeSet::new(),
     };
     if role == Role::Rule && !by.contains(DRILL_LABEL) {
-        found.push(Finding::new(
-            place,
-            "drill-lost",
-            "an aggregation drops the label `drill`",
-        ));
+        at.wrong("drill-lost", "an aggregation drops the label `drill`");
     }
     let selectors = SeriesSelector::all_in(whole);
     let families: Vec<&Family> = selectors
@@ -298,7 +267,7 @@ fn aggregation(
         if !known {
             let message =
                 format!("an aggregation keeps `{label}`, which no family below it carries");
-            found.push(Finding::new(place, "unknown-label", message));
+            at.wrong("unknown-label", message);
         }
     }
 }

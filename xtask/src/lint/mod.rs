@@ -36,13 +36,24 @@ pub struct Finding {
     pub message: String,
 }
 
-impl Finding {
-    fn new(place: impl Into<String>, check: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
+/// A place that is looked at, and where its findings go.
+struct At<'f> {
+    found: &'f mut Vec<Finding>,
+    place: String,
+}
+
+impl<'f> At<'f> {
+    fn new(found: &'f mut Vec<Finding>, place: impl Into<String>) -> Self {
+        let place = place.into();
+        Self { found, place }
+    }
+
+    fn wrong(&mut self, check: &'static str, message: impl Into<String>) {
+        self.found.push(Finding {
+            place: self.place.clone(),
             check,
             message: message.into(),
-        }
+        });
     }
 }
 
@@ -100,9 +111,9 @@ impl Subject {
     pub fn findings(&self) -> anyhow::Result<Vec<Finding>> {
         let rules = RuleFile::parse(&self.rules)?;
         let mut found = Vec::new();
-        found.extend(alerts::check(&rules, &self.runbook));
-        found.extend(tested::check(&rules, &self.rule_tests)?);
-        found.extend(dashboards::check(&rules, &self.dashboards)?);
+        alerts::check(&rules, &self.runbook, &mut found);
+        tested::check(&rules, &self.rule_tests, &mut found)?;
+        dashboards::check(&rules, &self.dashboards, &mut found)?;
         found.retain(|finding| !EXCLUSIONS.iter().any(|exclusion| exclusion.covers(finding)));
         found.sort();
         found.dedup();
@@ -174,8 +185,9 @@ impl Exclusion {
 pub fn run(_args: &Args) -> anyhow::Result<ExitCode> {
     let root = crate::root();
     let mut found = Subject::load(&root)?.findings()?;
-    found.extend(sources::check(&root)?);
-    found.extend(crates::check(&crates::metadata(&root)?));
+    sources::check(&root, &mut found)?;
+    let metadata = crates::metadata(&root)?;
+    crates::check(&crates::packages(&metadata), &mut found);
     let mut out = std::io::stdout().lock();
     for finding in &found {
         writeln!(out, "{finding}")?;

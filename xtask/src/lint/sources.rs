@@ -5,13 +5,12 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::Finding;
+use super::{At, Finding};
 
-pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn check(root: &Path, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let mut sources = Vec::new();
     collect(&root.join("dashboards"), &mut sources)?;
     sources.sort();
-    let mut found = Vec::new();
     for source in sources {
         let status = Command::new("jsonnetfmt")
             .arg("--test")
@@ -19,19 +18,12 @@ pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
             .status()
             .context("jsonnetfmt cannot be run; install it: apt-get install jsonnet")?;
         if !status.success() {
-            let place = source
-                .strip_prefix(root)
-                .unwrap_or(&source)
-                .display()
-                .to_string();
-            found.push(Finding::new(
-                place,
-                "jsonnetfmt",
-                "run `jsonnetfmt -i` on it",
-            ));
+            let place = source.strip_prefix(root).unwrap_or(&source);
+            let mut at = At::new(found, place.display().to_string());
+            at.wrong("jsonnetfmt", "run `jsonnetfmt -i` on it");
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use seamless_core::rules::RuleFile;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Finding;
+use super::{At, Finding};
 
 #[derive(Deserialize)]
 struct File {
@@ -40,7 +40,8 @@ struct ExprTest {
 pub(super) fn check(
     rules: &RuleFile,
     tests: &BTreeMap<String, String>,
-) -> anyhow::Result<Vec<Finding>> {
+    found: &mut Vec<Finding>,
+) -> anyhow::Result<()> {
     let mut fires = BTreeSet::new();
     let mut quiet = BTreeSet::new();
     let mut seen = |name: String, fired: bool| {
@@ -63,35 +64,23 @@ pub(super) fn check(
             }
         }
     }
-    let mut found = Vec::new();
     for rule in rules.alerts() {
-        let place = super::alerts::place(rule);
+        let mut at = At::new(found, super::alerts::place(rule));
         if !fires.contains(&rule.name) {
-            found.push(Finding::new(
-                &place,
-                "untested",
-                "no rule test in which it fires",
-            ));
+            at.wrong("untested", "no rule test in which it fires");
         }
         // An alert that always fires has nothing else to show.
         if !quiet.contains(&rule.name) && rule.expr.trim() != "vector(1)" {
-            found.push(Finding::new(
-                &place,
-                "untested",
-                "no rule test in which it does not fire",
-            ));
+            at.wrong("untested", "no rule test in which it does not fire");
         }
     }
     for name in fires.union(&quiet) {
         if rules.alerts_named(name).next().is_none() {
-            found.push(Finding::new(
-                "dashboards/tests",
-                "untested",
-                format!("tests {name}, which is no alert"),
-            ));
+            let message = format!("tests {name}, which is no alert");
+            At::new(found, "dashboards/tests").wrong("untested", message);
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The alerts whose `ALERTS` series an expression asks for.
