@@ -131,6 +131,7 @@ function(config) {
     unit: 'percentunit',
     min: 0,
     max: 1,
+    lowest: true,
     thresholds: [['red'], ['transparent', config.stuck_ratio]]
                 + (if config.completion_goal == null then [] else [['green', config.completion_goal]]),
     queries: [panels.range('bottomk(20, %s >= 0 < 1)' % ratio, lease_legend)],
@@ -216,14 +217,18 @@ function(config) {
 
   local gap_repair = panels.timeseries({
     title: 'Gap repair latency: p50, p95, p99',
-    description: 'Time taken to heal a missing window. The dashed line is where SeamlessGapRepairSlow fires.',
+    description: 'Time taken to heal a missing window. The dashed line is where SeamlessGapRepairSlow fires; points mark a p99 at the top bucket, which is a bound.',
     unit: 'ms',
     min: 0,
     thresholds: [['transparent'], ['red', config.gap_repair_max_ms]],
     queries: [
       panels.range(promql.quantile(q, 'gap_repair_latency_ms', [], window, narrowed('gap_repair_latency_ms')), 'p%g {{drill}}' % (q * 100))
       for q in [0.99, 0.95, 0.5]
-    ],
+    ] + [panels.range(
+      promql.at_top(promql.quantile(0.99, 'gap_repair_latency_ms', [], window, narrowed('gap_repair_latency_ms')), 'gap_repair_latency_ms'),
+      'p99 is at least this: top bucket {{drill}}'
+    )],
+    overrides: [panels.top_mark],
     w: 12,
     h: 8,
   }),
@@ -233,6 +238,7 @@ function(config) {
     description: 'Tokens left in each shared bucket after the last request, as the worker that saw the most reports it. It moves only with a request.',
     unit: 'short',
     min: 0,
+    lowest: true,
     decimals: 1,
     thresholds: [['red'], ['transparent', config.min_tokens]],
     queries: [panels.range(

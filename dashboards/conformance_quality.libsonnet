@@ -33,7 +33,7 @@ function(config) {
     title: 'Artifact publish p99',
     description: 'p99 of publishing an artifact; red from where SeamlessArtifactPublishSlow fires.',
     unit: 'ms',
-    decimals: 0,
+    decimals: 1,
     thresholds: [['green'], ['red', config.artifact_publish_max_ms]],
     queries: [panels.range(
       promql.quantile(config.quantile, 'artifact_publish_latency_ms', [], window, narrowed('artifact_publish_latency_ms')), '{{drill}}'
@@ -136,7 +136,7 @@ function(config) {
 
   local publish_latency = panels.timeseries({
     title: 'Artifact publish latency: p50, p95, p99',
-    description: 'Time taken to publish an artifact. The dashed line is where SeamlessArtifactPublishSlow fires.',
+    description: 'Time taken to publish an artifact. The dashed line is where SeamlessArtifactPublishSlow fires; points mark a p99 at the top bucket, which is a bound.',
     unit: 'ms',
     min: 0,
     thresholds: [['transparent'], ['red', config.artifact_publish_max_ms]],
@@ -145,7 +145,13 @@ function(config) {
         promql.quantile(q, 'artifact_publish_latency_ms', [], window, narrowed('artifact_publish_latency_ms')), 'p%g {{drill}}' % (q * 100)
       )
       for q in [0.99, 0.95, 0.5]
-    ],
+    ] + [panels.range(
+      promql.at_top(
+        promql.quantile(0.99, 'artifact_publish_latency_ms', [], window, narrowed('artifact_publish_latency_ms')), 'artifact_publish_latency_ms'
+      ),
+      'p99 is at least this: top bucket {{drill}}'
+    )],
+    overrides: [panels.top_mark],
     w: 12,
     h: 8,
   }),

@@ -46,8 +46,8 @@ function(config) {
     no_value: 'cannot be judged',
     thresholds: [['red'], ['orange', 0.25], ['green', 0.5]],
     queries: [panels.instant('1 - %s / %s' % [worst(ratio(config.slo_window)), error_budget], 'left {{drill}}')],
-    w: 4,
-    h: 7,
+    w: 6,
+    h: 6,
   }),
 
   local burn_now = panels.stat({
@@ -61,12 +61,12 @@ function(config) {
     no_value: 'cannot be judged',
     thresholds: [['green'], ['orange', 1], ['red', 6]],
     queries: [panels.range('%s / %s' % [worst(ratio('1h')), error_budget], '{{drill}}')],
-    w: 3,
-    h: 7,
+    w: 4,
+    h: 6,
   }),
 
   local unjudged = panels.stat({
-    title: 'Outside',
+    title: 'Series not judged',
     description: |||
       Series of the SLA histogram whose buckets have no edge at or above their phase's budget: what they count is outside
       the error budget. Give the runtime the buckets of the metrics reference.
@@ -75,8 +75,8 @@ function(config) {
     decimals: 0,
     thresholds: [['green'], ['orange', 1]],
     queries: [panels.range('sum by (%s) (%s%s) or vector(0)' % [promql.by([]), names.without_edge, shown], 'series without edge {{drill}}')],
-    w: 3,
-    h: 7,
+    w: 4,
+    h: 6,
   }),
 
   local worst_phase = panels.bargauge({
@@ -103,8 +103,8 @@ function(config) {
       )
       for phase in phases
     ],
-    w: 6,
-    h: 7,
+    w: 10,
+    h: 6,
   }),
 
   local firing = panels.table({
@@ -134,23 +134,16 @@ function(config) {
         'custom.cellOptions': { type: 'color-background', mode: 'basic' },
         'custom.width': 80,
       }),
-      panels.column('Alert', { 'custom.width': 270 }),
-      panels.column('Count', { 'custom.width': 60 }),
+      panels.column('Alert', { 'custom.width': 330 }),
+      // What an alert has no label for.
+      panels.column('Phase', { noValue: '–', 'custom.width': 150 }),
+      panels.column('Node', { noValue: '–' }),
+      panels.column('Drill', { noValue: '–', 'custom.width': 200 }),
+      panels.column('Count', { 'custom.width': 70 }),
     ],
-    w: 8,
+    w: 24,
     h: 7,
   }),
-
-  // A quantile that stands at a top edge is a bound.
-  local at_top(quantile) = std.join(' or ', ['(%s) == %s' % [quantile, promql.number(top)] for top in promql.tops(family)]),
-  local top_mark = {
-    matcher: { id: 'byRegexp', options: '/at least/' },
-    properties: [
-      { id: 'custom.drawStyle', value: 'points' },
-      { id: 'custom.pointSize', value: 8 },
-      { id: 'color', value: { mode: 'fixed', fixedColor: 'purple' } },
-    ],
-  },
 
   local phase_panels(phase) =
     local matchers = ['phase="%s"' % phase] + narrowed(family);
@@ -171,14 +164,14 @@ function(config) {
         queries: [
           panels.range(promql.quantile(q, family, [], window, matchers), 'p%g {{drill}}' % (q * 100))
           for q in [0.99, 0.95, 0.5]
-        ] + [panels.range(at_top(promql.quantile(0.99, family, [], window, matchers)), 'p99 is at least this: top bucket {{drill}}')],
-        overrides: [top_mark],
+        ] + [panels.range(promql.at_top(promql.quantile(0.99, family, [], window, matchers), family), 'p99 is at least this: top bucket {{drill}}')],
+        overrides: [panels.top_mark],
         w: 14,
         h: 8,
       }),
       panels.heatmap({
         title: '%s: distribution' % phase_titles[phase],
-        description: 'Requests per bucket of phase %s: how many took how long. Shows the slow few that a quantile hides.' % phase,
+        description: 'Requests per bucket of phase %s: how many took how long. Shows the slow few that a quantile hides. Native histograms are shown where no node has buckets.' % phase,
         unit: 's',
         queries: [panels.buckets(promql.distribution(family, window, matchers))],
         w: 10,
@@ -250,6 +243,7 @@ function(config) {
     ||| % [config.min_coverage * 100, config.coverage_share_of_best * 100, config.lookback],
     unit: 'percentunit',
     max: 1,
+    lowest: true,
     thresholds: [['red'], ['transparent', config.min_coverage]],
     queries: [panels.range(
       'min by (%s) (coverage_ratio%s)' % [promql.by(variables), promql.braces(narrowed('coverage_ratio'))], domain_legend

@@ -64,37 +64,41 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
   buckets(expr):: self.range(expr, '{{le}}') { format: 'heatmap' },
 
   // Panels.
-  timeseries(spec):: base('timeseries', spec) {
-    fieldConfig+: { defaults+: {
-      color: { mode: 'palette-classic' },
-      custom: {
-        drawStyle: 'line',
-        lineInterpolation: 'linear',
-        lineWidth: 1,
-        fillOpacity: if std.objectHas(spec, 'stack') then 40 else 8,
-        gradientMode: 'none',
-        showPoints: 'never',
-        spanNulls: false,
-        stacking: { group: 'A', mode: if std.objectHas(spec, 'stack') then 'normal' else 'none' },
-        thresholdsStyle: { mode: if std.objectHas(spec, 'thresholds') then 'dashed' else 'off' },
-        axisPlacement: 'auto',
-        axisLabel: '',
-        scaleDistribution: { type: 'linear' },
-        hideFrom: hidden,
+  timeseries(spec)::
+    // Where the lowest line is the one that hurts.
+    local lowest = std.objectHas(spec, 'lowest') && spec.lowest;
+    base('timeseries', spec) {
+      fieldConfig+: { defaults+: {
+        color: { mode: 'palette-classic' },
+        custom: {
+          drawStyle: 'line',
+          lineInterpolation: 'linear',
+          lineWidth: 1,
+          fillOpacity: if std.objectHas(spec, 'stack') then 40 else 8,
+          gradientMode: 'none',
+          showPoints: 'never',
+          spanNulls: false,
+          stacking: { group: 'A', mode: if std.objectHas(spec, 'stack') then 'normal' else 'none' },
+          thresholdsStyle: { mode: if std.objectHas(spec, 'thresholds') then 'dashed' else 'off' },
+          axisPlacement: 'auto',
+          axisLabel: '',
+          scaleDistribution: { type: 'linear' },
+          hideFrom: hidden,
+        },
+      } },
+      options: {
+        legend: {
+          showLegend: true,
+          displayMode: 'table',
+          placement: 'bottom',
+          calcs: ['lastNotNull', if lowest then 'min' else 'max'],
+          // What hurts stands first.
+          sortBy: if lowest then 'Min' else 'Max',
+          sortDesc: !lowest,
+        },
+        tooltip: { mode: 'multi', sort: if lowest then 'asc' else 'desc' },
       },
-    } },
-    options: {
-      legend: {
-        showLegend: true,
-        displayMode: 'table',
-        placement: 'bottom',
-        calcs: ['lastNotNull', 'max'],
-        sortBy: 'Max',
-        sortDesc: true,
-      },
-      tooltip: { mode: 'multi', sort: 'desc' },
     },
-  },
 
   stat(spec):: base('stat', spec) {
     options: {
@@ -143,7 +147,6 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
     options: {
       showHeader: true,
       cellHeight: 'sm',
-      footer: { show: false, reducer: ['sum'], countRows: false },
       sortBy: [{ displayName: spec.sort, desc: !std.objectHas(spec, 'descending') || spec.descending }],
     },
   },
@@ -175,6 +178,16 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
       legend: { showLegend: true, displayMode: 'list', placement: 'bottom', calcs: [] },
       tooltip: { mode: 'single', sort: 'none' },
     },
+  },
+
+  // Draws as points what marks a quantile that stands at its top bucket.
+  top_mark:: {
+    matcher: { id: 'byRegexp', options: '/at least/' },
+    properties: [
+      { id: 'custom.drawStyle', value: 'points' },
+      { id: 'custom.pointSize', value: 8 },
+      { id: 'color', value: { mode: 'fixed', fixedColor: 'purple' } },
+    ],
   },
 
   // Value mappings: [value, text, colour].

@@ -115,12 +115,13 @@ function(config) {
       'histogram_count(sum by (%(by)s) (rate(%(family)s%(braces)s[%(window)s]) unless rate(%(family)s_count%(braces)s[%(window)s])))' % of,
     ),
 
-  // Observations per bucket, as a heatmap draws them.
+  // Observations per bucket, as a heatmap draws them: it draws one form. Native histograms are shown where
+  // nothing has buckets.
   distribution(family, window, matchers=[])::
     local of = { family: family, braces: promql.braces(matchers), window: window };
     std.join(' or ', promql.forms(
       'sum by (le) (increase(%(family)s_bucket%(braces)s[%(window)s]))' % of,
-      'sum (increase(%(family)s%(braces)s[%(window)s]))' % of,
+      'sum (increase(%(family)s%(braces)s[%(window)s])) unless on () sum (increase(%(family)s_count%(braces)s[%(window)s]))' % of,
     )),
 
   // A matcher on a bucket's edge, however the client writes it.
@@ -145,6 +146,9 @@ function(config) {
       for name in std.objectFields(config.bucket_layouts)
       if name != 'schema'
     ]),
+  // A quantile where it stands at a top edge, which is to say that it is a bound.
+  at_top(quantile, family)::
+    std.join(' or ', ['(%s) == %s' % [quantile, promql.number(top)] for top in promql.tops(family)]),
   // The top edges of the layouts that have no such edge.
   tops_below(budget)::
     std.set([

@@ -36,7 +36,7 @@ const EXCLUSIONS: &[(&str, &str)] = &[
         "not asked: a mark only where a quantile stands at the highest bucket",
     ),
     (
-        "Outside",
+        "Series not judged",
         "not asked: every series has the schema's buckets here",
     ),
 ];

@@ -46,6 +46,26 @@ pub struct Panel {
     pub targets: Vec<Target>,
     #[serde(default)]
     pub field_config: FieldConfig,
+    #[serde(default)]
+    pub options: Options,
+    #[serde(default)]
+    pub transformations: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "Grafana's own names")]
+pub struct Options {
+    #[serde(default)]
+    pub sort_by: Vec<SortBy>,
+}
+
+/// By which column a table is sorted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "Grafana's own names")]
+pub struct SortBy {
+    pub display_name: String,
 }
 
 /// A place on the grid of 24 columns.

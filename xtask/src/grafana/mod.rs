@@ -14,9 +14,9 @@ use clap::Subcommand;
 
 pub use dashboard::{
     Annotation, Annotations, Dashboard, Datasource, FieldConfig, FieldDefaults, Filling, GridPos,
-    Link, Panel, RATE_INTERVAL, Target, Templating, Variable, rendered,
+    Link, Options, Panel, RATE_INTERVAL, SortBy, Target, Templating, Variable, rendered,
 };
-pub use types::{Mistyped, mistyped};
+pub use types::{Mistyped, SCHEMAS, mistyped};
 
 /// Arguments of `cargo xtask grafana`.
 #[derive(clap::Args)]
@@ -27,7 +27,7 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check every rendered dashboard against Grafana's published schema types.
+    /// Check every rendered dashboard against the schema types that Grafana 11 and 12 publish.
     Types,
     /// Draw every rendered dashboard with Grafana's own components, on a real Prometheus fed by the injector.
     Draw(draw::Args),

@@ -1,4 +1,5 @@
-//! `cargo xtask grafana types`: the rendered dashboards against `@grafana/schema`, panel options included.
+//! `cargo xtask grafana types`: the rendered dashboards against `@grafana/schema` of Grafana 11 and of 12, panel
+//! options included.
 //!
 //! A dashboard becomes typed TypeScript constants, one per panel, which the TypeScript compiler judges.
 //! Names that are plain strings in Grafana's types (units, reducers, colours) are not seen here.
@@ -14,9 +15,17 @@ use serde_json::Value;
 
 use super::npm;
 
+/// Whose types the dashboards are held against, and the compiler's settings that lead to them.
+pub const SCHEMAS: [(&str, &str); 2] = [
+    ("Grafana 11", "tsconfig.json"),
+    ("Grafana 12", "tsconfig-12.json"),
+];
+
 /// Something that Grafana's types do not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistyped {
+    /// Whose types: one of [`SCHEMAS`].
+    pub schema: &'static str,
     /// The dashboard's file and the panel.
     pub place: String,
     /// What the compiler says.
@@ -25,7 +34,7 @@ pub struct Mistyped {
 
 impl fmt::Display for Mistyped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
+        write!(f, "{}: {}: {}", self.place, self.schema, self.message)
     }
 }
 
@@ -42,7 +51,8 @@ pub(super) fn run() -> Result<ExitCode> {
     }
     if found.is_empty() {
         let count = dashboards.len();
-        writeln!(out, "{count} dashboards agree with Grafana's types")?;
+        let schemas = SCHEMAS.map(|(schema, _)| schema).join(" and ");
+        writeln!(out, "{count} dashboards agree with the types of {schemas}")?;
         Ok(ExitCode::SUCCESS)
     } else {
         Ok(ExitCode::FAILURE)
@@ -61,7 +71,8 @@ pub fn mistyped<'d>(
     let folder = tempfile::Builder::new()
         .prefix("run-")
         .tempdir_in(&packages)?;
-    for file in ["kinds.ts", "tsconfig.json"] {
+    let settings = SCHEMAS.map(|(_, settings)| settings);
+    for file in settings.into_iter().chain(["kinds.ts"]) {
         fs::copy(packages.join(file), folder.path().join(file))?;
     }
     let mut sources = Vec::new();
@@ -74,19 +85,23 @@ pub fn mistyped<'d>(
     }
     let compiler = packages.join("node_modules/typescript/bin/tsc");
     let compiler = compiler.display().to_string();
-    let (sound, said) = npm::node(
-        folder.path(),
-        &[&compiler, "--pretty", "false", "-p", "."],
-        &[],
-    )?;
-    let found = said
-        .lines()
-        .filter_map(|line| place(line, &sources))
-        .collect::<Vec<_>>();
-    if sound != found.is_empty() {
-        bail!("the TypeScript compiler failed on something other than a dashboard:\n{said}");
+    let mut all = Vec::new();
+    for (schema, settings) in SCHEMAS {
+        let (sound, said) = npm::node(
+            folder.path(),
+            &[&compiler, "--pretty", "false", "-p", settings],
+            &[],
+        )?;
+        let found = said
+            .lines()
+            .filter_map(|line| place(line, schema, &sources))
+            .collect::<Vec<_>>();
+        if sound != found.is_empty() {
+            bail!("the TypeScript compiler failed on something other than a dashboard:\n{said}");
+        }
+        all.extend(found);
     }
-    Ok(found)
+    Ok(all)
 }
 
 /// A dashboard as TypeScript.
@@ -150,7 +165,7 @@ impl Source {
 }
 
 /// Reads a line such as `dashboard-0.ts(12,5): error TS2322: Type …`.
-fn place(line: &str, sources: &[(String, Source)]) -> Option<Mistyped> {
+fn place(line: &str, schema: &'static str, sources: &[(String, Source)]) -> Option<Mistyped> {
     let (position, message) = line.split_once("): error ")?;
     let (file, position) = position.split_once('(')?;
     let (_, source) = sources
@@ -159,6 +174,7 @@ fn place(line: &str, sources: &[(String, Source)]) -> Option<Mistyped> {
     let line: usize = position.split(',').next()?.parse().ok()?;
     let written = source.text.lines().nth(line - 1).unwrap_or_default().trim();
     Some(Mistyped {
+        schema,
         place: source.part(line)?.to_owned(),
         message: format!("{written} : {message}"),
     })

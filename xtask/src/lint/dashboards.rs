@@ -41,6 +41,9 @@ pub(super) fn check(
     }
     for (file, dashboard) in &all {
         face(file, dashboard, &uids, &mut At::new(found, *file));
+        for (_, other) in &all {
+            links(dashboard, other, &mut At::new(found, *file));
+        }
         variables(file, dashboard, found);
         grid(file, dashboard, found);
         let mut titles = BTreeSet::new();
@@ -99,6 +102,44 @@ fn face(file: &str, dashboard: &Dashboard, uids: &BTreeSet<String>, at: &mut At<
     }
 }
 
+/// What a link hands on must be a variable of both dashboards: Grafana writes an unknown one out as it stands.
+fn links(from: &Dashboard, to: &Dashboard, at: &mut At<'_>) {
+    let has = |dashboard: &Dashboard, name: &str| {
+        let mut list = dashboard.templating.list.iter();
+        list.any(|variable| variable.name == name)
+    };
+    let start = format!("/d/{}?", to.uid);
+    for query in from
+        .links
+        .iter()
+        .filter_map(|link| link.url.strip_prefix(&start))
+    {
+        for part in query.split('&') {
+            let name = part
+                .strip_prefix("${")
+                .and_then(|part| part.strip_suffix(":queryparam}"));
+            if !name.is_some_and(|name| has(from, name) && has(to, name)) {
+                let message = format!("`{part}` is no variable of both it and {}", to.uid);
+                at.wrong("links", message);
+            }
+        }
+    }
+}
+
+/// A table is sorted by one of its columns, under the name that is shown.
+fn sorting(panel: &Panel, at: &mut At<'_>) {
+    let columns: BTreeSet<&str> = panel
+        .transformations
+        .iter()
+        .filter_map(|transformation| transformation["options"]["renameByName"].as_object())
+        .flat_map(|renamed| renamed.values().filter_map(|name| name.as_str()))
+        .collect();
+    let sort = panel.options.sort_by.first();
+    if !sort.is_some_and(|sort| columns.contains(sort.display_name.as_str())) {
+        at.wrong("sorting", "the table is not sorted by one of its columns");
+    }
+}
+
 fn variables(file: &str, dashboard: &Dashboard, found: &mut Vec<Finding>) {
     let mut at = At::new(found, file);
     let list = &dashboard.templating.list;
@@ -133,6 +174,9 @@ fn variables(file: &str, dashboard: &Dashboard, found: &mut Vec<Finding>) {
 fn panel(panel: &Panel, at: &mut At<'_>) {
     if panel.title.is_empty() {
         at.wrong("title", "the panel has no title");
+    }
+    if panel.r#type == "table" {
+        sorting(panel, at);
     }
     if panel.description.len() < 20 {
         at.wrong("description", "no description that says what it shows");

@@ -79,6 +79,17 @@ pub(super) fn unreachable(histogram: &str, threshold: f64, at: &mut At<'_>) {
 }
 
 fn names_and_labels(selector: &SeriesSelector, rules: &RuleFile, at: &mut At<'_>) {
+    // A pattern makes Prometheus try it on every name there is.
+    if selector
+        .matchers
+        .iter()
+        .any(|matcher| matcher.name == METRIC_NAME && matcher.op != MatchOp::Equal)
+    {
+        at.wrong(
+            "name-pattern",
+            "a name is chosen by a pattern: write `a or b`",
+        );
+    }
     let families = selector.families();
     let name = selector.name().unwrap_or_default();
     if families.is_empty() {

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
-use xtask::grafana::{mistyped, rendered};
+use xtask::grafana::{SCHEMAS, mistyped, rendered};
 
 type Plant = fn(&mut Value);
 
@@ -111,10 +111,14 @@ fn grafanas_types_refuse_every_planted_fault_and_nothing_else() {
         let wrong: Vec<_> = found.iter().filter(|m| m.place.starts_with(name)).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
-    for (fault, _) in FAULTS {
-        assert!(
-            found.iter().any(|m| m.place.starts_with(fault)),
-            "not found: {fault}"
-        );
+    for (schema, _) in SCHEMAS {
+        for (fault, _) in FAULTS {
+            assert!(
+                found
+                    .iter()
+                    .any(|m| m.schema == schema && m.place.starts_with(fault)),
+                "not found by {schema}: {fault}"
+            );
+        }
     }
 }

@@ -100,6 +100,11 @@ fn faults_in_rules_are_found() {
             "min by (node_id, interval, world_id, drill) (coverage_ratio)",
             "min by (node_id (coverage_ratio)",
         ),
+        (
+            "name-pattern",
+            "increase(backfill_failure_total[15m])",
+            "increase({__name__=~\"backfill_failure(_total)?\"}[15m])",
+        ),
         ("group-name", "name: seamless-serving", "name: serving"),
         (
             "recording-name",
@@ -211,6 +216,17 @@ fn faults_in_dashboards_are_found() {
         ("uid", |d| d["uid"] = json!("x".repeat(41))),
         ("editable", |d| d["editable"] = json!(true)),
         ("links", |d| d["links"] = json!([])),
+        ("links", |d| {
+            let url = d["links"][0]["url"].as_str().unwrap();
+            // Only this dashboard has it.
+            d["links"][0]["url"] = json!(format!("{url}&${{percentile:queryparam}}"));
+        }),
+        ("sorting", |d| {
+            d["panels"][5]["options"]["sortBy"] = json!([]);
+        }),
+        ("sorting", |d| {
+            d["panels"][5]["options"]["sortBy"][0]["displayName"] = json!("severity");
+        }),
         ("variable", |d| {
             d["templating"]["list"][1]["refresh"] = json!(1)
         }),
