@@ -8,14 +8,14 @@
 mod incident;
 mod lister;
 mod outage;
-mod pace;
+pub(crate) mod pace;
 mod page;
 pub(crate) mod programs;
 mod report;
 mod samples;
 mod scenario;
-mod stack;
-mod timeline;
+pub(crate) mod stack;
+pub(crate) mod timeline;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 /// One factor for every window, `for`, interval and waiting time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// What times are multiplied by; 1 leaves the shipped rules as they are.
-    pub(super) time_scale: f64,
+    pub(crate) time_scale: f64,
     /// How often targets are scraped.
-    pub(super) scrape_interval: Duration,
+    pub(crate) scrape_interval: Duration,
 }
 
 /// What a busy machine may take on top of what the rules ask for.

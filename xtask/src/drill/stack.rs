@@ -22,8 +22,8 @@ const LIST_PERIOD: Duration = Duration::from_secs(30);
 
 /// The servers, the pace, and the name of this drill.
 #[derive(Debug)]
-pub(super) struct Stack {
-    pub(super) servers: Servers,
+pub(crate) struct Stack {
+    pub(crate) servers: Servers,
     pub(super) pace: Pace,
     pub(super) drill: String,
     /// Where the lease list is exported.
@@ -44,7 +44,7 @@ pub(super) struct Alert<'a> {
 
 impl Stack {
     /// Starts everything.
-    pub(super) fn start(
+    pub(crate) fn start(
         pace: Pace,
         programs: &Programs,
         coordinator_exports_gauge: bool,

@@ -46,7 +46,7 @@ pub(super) struct Missed;
 
 /// What a stage yields: a value for the stages after it, and what was seen, in one line.
 #[derive(Debug)]
-pub(super) struct Seen<T>(pub(super) T, pub(super) String);
+pub(crate) struct Seen<T>(pub(crate) T, pub(crate) String);
 
 /// The stages in order, and the clock.
 #[derive(Debug)]

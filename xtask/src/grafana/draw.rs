@@ -12,13 +12,16 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use seamless_lab::runtime::{Buckets, Misbehaviour};
+use seamless_lab::runtime::Misbehaviour;
 use seamless_lab::servers::{Program, Prometheus};
-use seamless_lab::stack::Blueprint;
 use serde_json::{Value, json};
 
 use super::{Filling, npm};
 use crate::coverage::{self, Injector};
+use crate::drill::pace::Pace;
+use crate::drill::programs::Programs;
+use crate::drill::stack::Stack;
+use crate::drill::timeline::Seen;
 use crate::install;
 
 const CHROMIUM: Program = Program {
@@ -47,6 +50,12 @@ const INCIDENT: [Misbehaviour; 3] = [
     Misbehaviour::BadData,
 ];
 
+/// The shipped rules so fast that a lease that lies still is stuck, and pages, while the incident lasts.
+const PACE: Pace = Pace {
+    time_scale: 0.02,
+    scrape_interval: Duration::from_secs(1),
+};
+
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     install::ensure(&[CHROMIUM])?;
     let chromium = CHROMIUM.require()?;
@@ -71,22 +80,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         gather(args.seconds);
         browser.dashboards(&prometheus, args.seconds, data.path(), &out)?
     } else {
-        let stack = Blueprint {
-            rules: coverage::rules()?,
-            routes: fs::read_to_string(crate::root().join("alertmanager.yml"))?,
-            time_scale: 1.0,
-            scrape_interval: Duration::from_secs(1),
-            buckets: Buckets::Schema,
-            coordinator_exports_gauge: false,
-            otlp: None,
-        }
-        .start()?;
-        gather(args.seconds / 2);
+        // With the lease list, as a site exports it: a dead worker's gauges go with it.
+        let Seen(stack, _) = Stack::start(PACE, &Programs::build(false)?, false)?;
+        let servers = &stack.servers;
+        let sound = args.seconds / 2;
+        gather(sound);
         for way in INCIDENT {
-            stack.runtime.misbehave(way);
+            servers.runtime.misbehave(way);
         }
-        gather(args.seconds - args.seconds / 2);
-        browser.dashboards(&stack.prometheus, args.seconds, data.path(), &out)?
+        gather(args.seconds - sound);
+        browser.dashboards(&servers.prometheus, args.seconds, data.path(), &out)?
     };
     if !args.every_panel {
         sound &= browser.drill(data.path(), &out)?;

@@ -26,14 +26,14 @@ function Panel({ panel, found, span }: { panel: any; found: data.DataFrame[] | s
   const size = { width: w * column - 8, height: h * row - 8 };
   const style = { position: 'absolute', left: x * column + 4, top: y * row + 4, ...size } as const;
   if (panel.type === 'row') return <h3 style={{ ...style, margin: 0, fontSize: 16, lineHeight: '30px' }}>{panel.title}</h3>;
-  const title = standIns.includes(panel.type) ? `${panel.title} (${panel.type}: a stand-in)` : panel.title;
+  const standIn = standIns.includes(panel.type) ? `stand-in for ${panel.type}` : undefined;
   return (
-    <div data-panel={panel.title} style={style}>
+    <div data-panel={panel.title} data-stand-in={standIn} style={style}>
       <Fence>
         {typeof found === 'string' ? (
           <pre data-error>{found}</pre>
         ) : (
-          <PanelChrome title={title} {...size}>
+          <PanelChrome title={panel.title} {...size}>
             {(width, height) => (
               <Fence>
                 <Visualization {...{ panel, frames: found, width, height, span, theme }} />
@@ -63,6 +63,8 @@ const height = Math.max(...dashboard.panels.map((panel: any) => panel.gridPos.y 
 createRoot(document.getElementById('root')!).render(
   <data.ThemeContext.Provider value={theme}>
     <GlobalStyles />
+    {/* Not text of the panel: by that is judged whether it was drawn. */}
+    <style>{'[data-stand-in]::after { content: attr(data-stand-in); position: absolute; right: 8px; bottom: 2px; font-size: 10px; opacity: 0.6; }'}</style>
     <div id="dashboard" style={{ position: 'relative', width: 1536, height: height + 8 }}>
       {dashboard.panels.map((panel: any, at: number) => (
         <Panel key={panel.id} panel={panel} found={loaded[at]} span={span} />

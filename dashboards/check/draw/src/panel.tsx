@@ -10,6 +10,16 @@ import type { Span } from './query';
 type Props = { panel: any; frames: data.DataFrame[]; width: number; height: number; span: Span; theme: data.GrafanaTheme2 };
 
 const same = (value: any) => value;
+// As Grafana's time series panel does: a value that is no number, such as a quantile of nothing, is a gap.
+const withGaps = (frames: data.DataFrame[]) =>
+  frames.map((frame) => ({
+    ...frame,
+    fields: frame.fields.map((field) =>
+      field.type === data.FieldType.number
+        ? { ...field, values: field.values.map((value) => (Number.isFinite(value) ? value : null)) }
+        : field
+    ),
+  }));
 export const standIns = ['gauge', 'heatmap', 'state-timeline'];
 
 export function Visualization(props: Props) {
@@ -21,7 +31,7 @@ export function Visualization(props: Props) {
       const range = { from: data.dateTime(span.from * 1000), to: data.dateTime(span.to * 1000) };
       return (
         <ui.TimeSeries
-          {...({ frames, width, height, timeRange: { ...range, raw: range }, timeZone: 'utc', legend: panel.options.legend, options: panel.options } as any)}
+          {...({ frames: withGaps(frames), width, height, timeRange: { ...range, raw: range }, timeZone: 'utc', legend: panel.options.legend, options: panel.options } as any)}
         />
       );
     }
