@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::time::Instant;
 
-use crate::facts::{Fact, Gap};
+use crate::gap::{Fact, Gap};
 
 /// Far more than a runtime exposes; an endless input ends here.
 const LARGEST: u64 = 256 * 1024 * 1024;

@@ -1,27 +1,31 @@
 //! Verifies that a Seamless deployment is healthy, and that someone would be paged if it were not.
 //!
-//! Data takes one way through it: [`Args`] become a validated `Request`; what the selected checks need
-//! is fetched side by side into `Facts`; each check is a pure function from facts to an outcome; the
-//! outcomes become a `Report`, which every format renders. It changes nothing anywhere.
+//! Data takes one way through it: [`Args`] become a validated `Request`; the selected checks run side by side,
+//! each awaits what it needs of the `Site` and judges it by a pure function; the outcomes become a `Report`,
+//! which every format renders. It changes nothing anywhere.
 
 mod args;
 mod check;
 mod checks;
-mod facts;
 mod formats;
-mod gather;
+mod gap;
+#[cfg(test)]
+mod given;
 mod input;
-mod latency;
 mod lookup;
 mod next;
+mod output;
 mod paging;
 mod queries;
 mod report;
 mod request;
 mod runner;
+mod site;
 mod survey;
 mod telemetry;
 mod told;
+mod verdict;
+mod words;
 
 use std::process::ExitCode;
 

@@ -7,10 +7,8 @@ use serde::Serialize;
 use crate::args::Args;
 use crate::check::{Check, Group, Need};
 use crate::checks;
-use crate::formats::Format;
 use crate::formats::json::SCHEMA_VERSION;
-
-use crate::request::{outputs, select};
+use crate::output::{Format, outputs};
 
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +27,7 @@ const SEVERITY_COLUMNS: usize = 4;
 pub(crate) fn asked(args: &Args, terminal: &Terminal) -> anyhow::Result<Option<String>> {
     let (checks, explained) = match &args.explain {
         Some(id) if id.contains('/') => (vec![by_id(id)?], true),
-        _ if args.list => (select(&args.only, &args.skip)?, false),
+        _ if args.list => (checks::select(&args.only, &args.skip)?, false),
         _ => return Ok(None),
     };
     let (width, palette) = (terminal.width(), terminal.palette());
@@ -62,17 +60,17 @@ fn list(checks: &[Check], palette: Palette, width: Option<usize>) -> String {
     };
     for group in Group::ALL {
         let of_group: Vec<&Check> = checks.iter().filter(|check| check.group == group).collect();
-        let Some(needs) = of_group.first().map(|check| check.needs()) else {
+        let Some(needs) = of_group.first().map(|check| check.needs) else {
             continue;
         };
         // What all of them need is said once.
-        let is_common = of_group.iter().all(|check| check.needs() == needs);
-        let common = if is_common { needs } else { Vec::new() };
+        let is_common = of_group.iter().all(|check| check.needs == needs);
+        let common = if is_common { needs } else { &[] };
         let name = palette.strong(group.name());
-        out += &format!("{name}{}\n", in_parentheses(&common));
+        out += &format!("{name}{}\n", in_parentheses(common));
         for check in of_group {
-            let own = if is_common { Vec::new() } else { check.needs() };
-            let asks = format!("{}{}", check.title, in_parentheses(&own));
+            let own = if is_common { &[] } else { check.needs };
+            let asks = format!("{}{}", check.title, in_parentheses(own));
             let severity = check.severity.word();
             out += &format!(
                 "  {:ID_COLUMNS$} {severity:SEVERITY_COLUMNS$}  {}\n",
@@ -92,7 +90,7 @@ fn explanation(check: &Check, palette: Palette, width: Option<usize>) -> String 
         out += &format!("  {} {text}\n", palette.dim(&format!("{what:8}")));
     };
     line("severity", check.severity.word());
-    line("needs", or_nothing(&named(&check.needs())));
+    line("needs", or_nothing(&named(check.needs)));
     line("after", or_nothing(&check.requires.join(", ")));
     let explained = &check.explained;
     for (what, text) in [
@@ -151,7 +149,7 @@ fn json(checks: &[Check]) -> anyhow::Result<String> {
         group: check.group.name(),
         title: check.title,
         severity: check.severity.word(),
-        needs: check.needs().iter().map(|need| need.name()).collect(),
+        needs: check.needs.iter().map(|need| need.name()).collect(),
         requires: check.requires,
         means: check.explained.means,
         remedy: check.explained.remedy,
@@ -190,8 +188,7 @@ fn section(check: &Check, words: &Words) -> String {
     };
     let id = check.id();
     let anchor = id.replace('/', "-");
-    let needs = check.needs();
-    let needs = match needs.as_slice() {
+    let needs = match check.needs {
         [] => words.nothing.to_owned(),
         needs => named(needs),
     };

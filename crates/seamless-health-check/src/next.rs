@@ -8,7 +8,7 @@ use seamless_cli::clean;
 use url::Url;
 
 use crate::args::Args;
-use crate::check::Next;
+use crate::verdict::Next;
 
 /// The endpoint options of a run, as words of a shell.
 #[derive(Debug, Clone, Default)]

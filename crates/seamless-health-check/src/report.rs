@@ -6,10 +6,11 @@ use std::time::Duration;
 use seamless_cli::{ExitStatus, Signal};
 
 use crate::args::FailOn;
-use crate::check::{Check, Next, Outcome, Severity, Skip, Verdict};
-use crate::facts::Facts;
+use crate::check::{Check, Severity};
+use crate::gap::Fact;
 use crate::request::Request;
 use crate::told::Told;
+use crate::verdict::{Next, Outcome, Skip, Verdict};
 
 /// A check with what it came to.
 #[derive(Debug, Clone)]
@@ -148,10 +149,10 @@ impl Report {
     }
 }
 
-/// Judges every check of the request. A check whose precondition has not passed is skipped.
-pub(crate) fn judge(request: &Request, facts: &Facts) -> Vec<Finding> {
+/// What each check came to, in their order. One whose precondition has not passed is skipped.
+pub(crate) fn findings(request: &Request, outcomes: Vec<(Check, Fact<Outcome>)>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    for check in &request.checks {
+    for (check, outcome) in outcomes {
         let unmet = check.requires.iter().find(|id| {
             findings.iter().any(|finding| {
                 let bad = match finding.outcome.verdict {
@@ -164,11 +165,14 @@ pub(crate) fn judge(request: &Request, facts: &Facts) -> Vec<Finding> {
         });
         let outcome = match unmet {
             Some(id) => Outcome::new(Verdict::Skip(Skip::Requires(id)), ""),
-            None => no_worse_than(check.severity, (check.judge)(facts, request)),
+            None => {
+                let outcome = outcome.unwrap_or_else(|gap| gap.outcome());
+                no_worse_than(check.severity, outcome)
+            }
         };
         let next = outcome.next.clone().or_else(|| alert(request, &outcome));
         findings.push(Finding {
-            check: *check,
+            check,
             next: next.map(|next| request.own.command(&next)),
             runbook: request.runbook.clone(),
             outcome,

@@ -21,11 +21,9 @@ use seamless_core::schema::{FAMILIES, Family, Phase};
 use tokio::time::Instant;
 
 use crate::args::{Args, FailOn, Generation};
-use crate::check::{Check, Group, with_required};
-use crate::checks;
-use crate::formats::Format;
 use crate::input::Input;
 use crate::next::Own;
+use crate::output::{Output, outputs};
 use crate::paging::Wanted;
 use crate::telemetry::{Receiver, Spans};
 
@@ -119,16 +117,9 @@ impl Telemetry {
         })
     }
 
-    const fn is_asked(&self) -> bool {
+    pub(crate) const fn is_asked(&self) -> bool {
         self.log.is_some() || self.spans.is_some()
     }
-}
-
-/// A format and, unless it goes to stdout, its file.
-#[derive(Debug, Clone)]
-pub(crate) struct Output {
-    pub(crate) format: Format,
-    pub(crate) path: Option<PathBuf>,
 }
 
 /// What is to be checked, and how the result is shown.
@@ -153,7 +144,6 @@ pub(crate) struct Request {
     pub(crate) interval: Duration,
     pub(crate) fail_on: FailOn,
     pub(crate) outputs: Vec<Output>,
-    pub(crate) checks: Vec<Check>,
     pub(crate) coordinator: Option<Coordinator>,
     pub(crate) prometheus: Option<Prometheus>,
     pub(crate) alertmanagers: Vec<Alertmanager>,
@@ -180,7 +170,13 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(args: &Args, terminal: &Terminal) -> anyhow::Result<Self> {
+    /// The arguments, validated. Without the services that are `required` nothing can be told, unless there is
+    /// something else to check.
+    pub(crate) fn new(
+        args: &Args,
+        terminal: &Terminal,
+        required: &[Service],
+    ) -> anyhow::Result<Self> {
         let deadline = args.http.deadline.map(|allowed| Instant::now() + allowed);
         let connections = Connections::resolve(&args.http, &endpoints(args), CONCURRENCY)?;
         connections.announce(terminal);
@@ -192,10 +188,7 @@ impl Request {
         let metrics = metrics(&args.prometheus_metric)?;
         let budgets = budgets(&args.budget)?;
         let outputs = outputs(&args.output)?;
-        let mut checks = select(&args.only, &args.skip)?;
         let alertmanager_file = alertmanager_file(args)?;
-        let has = |group: Group| checks.iter().any(|check| check.group == group);
-        let asks_prometheus = checks.iter().any(Check::needs_prometheus);
         // An exposition, a log, traces and files can be checked with nothing else there.
         let optional = exposition.is_some()
             || telemetry.is_asked()
@@ -204,32 +197,18 @@ impl Request {
         let scope = scope(args.selector.as_deref())?;
         let prometheus = match connections.prometheus() {
             Ok(client) => Some(client.with_scope(scope)),
-            Err(error) if asks_prometheus && !optional => return Err(error.into()),
+            Err(error) if required.contains(&Service::Prometheus) && !optional => {
+                return Err(error.into());
+            }
             Err(_) => None,
         };
         let coordinator = match connections.coordinator() {
             Ok(client) => Some(client),
-            Err(error) if has(Group::Coordinator) && !optional => return Err(error.into()),
+            Err(error) if required.contains(&Service::Coordinator) && !optional => {
+                return Err(error.into());
+            }
             Err(_) => None,
         };
-        if has(Group::Exposition) && !args.only.is_empty() && exposition.is_none() {
-            let message = "the exposition group needs --metrics-url or --metrics-file";
-            if checks.iter().all(|check| check.group == Group::Exposition) {
-                return Err(UsageError(message.to_owned()).into());
-            }
-        }
-        if !telemetry.is_asked() {
-            if checks.iter().all(|check| check.group == Group::Telemetry) {
-                let message = "the telemetry group needs --logs or --traces";
-                return Err(UsageError(message.to_owned()).into());
-            }
-            if args.only.is_empty() {
-                checks.retain(|check| check.group != Group::Telemetry);
-            }
-        }
-        if exposition.is_none() && args.only.is_empty() {
-            checks.retain(|check| check.group != Group::Exposition);
-        }
         let services = [
             Service::Coordinator,
             Service::Prometheus,
@@ -256,7 +235,6 @@ impl Request {
             interval: args.interval,
             fail_on: args.fail_on,
             outputs,
-            checks,
             coordinator,
             prometheus,
             alertmanagers: connections.alertmanagers(),
@@ -361,82 +339,6 @@ fn budgets(named: &[String]) -> Result<BTreeMap<Phase, f64>, UsageError> {
         budgets.insert(phase, seconds.as_secs_f64());
     }
     Ok(budgets)
-}
-
-pub(crate) fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
-    let mut outputs = Vec::new();
-    for text in named {
-        let (name, path) = match text.split_once('=') {
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (text.as_str(), None),
-        };
-        let format = Format::from_name(name).ok_or_else(|| {
-            let known = Format::ALL.map(Format::name).join(", ");
-            UsageError(format!(
-                "--output {text}: no such format; there are {known}"
-            ))
-        })?;
-        if let Some(path) = &path {
-            seamless_cli::check_writable(path)?;
-        }
-        outputs.push(Output { format, path });
-    }
-    match outputs
-        .iter()
-        .filter(|output| output.path.is_none())
-        .count()
-    {
-        0 => outputs.insert(
-            0,
-            Output {
-                format: Format::Text,
-                path: None,
-            },
-        ),
-        1 => {}
-        _ => {
-            let message =
-                "--output: only one format can go to stdout; write FORMAT=PATH for the others";
-            return Err(UsageError(message.to_owned()).into());
-        }
-    }
-    Ok(outputs)
-}
-
-pub(crate) fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
-    let all = checks::all();
-    let ids = |flag: &str, names: &[String]| -> Result<BTreeSet<String>, UsageError> {
-        let mut found = BTreeSet::new();
-        for name in names {
-            let matching = all
-                .iter()
-                .filter(|check| check.group.name() == name || check.id() == *name);
-            let matching: Vec<String> = matching.map(Check::id).collect();
-            if matching.is_empty() {
-                let groups = Group::ALL.map(Group::name).join(", ");
-                return Err(UsageError(format!(
-                    "{flag} {name}: no such check; give a group ({groups}) or an id that --list shows"
-                )));
-            }
-            found.extend(matching);
-        }
-        Ok(found)
-    };
-    let wanted = if only.is_empty() {
-        all.iter().map(Check::id).collect()
-    } else {
-        with_required(&all, &ids("--only", only)?)
-    };
-    let unwanted = ids("--skip", skip)?;
-    let chosen: Vec<Check> = all
-        .iter()
-        .filter(|check| wanted.contains(&check.id()) && !unwanted.contains(&check.id()))
-        .copied()
-        .collect();
-    if chosen.is_empty() {
-        return Err(UsageError("--only and --skip leave no check".to_owned()));
-    }
-    Ok(chosen)
 }
 
 /// The arguments, with what the context says where they say nothing.

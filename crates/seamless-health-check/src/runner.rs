@@ -1,17 +1,18 @@
-//! One run: fetch, judge, repeat with `--wait`, and hand the report to the formats.
+//! One run: all checks side by side, repeated with `--wait`, and the report handed to the formats.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures_util::future::join_all;
 use seamless_cli::{ExitStatus, Stop, Terminal};
 
 use crate::args::Args;
-use crate::facts::Source;
+use crate::check::Check;
+use crate::checks;
 use crate::formats;
-use crate::gather::gather;
 use crate::lookup;
-use crate::report::{Report, judge};
+use crate::report::{Report, findings};
 use crate::request::Request;
+use crate::site::Site;
 use crate::told::told;
 
 /// Runs the program and returns how it ended.
@@ -20,24 +21,25 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
         terminal.bytes(text.as_bytes())?;
         return Ok(ExitStatus::Done);
     }
-    let request = Request::new(&args, &terminal)?;
-    let sources: BTreeSet<Source> = request
-        .checks
-        .iter()
-        .flat_map(|check| check.sources)
-        .copied()
-        .collect();
+    let checks = checks::select(&args.only, &args.skip)?;
+    let request = Request::new(&args, &terminal, &checks::required_services(&checks))?;
+    let checks = checks::applicable(checks, !args.only.is_empty(), &request)?;
     let began = Instant::now();
     let started = now();
     let mut rounds = 0;
     let report = loop {
         rounds += 1;
-        let facts = gather(&request, &sources, now(), &stop).await;
+        let site = Site::new(&request, now(), &stop);
+        let run = |check: &Check| {
+            let (check, run) = (*check, (check.run)(&site));
+            async move { (check, run.await) }
+        };
+        let outcomes = join_all(checks.iter().map(run)).await;
         let mut report = Report {
-            findings: judge(&request, &facts),
-            told: told(&request, &facts),
+            findings: findings(&request, outcomes),
+            told: told(&request, site.path_so_far().as_ref()),
             strict: request.strict,
-            warnings: facts.warnings,
+            warnings: site.warnings(),
             endpoints: endpoints(&request),
             started,
             took: began.elapsed(),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use seamless_core::exposition::read::{Event, Report, SampleRef, scan};
-use seamless_core::exposition::{ContentType, Format, MetricType, Scraper, is_metric_name};
+use seamless_core::exposition::{Format, MetricType, is_metric_name};
 use seamless_core::schema::{FAMILIES, Family, Kind, Phase};
 
 /// As many unknown phases as are remembered: a label that holds anything must not fill the memory.
@@ -16,43 +16,11 @@ const AHEAD_MS: i64 = 10 * 60 * 1000;
 /// It drops samples older than half of a block, by default an hour, once it has newer ones.
 const BEHIND_MS: i64 = 60 * 60 * 1000;
 
-/// An exposition and how it came.
-#[derive(Debug, Clone)]
-pub(crate) struct Exposed {
-    pub(crate) survey: Survey,
-    /// What was said of it; `None` for a file.
-    pub(crate) content_type: Option<ContentType>,
-    /// Whose verdict counts.
-    pub(crate) scraper: Scraper,
-}
-
-impl Exposed {
-    /// Why that scraper refuses the whole document: what and where.
-    pub(crate) fn refused_by(&self, scraper: Scraper) -> Option<String> {
-        let empty = self.survey.empty;
-        if scraper == Scraper::Prometheus3
-            && !empty
-            && let Some(reason) = self
-                .content_type
-                .as_ref()
-                .and_then(ContentType::refused_by_3)
-        {
-            return Some(format!(
-                "it came with {reason}, which Prometheus 3 refuses without fallback_scrape_protocol"
-            ));
-        }
-        self.survey
-            .report
-            .refused_by(scraper)
-            .map(ToString::to_string)
-    }
-}
-
 /// What an exposition holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Survey {
     /// Whether there is no byte.
-    empty: bool,
+    pub(crate) empty: bool,
     pub(crate) format: Format,
     /// Which scrapers refuse it, and what else is wrong.
     pub(crate) report: Report,

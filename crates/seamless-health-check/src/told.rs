@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use crate::checks::alerting::routes::{closed, ways};
 use crate::checks::alerting::sending::{of_day, since_start};
-use crate::facts::Facts;
-use crate::paging::{OneAlertmanager, Paging, Reach, Way, shapes};
+use crate::paging::{Facts, OneAlertmanager, Paging, Reach, Way, shapes};
 use crate::request::Request;
 
 /// Whom one alert reaches through one Alertmanager.
@@ -52,10 +51,11 @@ pub(crate) struct ToldIntegration {
 }
 
 /// Who would be told of each alert, through each Alertmanager.
-pub(crate) fn told(request: &Request, facts: &Facts) -> Vec<Told> {
-    let Ok(paging) = &facts.paging else {
+pub(crate) fn told(request: &Request, facts: Option<&Facts<'_>>) -> Vec<Told> {
+    let Some(facts) = facts else {
         return Vec::new();
     };
+    let paging = facts.paging;
     let alerts = shapes(&request.rules, &facts.rules);
     let mut all = Vec::new();
     for alertmanager in &paging.alertmanagers {

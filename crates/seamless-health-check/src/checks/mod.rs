@@ -8,7 +8,13 @@ mod prometheus;
 mod sla;
 mod telemetry;
 
-use crate::check::Check;
+use std::collections::BTreeSet;
+
+use seamless_cli::UsageError;
+use seamless_core::config::Service;
+
+use crate::check::{Check, Group};
+use crate::request::Request;
 
 /// Every check there is.
 pub(crate) fn all() -> Vec<Check> {
@@ -24,33 +30,108 @@ pub(crate) fn all() -> Vec<Check> {
     .concat()
 }
 
-/// Names a list in a message without flooding it.
-fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    const SHOWN: usize = 5;
-    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+/// The checks that `--only` and `--skip` leave, with those that they require.
+pub(crate) fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, UsageError> {
+    let all = all();
+    let ids = |flag: &str, names: &[String]| -> Result<BTreeSet<String>, UsageError> {
+        let mut found = BTreeSet::new();
+        for name in names {
+            let matching = all
+                .iter()
+                .filter(|check| check.group.name() == name || check.id() == *name);
+            let matching: Vec<String> = matching.map(Check::id).collect();
+            if matching.is_empty() {
+                let groups = Group::ALL.map(Group::name).join(", ");
+                return Err(UsageError(format!(
+                    "{flag} {name}: no such check; give a group ({groups}) or an id that --list shows"
+                )));
+            }
+            found.extend(matching);
+        }
+        Ok(found)
+    };
+    let wanted = if only.is_empty() {
+        all.iter().map(Check::id).collect()
+    } else {
+        with_required(&all, &ids("--only", only)?)
+    };
+    let unwanted = ids("--skip", skip)?;
+    let chosen: Vec<Check> = all
+        .iter()
+        .filter(|check| wanted.contains(&check.id()) && !unwanted.contains(&check.id()))
+        .copied()
+        .collect();
+    if chosen.is_empty() {
+        return Err(UsageError("--only and --skip leave no check".to_owned()));
     }
+    Ok(chosen)
 }
 
-/// Seconds as a person says them.
-fn seconds(seconds: f64) -> String {
-    if seconds < 10.0 {
-        return format!("{}s", round(seconds, 100.0));
+/// The services without which some of the checks can tell nothing.
+pub(crate) fn required_services(checks: &[Check]) -> Vec<Service> {
+    let mut required = Vec::new();
+    if checks.iter().any(Check::needs_prometheus) {
+        required.push(Service::Prometheus);
     }
-    std::time::Duration::try_from_secs_f64(seconds.round())
-        .map_or_else(|_| format!("{seconds}s"), seamless_core::duration::human)
+    if checks.iter().any(|check| check.group == Group::Coordinator) {
+        required.push(Service::Coordinator);
+    }
+    required
 }
 
-fn round(value: f64, to: f64) -> f64 {
-    (value * to).round() / to
+/// Those of the checks for which something was given to read; `chosen`, where they were named, stay and say
+/// what is missing.
+pub(crate) fn applicable(
+    mut checks: Vec<Check>,
+    chosen: bool,
+    request: &Request,
+) -> Result<Vec<Check>, UsageError> {
+    for (group, is_given, options) in [
+        (
+            Group::Exposition,
+            request.exposition.is_some(),
+            "--metrics-url or --metrics-file",
+        ),
+        (
+            Group::Telemetry,
+            request.telemetry.is_asked(),
+            "--logs or --traces",
+        ),
+    ] {
+        if is_given {
+            continue;
+        }
+        if checks.iter().all(|check| check.group == group) {
+            let message = format!("the {} group needs {options}", group.name());
+            return Err(UsageError(message));
+        }
+        if !chosen {
+            checks.retain(|check| check.group != group);
+        }
+    }
+    Ok(checks)
+}
+
+/// The ids that `selected` and all they require name.
+fn with_required(all: &[Check], selected: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut wanted = selected.clone();
+    loop {
+        let more: Vec<String> = all
+            .iter()
+            .filter(|check| wanted.contains(&check.id()))
+            .flat_map(|check| check.requires)
+            .map(|id| (*id).to_owned())
+            .filter(|id| !wanted.contains(id))
+            .collect();
+        if more.is_empty() {
+            return wanted;
+        }
+        wanted.extend(more);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]

@@ -4,10 +4,9 @@ use seamless_cli::{clean, wrapped};
 
 use super::Look;
 use super::paths::receiver;
-
-use crate::check::Verdict;
 use crate::report::Report;
 use crate::told::Told;
+use crate::verdict::Verdict;
 
 /// What is known of the alert `name`.
 pub(super) fn render(report: &Report, name: &str, look: Look) -> String {

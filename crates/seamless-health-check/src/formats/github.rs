@@ -1,7 +1,7 @@
 //! GitHub workflow commands: an annotation per check that does not pass.
 
-use crate::check::Verdict;
 use crate::report::Report;
+use crate::verdict::Verdict;
 
 pub(super) fn render(report: &Report) -> String {
     let mut out = String::new();

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
-use crate::check::{Group, Verdict};
+use crate::check::Group;
 use crate::report::{Finding, Report};
+use crate::verdict::Verdict;
 
 pub(super) fn render(report: &Report) -> anyhow::Result<String> {
     let mut document = Junit::new("seamless-health-check");

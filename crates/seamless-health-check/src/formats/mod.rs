@@ -13,21 +13,9 @@ mod textfile;
 use anyhow::Context as _;
 use seamless_cli::{ExitStatus, Palette, Refusal, Terminal};
 
+use crate::output::Format;
 use crate::report::Report;
 use crate::request::Request;
-
-/// A format of the result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Text,
-    Short,
-    Paths,
-    Json,
-    Junit,
-    Nagios,
-    Prometheus,
-    Github,
-}
 
 /// How a text for people may look.
 #[derive(Debug, Clone, Copy)]
@@ -36,47 +24,17 @@ pub(crate) struct Look {
     pub(crate) width: Option<usize>,
 }
 
-impl Format {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Text,
-        Self::Short,
-        Self::Paths,
-        Self::Json,
-        Self::Junit,
-        Self::Nagios,
-        Self::Prometheus,
-        Self::Github,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Short => "short",
-            Self::Paths => "paths",
-            Self::Json => "json",
-            Self::Junit => "junit",
-            Self::Nagios => "nagios",
-            Self::Prometheus => "prometheus",
-            Self::Github => "github",
-        }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
-    }
-
-    fn render(self, report: &Report, look: Look) -> anyhow::Result<String> {
-        Ok(match self {
-            Self::Text => text::render(report, look, text::Show::Everything),
-            Self::Short => text::render(report, look, text::Show::NotPassing),
-            Self::Paths => paths::render(report, look),
-            Self::Json => json::render(report)?,
-            Self::Junit => junit::render(report)?,
-            Self::Nagios => nagios::render(report),
-            Self::Prometheus => textfile::render(report),
-            Self::Github => github::render(report),
-        })
-    }
+fn render(format: Format, report: &Report, look: Look) -> anyhow::Result<String> {
+    Ok(match format {
+        Format::Text => text::render(report, look, text::Show::Everything),
+        Format::Short => text::render(report, look, text::Show::NotPassing),
+        Format::Paths => paths::render(report, look),
+        Format::Json => json::render(report)?,
+        Format::Junit => junit::render(report)?,
+        Format::Nagios => nagios::render(report),
+        Format::Prometheus => textfile::render(report),
+        Format::Github => github::render(report),
+    })
 }
 
 /// What stands on stdout when nothing was checked, for the formats that programs read there.
@@ -111,7 +69,7 @@ pub(crate) fn write(
             palette: Palette::plain(),
             width: None,
         };
-        let text = output.format.render(report, look)?;
+        let text = render(output.format, report, look)?;
         let Some(path) = &output.path else { continue };
         let written = seamless_cli::write_atomically(path, |file| file.write_all(text.as_bytes()));
         if let Err(error) = written {
@@ -133,10 +91,7 @@ pub(crate) fn write(
         };
         let text = match &request.explain {
             Some(alert) => explain::render(report, alert, look),
-            None => output
-                .format
-                .render(report, look)
-                .context("rendering the result")?,
+            None => render(output.format, report, look).context("rendering the result")?,
         };
         terminal.result(status, &text)?;
         if output.format == Format::Nagios && !matches!(status, ExitStatus::Stopped(_)) {

@@ -4,8 +4,8 @@
 use seamless_cli::ExitStatus;
 
 use crate::args::FailOn;
-use crate::check::{Measured, Verdict};
 use crate::report::Report;
+use crate::verdict::{Measured, Verdict};
 
 pub(super) fn render(report: &Report) -> String {
     let state = state(report);

@@ -5,8 +5,8 @@ use seamless_cli::{Palette, clean, shown_width, truncated, wrapped};
 use seamless_core::duration;
 
 use super::{Look, plot};
-use crate::check::{Item, Verdict};
 use crate::report::{Finding, Report};
+use crate::verdict::{Item, Verdict};
 
 /// How many items of a check are listed.
 const ITEMS: usize = 10;

@@ -1,7 +1,6 @@
 //! What is known of the path from a rule to a person: how Prometheus sends, what each Alertmanager holds
-//! and does. Owns the facts and how they are fetched; judges nothing.
+//! and does. Owns the shape of the facts; fetches and judges nothing.
 
-mod gather;
 mod ways;
 
 use std::time::Duration;
@@ -11,10 +10,9 @@ use seamless_core::paging::{AlertShape, Configuration, Counters, LabelSet, Sendi
 use seamless_core::prometheus::{InstantSeries, LoadedGroup};
 use seamless_core::rules::{Rule, RuleFile};
 
-pub(crate) use gather::gather;
 pub(crate) use ways::{Reach, Wanted, Way, way};
 
-use crate::facts::Fact;
+use crate::gap::{Fact, Gap};
 
 /// The alert that always fires.
 pub(crate) const WATCHDOG: &str = "SeamlessWatchdog";
@@ -32,6 +30,15 @@ pub(crate) struct Paging {
     pub(crate) prometheus: Fact<Reads>,
     /// The same, and Alertmanager's, by query, where Prometheus scrapes them.
     pub(crate) scraped: Fact<Scraped>,
+}
+
+/// What is known when the path of an alert is judged.
+#[derive(Debug)]
+pub(crate) struct Facts<'s> {
+    /// The clock of this machine, in seconds since the epoch.
+    pub(crate) now: f64,
+    pub(crate) rules: Result<&'s [LoadedGroup], Gap>,
+    pub(crate) paging: &'s Paging,
 }
 
 /// One read of counters, or two.
@@ -78,7 +85,7 @@ pub(crate) fn labels_of(alert: &HeldAlert) -> LabelSet {
 
 /// The shipped (or the site's) alerts as they are loaded where Prometheus says so, else as they are
 /// written, each with its severity.
-pub(crate) fn shapes(expected: &RuleFile, loaded: &Fact<Vec<LoadedGroup>>) -> Vec<AlertShape> {
+pub(crate) fn shapes(expected: &RuleFile, loaded: &Fact<&[LoadedGroup]>) -> Vec<AlertShape> {
     let loaded = loaded.as_ref().map(|groups| RuleFile::loaded(groups));
     let names: std::collections::BTreeSet<&str> =
         expected.alerts().map(|rule| rule.name.as_str()).collect();

@@ -196,7 +196,7 @@ pub(crate) struct Logs {
 
 impl Logs {
     /// Reads it to the end.
-    pub(super) fn read(reader: &mut dyn BufRead) -> io::Result<Self> {
+    pub(crate) fn read(reader: &mut dyn BufRead) -> io::Result<Self> {
         let mut logs = Self::default();
         lines::each(reader, |line| logs.take(&line))?;
         Ok(logs)

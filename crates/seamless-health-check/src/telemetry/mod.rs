@@ -16,7 +16,7 @@ use seamless_core::logs::unpacked;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::facts::{Fact, Gap};
+use crate::gap::{Fact, Gap};
 pub(crate) use lines::Broken;
 pub(crate) use logs::{Event, Logs};
 pub(crate) use receiver::Receiver;

@@ -6,7 +6,7 @@ use std::fmt;
 use seamless_core::http::{Body, Endpoint, HttpClient, Request, SHORT_BODY_LIMIT};
 use serde_json::Value;
 
-use crate::facts::{Fact, Gap};
+use crate::gap::{Fact, Gap};
 
 /// A receiver, by its base URL.
 #[derive(Debug, Clone)]

@@ -116,7 +116,7 @@ pub(crate) struct Traces {
 
 impl Traces {
     /// Reads them to the end.
-    pub(super) fn read(reader: &mut dyn BufRead) -> io::Result<Self> {
+    pub(crate) fn read(reader: &mut dyn BufRead) -> io::Result<Self> {
         let mut traces = Self::default();
         traces.lines = lines::each(reader, |line| traces.take(&line))?;
         Ok(traces)

@@ -5,21 +5,22 @@ use std::time::Duration;
 
 use seamless_core::analysis::{self, Analysis, Judgement, Layout, Layouts};
 use seamless_core::duration;
-use seamless_core::prometheus::InstantSeries;
+use seamless_core::prometheus::{InstantSeries, LoadedGroup, Selector, Target};
 use seamless_core::rules::{Rule, RuleFile};
-use seamless_core::schema::{FAMILIES, Kind};
+use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
 
-use crate::check::{Item, Outcome, Skip, Verdict};
-use crate::checks::listed;
-use crate::facts::{Facts, Presence};
+use crate::gap::Fact;
+use crate::queries;
 use crate::request::Request;
+use crate::site::{Jobs, Presence, Site};
+use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::words::listed;
 
 /// The one alert that fires as long as all is well.
 const WATCHDOG: &str = "SeamlessWatchdog";
 
 /// The loaded rules in the form that the analysis reads.
-fn live_rules(facts: &Facts) -> RuleFile {
-    let groups = facts.rules.as_deref().unwrap_or_default();
+fn live_rules(groups: &[LoadedGroup]) -> RuleFile {
     RuleFile::loaded(groups)
 }
 
@@ -57,12 +58,8 @@ fn is_unfed(selector: &seamless_core::promql::SeriesSelector) -> bool {
         .is_none_or(|name| !KNOWN.iter().any(|known| name.starts_with(known)))
 }
 
-pub(super) fn inputs(facts: &Facts, request: &Request) -> Outcome {
-    let series = match (&facts.rules, &facts.inputs) {
-        (Ok(_), Ok(series)) => series,
-        (Err(gap), _) | (_, Err(gap)) => return gap.outcome(),
-    };
-    let rules = live_rules(facts);
+pub(super) fn inputs(groups: &[LoadedGroup], series: &Presence, request: &Request) -> Outcome {
+    let rules = live_rules(groups);
     let mut items = Vec::new();
     let mut unused = 0;
     let alerts = shipped_alerts(&rules, request);
@@ -146,18 +143,91 @@ fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
     layouts
 }
 
+/// Judges by the buckets that the thresholds depend on.
+pub(super) async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    let (rules, buckets, series) = tokio::join!(site.rules(), buckets(site), site.series());
+    Ok(can_fire(rules?, &buckets?, series.ok(), site.request))
+}
+
+/// The bucket bounds by which thresholds are judged: all of them only where the outer ones do not tell.
+async fn buckets(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
+    let outer = site.instant(&outer_buckets()).await?;
+    if every_top_is_known(&outer) && every_edge_is_there(&outer, site.loaded().await?) {
+        return Ok(outer);
+    }
+    site.instant(&every_bucket()).await
+}
+
+/// Real series of the schema's histograms per name and bucket bound.
+fn every_bucket() -> String {
+    let selector =
+        Selector::any_name(queries::histograms().map(|(name, _)| name)).with(DRILL_LABEL, "");
+    format!("count by (__name__, le) ({selector})")
+}
+
+/// The same without the schema's own bounds between, of which there are 17 in 20: where every series has
+/// the top one, they tell nothing more. The total budget stays, which rules ask for by itself.
+fn outer_buckets() -> String {
+    let mut between: Vec<String> = queries::histograms()
+        .filter_map(|(_, bounds)| bounds.split_last())
+        .flat_map(|(_, lower)| lower)
+        .filter(|bound| **bound != Phase::Total.budget_seconds())
+        .map(|bound| queries::edge(*bound))
+        .collect();
+    between.sort();
+    between.dedup();
+    let selector = Selector::any_name(queries::histograms().map(|(name, _)| name))
+        .with(DRILL_LABEL, "")
+        .not_matching("le", &between.join("|"));
+    format!("count by (__name__, le) ({selector})")
+}
+
+/// Whether all series of each histogram have the schema's highest finite bucket.
+fn every_top_is_known(buckets: &[InstantSeries]) -> bool {
+    queries::histograms().all(|(name, bounds)| {
+        let series_with = |bound: f64| -> f64 {
+            buckets
+                .iter()
+                .filter(|bucket| bucket.metric.name() == name)
+                .filter(|bucket| bucket.metric.get("le").parse() == Ok(bound))
+                .filter_map(|bucket| bucket.value)
+                .map(|sample| sample.value)
+                .sum()
+        };
+        let top = bounds.last().copied().unwrap_or(f64::INFINITY);
+        series_with(top) >= series_with(f64::INFINITY)
+    })
+}
+
+/// Whether every bucket edge that the rules ask for by itself is among the buckets.
+fn every_edge_is_there(buckets: &[InstantSeries], groups: &[LoadedGroup]) -> bool {
+    groups
+        .iter()
+        .flat_map(|group| &group.rules)
+        .filter_map(|rule| rule.query.query().ok())
+        .flat_map(|query| query.selectors())
+        .filter(|selector| selector.matchers_of("le").next().is_some())
+        .all(|selector| {
+            let mut own = buckets
+                .iter()
+                .filter(|bucket| selector.selects_name(bucket.metric.name()))
+                .map(|bucket| bucket.metric.get("le"))
+                .peekable();
+            own.peek().is_none()
+                || own.any(|le| selector.matchers_of("le").all(|edge| edge.is_match(le)))
+        })
+}
+
 /// What each alert can be at all, by the live buckets: those that this project ships, and others that read
 /// its metrics.
-pub(super) fn can_fire(facts: &Facts, request: &Request) -> Outcome {
-    let live = match (&facts.rules, &facts.buckets) {
-        (Ok(_), Ok(live)) => live,
-        (Err(gap), _) | (_, Err(gap)) => return gap.outcome(),
-    };
-    let rules = live_rules(facts);
-    let (live, schema) = (
-        layouts(live, facts.inputs.as_ref().ok()),
-        Layouts::of_schema(),
-    );
+fn can_fire(
+    groups: &[LoadedGroup],
+    buckets: &[InstantSeries],
+    series: Option<&Presence>,
+    request: &Request,
+) -> Outcome {
+    let rules = live_rules(groups);
+    let (live, schema) = (layouts(buckets, series), Layouts::of_schema());
     let (analysis, by_schema) = (Analysis::new(&rules, &live), Analysis::new(&rules, &schema));
     let shipped = request.alert_names();
     let mut items = Vec::new();
@@ -219,20 +289,32 @@ fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<
     items
 }
 
-pub(super) fn ranges(facts: &Facts, request: &Request) -> Outcome {
-    let (targets, jobs) = match (&facts.rules, &facts.targets, &facts.jobs) {
-        (Ok(_), Ok(targets), Ok(jobs)) => (targets, jobs),
-        (Err(gap), ..) | (_, Err(gap), _) | (.., Err(gap)) => return gap.outcome(),
-    };
-    let exporting = |job: &str| jobs.iter().any(|series| series.metric.get("job") == job);
+pub(super) async fn run_ranges(site: &Site<'_>) -> Fact<Outcome> {
+    let client = site.prometheus()?;
+    let (rules, targets, jobs, retention) = tokio::join!(
+        site.rules(),
+        site.targets(),
+        site.jobs(),
+        site.answer(client.retention())
+    );
+    // Servers that do not say it are not asked to keep anything.
+    let retention = retention.ok().flatten();
+    Ok(ranges(rules?, targets?, jobs?, retention, site.request))
+}
+
+fn ranges(
+    groups: &[LoadedGroup],
+    targets: &[Target],
+    jobs: &Jobs,
+    retention: Option<Duration>,
+    request: &Request,
+) -> Outcome {
     let scrape = targets
         .iter()
-        .filter(|target| exporting(target.labels.get("job")))
+        .filter(|target| jobs.contains(target.labels.get("job")))
         .filter_map(|target| duration::parse(&target.scrape_interval).ok())
         .max();
-    // Servers that do not say it are not asked to keep anything.
-    let retention = facts.retention.as_ref().ok().copied().flatten();
-    let rules = live_rules(facts);
+    let rules = live_rules(groups);
     let names = request.alert_names();
     let mut items = Vec::new();
     let ours = rules
@@ -295,6 +377,50 @@ fn scraped(range: Duration, scrape: Duration) -> (Verdict, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::given::{is_promql, series};
+    use crate::queries::SLA;
+
+    #[test]
+    fn the_queries_are_promql() {
+        is_promql(&every_bucket());
+        is_promql(&outer_buckets());
+    }
+
+    fn bucket(le: &str, count: f64) -> InstantSeries {
+        let name = format!("{}_bucket", SLA);
+        series(&[("__name__", &name), ("le", le)], count)
+    }
+
+    #[test]
+    fn the_outer_buckets_tell_where_every_series_has_the_top_one() {
+        assert!(every_top_is_known(&[]));
+        assert!(every_top_is_known(&[
+            bucket("600", 2.0),
+            bucket("600.0", 3.0),
+            bucket("+Inf", 5.0)
+        ]));
+        assert!(!every_top_is_known(&[
+            bucket("600", 4.0),
+            bucket("+Inf", 5.0)
+        ]));
+        assert!(!every_top_is_known(&[
+            bucket("7.5", 5.0),
+            bucket("+Inf", 5.0)
+        ]));
+    }
+
+    #[test]
+    fn an_edge_that_a_rule_asks_for_must_be_among_them() {
+        let rules = |edge: &str| -> Vec<LoadedGroup> {
+            let query = format!("rate({}_bucket{{le=~{edge:?}}}[5m])", SLA);
+            let rule = serde_json::json!({ "type": "recording", "name": "r", "query": query });
+            serde_json::from_value(serde_json::json!([{ "name": "g", "rules": [rule] }])).unwrap()
+        };
+        let outer = [bucket("60.0", 5.0), bucket("600.0", 5.0)];
+        assert!(every_edge_is_there(&outer, &rules("60([.]0)?")));
+        assert!(!every_edge_is_there(&outer, &rules("120([.]0)?")));
+        assert!(every_edge_is_there(&[], &rules("120([.]0)?")));
+    }
 
     #[test]
     fn a_range_needs_two_scrapes_at_any_time() {

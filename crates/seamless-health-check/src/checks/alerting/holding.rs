@@ -8,14 +8,14 @@ use seamless_core::paging::{
 use seamless_core::rules::RuleFile;
 
 use super::routes::of_each;
-use crate::check::{Item, Outcome, Skip, Verdict};
-use crate::checks::listed;
-use crate::facts::{Facts, Gap};
-use crate::paging::{OneAlertmanager, always_firing, labels_of, severity, shapes};
+use crate::gap::Gap;
+use crate::paging::{Facts, OneAlertmanager, always_firing, labels_of, severity, shapes};
 use crate::request::Request;
+use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::words::listed;
 
-fn sending(facts: &Facts) -> Result<Sending, Gap> {
-    facts.paging.as_ref().map_err(Clone::clone)?.sending.clone()
+fn sending(facts: &Facts<'_>) -> Result<Sending, Gap> {
+    facts.paging.sending.clone()
 }
 
 fn verdict(alert: &AlertShape, coverage: Coverage, reason: &str) -> Option<Verdict> {
@@ -34,12 +34,12 @@ fn push(items: &mut Vec<Item>, item: Item) {
     }
 }
 
-pub(super) fn silences(facts: &Facts, request: &Request) -> Outcome {
+pub(super) fn silences(facts: &Facts<'_>, request: &Request) -> Outcome {
     let good = |narrow| match narrow {
         0 => "no silence covers an alert".to_owned(),
         narrow => format!("none covers a whole alert; {narrow} narrower ones are in force"),
     };
-    of_each(facts, good, |alertmanager| {
+    of_each(facts.paging, good, |alertmanager| {
         let sending = sending(facts)?;
         let silences = alertmanager.silences.as_ref().map_err(Clone::clone)?;
         let alerts = shapes(&request.rules, &facts.rules);
@@ -108,12 +108,12 @@ static SHIPPED: LazyLock<Vec<InhibitRule>> = LazyLock::new(|| {
     Configuration::parse(text).map_or_else(|_| Vec::new(), |config| config.inhibit_rules)
 });
 
-pub(super) fn inhibitions(facts: &Facts, request: &Request) -> Outcome {
+pub(super) fn inhibitions(facts: &Facts<'_>, request: &Request) -> Outcome {
     let good = |part| match part {
         0 => "no firing alert holds one back".to_owned(),
         part => format!("none is held back whole; {part} in part"),
     };
-    of_each(facts, good, |alertmanager| {
+    of_each(facts.paging, good, |alertmanager| {
         let sending = sending(facts)?;
         let config = alertmanager.config.as_ref().map_err(Clone::clone)?;
         let sources = sources(facts, request, alertmanager, &sending);
@@ -133,7 +133,7 @@ pub(super) fn inhibitions(facts: &Facts, request: &Request) -> Outcome {
 
 /// The alerts that fire now, or always.
 fn sources(
-    facts: &Facts,
+    facts: &Facts<'_>,
     request: &Request,
     alertmanager: &OneAlertmanager,
     sending: &Sending,

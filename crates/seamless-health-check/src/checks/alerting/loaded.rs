@@ -1,22 +1,17 @@
 //! Whether Prometheus runs the rules that it should: compared by meaning, evaluated, and recently.
 
-use seamless_core::prometheus::LoadedRule;
+use seamless_core::prometheus::{LoadedGroup, LoadedRule};
 use seamless_core::rules::{ComparedRule, Copy, Profile, compare};
 
-use crate::check::{Item, Outcome, Verdict};
-use crate::checks::seconds;
-use crate::facts::Facts;
 use crate::request::Request;
+use crate::verdict::{Item, Outcome, Verdict};
+use crate::words::seconds;
 
 /// Evaluations that may be missed before a rule counts as stale.
 const MISSED: f64 = 3.0;
 const GRACE_SECONDS: f64 = 60.0;
 
-pub(super) fn loaded(facts: &Facts, request: &Request) -> Outcome {
-    let groups = match &facts.rules {
-        Ok(groups) => groups,
-        Err(gap) => return gap.outcome(),
-    };
+pub(super) fn loaded(groups: &[LoadedGroup], request: &Request) -> Outcome {
     let profile = request.profile(groups);
     let expected = match (profile, profile.rules()) {
         (Profile::GoldenSignals, Ok(rules)) => rules,
@@ -63,11 +58,8 @@ fn copy(copy: &Copy) -> Item {
     Item::new(&copy.name, Verdict::Warn, message)
 }
 
-pub(super) fn evaluated(facts: &Facts, request: &Request) -> Outcome {
-    let (rules, now) = match (&facts.rules, &facts.clock) {
-        (Ok(rules), Ok(now)) => (rules, *now),
-        (Err(gap), _) | (_, Err(gap)) => return gap.outcome(),
-    };
+/// `now` is Prometheus's clock, in seconds since the epoch.
+pub(super) fn evaluated(rules: &[LoadedGroup], now: f64, request: &Request) -> Outcome {
     let names = request.rule_names();
     let mut items = Vec::new();
     for group in rules {

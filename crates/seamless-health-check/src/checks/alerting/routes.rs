@@ -5,30 +5,25 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use seamless_core::paging::{LabelSet, Mute};
 
-use crate::check::{Item, Outcome, Skip, Verdict};
-use crate::checks::listed;
-use crate::facts::{Facts, Gap};
-use crate::paging::{OneAlertmanager, Reach, WATCHDOG, Way, shapes, way};
+use crate::gap::Gap;
+use crate::paging::{Facts, OneAlertmanager, Paging, Reach, WATCHDOG, Way, shapes, way};
 use crate::request::Request;
+use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::words::listed;
 
 /// The moment that the run's facts are of.
-pub(crate) fn now(facts: &Facts) -> Timestamp {
+pub(crate) fn now(facts: &Facts<'_>) -> Timestamp {
     Timestamp::from_millisecond((facts.now * 1000.0) as i64).unwrap_or_default()
 }
 
 /// The way of every alert through one Alertmanager.
 pub(crate) fn ways(
-    facts: &Facts,
+    facts: &Facts<'_>,
     request: &Request,
     alertmanager: &OneAlertmanager,
 ) -> Result<Vec<Way>, Gap> {
     let config = alertmanager.config.as_ref().map_err(Clone::clone)?;
-    let sending = facts
-        .paging
-        .as_ref()
-        .map_err(Clone::clone)?
-        .sending
-        .clone()?;
+    let sending = facts.paging.sending.clone()?;
     let mut ways: Vec<Way> = Vec::new();
     for alert in shapes(&request.rules, &facts.rules) {
         let way = way(&alert, config, &sending, &request.receivers, now(facts));
@@ -42,14 +37,10 @@ pub(crate) fn ways(
 
 /// Judges each Alertmanager; several are told apart in the items.
 pub(super) fn of_each(
-    facts: &Facts,
+    paging: &Paging,
     good: impl Fn(usize) -> String,
     judge: impl Fn(&OneAlertmanager) -> Result<Vec<Item>, Gap>,
 ) -> Outcome {
-    let paging = match &facts.paging {
-        Ok(paging) => paging,
-        Err(gap) => return gap.outcome(),
-    };
     let several = paging.alertmanagers.len() > 1;
     let mut items = Vec::new();
     let mut gap = None;
@@ -96,9 +87,9 @@ fn known(mut outcome: Outcome) -> Outcome {
     outcome
 }
 
-pub(super) fn routes(facts: &Facts, request: &Request) -> Outcome {
+pub(super) fn routes(facts: &Facts<'_>, request: &Request) -> Outcome {
     let good = |count| format!("all {count} alerts reach a receiver of their severity");
-    of_each(facts, good, |alertmanager| {
+    of_each(facts.paging, good, |alertmanager| {
         let ways = ways(facts, request, alertmanager)?;
         let mut items: Vec<Item> = ways.iter().map(|way| reach(way, request)).collect();
         for way in &ways {
@@ -223,9 +214,9 @@ fn case(labels: &LabelSet) -> String {
     listed(&labels)
 }
 
-pub(super) fn open(facts: &Facts, request: &Request) -> Outcome {
+pub(super) fn open(facts: &Facts<'_>, request: &Request) -> Outcome {
     let good = |_| "no route of theirs is muted at this hour".to_owned();
-    of_each(facts, good, |alertmanager| {
+    of_each(facts.paging, good, |alertmanager| {
         let ways = ways(facts, request, alertmanager)?;
         Ok(ways.iter().map(openness).collect())
     })

@@ -9,32 +9,26 @@ use seamless_core::paging::{Counters, growth};
 use seamless_core::prometheus::InstantSeries;
 
 use super::routes::{now, of_each, ways};
-use crate::check::{Item, Outcome, Skip, Verdict};
-use crate::checks::listed;
-use crate::facts::{Facts, Gap};
-use crate::paging::{OneAlertmanager, Paging, Reads, WATCHDOG, labels_of, shapes};
+use crate::gap::Gap;
+use crate::paging::{Facts, OneAlertmanager, Paging, Reads, WATCHDOG, labels_of, shapes};
 use crate::request::Request;
+use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::words::listed;
 
 /// What is added to the time within which an alert is sent again: the way, and clocks of whole seconds.
 const GRACE: Duration = Duration::from_secs(10);
 const EVALUATION: Duration = Duration::from_secs(60);
 
 /// Within which time a firing alert is sent again.
-fn due(facts: &Facts, paging: &Paging) -> Duration {
-    let group = facts
-        .rules
-        .iter()
-        .flatten()
-        .find(|group| group.rules.iter().any(|rule| rule.name == WATCHDOG));
+fn due(facts: &Facts<'_>, paging: &Paging) -> Duration {
+    let mut groups = facts.rules.iter().copied().flatten();
+    let group = groups.find(|group| group.rules.iter().any(|rule| rule.name == WATCHDOG));
     let interval = group.and_then(|group| Duration::try_from_secs_f64(group.interval).ok());
     paging.resend + 2 * interval.unwrap_or(EVALUATION) + GRACE
 }
 
-pub(super) fn held(facts: &Facts, request: &Request) -> Outcome {
-    let paging = match &facts.paging {
-        Ok(paging) => paging,
-        Err(gap) => return gap.outcome(),
-    };
+pub(super) fn held(facts: &Facts<'_>, request: &Request) -> Outcome {
+    let paging = facts.paging;
     let sending = match &paging.sending {
         Ok(sending) => sending,
         Err(gap) => return gap.outcome(),
@@ -59,7 +53,7 @@ pub(super) fn held(facts: &Facts, request: &Request) -> Outcome {
             "{WATCHDOG} arrives (a second Prometheus with the same labels could not be told apart)"
         )
     };
-    of_each(facts, good, |alertmanager| {
+    of_each(paging, good, |alertmanager| {
         let (alerts, time) = alertmanager.alerts.as_ref().map_err(Clone::clone)?;
         let of_name = |alert: &&_| {
             labels_of(alert)
@@ -115,8 +109,9 @@ pub(super) fn held(facts: &Facts, request: &Request) -> Outcome {
 }
 
 /// Since when the watchdog fires in Prometheus.
-fn fires_since(facts: &Facts) -> Option<Timestamp> {
-    let rules = facts.rules.iter().flatten().flat_map(|group| &group.rules);
+fn fires_since(facts: &Facts<'_>) -> Option<Timestamp> {
+    let groups = facts.rules.iter().copied().flatten();
+    let rules = groups.flat_map(|group| &group.rules);
     let alerts = rules
         .filter(|rule| rule.name == WATCHDOG)
         .flat_map(|rule| &rule.alerts);
@@ -129,11 +124,8 @@ fn value(series: &InstantSeries) -> f64 {
     series.value.map_or(0.0, |sample| sample.value)
 }
 
-pub(super) fn sent(facts: &Facts, request: &Request) -> Outcome {
-    let paging = match &facts.paging {
-        Ok(paging) => paging,
-        Err(gap) => return gap.outcome(),
-    };
+pub(super) fn sent(facts: &Facts<'_>, request: &Request) -> Outcome {
+    let paging = facts.paging;
     let mut items = Vec::new();
     if let Ok(reads) = &paging.prometheus {
         let loaded = reads
@@ -191,7 +183,7 @@ fn or<'t>(text: &'t str, other: &'t str) -> &'t str {
 }
 
 /// Without a second read, what Alertmanager holds proves that alerts arrive, or nothing does.
-fn proven(facts: &Facts, request: &Request) -> Outcome {
+fn proven(facts: &Facts<'_>, request: &Request) -> Outcome {
     match held(facts, request).verdict {
         Verdict::Pass => Outcome::pass(format!("Alertmanager holds a recent {WATCHDOG}")),
         _ => Outcome::not_applicable(
@@ -280,12 +272,9 @@ pub(crate) fn by_kind(series: &[InstantSeries]) -> BTreeMap<String, f64> {
     kinds
 }
 
-pub(super) fn delivered(facts: &Facts, request: &Request) -> Outcome {
-    let paging = match &facts.paging {
-        Ok(paging) => paging,
-        Err(gap) => return gap.outcome(),
-    };
-    let state = of_each(facts, |_| String::new(), state);
+pub(super) fn delivered(facts: &Facts<'_>, request: &Request) -> Outcome {
+    let paging = facts.paging;
+    let state = of_each(paging, |_| String::new(), state);
     let mut items = state.items;
     if items.is_empty() && !matches!(state.verdict, Verdict::Pass) {
         return Outcome { items, ..state };
@@ -352,7 +341,11 @@ fn state(alertmanager: &OneAlertmanager) -> Result<Vec<Item>, Gap> {
 }
 
 /// The kinds of integration that shipped alerts use, with the receivers that have them.
-fn used(facts: &Facts, request: &Request, paging: &Paging) -> BTreeMap<String, BTreeSet<String>> {
+fn used(
+    facts: &Facts<'_>,
+    request: &Request,
+    paging: &Paging,
+) -> BTreeMap<String, BTreeSet<String>> {
     let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for alertmanager in &paging.alertmanagers {
         let Ok(config) = &alertmanager.config else {
@@ -403,9 +396,9 @@ pub(crate) fn since_start(paging: &Paging, kind: &str) -> Option<(f64, f64)> {
     (!reads.is_empty()).then(|| (count(SENT), count(FAILED)))
 }
 
-pub(super) fn ready(facts: &Facts, _: &Request) -> Outcome {
+pub(super) fn ready(paging: &Paging) -> Outcome {
     let good = |_| "ready (/-/ready returned 200)".to_owned();
-    of_each(facts, good, |alertmanager| match &alertmanager.ready {
+    of_each(paging, good, |alertmanager| match &alertmanager.ready {
         Ok(()) => Ok(Vec::new()),
         // Something between that answers nothing but the API, as in hosted Alertmanagers.
         Err(Gap::NotOffered(_)) if alertmanager.status.is_ok() => Ok(Vec::new()),

@@ -43,7 +43,7 @@ pub(crate) enum Standing {
 }
 
 impl Buckets {
-    /// Of one phase, from the samples of [`queries::latency`](crate::queries::latency).
+    /// Of one phase, from the samples of the query of the p99.
     pub(crate) fn of(phase: &str, samples: &[InstantSeries]) -> Self {
         let mut buckets = Self::default();
         for sample in samples {

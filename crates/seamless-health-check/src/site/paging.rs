@@ -9,8 +9,8 @@ use seamless_core::http::ServiceError;
 use seamless_core::paging::{Configuration, Counters, Sending};
 use seamless_core::prometheus::InstantSeries;
 
-use super::{OneAlertmanager, Paging, Reads, Scraped};
-use crate::facts::{Fact, Gap};
+use crate::gap::{Fact, Gap};
+use crate::paging::{OneAlertmanager, Paging, Reads, Scraped};
 use crate::request::Request;
 
 /// Prometheus's `--rules.alert.resend-delay` where it cannot be asked for.
@@ -19,7 +19,7 @@ const RESEND: Duration = Duration::from_secs(60);
 const EVALUATION: Duration = Duration::from_secs(60);
 
 /// Fetches what is known of the path of an alert.
-pub(crate) async fn gather(request: &Request) -> Paging {
+pub(super) async fn fetch(request: &Request) -> Paging {
     let timing = async { tokio::join!(sending(request), resend(request)) };
     let ((sending, resend), (mut alertmanagers, prometheus, scraped)) = if request.wait_delivery {
         let (sending, resend) = timing.await;

@@ -1,0 +1,119 @@
+//! Whether the series have the labels of the schema.
+
+use seamless_core::prometheus::{InstantSeries, Selector};
+use seamless_core::schema::DRILL_LABEL;
+
+use crate::check::{Check, Explained, Group, Korean, Need, Severity};
+use crate::gap::Fact;
+use crate::queries;
+use crate::request::Metric;
+use crate::site::Site;
+use crate::site::about_each;
+use crate::verdict::{Item, Outcome, Verdict};
+
+pub(super) const CHECK: Check = Check {
+    name: "labels",
+    group: Group::Prometheus,
+    title: "their labels are as the schema says",
+    needs: &[Need::Prometheus],
+    requires: &["prometheus/queries"],
+    severity: Severity::Warn,
+    hint: "the runtime's release does not fit the schema, or relabelling drops a label",
+    anchor: "check-prometheus",
+    explained: Explained {
+        means: "Series lack a label that the schema asks for, so that rules and dashboards cannot tell phases, nodes or domains apart.",
+        remedy: "Use a release of the runtime that fits the schema, or take the label out of what `metric_relabel_configs` drops.",
+        example: "warn  seamless_sla_deadline_seconds: 12 series lack the label phase",
+        korean: Korean {
+            title: "레이블이 스키마와 같다",
+            means: "스키마가 요구하는 레이블이 시계열에 없다. 규칙과 대시보드가 단계, 노드, 도메인을 구별하지 못한다.",
+            remedy: "스키마에 맞는 런타임 릴리스를 쓰거나, `metric_relabel_configs`가 그 레이블을 지우지 않게 한다.",
+        },
+    },
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    let metrics = &site.request.metrics;
+    let missing = site.instants(&about_each(metrics, query)).await?;
+    Ok(judge(&missing, metrics))
+}
+
+/// How many real series lack a label that the schema asks for, under the labels `metric` and `missing`.
+/// None if no metric is of the schema.
+fn query(metrics: &[Metric]) -> Option<String> {
+    let mut parts = Vec::new();
+    for metric in metrics {
+        let Some(family) = metric.family else {
+            continue;
+        };
+        // A domain may have no world, and Prometheus keeps no empty label.
+        for label in family.labels.iter().filter(|label| **label != "world_id") {
+            let selector = Selector::any_name(&metric.tracked)
+                .with(DRILL_LABEL, "")
+                .with(label, "");
+            let counted = format!("count({selector})");
+            let counted = queries::tagged(&counted, "metric", &metric.name);
+            parts.push(queries::tagged(&counted, "missing", label));
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join(" or "))
+}
+
+fn judge(missing: &[InstantSeries], metrics: &[Metric]) -> Outcome {
+    let known = metrics
+        .iter()
+        .filter(|metric| metric.family.is_some())
+        .count();
+    if known == 0 {
+        return Outcome::not_applicable("no requested metric is in the schema");
+    }
+    let items = missing
+        .iter()
+        .map(|series| {
+            let count = series.value.map_or(0.0, |sample| sample.value);
+            let label = series.metric.get("missing");
+            let message = format!("{count} series lack the label {label}");
+            Item::new(series.metric.get("metric"), Verdict::Warn, message)
+        })
+        .collect();
+    Outcome::of(items, format!("{known} metrics of the schema"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::given::{is_promql, series};
+
+    const KNOWN: &str = "seamless_sla_deadline_seconds";
+
+    #[test]
+    fn only_metrics_of_the_schema_are_asked_about() {
+        let metric = |name| Metric::parse(name).unwrap();
+        is_promql(&query(&[metric(KNOWN), metric("a")]).unwrap());
+        assert_eq!(query(&[metric("a")]), None);
+    }
+
+    #[test]
+    fn each_label_that_is_missing_is_a_warning() {
+        let missing = [series(&[("metric", KNOWN), ("missing", "phase")], 12.0)];
+        for (name, missing, verdict, message) in [
+            (KNOWN, &[][..], Verdict::Pass, "1 metrics of the schema"),
+            (
+                KNOWN,
+                &missing[..],
+                Verdict::Warn,
+                "seamless_sla_deadline_seconds: 12 series lack the label phase",
+            ),
+        ] {
+            let outcome = judge(missing, &[Metric::parse(name).unwrap()]);
+            assert_eq!(
+                (outcome.verdict, outcome.message.as_str()),
+                (verdict, message)
+            );
+        }
+        let outcome = judge(&[], &[Metric::parse("a").unwrap()]);
+        assert!(matches!(outcome.verdict, Verdict::Skip(_)), "{outcome:?}");
+    }
+}

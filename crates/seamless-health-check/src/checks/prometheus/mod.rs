@@ -1,0 +1,23 @@
+//! Prometheus itself, and whether the metrics are there: present, fresh, of the right type, with the
+//! right labels, from targets that are up.
+
+mod declared;
+mod fresh;
+mod labels;
+mod present;
+mod queries;
+mod ready;
+mod targets;
+mod types;
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[
+    ready::CHECK,
+    queries::CHECK,
+    present::CHECK,
+    fresh::CHECK,
+    labels::CHECK,
+    types::CHECK,
+    targets::CHECK,
+];

@@ -1,0 +1,130 @@
+//! Whether targets state the types of the schema.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use seamless_core::prometheus::MetricMetadata;
+use seamless_core::schema::Kind;
+
+use crate::check::{Check, Explained, Group, Korean, Need, Severity};
+use crate::gap::Fact;
+use crate::request::Metric;
+use crate::site::Presence;
+use crate::site::Site;
+use crate::verdict::{Item, Outcome, Verdict};
+use crate::words::listed;
+
+/// The types that targets state, by name.
+type Stated = BTreeMap<String, Vec<MetricMetadata>>;
+
+pub(super) const CHECK: Check = Check {
+    name: "types",
+    group: Group::Prometheus,
+    title: "their types are as the schema says",
+    needs: &[Need::Prometheus],
+    requires: &["prometheus/queries"],
+    severity: Severity::Warn,
+    hint: "the runtime's release does not fit the schema",
+    anchor: "check-prometheus",
+    explained: Explained {
+        means: "A target states another type for a metric than the schema has: functions such as rate() or histogram_quantile() give nonsense on it.",
+        remedy: "Use a release of the runtime that fits the schema, or look for another exporter that uses the same name.",
+        example: "warn  seamless_sla_deadline_seconds: is a gauge, should be a histogram",
+        korean: Korean {
+            title: "타입이 스키마와 같다",
+            means: "타깃이 밝힌 메트릭의 타입이 스키마와 다르다. rate()나 histogram_quantile() 같은 함수의 결과가 의미 없게 된다.",
+            remedy: "스키마에 맞는 런타임 릴리스를 쓰거나, 같은 이름을 쓰는 다른 익스포터가 있는지 찾는다.",
+        },
+    },
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    let (metadata, presence) = tokio::join!(site.metadata(), site.presence());
+    Ok(judge(&site.request.metrics, metadata?, presence.ok()))
+}
+
+fn judge(metrics: &[Metric], metadata: &Stated, presence: Option<&Presence>) -> Outcome {
+    let mut items = Vec::new();
+    for metric in metrics {
+        let Some(family) = metric.family else {
+            continue;
+        };
+        let stated: Vec<&MetricMetadata> = metric
+            .exposed
+            .iter()
+            .filter_map(|name| metadata.get(name))
+            .flatten()
+            .collect();
+        let expected = family.kind.word();
+        let wrong: BTreeSet<&str> = stated
+            .iter()
+            .map(|entry| entry.kind.as_str())
+            .filter(|kind| *kind != expected && *kind != "unknown" && *kind != "gaugehistogram")
+            .collect();
+        if !wrong.is_empty() {
+            let found: Vec<&str> = wrong.into_iter().collect();
+            let message = format!("is a {}, should be a {expected}", listed(&found));
+            items.push(Item::new(&metric.name, Verdict::Warn, message));
+        } else if !stated.is_empty() {
+            items.push(Item::new(&metric.name, Verdict::Pass, expected));
+        } else if let Some(message) = shape(metric, presence) {
+            items.push(Item::new(&metric.name, Verdict::Warn, message));
+        }
+    }
+    if items.is_empty() {
+        return Outcome::not_applicable(
+            "the server has no metadata for these metrics (remote write, federation or VictoriaMetrics)",
+        );
+    }
+    let count = items.len();
+    Outcome::of(items, format!("{count} metrics of the schema"))
+}
+
+/// What the names alone tell, where nothing states a type.
+fn shape(metric: &Metric, presence: Option<&Presence>) -> Option<String> {
+    let family = metric.family?;
+    let presence = presence?;
+    let Kind::Histogram(_) = family.kind else {
+        return None;
+    };
+    let count = |suffix: &str| presence.real(&[format!("{}{suffix}", family.name)]);
+    let headless = count("_bucket") == 0.0 && count("") == 0.0 && count("_count") > 0.0;
+    headless.then(|| "has _sum and _count but no buckets: a summary?".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stated_type_counts_before_the_names_that_are_there() {
+        let metrics = [Metric::parse("seamless_sla_deadline_seconds").unwrap()];
+        let stated = |kind: &str| -> Stated {
+            let entry = serde_json::json!({ "type": kind, "help": "", "unit": "" });
+            let entry = serde_json::from_value(entry).unwrap();
+            [("seamless_sla_deadline_seconds".to_owned(), vec![entry])].into()
+        };
+        let counts_only = Presence {
+            now: [(
+                (
+                    "seamless_sla_deadline_seconds_count".to_owned(),
+                    String::new(),
+                ),
+                4.0,
+            )]
+            .into(),
+            ..Presence::default()
+        };
+        for (stated, presence, verdict) in [
+            (stated("histogram"), None, Verdict::Pass),
+            (stated("unknown"), None, Verdict::Pass),
+            (stated("gauge"), None, Verdict::Warn),
+            (Stated::new(), Some(&counts_only), Verdict::Warn),
+        ] {
+            let outcome = judge(&metrics, &stated, presence);
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+        }
+        let outcome = judge(&metrics, &Stated::new(), None);
+        assert!(matches!(outcome.verdict, Verdict::Skip(_)), "{outcome:?}");
+    }
+}

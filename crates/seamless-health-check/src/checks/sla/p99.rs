@@ -1,0 +1,298 @@
+//! The p99 of every phase against its budget.
+
+use std::time::Duration;
+
+use seamless_core::duration;
+use seamless_core::prometheus::{InstantSeries, RangeSeries, Selector};
+use seamless_core::schema::{BUDGET_WARNING_SHARE, DRILL_LABEL, Phase};
+
+use super::latency::{Buckets, P99, Standing};
+use crate::check::{Check, Explained, Group, Korean, Need, Severity};
+use crate::gap::{Fact, Gap};
+use crate::queries::{self, SLA};
+use crate::site::Presence;
+use crate::site::Site;
+use crate::verdict::{Item, Measured, Outcome, Verdict};
+use crate::words::seconds;
+
+const QUANTILE: f64 = 0.99;
+const HOUR: f64 = 3600.0;
+const MOST_HISTORY_STEPS: f64 = 30.0;
+/// Fewer draw no line.
+const LEAST_HISTORY_STEPS: f64 = 6.0;
+/// Series of the SLA histogram, times steps: each costs the server as much as the p99 does.
+const MOST_HISTORY: f64 = 6000.0;
+
+pub(super) const CHECK: Check = Check {
+    name: "p99",
+    group: Group::Sla,
+    title: "the p99 of every phase is within its budget",
+    needs: &[Need::Prometheus],
+    requires: &["prometheus/queries"],
+    severity: Severity::Fail,
+    hint: "follow the runbook's procedure; the dashboard Seamless SLA Overview shows where",
+    anchor: "check-sla",
+    explained: Explained {
+        means: "The p99 of a phase is over its budget now, or over 80 % of it (warning). *Cannot be judged with these buckets*: the budget is no bucket edge.",
+        remedy: "Follow the runbook's procedure; the dashboard Seamless SLA Overview shows which phase, node and domain.",
+        example: "fail  total: 1m 15s of 1m (125 %)",
+        korean: Korean {
+            title: "모든 단계의 p99가 예산 안에 있다",
+            means: "어떤 단계의 p99가 지금 예산을 넘었거나 예산의 80 %를 넘었다(경고). *cannot be judged with these buckets*: 예산이 버킷 경계가 아니다.",
+            remedy: "런북의 절차를 따른다. 대시보드 Seamless SLA Overview에 단계, 노드, 도메인이 나온다.",
+        },
+    },
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    let (samples, history) = tokio::join!(samples(site), history(site));
+    let profile = site.profile().await;
+    let budget = |phase| site.request.budget(phase, profile);
+    Ok(judge(&samples?, &history.unwrap_or_default(), budget))
+}
+
+async fn samples(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
+    let (window, profile) = tokio::join!(site.window(), site.profile());
+    let budgets = Phase::ALL.map(|phase| site.request.budget(phase, profile));
+    site.instant(&query(window, &budgets)).await
+}
+
+/// The p99 of the last hour.
+async fn history(site: &Site<'_>) -> Fact<Vec<RangeSeries>> {
+    let (series, window) = tokio::join!(site.series(), site.window());
+    let step = HOUR / history_steps(series?)?;
+    let query = history_query(window);
+    site.range(&query, site.now - HOUR, site.now, step).await
+}
+
+/// Into how many steps the last hour may be cut without being a burden.
+fn history_steps(series: &Presence) -> Fact<f64> {
+    let of_the_p99 = |(name, drill): &(String, String)| name.starts_with(SLA) && drill.is_empty();
+    let series = series.now.iter().filter(|(series, _)| of_the_p99(series));
+    let series: f64 = series.map(|(_, count)| count).sum();
+    let steps = (MOST_HISTORY / series.max(1.0)).floor();
+    if steps < LEAST_HISTORY_STEPS {
+        let reason = "the last hour of so many series is a burden to the server";
+        return Err(Gap::not_configured(reason));
+    }
+    Ok(steps.min(MOST_HISTORY_STEPS))
+}
+
+/// The p99 of real requests by phase, classic or native.
+fn history_query(window: Duration) -> String {
+    let window = duration::format(window);
+    let classic = Selector::name(&format!("{SLA}_bucket")).with(DRILL_LABEL, "");
+    let native = Selector::name(SLA).with(DRILL_LABEL, "");
+    format!(
+        "histogram_quantile({QUANTILE}, sum by (phase, le) (rate({classic}[{window}]))) \
+         or histogram_quantile({QUANTILE}, sum by (phase) (rate({native}[{window}])))"
+    )
+}
+
+/// The buckets of real requests by phase, as [`Buckets::of`] reads them; the label
+/// `what` tells the parts apart. `budgets` are the edges at which it matters who has them.
+fn query(window: Duration, budgets: &[f64]) -> String {
+    let window = duration::format(window);
+    let real = |name: String| Selector::name(&name).with(DRILL_LABEL, "");
+    let bucket = || real(format!("{SLA}_bucket"));
+    let (count, sum) = (real(format!("{SLA}_count")), real(format!("{SLA}_sum")));
+    let native = real(SLA.to_owned());
+    let edges: Vec<String> = budgets
+        .iter()
+        .map(|budget| queries::edge(*budget))
+        .collect();
+    let at_budget = bucket().matching("le", &edges.join("|"));
+    let (all, of_all) = (bucket(), bucket());
+    [
+        (
+            "within",
+            format!("sum by (phase, le) (rate({all}[{window}]))"),
+        ),
+        ("series", format!("count by (phase, le) ({of_all})")),
+        ("sum", format!("sum by (phase) (rate({sum}[{window}]))")),
+        (
+            "observed",
+            format!(
+                "sum by (phase, le) (0 * rate({at_budget}[{window}]) \
+                 + ignoring (le) group_left () rate({count}[{window}]))"
+            ),
+        ),
+        (
+            "native",
+            format!("histogram_quantile({QUANTILE}, sum by (phase) (rate({native}[{window}])))"),
+        ),
+    ]
+    .map(|(what, part)| queries::tagged(&part, "what", what))
+    .join(" or ")
+}
+
+/// `budget` gives that of a phase, in seconds.
+fn judge(
+    samples: &[InstantSeries],
+    history: &[RangeSeries],
+    budget: impl Fn(Phase) -> f64,
+) -> Outcome {
+    let items: Vec<Item> = Phase::ALL
+        .into_iter()
+        .filter_map(|phase| phase_item(phase, samples, history, budget(phase)))
+        .collect();
+    if items.is_empty() {
+        return Outcome::not_applicable("no requests in the last minutes, so there is no p99");
+    }
+    let worst = items
+        .iter()
+        .filter_map(|item| item.measured.and_then(|m| Some(m.value / m.fail?)))
+        .fold(0.0, f64::max);
+    Outcome::of(items, format!("at most {:.0} % of a budget", worst * 100.0))
+}
+
+fn phase_item(
+    phase: Phase,
+    samples: &[InstantSeries],
+    history: &[RangeSeries],
+    budget: f64,
+) -> Option<Item> {
+    let buckets = Buckets::of(phase.label(), samples);
+    let classic = buckets.p99();
+    // Each form of the histogram is a part of the fleet of its own: the worse one counts.
+    let p99 = match (classic, buckets.native) {
+        (Some(p99), None) => p99,
+        (classic, Some(native)) => {
+            let exact = P99::Inside {
+                low: native,
+                high: native,
+                value: native,
+            };
+            classic.filter(|p99| value(*p99) > native).unwrap_or(exact)
+        }
+        (None, None) => return None,
+    };
+    let standing = buckets.standing(p99, budget);
+    let measured = value(p99);
+    let share = measured / budget * 100.0;
+    let (verdict, message) = match (standing, p99) {
+        (Standing::Over, P99::Beyond { top, mean }) if top < budget => (
+            Verdict::Fail,
+            format!(
+                "at least {} of {}, and requests beyond that take {} on average",
+                seconds(top),
+                seconds(budget),
+                seconds(mean)
+            ),
+        ),
+        (Standing::Over, P99::Beyond { top, .. }) => (
+            Verdict::Fail,
+            format!("at least {} of {}", seconds(top), seconds(budget)),
+        ),
+        (Standing::Unknown, P99::Beyond { top, .. }) => (
+            Verdict::Warn,
+            format!(
+                "at least {} of {}: cannot be judged with these buckets, whose highest edge is {}",
+                seconds(top),
+                seconds(budget),
+                seconds(top)
+            ),
+        ),
+        (Standing::Unknown, P99::Inside { low, high, .. }) => (
+            Verdict::Warn,
+            format!(
+                "between {} and {}: cannot be judged against {}, which is no edge of these buckets",
+                seconds(low),
+                seconds(high),
+                seconds(budget)
+            ),
+        ),
+        (standing, _) => {
+            let verdict = match standing {
+                Standing::Over => Verdict::Fail,
+                _ if measured >= budget * BUDGET_WARNING_SHARE => Verdict::Warn,
+                _ => Verdict::Pass,
+            };
+            let of = format!(
+                "{} of {} ({share:.0} %)",
+                seconds(measured),
+                seconds(budget)
+            );
+            (verdict, of)
+        }
+    };
+    let mut item = Item::new(phase.label(), verdict, message).measured(Measured {
+        value: measured,
+        unit: "s",
+        warn: Some(budget * BUDGET_WARNING_SHARE),
+        fail: Some(budget),
+    });
+    item.history = history
+        .iter()
+        .find(|series| series.metric.get("phase") == phase.label())
+        .map(|series| series.values.iter().map(|sample| sample.value).collect())
+        .unwrap_or_default();
+    Some(item)
+}
+
+/// In seconds: interpolated, or the least that it is.
+const fn value(p99: P99) -> f64 {
+    match p99 {
+        P99::Inside { value, .. } => value,
+        P99::Beyond { top, .. } => top,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::given::{is_promql, series};
+
+    #[test]
+    fn the_queries_are_promql() {
+        is_promql(&history_query(Duration::from_secs(300)));
+        is_promql(&query(Duration::from_secs(300), &[3.0, 60.0]));
+    }
+
+    #[test]
+    fn the_more_series_the_shorter_the_history() {
+        let name = format!("{SLA}_count");
+        let steps = |count| {
+            let mut counted = Presence::default();
+            counted.now.insert((name.clone(), String::new()), count);
+            let drill = (name.clone(), "drill-1".to_owned());
+            counted.now.insert(drill, 1e9);
+            history_steps(&counted)
+        };
+        assert_eq!(steps(4.0), Ok(30.0));
+        assert_eq!(steps(600.0), Ok(10.0));
+        assert!(steps(16_600.0).is_err());
+    }
+
+    /// One series of ten requests a second, all of them between two edges.
+    fn between(edges: [&str; 2]) -> Vec<InstantSeries> {
+        let mut samples = Vec::new();
+        for (edge, within) in [(edges[0], 0.0), (edges[1], 10.0), ("+Inf", 10.0)] {
+            let labels = |what| [("phase", "total"), ("le", edge), ("what", what)];
+            samples.push(series(&labels("within"), within));
+            samples.push(series(&labels("series"), 1.0));
+        }
+        samples
+    }
+
+    #[test]
+    fn a_budget_is_over_near_or_kept() {
+        for (budget, verdict) in [
+            (10.0, Verdict::Fail),
+            (30.0, Verdict::Fail),
+            (60.0, Verdict::Warn),
+            (120.0, Verdict::Pass),
+        ] {
+            let outcome = judge(&between(["30", "60"]), &[], |_| budget);
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+        }
+        // No edge of these buckets: nobody knows on which side of it the requests are.
+        let outcome = judge(&between(["30", "60"]), &[], |_| 45.0);
+        assert_eq!(outcome.verdict, Verdict::Warn);
+        assert!(outcome.message.contains("cannot be judged"), "{outcome:?}");
+        let outcome = judge(&[], &[], |_| 60.0);
+        assert!(matches!(outcome.verdict, Verdict::Skip(_)), "{outcome:?}");
+    }
+}

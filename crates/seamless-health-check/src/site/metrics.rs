@@ -1,0 +1,158 @@
+//! Which of the metrics have series, and had: now, within the last hour and within the last day.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Site;
+use crate::gap::Fact;
+use crate::queries;
+use crate::request::Metric;
+
+/// As many metrics, or names, as one query may name: far more than anyone asks for.
+const METRICS_PER_QUERY: usize = 1000;
+const NAMES_PER_QUERY: usize = 2 * METRICS_PER_QUERY;
+const DAY: f64 = 86_400.0;
+/// Steps of the look back: a little less than what Prometheus looks back itself.
+const LOOK_BACK_STEP: f64 = 290.0;
+/// Steps between two of those, where it matters when exactly a series ended.
+const FINE_STEP: f64 = 10.0;
+
+/// The jobs whose series the metrics are.
+pub(crate) type Jobs = BTreeSet<String>;
+
+/// The series there are, and where a metric that has none was last seen.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Presence {
+    /// Series now, by exposed name and drill (empty for real series).
+    pub(crate) now: BTreeMap<(String, String), f64>,
+    /// When names without a series now had their last sample (seconds since the epoch), as far as the
+    /// last day shows.
+    pub(crate) last_seen: BTreeMap<String, f64>,
+}
+
+impl Presence {
+    /// Real series under any of `names`.
+    pub(crate) fn real(&self, names: &[String]) -> f64 {
+        names
+            .iter()
+            .filter_map(|name| self.now.get(&(name.clone(), String::new())))
+            .sum()
+    }
+
+    /// The drills that have series under any of `names`.
+    pub(crate) fn drills(&self, names: &[String]) -> Vec<&str> {
+        self.now
+            .keys()
+            .filter(|(name, drill)| names.contains(name) && !drill.is_empty())
+            .map(|(_, drill)| drill.as_str())
+            .collect()
+    }
+
+    /// When any of `names` without a series now had its last sample, in seconds since the epoch.
+    pub(crate) fn last_seen(&self, names: &[String]) -> Option<f64> {
+        let times = names.iter().filter_map(|name| self.last_seen.get(name));
+        times.copied().reduce(f64::max)
+    }
+}
+
+/// A query about all of `metrics`, as few times as there can be.
+pub(crate) fn about_each(
+    metrics: &[Metric],
+    query: impl Fn(&[Metric]) -> Option<String>,
+) -> Vec<String> {
+    metrics
+        .chunks(METRICS_PER_QUERY)
+        .filter_map(query)
+        .collect()
+}
+
+impl Site<'_> {
+    /// The series there are now, of the metrics and of every family of the schema.
+    pub(crate) async fn series(&self) -> Fact<&Presence> {
+        self.once(&self.series, self.count()).await
+    }
+
+    async fn count(&self) -> Fact<Presence> {
+        let names: Vec<String> = queries::tracked(&self.request.metrics)
+            .into_iter()
+            .collect();
+        let queries: Vec<String> = names
+            .chunks(NAMES_PER_QUERY)
+            .map(queries::presence)
+            .collect();
+        let mut found = Presence::default();
+        for series in self.instants(&queries).await? {
+            let name = series.metric.name().to_owned();
+            let drill = series.metric.get("drill").to_owned();
+            let count = series.value.map_or(0.0, |sample| sample.value);
+            found.now.insert((name, drill), count);
+        }
+        Ok(found)
+    }
+
+    /// The same, and when those of the metrics that have none were last seen.
+    pub(crate) async fn presence(&self) -> Fact<&Presence> {
+        self.once(&self.presence, self.look_back()).await
+    }
+
+    async fn look_back(&self) -> Fact<Presence> {
+        let mut found = self.series().await?.clone();
+        let metrics = self.request.metrics.iter();
+        let missing: Vec<String> = metrics
+            .filter(|metric| found.real(&metric.tracked) == 0.0)
+            .flat_map(|metric| metric.tracked.clone())
+            .collect();
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let query = queries::presence_of(&missing);
+        let since = self.now - DAY;
+        for series in self.range(&query, since, self.now, LOOK_BACK_STEP).await? {
+            if let Some(last) = series.values.last() {
+                let name = series.metric.name().to_owned();
+                found.last_seen.insert(name, last.time);
+            }
+        }
+        self.to_the_second(&mut found.last_seen).await?;
+        Ok(found)
+    }
+
+    /// Replaces each time at which a series could last be seen by that of the sample that was seen: a server
+    /// shows a sample for five minutes, and the look back goes in steps.
+    async fn to_the_second(&self, last_seen: &mut BTreeMap<String, f64>) -> Fact<()> {
+        let seen: Vec<(String, f64)> = last_seen
+            .iter()
+            .map(|(name, time)| (name.clone(), *time))
+            .collect();
+        // Names that ended together, as those of a process do, are asked for together.
+        for names in seen.chunk_by(|(_, one), (_, other)| (one - other).abs() < 1.0) {
+            let Some((_, time)) = names.first() else {
+                continue;
+            };
+            let until = self.now.min(time + LOOK_BACK_STEP);
+            let query = queries::newest(names.iter().map(|(name, _)| name.as_str()));
+            for series in self.range(&query, *time, until, FINE_STEP).await? {
+                let newest = series.values.iter().map(|sample| sample.value);
+                if let Some(newest) = newest.reduce(f64::max) {
+                    last_seen.insert(series.metric.get("name").to_owned(), newest);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The jobs whose series the metrics are, now or within the last hour.
+    pub(crate) async fn jobs(&self) -> Fact<&Jobs> {
+        let ask = async {
+            let metrics = &self.request.metrics;
+            let mut found = self.instants(&about_each(metrics, queries::jobs)).await?;
+            if found.is_empty() {
+                // A whole hour is read only where there is nothing now.
+                let queries = about_each(metrics, queries::jobs_of_the_hour);
+                found = self.instants(&queries).await?;
+            }
+            let jobs = found.iter().map(|series| series.metric.get("job"));
+            Ok(jobs.map(str::to_owned).collect())
+        };
+        self.once(&self.jobs, ask).await
+    }
+}
