@@ -1,7 +1,8 @@
 //! Facts as servers would have answered them, for tests of what judges them.
 
 use seamless_core::exposition::Scraper;
-use seamless_core::prometheus::{InstantSeries, Target};
+use seamless_core::prometheus::{InstantSeries, LoadedGroup, Target};
+use seamless_core::rules::RuleFile;
 use serde_json::json;
 
 use crate::site::Exposed;
@@ -30,6 +31,17 @@ pub(crate) fn target(job: &str, health: &str) -> Target {
         "scrapeInterval": "15s",
     }))
     .unwrap()
+}
+
+/// One group of loaded rules, evaluated every 30 seconds.
+pub(crate) fn rules(rules: serde_json::Value) -> Vec<LoadedGroup> {
+    let group = json!([{ "name": "seamless", "file": "f", "interval": 30, "rules": rules }]);
+    serde_json::from_value(group).unwrap()
+}
+
+/// A rule file with one group, of rules as a list of YAML.
+pub(crate) fn file(rules: &str) -> RuleFile {
+    RuleFile::parse(&format!("groups: [{{name: seamless, rules: {rules}}}]")).unwrap()
 }
 
 /// An exposition from a file, read now.

@@ -16,6 +16,7 @@ mod lookup;
 mod next;
 mod output;
 mod paging;
+mod presence;
 mod queries;
 mod report;
 mod request;

@@ -13,6 +13,20 @@ use crate::request::Metric;
 /// The histogram of the SLA.
 pub(crate) const SLA: &str = "seamless_sla_deadline_seconds";
 
+/// As many metrics as one query may name: far more than anyone asks for.
+const METRICS_PER_QUERY: usize = 1000;
+
+/// A query about all of `metrics`, as few times as there can be.
+pub(crate) fn about_each(
+    metrics: &[Metric],
+    query: impl Fn(&[Metric]) -> Option<String>,
+) -> Vec<String> {
+    metrics
+        .chunks(METRICS_PER_QUERY)
+        .filter_map(query)
+        .collect()
+}
+
 fn names(metrics: &[Metric]) -> impl Iterator<Item = String> {
     metrics.iter().flat_map(|metric| metric.tracked.clone())
 }

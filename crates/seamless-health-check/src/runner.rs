@@ -37,7 +37,7 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
         let outcomes = join_all(checks.iter().map(run)).await;
         let mut report = Report {
             findings: findings(&request, outcomes),
-            told: told(&request, site.path_so_far().as_ref()),
+            told: told(site.path_so_far().as_ref()),
             strict: request.strict,
             warnings: site.warnings(),
             endpoints: endpoints(&request),

@@ -3,10 +3,7 @@
 use seamless_core::paging::{AlertShape, Coverage};
 use serde::Serialize;
 
-use crate::checks::alerting::routes::{closed, ways};
-use crate::checks::alerting::sending::{of_day, since_start};
-use crate::paging::{Facts, OneAlertmanager, Paging, Reach, Way, shapes};
-use crate::request::Request;
+use crate::paging::{Facts, OneAlertmanager, Paging, Reach, Way, of_day, since_start};
 
 /// Whom one alert reaches through one Alertmanager.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,15 +48,15 @@ pub(crate) struct ToldIntegration {
 }
 
 /// Who would be told of each alert, through each Alertmanager.
-pub(crate) fn told(request: &Request, facts: Option<&Facts<'_>>) -> Vec<Told> {
+pub(crate) fn told(facts: Option<&Facts<'_>>) -> Vec<Told> {
     let Some(facts) = facts else {
         return Vec::new();
     };
     let paging = facts.paging;
-    let alerts = shapes(&request.rules, &facts.rules);
+    let alerts = facts.shapes();
     let mut all = Vec::new();
     for alertmanager in &paging.alertmanagers {
-        for way in ways(facts, request, alertmanager).unwrap_or_default() {
+        for way in facts.ways(alertmanager).unwrap_or_default() {
             let told = of_way(&way, alertmanager, paging, &alerts);
             if !all.contains(&told) {
                 all.push(told);
@@ -109,7 +106,7 @@ fn of_way(
         reach: way.best,
         routes: way.routes.iter().map(|(route, _)| route.clone()).collect(),
         less_when: worse,
-        muted: way.closed.then(|| closed(way)).flatten(),
+        muted: way.closed.then(|| way.closed_by()).flatten(),
         silenced: silenced(way, alertmanager, paging, alerts),
     }
 }

@@ -7,8 +7,6 @@ use seamless_core::paging::{
     AlertShape, Case, Configuration, LabelSet, Mute, PAGING_KINDS, Route, Sending,
 };
 
-use super::severity;
-
 /// The alert that says of a kind of integration (its label `integration`) that it fails.
 const NOTIFICATIONS_FAILING: &str = "SeamlessNotificationsFailing";
 
@@ -50,6 +48,22 @@ pub(crate) struct Way {
     pub(crate) slow: Vec<String>,
     /// A matcher that was looked at in one value only.
     pub(crate) cut: Option<String>,
+}
+
+impl Way {
+    /// What closes the way, and when it opens.
+    pub(crate) fn closed_by(&self) -> Option<String> {
+        self.routes.iter().find_map(|(route, mute)| match mute {
+            Mute::Closed { by, opens } => {
+                let opens = opens.map_or_else(
+                    || "does not open within a year".to_owned(),
+                    |time| format!("opens {time}"),
+                );
+                Some(format!("muted now by {by} of {route}; {opens}"))
+            }
+            Mute::Open | Mute::Unknown(_) => None,
+        })
+    }
 }
 
 /// The way of `alert` through `config` at `now`.
@@ -212,4 +226,9 @@ fn slow(route: &Route) -> impl Iterator<Item = String> {
         format!("{route}: repeat_interval is {every}; a page that was missed is repeated after that only (at most 12h)")
     });
     wait.into_iter().chain(repeat)
+}
+
+/// The severity of an alert.
+pub(crate) fn severity(alert: &AlertShape) -> &str {
+    alert.fixed.get("severity").map_or("", String::as_str)
 }

@@ -1,69 +1,19 @@
 //! Which of the metrics have series, and had: now, within the last hour and within the last day.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Site;
 use crate::gap::Fact;
-use crate::queries;
-use crate::request::Metric;
+use crate::presence::{Jobs, Presence};
+use crate::queries::{self, about_each};
 
-/// As many metrics, or names, as one query may name: far more than anyone asks for.
-const METRICS_PER_QUERY: usize = 1000;
-const NAMES_PER_QUERY: usize = 2 * METRICS_PER_QUERY;
+/// As many names as one query may name: far more than anyone asks for.
+const NAMES_PER_QUERY: usize = 2000;
 const DAY: f64 = 86_400.0;
 /// Steps of the look back: a little less than what Prometheus looks back itself.
 const LOOK_BACK_STEP: f64 = 290.0;
 /// Steps between two of those, where it matters when exactly a series ended.
 const FINE_STEP: f64 = 10.0;
-
-/// The jobs whose series the metrics are.
-pub(crate) type Jobs = BTreeSet<String>;
-
-/// The series there are, and where a metric that has none was last seen.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Presence {
-    /// Series now, by exposed name and drill (empty for real series).
-    pub(crate) now: BTreeMap<(String, String), f64>,
-    /// When names without a series now had their last sample (seconds since the epoch), as far as the
-    /// last day shows.
-    pub(crate) last_seen: BTreeMap<String, f64>,
-}
-
-impl Presence {
-    /// Real series under any of `names`.
-    pub(crate) fn real(&self, names: &[String]) -> f64 {
-        names
-            .iter()
-            .filter_map(|name| self.now.get(&(name.clone(), String::new())))
-            .sum()
-    }
-
-    /// The drills that have series under any of `names`.
-    pub(crate) fn drills(&self, names: &[String]) -> Vec<&str> {
-        self.now
-            .keys()
-            .filter(|(name, drill)| names.contains(name) && !drill.is_empty())
-            .map(|(_, drill)| drill.as_str())
-            .collect()
-    }
-
-    /// When any of `names` without a series now had its last sample, in seconds since the epoch.
-    pub(crate) fn last_seen(&self, names: &[String]) -> Option<f64> {
-        let times = names.iter().filter_map(|name| self.last_seen.get(name));
-        times.copied().reduce(f64::max)
-    }
-}
-
-/// A query about all of `metrics`, as few times as there can be.
-pub(crate) fn about_each(
-    metrics: &[Metric],
-    query: impl Fn(&[Metric]) -> Option<String>,
-) -> Vec<String> {
-    metrics
-        .chunks(METRICS_PER_QUERY)
-        .filter_map(query)
-        .collect()
-}
 
 impl Site<'_> {
     /// The series there are now, of the metrics and of every family of the schema.

@@ -21,10 +21,10 @@ use seamless_core::prometheus::{
 use tokio::sync::OnceCell;
 
 pub(crate) use exposition::Exposed;
-pub(crate) use metrics::{Jobs, Presence, about_each};
 
 use crate::gap::{Fact, Gap};
 use crate::paging::{Facts, Paging};
+use crate::presence::{Jobs, Presence};
 use crate::request::Request;
 use crate::telemetry::{self, Logs, Traces};
 
@@ -200,8 +200,10 @@ impl<'r> Site<'r> {
         let (paging, rules) = tokio::join!(self.paging(), self.rules());
         Ok(Facts {
             now: self.now,
-            paging: paging?,
+            expected: &self.request.rules,
             rules,
+            wanted: &self.request.receivers,
+            paging: paging?,
         })
     }
 
@@ -215,8 +217,10 @@ impl<'r> Site<'r> {
         };
         Some(Facts {
             now: self.now,
-            paging,
+            expected: &self.request.rules,
             rules,
+            wanted: &self.request.receivers,
+            paging,
         })
     }
 

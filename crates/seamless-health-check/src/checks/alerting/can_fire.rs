@@ -1,152 +1,53 @@
-//! Whether an alert can fire at all, given the series there are. Judged on the rules as Prometheus has
-//! loaded them, since those are the ones that would page.
+//! What the alerts can be at all, given the buckets there are. Judged on the rules as Prometheus has loaded
+//! them, since those are the ones that would page.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use seamless_core::analysis::{self, Analysis, Judgement, Layout, Layouts};
-use seamless_core::duration;
-use seamless_core::prometheus::{InstantSeries, LoadedGroup, Selector, Target};
+use seamless_core::prometheus::{InstantSeries, LoadedGroup, Selector};
 use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
 
+use super::items::push;
+use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
+use crate::paging::WATCHDOG;
+use crate::presence::Presence;
 use crate::queries;
-use crate::request::Request;
-use crate::site::{Jobs, Presence, Site};
+use crate::site::Site;
 use crate::verdict::{Item, Outcome, Skip, Verdict};
-use crate::words::listed;
 
-/// The one alert that fires as long as all is well.
-const WATCHDOG: &str = "SeamlessWatchdog";
-
-/// The loaded rules in the form that the analysis reads.
-fn live_rules(groups: &[LoadedGroup]) -> RuleFile {
-    RuleFile::loaded(groups)
-}
-
-fn shipped_alerts<'r>(rules: &'r RuleFile, request: &Request) -> Vec<&'r Rule> {
-    let names = request.alert_names();
-    rules
-        .alerts()
-        .filter(|rule| names.contains(rule.name.as_str()))
-        .collect()
-}
-
-/// Items without repetition: alerts of one name often share a fate.
-fn push(items: &mut Vec<Item>, item: Item) {
-    if !items.contains(&item) {
-        items.push(item);
-    }
-}
-
-/// Whether nothing that is known exposes or records what a selector asks for. What Prometheus itself, its
-/// servers and this program's textfile expose is known; every other name is a rule that is not loaded, or
-/// a typing error.
-fn is_unfed(selector: &seamless_core::promql::SeriesSelector) -> bool {
-    const KNOWN: &[&str] = &[
-        "up",
-        "ALERTS",
-        "scrape_",
-        "prometheus_",
-        "alertmanager_",
-        "seamless_health_check_",
-        "seamless_lease",
-        "node_textfile_",
-    ];
-    selector
-        .name()
-        .is_none_or(|name| !KNOWN.iter().any(|known| name.starts_with(known)))
-}
-
-pub(super) fn inputs(groups: &[LoadedGroup], series: &Presence, request: &Request) -> Outcome {
-    let rules = live_rules(groups);
-    let mut items = Vec::new();
-    let mut unused = 0;
-    let alerts = shipped_alerts(&rules, request);
-    for rule in &alerts {
-        let inputs = match rules.inputs(rule) {
-            Ok(inputs) => inputs,
-            Err(error) => {
-                let message = format!("its expression cannot be read by this program: {error}");
-                push(&mut items, Item::new(&rule.name, Verdict::Warn, message));
-                continue;
-            }
-        };
-        if let Some(stranger) = inputs
-            .unknown_selectors()
-            .find(|selector| is_unfed(selector))
-        {
-            let name = stranger.name().unwrap_or("a selector without a name");
-            let message =
-                format!("reads {name}, which no family of the schema and no loaded rule feeds");
-            push(&mut items, Item::new(&rule.name, Verdict::Fail, message));
-            continue;
-        }
-        let families = inputs.families();
-        let some_live = families
-            .iter()
-            .any(|family| series.real(&family.tracked_names()) > 0.0);
-        if families.is_empty() || some_live {
-            continue;
-        }
-        let names: Vec<&str> = families.iter().map(|family| family.name).collect();
-        if families.iter().any(|family| family.required) {
-            let message = format!("reads {}, of which there are no series", listed(&names));
-            push(&mut items, Item::new(&rule.name, Verdict::Fail, message));
-        } else {
-            // A feature that is not in use has no series, and nothing to alert on.
-            unused += 1;
-            let message = format!("{} is optional and not there", listed(&names));
-            push(&mut items, Item::new(&rule.name, Verdict::Pass, message));
-        }
-    }
-    let good = match unused {
-        0 => format!("all of {} alerts", alerts.len()),
-        n => format!(
-            "{} of {} alerts; the other families are optional",
-            alerts.len() - n,
-            alerts.len()
-        ),
-    };
-    Outcome::of(items, good)
-}
-
-/// The layouts of the live histograms; the schema's where there is none. Where classic histograms alone are
-/// live, there is no native one.
-fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
-    let mut layouts = Layouts::of_schema();
-    for family in FAMILIES {
-        let name = format!("{}_bucket", family.name);
-        let buckets = series.iter().filter(|bucket| bucket.metric.name() == name);
-        let edges: Vec<f64> = buckets
-            .filter_map(|bucket| bucket.metric.get("le").parse().ok())
-            .filter(|edge: &f64| edge.is_finite())
-            .collect();
-        if edges.is_empty() {
-            continue;
-        }
-        let native = [family.name.to_owned()];
-        if live.is_some_and(|live| live.real(&native) == 0.0) {
-            layouts.set_native(family.name, Layout::Absent);
-        }
-        // Of histograms whose top bucket is the schema's, the outer buckets alone may have been asked for.
-        let Kind::Histogram(schema) = family.kind else {
-            continue;
-        };
-        let are_outer = edges.len() < schema.len() / 2
-            && edges.iter().all(|edge| schema.contains(edge))
-            && schema.last().is_some_and(|top| edges.contains(top));
-        if !are_outer {
-            layouts.set_classic(family.name, edges);
-        }
-    }
-    layouts
-}
+pub(super) const CHECK: Check = Check {
+    name: "can-fire",
+    group: Group::Alerting,
+    title: "their expressions can become true",
+    needs: &[Need::Prometheus],
+    requires: &["alerting/rules-loaded"],
+    severity: Severity::Fail,
+    hint: "correct the rule's expression, or give the histogram the schema's buckets: register it before the platform's metrics module is imported (docs/monitoring.md)",
+    anchor: "check-alerting",
+    explained: Explained {
+        means: "By its expression and the buckets that there are, an alert can never become true, or is always true.",
+        remedy: "Correct the expression. If its threshold lies above the highest bucket, give the runtime's histogram the buckets of the schema.",
+        example: "fail  SeamlessSla99thDegraded: can never fire: the highest bucket is 10, the threshold 60",
+        korean: Korean {
+            title: "경보의 식이 참이 될 수 있다",
+            means: "식과 지금 있는 버킷으로 보면 경보가 절대 참이 될 수 없거나 항상 참이다.",
+            remedy: "식을 고친다. 임계값이 가장 높은 버킷보다 높으면 런타임의 히스토그램에 스키마의 버킷을 설정한다.",
+        },
+    },
+    run: |site| Box::pin(run(site)),
+};
 
 /// Judges by the buckets that the thresholds depend on.
-pub(super) async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<Outcome> {
     let (rules, buckets, series) = tokio::join!(site.rules(), buckets(site), site.series());
-    Ok(can_fire(rules?, &buckets?, series.ok(), site.request))
+    Ok(judge(
+        rules?,
+        &buckets?,
+        series.ok(),
+        &site.request.alert_names(),
+    ))
 }
 
 /// The bucket bounds by which thresholds are judged: all of them only where the outer ones do not tell.
@@ -218,18 +119,49 @@ fn every_edge_is_there(buckets: &[InstantSeries], groups: &[LoadedGroup]) -> boo
         })
 }
 
+/// The layouts of the live histograms; the schema's where there is none. Where classic histograms alone are
+/// live, there is no native one.
+fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
+    let mut layouts = Layouts::of_schema();
+    for family in FAMILIES {
+        let name = format!("{}_bucket", family.name);
+        let buckets = series.iter().filter(|bucket| bucket.metric.name() == name);
+        let edges: Vec<f64> = buckets
+            .filter_map(|bucket| bucket.metric.get("le").parse().ok())
+            .filter(|edge: &f64| edge.is_finite())
+            .collect();
+        if edges.is_empty() {
+            continue;
+        }
+        let native = [family.name.to_owned()];
+        if live.is_some_and(|live| live.real(&native) == 0.0) {
+            layouts.set_native(family.name, Layout::Absent);
+        }
+        // Of histograms whose top bucket is the schema's, the outer buckets alone may have been asked for.
+        let Kind::Histogram(schema) = family.kind else {
+            continue;
+        };
+        let are_outer = edges.len() < schema.len() / 2
+            && edges.iter().all(|edge| schema.contains(edge))
+            && schema.last().is_some_and(|top| edges.contains(top));
+        if !are_outer {
+            layouts.set_classic(family.name, edges);
+        }
+    }
+    layouts
+}
+
 /// What each alert can be at all, by the live buckets: those that this project ships, and others that read
 /// its metrics.
-fn can_fire(
+fn judge(
     groups: &[LoadedGroup],
     buckets: &[InstantSeries],
     series: Option<&Presence>,
-    request: &Request,
+    shipped: &BTreeSet<&str>,
 ) -> Outcome {
-    let rules = live_rules(groups);
+    let rules = RuleFile::loaded(groups);
     let (live, schema) = (layouts(buckets, series), Layouts::of_schema());
     let (analysis, by_schema) = (Analysis::new(&rules, &live), Analysis::new(&rules, &schema));
-    let shipped = request.alert_names();
     let mut items = Vec::new();
     let mut judged = 0;
     for rule in rules.alerts() {
@@ -289,91 +221,6 @@ fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<
     items
 }
 
-pub(super) async fn run_ranges(site: &Site<'_>) -> Fact<Outcome> {
-    let client = site.prometheus()?;
-    let (rules, targets, jobs, retention) = tokio::join!(
-        site.rules(),
-        site.targets(),
-        site.jobs(),
-        site.answer(client.retention())
-    );
-    // Servers that do not say it are not asked to keep anything.
-    let retention = retention.ok().flatten();
-    Ok(ranges(rules?, targets?, jobs?, retention, site.request))
-}
-
-fn ranges(
-    groups: &[LoadedGroup],
-    targets: &[Target],
-    jobs: &Jobs,
-    retention: Option<Duration>,
-    request: &Request,
-) -> Outcome {
-    let scrape = targets
-        .iter()
-        .filter(|target| jobs.contains(target.labels.get("job")))
-        .filter_map(|target| duration::parse(&target.scrape_interval).ok())
-        .max();
-    let rules = live_rules(groups);
-    let names = request.alert_names();
-    let mut items = Vec::new();
-    let ours = rules
-        .rules()
-        .filter(|rule| names.contains(rule.name.as_str()) || rule.name.starts_with("seamless:"));
-    for rule in ours {
-        let Ok(query) = rule.expr.query() else {
-            continue;
-        };
-        let kept = retention.and_then(|kept| beyond(query.longest_range()?, kept));
-        let shortest = query.two_sample_ranges().into_iter().min();
-        let scraped = shortest
-            .zip(scrape)
-            .map(|(range, scrape)| scraped(range, scrape));
-        for (verdict, message) in [scraped, kept].into_iter().flatten() {
-            push(&mut items, Item::new(&rule.name, verdict, message));
-        }
-    }
-    match scrape {
-        None if items.is_empty() => Outcome::not_applicable(
-            "no scrape target exports the metrics, so there is no scrape interval",
-        ),
-        None => Outcome::of(items, ""),
-        Some(scrape) => {
-            let scrape = duration::human(scrape);
-            Outcome::of(items, format!("every range covers two scrapes of {scrape}"))
-        }
-    }
-}
-
-/// Whether a range reaches further back than samples are kept.
-fn beyond(range: Duration, kept: Duration) -> Option<(Verdict, String)> {
-    (range > kept && !kept.is_zero()).then(|| {
-        let (range, kept) = (duration::human(range), duration::human(kept));
-        let message = format!(
-            "looks back {range}, but Prometheus keeps {kept}: its value is that of {kept} at most"
-        );
-        (Verdict::Warn, message)
-    })
-}
-
-/// How many scrapes a range that needs two of them covers.
-fn scraped(range: Duration, scrape: Duration) -> (Verdict, String) {
-    let (range_text, scrape_text) = (duration::human(range), duration::human(scrape));
-    if range <= scrape {
-        let message = format!(
-            "can never fire: its range {range_text} covers fewer than two scrapes of {scrape_text}"
-        );
-        (Verdict::Fail, message)
-    } else if range < 2 * scrape {
-        let message = format!(
-            "its range {range_text} covers two scrapes of {scrape_text} only now and then: in between it has no value, and `for` starts anew"
-        );
-        (Verdict::Warn, message)
-    } else {
-        (Verdict::Pass, format!("range {range_text}"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,32 +270,27 @@ mod tests {
     }
 
     #[test]
-    fn a_range_needs_two_scrapes_at_any_time() {
-        let of = |range, scrape| scraped(Duration::from_secs(range), Duration::from_secs(scrape)).0;
-        for (range, scrape, verdict) in [
-            (59, 60, Verdict::Fail),
-            (60, 60, Verdict::Fail),
-            (61, 60, Verdict::Warn),
-            (119, 60, Verdict::Warn),
-            (120, 60, Verdict::Pass),
-            (300, 60, Verdict::Pass),
+    fn an_alert_above_the_highest_bucket_can_never_fire() {
+        let quantile = "histogram_quantile(0.99, sum by (le) (rate(seamless_sla_deadline_seconds_bucket[5m])))";
+        let alert = |threshold: &str| {
+            let expr = format!("{quantile} > {threshold}");
+            crate::given::rules(serde_json::json!([
+                { "type": "alerting", "name": "A", "query": expr }
+            ]))
+        };
+        let live = [bucket("30", 5.0), bucket("60", 5.0), bucket("+Inf", 5.0)];
+        for (threshold, verdict) in [
+            ("30", Verdict::Pass),
+            ("45", Verdict::Warn),
+            ("60", Verdict::Fail),
         ] {
-            assert_eq!(of(range, scrape), verdict, "{range} of {scrape}");
+            let outcome = judge(
+                &alert(threshold),
+                &live,
+                Some(&Presence::default()),
+                &["A"].into(),
+            );
+            assert_eq!(outcome.verdict, verdict, "{threshold}: {outcome:?}");
         }
-    }
-
-    #[test]
-    fn a_range_longer_than_what_is_kept_is_a_warning() {
-        const DAY: u64 = 86_400;
-        let of = |range, kept| beyond(Duration::from_secs(range), Duration::from_secs(kept));
-        assert_eq!(of(30 * DAY, 30 * DAY), None);
-        // Zero is no limit.
-        assert_eq!(of(30 * DAY, 0), None);
-        let (verdict, message) = of(30 * DAY, 15 * DAY).unwrap();
-        assert_eq!(verdict, Verdict::Warn);
-        assert!(
-            message.contains("looks back 30d, but Prometheus keeps 15d"),
-            "{message}"
-        );
     }
 }

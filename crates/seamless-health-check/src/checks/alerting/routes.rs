@@ -1,97 +1,49 @@
-//! Whom every alert reaches through Alertmanager's routes, and whether they tell now.
+//! Whom every alert reaches through Alertmanager's routes.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use seamless_core::paging::{LabelSet, Mute};
+use seamless_core::paging::LabelSet;
+use seamless_core::prometheus::quote;
 
-use crate::gap::Gap;
-use crate::paging::{Facts, OneAlertmanager, Paging, Reach, WATCHDOG, Way, shapes, way};
-use crate::request::Request;
+use super::each::of_each;
+use crate::check::{Check, Explained, Group, Korean, Need, Severity};
+use crate::gap::Fact;
+use crate::paging::{Facts, Reach, WATCHDOG, Wanted, Way};
+use crate::site::Site;
 use crate::verdict::{Item, Outcome, Skip, Verdict};
 use crate::words::listed;
 
-/// The moment that the run's facts are of.
-pub(crate) fn now(facts: &Facts<'_>) -> Timestamp {
-    Timestamp::from_millisecond((facts.now * 1000.0) as i64).unwrap_or_default()
+pub(super) const CHECK: Check = Check {
+    name: "routes",
+    group: Group::Alerting,
+    title: "every alert reaches someone",
+    needs: &[Need::Alertmanager, Need::Prometheus],
+    requires: &[],
+    severity: Severity::Fail,
+    hint: "compare with the shipped alertmanager.yml; `amtool config routes test` with the alert's labels shows the way",
+    anchor: "check-alerting",
+    explained: Explained {
+        means: "By Alertmanager's configuration, an alert reaches nobody, or a critical one reaches only receivers that do not page. PagerDuty, Opsgenie, VictorOps, incident.io, Pushover and SNS page.",
+        remedy: "Compare with the shipped `alertmanager.yml`. If another receiver pages, say so: `--receiver critical=NAME`. Before a deployment, check the file with no server: `--only alerting/routes --alertmanager-config FILE`.",
+        example: "warn  SeamlessBackfillStuckLease: critical, but reaches only slack (slack), which does not page",
+        korean: Korean {
+            title: "모든 경보가 누군가에게 닿는다",
+            means: "Alertmanager의 설정대로라면 경보가 아무에게도 닿지 않거나, critical 경보가 호출하지 않는 수신자에게만 닿는다. PagerDuty, Opsgenie, VictorOps, incident.io, Pushover, SNS는 호출한다.",
+            remedy: "제공된 `alertmanager.yml`과 비교한다. 다른 수신자가 호출한다면 `--receiver critical=NAME`으로 알려 준다. 배포 전에는 서버 없이 파일을 확인한다: `--only alerting/routes --alertmanager-config FILE`.",
+        },
+    },
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    Ok(judge(&site.path().await?))
 }
 
-/// The way of every alert through one Alertmanager.
-pub(crate) fn ways(
-    facts: &Facts<'_>,
-    request: &Request,
-    alertmanager: &OneAlertmanager,
-) -> Result<Vec<Way>, Gap> {
-    let config = alertmanager.config.as_ref().map_err(Clone::clone)?;
-    let sending = facts.paging.sending.clone()?;
-    let mut ways: Vec<Way> = Vec::new();
-    for alert in shapes(&request.rules, &facts.rules) {
-        let way = way(&alert, config, &sending, &request.receivers, now(facts));
-        // An alert has a rule per phase or window, which mostly go the same way.
-        if !ways.contains(&way) {
-            ways.push(way);
-        }
-    }
-    Ok(ways)
-}
-
-/// Judges each Alertmanager; several are told apart in the items.
-pub(super) fn of_each(
-    paging: &Paging,
-    good: impl Fn(usize) -> String,
-    judge: impl Fn(&OneAlertmanager) -> Result<Vec<Item>, Gap>,
-) -> Outcome {
-    let several = paging.alertmanagers.len() > 1;
-    let mut items = Vec::new();
-    let mut gap = None;
-    for alertmanager in &paging.alertmanagers {
-        match judge(alertmanager) {
-            Ok(found) if several => items.extend(found.into_iter().map(|mut item| {
-                item.message = format!("{}: {}", alertmanager.name, item.message);
-                item
-            })),
-            Ok(found) => items.extend(found),
-            Err(missing) if several => {
-                let outcome = missing.outcome();
-                let message = match &outcome.verdict {
-                    Verdict::Skip(skip) => skip.reason(),
-                    _ => outcome.message.clone(),
-                };
-                items.push(Item::new(&alertmanager.name, outcome.verdict, message));
-            }
-            Err(missing) => gap = Some(missing),
-        }
-    }
-    match gap {
-        Some(gap) => gap.outcome(),
-        None if paging.alertmanagers.is_empty() => {
-            Outcome::not_applicable("no Alertmanager URL is given (--alertmanager-url)")
-        }
-        None => {
-            let good = good(items.len());
-            known(Outcome::of(items, good))
-        }
-    }
-}
-
-/// An outcome of which something could not be told is a skip that says what, unless something is wrong.
-fn known(mut outcome: Outcome) -> Outcome {
-    let skipped = outcome
-        .items
-        .iter()
-        .find(|item| matches!(item.verdict, Verdict::Skip(_)));
-    if let (Verdict::Pass | Verdict::Skip(_), Some(item)) = (&outcome.verdict, skipped) {
-        let reason = format!("{}: {}", item.subject, item.message);
-        outcome.verdict = Verdict::Skip(Skip::NotApplicable(reason));
-    }
-    outcome
-}
-
-pub(super) fn routes(facts: &Facts<'_>, request: &Request) -> Outcome {
+fn judge(facts: &Facts<'_>) -> Outcome {
     let good = |count| format!("all {count} alerts reach a receiver of their severity");
     of_each(facts.paging, good, |alertmanager| {
-        let ways = ways(facts, request, alertmanager)?;
-        let mut items: Vec<Item> = ways.iter().map(|way| reach(way, request)).collect();
+        let ways = facts.ways(alertmanager)?;
+        let mut items: Vec<Item> = ways.iter().map(|way| reach(way, facts.wanted)).collect();
         for way in &ways {
             for slow in &way.slow {
                 let item = Item::new(slow_subject(slow), Verdict::Warn, slow.clone());
@@ -118,7 +70,7 @@ fn slow_subject(slow: &str) -> String {
         .to_owned()
 }
 
-fn reach(way: &Way, request: &Request) -> Item {
+fn reach(way: &Way, wanted: &Wanted) -> Item {
     let to = receivers(&way.receivers);
     let item = |verdict, message: String| Item::new(&way.alert, verdict, message);
     if !way.unknown.is_empty() {
@@ -151,13 +103,8 @@ fn reach(way: &Way, request: &Request) -> Item {
             item(Verdict::Warn, message)
         }
         Reach::Right => item(Verdict::Pass, format!("reaches {to}")),
-        Reach::Somebody if request.receivers.contains_key(severity) => {
-            let asked: Vec<&String> = request
-                .receivers
-                .get(severity)
-                .into_iter()
-                .flatten()
-                .collect();
+        Reach::Somebody if wanted.contains_key(severity) => {
+            let asked: Vec<&String> = wanted.get(severity).into_iter().flatten().collect();
             let message = format!("{severity}, but reaches {to}{when}, not {}", listed(&asked));
             item(of(Verdict::Fail), message)
         }
@@ -191,7 +138,7 @@ fn matters(way: &Way) -> bool {
 }
 
 /// `pagerduty (pagerduty), slack (slack, webhook)`
-pub(crate) fn receivers(receivers: &BTreeMap<String, Vec<String>>) -> String {
+fn receivers(receivers: &BTreeMap<String, Vec<String>>) -> String {
     let named = receivers
         .iter()
         .map(|(name, kinds)| match kinds.as_slice() {
@@ -209,57 +156,7 @@ pub(crate) fn receivers(receivers: &BTreeMap<String, Vec<String>>) -> String {
 fn case(labels: &LabelSet) -> String {
     let labels: Vec<String> = labels
         .iter()
-        .map(|(name, value)| format!("{name}={}", seamless_core::prometheus::quote(value)))
+        .map(|(name, value)| format!("{name}={}", quote(value)))
         .collect();
     listed(&labels)
-}
-
-pub(super) fn open(facts: &Facts<'_>, request: &Request) -> Outcome {
-    let good = |_| "no route of theirs is muted at this hour".to_owned();
-    of_each(facts.paging, good, |alertmanager| {
-        let ways = ways(facts, request, alertmanager)?;
-        Ok(ways.iter().map(openness).collect())
-    })
-}
-
-fn openness(way: &Way) -> Item {
-    let unknown = way.routes.iter().find_map(|(route, mute)| match mute {
-        Mute::Unknown(interval) => Some((route, interval)),
-        Mute::Open | Mute::Closed { .. } => None,
-    });
-    if !way.closed {
-        return match unknown {
-            Some((route, interval)) if !way.routes.iter().any(|(_, mute)| *mute == Mute::Open) => {
-                let message = format!(
-                    "{route}: {interval} goes by the clock of Alertmanager's own machine (location: Local)"
-                );
-                Item::new(
-                    &way.alert,
-                    Verdict::Skip(Skip::NotApplicable(message.clone())),
-                    message,
-                )
-            }
-            _ => Item::new(&way.alert, Verdict::Pass, "open now"),
-        };
-    }
-    let verdict = if way.severity == "critical" {
-        Verdict::Fail
-    } else {
-        Verdict::Warn
-    };
-    Item::new(&way.alert, verdict, closed(way).unwrap_or_default())
-}
-
-/// What closes the way, and when it opens.
-pub(crate) fn closed(way: &Way) -> Option<String> {
-    way.routes.iter().find_map(|(route, mute)| match mute {
-        Mute::Closed { by, opens } => {
-            let opens = opens.map_or_else(
-                || "does not open within a year".to_owned(),
-                |time| format!("opens {time}"),
-            );
-            Some(format!("muted now by {by} of {route}; {opens}"))
-        }
-        Mute::Open | Mute::Unknown(_) => None,
-    })
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use seamless_core::prometheus::{MetricMetadata, Target};
 
+use crate::presence::Jobs;
 use crate::request::Metric;
-use crate::site::{Jobs, Site};
+use crate::site::Site;
 use crate::verdict::Next;
 
 /// What targets say of a family that has no series.

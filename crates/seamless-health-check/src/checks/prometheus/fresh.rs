@@ -5,10 +5,10 @@ use seamless_core::prometheus::InstantSeries;
 use super::declared::{Declared, Exporters};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
+use crate::presence::Presence;
 use crate::queries;
 use crate::request::Metric;
 use crate::site::Site;
-use crate::site::{Presence, about_each};
 use crate::verdict::{Item, Measured, Outcome, Verdict};
 use crate::words::seconds;
 
@@ -53,7 +53,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 async fn ages(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
     // Each name is a selector of its own, which a server takes its time for.
     let live = live(&site.request.metrics, site.series().await?);
-    site.instants(&about_each(&live, query)).await
+    site.instants(&queries::about_each(&live, query)).await
 }
 
 /// The metrics that have real series, under the names that do.
@@ -133,7 +133,6 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-
     use crate::given::{is_promql, series};
 
     #[test]

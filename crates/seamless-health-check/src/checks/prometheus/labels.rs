@@ -8,7 +8,6 @@ use crate::gap::Fact;
 use crate::queries;
 use crate::request::Metric;
 use crate::site::Site;
-use crate::site::about_each;
 use crate::verdict::{Item, Outcome, Verdict};
 
 pub(super) const CHECK: Check = Check {
@@ -35,7 +34,7 @@ pub(super) const CHECK: Check = Check {
 
 async fn run(site: &Site<'_>) -> Fact<Outcome> {
     let metrics = &site.request.metrics;
-    let missing = site.instants(&about_each(metrics, query)).await?;
+    let missing = site.instants(&queries::about_each(metrics, query)).await?;
     Ok(judge(&missing, metrics))
 }
 
@@ -83,7 +82,6 @@ fn judge(missing: &[InstantSeries], metrics: &[Metric]) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
     use crate::given::{is_promql, series};
 
     const KNOWN: &str = "seamless_sla_deadline_seconds";

@@ -3,8 +3,8 @@
 use super::declared::{Declared, Exporters};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
+use crate::presence::Presence;
 use crate::request::Metric;
-use crate::site::Presence;
 use crate::site::Site;
 use crate::verdict::{Item, Measured, Outcome, Verdict};
 use crate::words::{listed, seconds};
@@ -32,10 +32,13 @@ pub(super) const CHECK: Check = Check {
 };
 
 async fn run(site: &Site<'_>) -> Fact<Outcome> {
-    let (presence, exporters, clock) =
-        tokio::join!(site.presence(), Exporters::of(site), site.clock());
+    let (presence, exporters) = tokio::join!(site.presence(), Exporters::of(site));
     let presence = presence?;
-    let now = clock.unwrap_or(site.now);
+    let now = if presence.last_seen.is_empty() {
+        site.now
+    } else {
+        site.clock().await.unwrap_or(site.now)
+    };
     let max_age = site.request.max_age.as_secs_f64();
     let metrics = &site.request.metrics;
     let items = metrics

@@ -4,7 +4,7 @@ use seamless_core::prometheus::Target;
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::site::Jobs;
+use crate::presence::Jobs;
 use crate::site::Site;
 use crate::verdict::{Item, Outcome, Verdict};
 
@@ -71,7 +71,6 @@ fn judge(jobs: &Jobs, targets: &[Target]) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
     use crate::given::target;
 
     #[test]

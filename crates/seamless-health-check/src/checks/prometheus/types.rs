@@ -7,8 +7,8 @@ use seamless_core::schema::Kind;
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
+use crate::presence::Presence;
 use crate::request::Metric;
-use crate::site::Presence;
 use crate::site::Site;
 use crate::verdict::{Item, Outcome, Verdict};
 use crate::words::listed;

@@ -180,7 +180,6 @@ fn judge(samples: &[InstantSeries]) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
     use crate::given::{is_promql, series};
 
     #[test]

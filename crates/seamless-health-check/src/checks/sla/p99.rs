@@ -9,8 +9,8 @@ use seamless_core::schema::{BUDGET_WARNING_SHARE, DRILL_LABEL, Phase};
 use super::latency::{Buckets, P99, Standing};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
+use crate::presence::Presence;
 use crate::queries::{self, SLA};
-use crate::site::Presence;
 use crate::site::Site;
 use crate::verdict::{Item, Measured, Outcome, Verdict};
 use crate::words::seconds;
@@ -242,7 +242,6 @@ const fn value(p99: P99) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
     use crate::given::{is_promql, series};
 
     #[test]

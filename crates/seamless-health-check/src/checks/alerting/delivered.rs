@@ -1,0 +1,131 @@
+//! Whether the notifications that Alertmanager sends arrive.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::each::of_each;
+use crate::check::{Check, Explained, Group, Korean, Need, Severity};
+use crate::gap::{Fact, Gap};
+use crate::paging::{Facts, OneAlertmanager, Paging, failures};
+use crate::site::Site;
+use crate::verdict::{Item, Outcome, Verdict};
+use crate::words::listed;
+
+pub(super) const CHECK: Check = Check {
+    name: "delivered",
+    group: Group::Alerting,
+    title: "Alertmanager's notifications arrive",
+    needs: &[Need::Alertmanager, Need::Prometheus],
+    requires: &["alerting/alertmanager-ready"],
+    severity: Severity::Fail,
+    hint: "Alertmanager's log says why each notification failed: a key that is refused, a URL that is wrong",
+    anchor: "check-alerting",
+    explained: Explained {
+        means: "Alertmanager notifies, and PagerDuty, Slack or another service refuses. Its counters know kinds of integrations, not receivers.",
+        remedy: "Alertmanager's log says why each notification failed: a key that is refused, a URL that is wrong. Where Prometheus scrapes neither itself nor Alertmanager, `--wait-delivery` looks twice.",
+        example: "fail  pagerduty: 7 notifications failed in 6h (receiver pagerduty)",
+        korean: Korean {
+            title: "Alertmanager의 알림이 도착한다",
+            means: "Alertmanager는 알렸지만 PagerDuty나 Slack 같은 서비스가 거부한다. 카운터는 수신자가 아니라 통합의 종류별이다.",
+            remedy: "알림이 실패한 이유는 Alertmanager의 로그에 있다. 거부된 키나 잘못된 URL이다. Prometheus가 자신도 Alertmanager도 스크레이프하지 않으면 `--wait-delivery`가 두 번 본다.",
+        },
+    },
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    Ok(judge(&site.path().await?))
+}
+
+fn judge(facts: &Facts<'_>) -> Outcome {
+    let paging = facts.paging;
+    let state = of_each(paging, |_| String::new(), state);
+    let mut items = state.items;
+    if items.is_empty() && !matches!(state.verdict, Verdict::Pass) {
+        return Outcome { items, ..state };
+    }
+    let Some(failures) = failures(paging) else {
+        return Outcome { items, ..state };
+    };
+    let used = used(facts, paging);
+    for (kind, count) in failures.by_kind.iter().filter(|(_, count)| **count > 0.0) {
+        let Some(receivers) = used.get(kind) else {
+            continue;
+        };
+        let names: Vec<&String> = receivers.iter().collect();
+        let shared = if names.len() > 1 {
+            "one of the receivers "
+        } else {
+            "receiver "
+        };
+        let of = format!("{shared}{}", listed(&names));
+        let (verdict, message) = if failures.is_growth {
+            (
+                Verdict::Fail,
+                format!("{count} notifications failed in {} ({of})", failures.over),
+            )
+        } else {
+            let message = format!(
+                "{count} notifications failed since its start ({of}); --wait-delivery tells whether they still do"
+            );
+            (Verdict::Warn, message)
+        };
+        items.push(Item::new(kind, verdict, message));
+    }
+    let good = if failures.is_growth {
+        format!("no notification failed in {}", failures.over)
+    } else {
+        "no notification failed since its start".to_owned()
+    };
+    Outcome::of(items, good)
+}
+
+/// Its last reload and its cluster.
+fn state(alertmanager: &OneAlertmanager) -> Result<Vec<Item>, Gap> {
+    let reads = alertmanager.counters.as_ref().map_err(Clone::clone)?;
+    let counters = reads.second.as_ref().unwrap_or(&reads.first);
+    let mut items = Vec::new();
+    if counters.single("alertmanager_config_last_reload_successful") == Some(0.0) {
+        let message = "its last reload failed: it runs with an older configuration";
+        items.push(Item::new("configuration", Verdict::Fail, message));
+    }
+    if let Ok(status) = &alertmanager.status
+        && status.cluster.status == "settling"
+    {
+        let message = "its cluster is not settled: notifications wait or come twice";
+        items.push(Item::new("cluster", Verdict::Warn, message));
+    }
+    if counters
+        .single("alertmanager_cluster_failed_peers")
+        .is_some_and(|peers| peers > 0.0)
+    {
+        let message = "peers of its cluster have failed: notifications may come twice";
+        items.push(Item::new("cluster", Verdict::Warn, message));
+    }
+    Ok(items)
+}
+
+/// The kinds of integration that shipped alerts use, with the receivers that have them.
+fn used(facts: &Facts<'_>, paging: &Paging) -> BTreeMap<String, BTreeSet<String>> {
+    let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for alertmanager in &paging.alertmanagers {
+        let Ok(config) = &alertmanager.config else {
+            continue;
+        };
+        let ours: BTreeSet<String> = facts
+            .ways(alertmanager)
+            .unwrap_or_default()
+            .iter()
+            .flat_map(|way| way.receivers.values().flatten().cloned())
+            .collect();
+        // Counters know kinds only, so every receiver of the kind may be the one that fails.
+        for receiver in &config.receivers {
+            for kind in receiver.kinds().filter(|kind| ours.contains(*kind)) {
+                kinds
+                    .entry(kind.to_owned())
+                    .or_default()
+                    .insert(receiver.name.clone());
+            }
+        }
+    }
+    kinds
+}

@@ -1,0 +1,169 @@
+//! Whether the series that the alerts read exist.
+
+use std::collections::BTreeSet;
+
+use seamless_core::prometheus::LoadedGroup;
+use seamless_core::promql::SeriesSelector;
+use seamless_core::rules::{Rule, RuleFile};
+
+use super::items::push;
+use crate::check::{Check, Explained, Group, Korean, Need, Severity};
+use crate::gap::Fact;
+use crate::presence::Presence;
+use crate::site::Site;
+use crate::verdict::{Item, Outcome, Verdict};
+use crate::words::listed;
+
+pub(super) const CHECK: Check = Check {
+    name: "inputs",
+    group: Group::Alerting,
+    title: "the series that they read exist",
+    needs: &[Need::Prometheus],
+    requires: &["alerting/rules-loaded"],
+    severity: Severity::Fail,
+    hint: "an alert without its series never fires: see prometheus/present",
+    anchor: "check-alerting",
+    explained: Explained {
+        means: "An alert reads series that do not exist, or a name that nothing feeds. Such an alert never fires.",
+        remedy: "See `prometheus/present` for a metric of the runtime. A name that no loaded rule feeds is a recording rule that is not loaded, or a typing error.",
+        example: "fail  SeamlessSla99thDegraded: reads seamless_sla_deadline_seconds, of which there are no series",
+        korean: Korean {
+            title: "경보가 읽는 시계열이 있다",
+            means: "경보가 없는 시계열이나 아무것도 만들지 않는 이름을 읽는다. 그런 경보는 절대 울리지 않는다.",
+            remedy: "런타임의 메트릭이면 `prometheus/present`를 본다. 로드된 규칙이 만들지 않는 이름은 로드되지 않은 기록 규칙이거나 오타다.",
+        },
+    },
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    let (rules, series) = tokio::join!(site.rules(), site.series());
+    Ok(judge(rules?, series?, &site.request.alert_names()))
+}
+
+fn judge(groups: &[LoadedGroup], series: &Presence, names: &BTreeSet<&str>) -> Outcome {
+    let rules = RuleFile::loaded(groups);
+    let mut items = Vec::new();
+    let mut unused = 0;
+    let alerts = shipped_alerts(&rules, names);
+    for rule in &alerts {
+        let inputs = match rules.inputs(rule) {
+            Ok(inputs) => inputs,
+            Err(error) => {
+                let message = format!("its expression cannot be read by this program: {error}");
+                push(&mut items, Item::new(&rule.name, Verdict::Warn, message));
+                continue;
+            }
+        };
+        if let Some(stranger) = inputs
+            .unknown_selectors()
+            .find(|selector| is_unfed(selector))
+        {
+            let name = stranger.name().unwrap_or("a selector without a name");
+            let message =
+                format!("reads {name}, which no family of the schema and no loaded rule feeds");
+            push(&mut items, Item::new(&rule.name, Verdict::Fail, message));
+            continue;
+        }
+        let families = inputs.families();
+        let some_live = families
+            .iter()
+            .any(|family| series.real(&family.tracked_names()) > 0.0);
+        if families.is_empty() || some_live {
+            continue;
+        }
+        let names: Vec<&str> = families.iter().map(|family| family.name).collect();
+        if families.iter().any(|family| family.required) {
+            let message = format!("reads {}, of which there are no series", listed(&names));
+            push(&mut items, Item::new(&rule.name, Verdict::Fail, message));
+        } else {
+            // A feature that is not in use has no series, and nothing to alert on.
+            unused += 1;
+            let message = format!("{} is optional and not there", listed(&names));
+            push(&mut items, Item::new(&rule.name, Verdict::Pass, message));
+        }
+    }
+    let good = match unused {
+        0 => format!("all of {} alerts", alerts.len()),
+        n => format!(
+            "{} of {} alerts; the other families are optional",
+            alerts.len() - n,
+            alerts.len()
+        ),
+    };
+    Outcome::of(items, good)
+}
+
+fn shipped_alerts<'r>(rules: &'r RuleFile, names: &BTreeSet<&str>) -> Vec<&'r Rule> {
+    rules
+        .alerts()
+        .filter(|rule| names.contains(rule.name.as_str()))
+        .collect()
+}
+
+/// Whether nothing that is known exposes or records what a selector asks for. What Prometheus itself, its
+/// servers and this program's textfile expose is known; every other name is a rule that is not loaded, or
+/// a typing error.
+fn is_unfed(selector: &SeriesSelector) -> bool {
+    const KNOWN: &[&str] = &[
+        "up",
+        "ALERTS",
+        "scrape_",
+        "prometheus_",
+        "alertmanager_",
+        "seamless_health_check_",
+        "seamless_lease",
+        "node_textfile_",
+    ];
+    selector
+        .name()
+        .is_none_or(|name| !KNOWN.iter().any(|known| name.starts_with(known)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    use crate::given::rules;
+
+    #[test]
+    fn an_alert_reads_series_that_exist_are_optional_or_missing() {
+        let present = Presence {
+            now: [(
+                (
+                    "seamless_sla_deadline_seconds_count".to_owned(),
+                    String::new(),
+                ),
+                4.0,
+            )]
+            .into(),
+            ..Presence::default()
+        };
+        let absent = Presence::default();
+        let required = "rate(seamless_sla_deadline_seconds_count[5m]) > 1";
+        for (expr, series, verdict, message) in [
+            (required, &present, Verdict::Pass, "all of 1 alerts"),
+            (
+                required,
+                &absent,
+                Verdict::Fail,
+                "A: reads seamless_sla_deadline_seconds, of which there are no series",
+            ),
+            (
+                "nobody_feeds_this > 1",
+                &present,
+                Verdict::Fail,
+                "A: reads nobody_feeds_this, which no family of the schema and no loaded rule feeds",
+            ),
+            ("up == 0", &absent, Verdict::Pass, "all of 1 alerts"),
+        ] {
+            let rule = json!({ "type": "alerting", "name": "A", "query": expr });
+            let outcome = judge(&rules(json!([rule])), series, &["A"].into());
+            assert_eq!(
+                (outcome.verdict, outcome.message.as_str()),
+                (verdict, message)
+            );
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Whether the rules are loaded that should be, compared by meaning.
+
+use seamless_core::prometheus::LoadedGroup;
+use seamless_core::rules::{ComparedRule, Copy, Profile, RuleFile, compare};
+
+use crate::check::{Check, Explained, Group, Korean, Need, Severity};
+use crate::gap::Fact;
+use crate::site::Site;
+use crate::verdict::{Item, Outcome, Verdict};
+
+pub(super) const CHECK: Check = Check {
+    name: "rules-loaded",
+    group: Group::Alerting,
+    title: "the rules are loaded",
+    needs: &[Need::Prometheus],
+    requires: &["prometheus/queries"],
+    severity: Severity::Fail,
+    hint: "load alert_rules.yml with `rule_files:` and reload Prometheus; a site's own file: --rules FILE",
+    anchor: "check-alerting",
+    explained: Explained {
+        means: "Rules that should be loaded are not, differ from the shipped ones, or are loaded twice. A rule that is not loaded never alerts.",
+        remedy: "Install the rule file under `rule_files:`, take older copies out, and reload Prometheus. Rules of the site's own: `--rules FILE`.",
+        example: "fail  1 of 58 rules not loaded: SeamlessSla99thDegraded: not loaded",
+        korean: Korean {
+            title: "규칙이 로드되어 있다",
+            means: "로드되어야 할 규칙이 없거나, 제공된 규칙과 다르거나, 두 번 로드되었다. 로드되지 않은 규칙은 경보를 울리지 않는다.",
+            remedy: "규칙 파일을 `rule_files:`에 넣고 오래된 사본을 뺀 뒤 Prometheus를 다시 읽힌다. 사이트의 규칙은 `--rules FILE`로 준다.",
+        },
+    },
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    let groups = site.rules().await?;
+    let profile = site.request.profile(groups);
+    let expected = match (profile, profile.rules()) {
+        (Profile::GoldenSignals, Ok(rules)) => rules,
+        _ => &site.request.rules,
+    };
+    Ok(judge(groups, profile, expected))
+}
+
+fn judge(groups: &[LoadedGroup], profile: Profile, expected: &RuleFile) -> Outcome {
+    let compared = compare(expected, groups);
+    let mut items: Vec<Item> = compared.rules.iter().map(rule).collect();
+    items.extend(compared.copies.iter().map(copy));
+    let all = compared.rules.len();
+    let alerts = compared.rules.iter().filter(|rule| rule.is_alert).count();
+    let mut good = format!("all {alerts} alerts and {} recording rules", all - alerts);
+    if profile == Profile::GoldenSignals {
+        good = format!("{good}, profile {}", profile.name());
+    }
+    let missing = compared.rules.iter().filter(|rule| !rule.is_loaded).count();
+    let mut outcome = Outcome::of(items, good);
+    if missing == all {
+        outcome.message = format!("none of {all} rules is loaded");
+    } else if missing > 0 {
+        outcome.message = format!("{missing} of {all} rules not loaded: {}", outcome.message);
+    }
+    outcome
+}
+
+fn rule(rule: &ComparedRule) -> Item {
+    if !rule.is_loaded {
+        return Item::new(rule.title(), Verdict::Fail, "not loaded");
+    }
+    match rule.differences.as_slice() {
+        [] => Item::new(rule.title(), Verdict::Pass, "as it should be"),
+        some => Item::new(rule.title(), Verdict::Warn, some.join("; ")),
+    }
+}
+
+fn copy(copy: &Copy) -> Item {
+    let what = match copy.differences.as_slice() {
+        [] => "an equal one".to_owned(),
+        some => format!("another one ({})", some.join("; ")),
+    };
+    let message = format!(
+        "loaded twice: {what} in group {} of {}",
+        copy.group, copy.file
+    );
+    Item::new(&copy.name, Verdict::Warn, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    use crate::given::{file, rules};
+
+    #[test]
+    fn each_rule_is_loaded_as_it_should_be_or_said() {
+        let expected = file("[{alert: A, expr: a > 1}, {record: r, expr: sum(a)}]");
+        let a = |expr: &str| json!({ "type": "alerting", "name": "A", "query": expr });
+        let r = json!({ "type": "recording", "name": "r", "query": "sum(a)" });
+        for (loaded, verdict, message) in [
+            (
+                json!([a("a > 1"), r]),
+                Verdict::Pass,
+                "all 1 alerts and 1 recording rules",
+            ),
+            (
+                json!([a("a>1"), r]),
+                Verdict::Pass,
+                "all 1 alerts and 1 recording rules",
+            ),
+            (
+                json!([a("a > 1")]),
+                Verdict::Fail,
+                "1 of 2 rules not loaded",
+            ),
+            (json!([]), Verdict::Fail, "none of 2 rules is loaded"),
+            (json!([a("a > 2"), r]), Verdict::Warn, "A: "),
+        ] {
+            let outcome = judge(&rules(loaded), Profile::Baseline, &expected);
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+            assert!(outcome.message.starts_with(message), "{outcome:?}");
+        }
+    }
+}

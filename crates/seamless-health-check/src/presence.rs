@@ -1,0 +1,41 @@
+//! Which series there are, and were. Owns the shape of it; fetches nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The jobs whose series the metrics are.
+pub(crate) type Jobs = BTreeSet<String>;
+
+/// The series there are, and where a metric that has none was last seen.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Presence {
+    /// Series now, by exposed name and drill (empty for real series).
+    pub(crate) now: BTreeMap<(String, String), f64>,
+    /// When names without a series now had their last sample (seconds since the epoch), as far as the
+    /// last day shows.
+    pub(crate) last_seen: BTreeMap<String, f64>,
+}
+
+impl Presence {
+    /// Real series under any of `names`.
+    pub(crate) fn real(&self, names: &[String]) -> f64 {
+        names
+            .iter()
+            .filter_map(|name| self.now.get(&(name.clone(), String::new())))
+            .sum()
+    }
+
+    /// The drills that have series under any of `names`.
+    pub(crate) fn drills(&self, names: &[String]) -> Vec<&str> {
+        self.now
+            .keys()
+            .filter(|(name, drill)| names.contains(name) && !drill.is_empty())
+            .map(|(_, drill)| drill.as_str())
+            .collect()
+    }
+
+    /// When any of `names` without a series now had its last sample, in seconds since the epoch.
+    pub(crate) fn last_seen(&self, names: &[String]) -> Option<f64> {
+        let times = names.iter().filter_map(|name| self.last_seen.get(name));
+        times.copied().reduce(f64::max)
+    }
+}
