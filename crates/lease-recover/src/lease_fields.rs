@@ -5,8 +5,6 @@
 use seamless_core::lease::{LeaseKey, LeaseToken};
 use serde::Serialize;
 
-use crate::report::shown;
-
 /// What a lease is called. The parts are `null` where the key is not canonical.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct LeaseFields {
@@ -57,4 +55,11 @@ impl LeaseFields {
             token: shown(token, show_tokens),
         }
     }
+}
+
+/// A token as a document may show it whole, since it was asked for.
+fn shown(token: Option<&LeaseToken>, show_tokens: bool) -> Option<String> {
+    token
+        .filter(|_| show_tokens)
+        .map(|token| token.expose().to_owned())
 }

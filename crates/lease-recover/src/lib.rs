@@ -25,9 +25,11 @@ mod recover;
 mod render;
 mod report;
 mod request;
+mod run;
 mod selection;
 mod sources;
 mod verify;
+mod words;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use seamless_core::duration;
 use seamless_core::http::ServiceError;
 use seamless_core::stuck::{Stuckness, Thresholds, judge};
 
-use crate::report::counted;
+use crate::words::counted;
 
 /// A listed lease, and what it was judged to be.
 #[derive(Debug, Clone, PartialEq)]

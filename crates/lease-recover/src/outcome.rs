@@ -6,7 +6,7 @@
 use seamless_cli::Signal;
 use seamless_core::coordinator::{Release, Unproven, Verdict};
 
-use crate::report::advice;
+use crate::words::advice;
 
 /// What became of one lease.
 #[derive(Debug, Clone, PartialEq)]

@@ -18,17 +18,10 @@ use crate::records::Records;
 use crate::render;
 use crate::report::{Report, RunError};
 use crate::request::{Recovery, Request};
+use crate::run::Run;
 use crate::selection::{Ended, Selection};
 use crate::sources;
 use crate::verify::verify;
-
-/// A run and its surroundings.
-pub(crate) struct Run<'r> {
-    pub(crate) request: &'r Request,
-    pub(crate) recovery: &'r Recovery,
-    pub(crate) terminal: &'r Terminal,
-    pub(crate) stop: &'r Stop,
-}
 
 /// Runs a recovery.
 pub(crate) async fn run(

@@ -4,13 +4,14 @@
 //! [`crate::render`].
 
 use seamless_cli::{ExitStatus, Signal};
-use seamless_core::http::{Problem, Remedy, ServiceError};
-use seamless_core::lease::{LeaseSpec, LeaseToken};
+use seamless_core::http::ServiceError;
+use seamless_core::lease::LeaseSpec;
 use serde::{Serialize, Serializer};
 
 use crate::lease_fields::LeaseFields;
 use crate::outcome::{Outcome, Settled, Skip};
 use crate::verify::Verification;
+use crate::words::advice;
 
 /// Changes when a member's meaning does; members may be added.
 pub(crate) const SCHEMA_VERSION: u32 = 2;
@@ -227,22 +228,6 @@ impl From<ServiceError> for RunError {
     }
 }
 
-/// What a person should do about a problem with the coordinator.
-pub(crate) fn advice(problem: &Problem) -> String {
-    match problem.remedy() {
-        Remedy::LowerRate => "the coordinator is limiting requests; use --rate".to_owned(),
-        other => seamless_cli::remedy_words(other, "coordinator"),
-    }
-}
-
-/// A count of leases in words.
-pub(crate) fn counted(leases: usize) -> String {
-    match leases {
-        1 => "1 lease".to_owned(),
-        more => format!("{more} leases"),
-    }
-}
-
 /// The document of a run that ended before it began.
 pub(crate) fn refusal(error: &str) -> String {
     let document = serde_json::json!({
@@ -252,13 +237,6 @@ pub(crate) fn refusal(error: &str) -> String {
         "exit_code": ExitStatus::Usage.code(),
     });
     format!("{document}\n")
-}
-
-/// A token as a document may show it whole, since it was asked for.
-pub(crate) fn shown(token: Option<&LeaseToken>, show_tokens: bool) -> Option<String> {
-    token
-        .filter(|_| show_tokens)
-        .map(|token| token.expose().to_owned())
 }
 
 #[cfg(test)]

@@ -15,10 +15,11 @@ use seamless_core::stuck::{Stuckness, judge};
 use crate::execute::Target;
 use crate::filter::Filter;
 use crate::listing::{self, Judged, NoList, cannot_tell_warning, judged};
-use crate::recover::Run;
 use crate::render::table;
-use crate::report::{Report, RunError, counted};
+use crate::report::{Report, RunError};
+use crate::run::Run;
 use crate::sources::Named;
+use crate::words::counted;
 
 /// More leases than these take more than a `y`: their number.
 const MOST_BY_YES: usize = 25;

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::execute::Target;
 use crate::outcome::{Outcome, Settled};
-use crate::report::advice;
 use crate::request::Verify;
+use crate::words::advice;
 
 /// How long between two looks.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);

@@ -7,11 +7,12 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::counters::Counters;
 use crate::http::{
     Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, Request, Response, SHORT_BODY_LIMIT,
     ServiceError,
 };
-use crate::paging::{Counters, Silence};
+use crate::paging::Silence;
 use crate::prometheus::Labels;
 
 /// What a configuration, a list of silences or an exposition may hold, in bytes.

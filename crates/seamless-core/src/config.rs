@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::context::{self, Context};
+use crate::context::{Context, ServiceSettings, Settings};
 use crate::http::{Endpoint, EndpointError};
 
 /// The files looked for in the working folder when none is named.
@@ -229,7 +229,7 @@ pub struct Found<'c> {
     /// The endpoint.
     pub endpoint: Endpoint,
     /// Its entry in the context.
-    pub settings: Option<&'c context::Service>,
+    pub settings: Option<&'c ServiceSettings>,
 }
 
 /// Finds the endpoints of `service`, one but for Alertmanagers of a context: what was `given` on the command
@@ -258,9 +258,9 @@ pub fn endpoints<'c>(
     }
     let of_context = |by_option| {
         let chosen = chosen.filter(|chosen| chosen.by_option == by_option);
-        chosen.map(|chosen| (chosen, chosen.context.settings.of(service)))
+        chosen.map(|chosen| (chosen, of_service(&chosen.context.settings, service)))
     };
-    let from = |(chosen, settings): (&'c Chosen, Vec<&'c context::Service>)| {
+    let from = |(chosen, settings): (&'c Chosen, Vec<&'c ServiceSettings>)| {
         let origin = format!(
             "context {} in {}",
             chosen.context.name,
@@ -368,6 +368,15 @@ pub fn is_readable_by_others(path: &Path) -> bool {
         .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
 }
 
+/// What a context says of a service; several for Alertmanagers.
+fn of_service(settings: &Settings, service: Service) -> Vec<&ServiceSettings> {
+    match service {
+        Service::Coordinator => settings.coordinator.iter().collect(),
+        Service::Prometheus => settings.prometheus.iter().collect(),
+        Service::Alertmanager => settings.alertmanagers.iter().collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -406,7 +415,7 @@ mod tests {
     #[test]
     fn a_named_context_goes_before_the_environment_and_one_of_the_environment_after() {
         let text = "contexts:\n  p:\n    prometheus: {url: http://context:1}\n";
-        let settings = context::parse(Path::new("c.yml"), text)
+        let settings = crate::context::parse(Path::new("c.yml"), text)
             .unwrap()
             .remove("p");
         let chosen = |by_option| Chosen {

@@ -25,7 +25,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use url::Url;
 
-use crate::config;
 use crate::rules::Profile;
 
 /// Larger files are refused.
@@ -86,11 +85,11 @@ pub struct Context {
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The backfill coordinator.
-    pub coordinator: Option<Service>,
+    pub coordinator: Option<ServiceSettings>,
     /// Prometheus.
-    pub prometheus: Option<Service>,
+    pub prometheus: Option<ServiceSettings>,
     /// The Alertmanagers of one cluster.
-    pub alertmanagers: Vec<Service>,
+    pub alertmanagers: Vec<ServiceSettings>,
     /// A PEM file of authorities to trust beside those of the system.
     pub ca_cert: Option<PathBuf>,
     /// Label matchers that narrow every query: `cluster="eu"`.
@@ -108,7 +107,7 @@ pub struct Settings {
 /// A service of a context.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Service {
+pub struct ServiceSettings {
     /// Its base URL.
     pub url: String,
     /// The file whose first line is its bearer token.
@@ -120,9 +119,9 @@ pub struct Service {
 }
 
 /// Without its URL, which may hold a password, and its headers.
-impl std::fmt::Debug for Service {
+impl std::fmt::Debug for ServiceSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service")
+        f.debug_struct("ServiceSettings")
             .field("token_file", &self.token_file)
             .finish_non_exhaustive()
     }
@@ -231,17 +230,7 @@ pub fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Settings>, Cont
 }
 
 impl Settings {
-    /// What it says of a service; several for Alertmanagers.
-    #[must_use]
-    pub fn of(&self, service: config::Service) -> Vec<&Service> {
-        match service {
-            config::Service::Coordinator => self.coordinator.iter().collect(),
-            config::Service::Prometheus => self.prometheus.iter().collect(),
-            config::Service::Alertmanager => self.alertmanagers.iter().collect(),
-        }
-    }
-
-    fn services(&self) -> Vec<(&'static str, &Service)> {
+    fn services(&self) -> Vec<(&'static str, &ServiceSettings)> {
         let mut services = Vec::new();
         services.extend(self.coordinator.iter().map(|it| ("coordinator", it)));
         services.extend(self.prometheus.iter().map(|it| ("prometheus", it)));

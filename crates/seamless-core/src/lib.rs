@@ -9,6 +9,7 @@ pub mod analysis;
 pub mod config;
 pub mod context;
 pub mod coordinator;
+pub mod counters;
 pub mod duration;
 pub mod exposition;
 pub mod http;

@@ -3,8 +3,9 @@
 use seamless_cli::{Palette, clean};
 
 use crate::outcome::{Outcome, Skip};
-use crate::report::{LeaseResult, Report, counted};
+use crate::report::{LeaseResult, Report};
 use crate::verify::Verification;
+use crate::words::counted;
 
 pub(super) fn report(report: &Report, palette: Palette) -> String {
     let coordinator = report.coordinator.as_deref().unwrap_or("no coordinator");

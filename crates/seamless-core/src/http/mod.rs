@@ -9,6 +9,7 @@ mod endpoint;
 mod error;
 mod message;
 mod rate_limiter;
+mod remedy;
 mod service;
 mod setup;
 mod tracked_body;
@@ -18,7 +19,8 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use error::{SendError, Stage, TransportError};
 pub use message::{Body, Request, Response};
 pub use rate_limiter::RateLimiter;
-pub use service::{Problem, Remedy, ServiceError};
+pub use remedy::Remedy;
+pub use service::{Problem, ServiceError};
 pub use setup::{HttpOptions, HttpSetupError, TlsFile, TlsFiles};
 
 /// The most that an answer to a query may hold: 64 MiB.

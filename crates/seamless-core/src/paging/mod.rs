@@ -21,7 +21,6 @@
 //! ```
 
 mod config;
-mod counters;
 mod held;
 mod interval;
 mod matcher;
@@ -32,8 +31,8 @@ mod shape;
 
 use std::collections::BTreeMap;
 
+pub use crate::counters::{Counters, CountersError, Growth, growth};
 pub use config::{Configuration, ConfigurationError, InhibitRule, Integration, Receiver};
-pub use counters::{Counters, CountersError, Growth, growth};
 pub use held::{Coverage, Silence, SilenceStatus};
 pub use interval::{TimeInterval, TimeIntervalError};
 pub use matcher::{MatchOp, Matcher, MatcherError};

@@ -11,12 +11,12 @@ use super::response::{
     Alertmanagers, Alerts, BuildInfo, FiringAlert, LoadedConfig, LoadedGroup, MetricMetadata,
     QueryValue, RuleGroups, RuntimeInfo, Target, Targets,
 };
+use crate::counters::Counters;
 use crate::duration;
 use crate::http::{
     Body, Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, Request, Response, SHORT_BODY_LIMIT,
     ServiceError,
 };
-use crate::paging::Counters;
 use crate::promql::Scope;
 
 /// Longer queries are sent as a form: proxies and servers bound the length of a URL.
