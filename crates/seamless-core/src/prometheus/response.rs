@@ -222,6 +222,12 @@ pub struct Target {
     /// How often it is scraped, as a Prometheus duration.
     #[serde(default, rename = "scrapeInterval")]
     pub scrape_interval: String,
+    /// How long a scrape may take, as a Prometheus duration; empty where the server does not say it.
+    #[serde(default, rename = "scrapeTimeout")]
+    pub scrape_timeout: String,
+    /// How long the last scrape took, in seconds.
+    #[serde(default, rename = "lastScrapeDuration")]
+    pub last_scrape_duration: f64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,6 +7,7 @@ mod labels;
 mod present;
 mod queries;
 mod ready;
+mod scrape_time;
 mod targets;
 mod types;
 
@@ -20,4 +21,5 @@ pub(super) const CHECKS: &[Check] = &[
     labels::CHECK,
     types::CHECK,
     targets::CHECK,
+    scrape_time::CHECK,
 ];
