@@ -164,27 +164,43 @@ function(config) {
       for edge in edges
     ]),
 
+  // Native histograms that cannot be judged at a threshold: buckets converted to native ones (custom buckets) keep
+  // their edges, and beyond the highest, here below the threshold, nobody knows how much lies above it.
+  // The quantile 1 stops at that edge; that of exponential buckets lies above everything observed.
+  beyond_top(family, threshold, window, matchers=[])::
+    '(histogram_quantile(1, %(rate)s) < %(threshold)s and histogram_fraction(%(threshold)s, +Inf, %(rate)s) > 0)'
+    % { rate: 'rate(%s%s[%s])' % [family, promql.braces(matchers), window], threshold: promql.number(threshold) },
+
   // Native histograms of the series that no bucket's edge judges: a target that exposes both forms counts once.
-  local native(family, edges, labels, window, matchers) =
-    'sum by (%s) (rate(%s%s[%s]) unless ignoring (le) (%s))'
-    % [promql.by(labels), family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
+  // Each is judged by itself: of converted ones, a sum keeps only the edges that all of them have.
+  local native(family, threshold, edges, window, matchers) =
+    'rate(%s%s[%s]) unless ignoring (le) (%s) unless %s' % [
+      family,
+      promql.braces(matchers),
+      window,
+      promql.within(family, edges, window, matchers),
+      promql.beyond_top(family, threshold, window, matchers),
+    ],
 
   // Observations per second that can be judged at the edges, and those of them above.
-  judged(family, edges, labels, window, matchers=[])::
+  judged(family, budget, edges, labels, window, matchers=[])::
     promql.summed(
       labels,
       'sum by (%s) (rate(%s_count%s[%s]) and ignoring (le) (%s))'
       % [promql.by(labels), family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
-      'histogram_count(%s)' % native(family, edges, labels, window, matchers),
+      'sum by (%s) (histogram_count(%s))' % [promql.by(labels), native(family, budget, edges, window, matchers)],
     ),
   over(family, budget, edges, labels, window, matchers=[])::
-    local whole = native(family, edges, labels, window, matchers);
     promql.summed(
       labels,
       'sum by (%s) (rate(%s_count%s[%s]) - ignoring (le) (%s))'
       % [promql.by(labels), family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
-      '(histogram_count(%(whole)s) > 0)\n* (1 - histogram_fraction(0, %(budget)s, %(whole)s))'
-      % { whole: whole, budget: promql.number(budget) },
+      'sum by (%(by)s) (\n  (histogram_count(%(native)s) > 0)\n  * (1 - histogram_fraction(0, %(budget)s, %(rate)s))\n)' % {
+        by: promql.by(labels),
+        native: native(family, budget, edges, window, matchers),
+        budget: promql.number(budget),
+        rate: 'rate(%s%s[%s])' % [family, promql.braces(matchers), window],
+      },
     ),
 
   // Above 0 where more than a share of `1 - quantile` of the observations lies above the edge, which is to
@@ -198,12 +214,12 @@ function(config) {
       within: promql.within(family, [edge], window, matchers),
       window: window,
       edge: promql.number(edge),
-      whole: native(family, [edge], labels, window, matchers),
+      native: native(family, edge, [edge], window, matchers),
     };
     promql.summed(
       labels,
       'sum by (%(by)s) (%(quantile)s * rate(%(family)s_count%(braces)s[%(window)s]) - ignoring (le) %(within)s)' % of,
-      '(histogram_count(%(whole)s) > 0)\n* (%(quantile)s - histogram_fraction(0, %(edge)s, %(whole)s))' % of,
+      'sum by (%(by)s) (\n  (histogram_count(%(native)s) > 0)\n  * (%(quantile)s - histogram_fraction(0, %(edge)s, rate(%(family)s%(braces)s[%(window)s])))\n)' % of,
     ),
 
   // What is recorded of the phases, each name `level:metric:operations`.

@@ -22,7 +22,7 @@ function(config) {
   // Each rate is summed once, here; alerts, burn rates and panels read what is recorded.
   local observations(phase) = {
     record: names.all,
-    expr: promql.judged(family, edges(phase), ['phase'], rate_window, of(phase)),
+    expr: promql.judged(family, budget(phase), edges(phase), ['phase'], rate_window, of(phase)),
     labels: { phase: phase },
   },
   local over_budget(phase) = {
@@ -37,8 +37,12 @@ function(config) {
     std.join(' or ', ['%s_bucket%s' % [family, promql.braces(of(phase) + [promql.le(edge)])] for edge in edges(phase)]),
   ],
   local without_edge(phase) = {
+    local buckets = unjudged('%s_count%s' % [family, promql.braces(of(phase))], phase),
+    // A target that exposes both forms is judged by its native one.
+    local any = '(\n  %s unless %s%s\n  or\n  %s\n)'
+                % [buckets, family, promql.braces(of(phase)), promql.beyond_top(family, budget(phase), rate_window, of(phase))],
     record: names.without_edge,
-    expr: 'count by (%s) %s' % [promql.by(['phase']), unjudged('%s_count%s' % [family, promql.braces(of(phase))], phase)],
+    expr: 'count by (%s) %s' % [promql.by(['phase']), if config.native_histograms then any else buckets],
     labels: { phase: phase },
   },
   // They are over budget all the same where more than the allowed share lies beyond their top edge and takes longer
@@ -72,6 +76,31 @@ function(config) {
       )
     ||| % parts,
     labels: { phase: phase, top: parts.top },
+  },
+
+  // The same of native histograms with such a top edge: of all that the phase observed.
+  local native_beyond_top(phase, top) = {
+    local parts = {
+      by: promql.by(['phase']),
+      rate: 'rate(%s%s[%s])' % [family, promql.braces(of(phase)), rate_window],
+      whole: 'sum by (%(by)s) (%(rate)s and histogram_quantile(1, %(rate)s) == %(top)s and histogram_fraction(%(budget)s, +Inf, %(rate)s) > 0)'
+             % { by: parts.by, rate: parts.rate, top: parts.top, budget: promql.number(budget(phase)) },
+      all: names.all + promql.braces(of(phase)),
+      top: promql.number(top),
+      allowed: allowed,
+    },
+    record: names.beyond_top,
+    expr: |||
+      (
+        histogram_sum(%(whole)s)
+        - %(top)s * histogram_count(%(whole)s) * histogram_fraction(0, %(top)s, %(whole)s)
+      )
+      / (
+        histogram_count(%(whole)s) * histogram_fraction(%(top)s, +Inf, %(whole)s)
+        > %(allowed)s * sum by (%(by)s) (%(all)s or label_replace(histogram_count(%(whole)s), "form", "native", "", ""))
+      )
+    ||| % parts,
+    labels: { phase: phase, top: parts.top, form: 'native' },
   },
 
   local ratio(logical) = {
@@ -196,9 +225,10 @@ function(config) {
           expr: 'sum by (%s) (rate(%s[%s]) unless rate(%s_count[%s]))' % [promql.by(['phase']), family, rate_window, family, rate_window],
         }] else []
       ) + std.flatMap(function(phase) [observations(phase), over_budget(phase), without_edge(phase)], phases) + [
-        beyond_top(phase, top)
+        rule
         for phase in phases
         for top in promql.tops_below(budget(phase))
+        for rule in promql.forms(beyond_top(phase, top), native_beyond_top(phase, top))
       ] + [
         // Without the noise of binary fractions: exactly 1 % is not more than 1 %.
         { record: names.ratio(config.quantile_window), expr: 'round(%s / (%s > 0), 1e-6)' % [names.over, names.all] },
