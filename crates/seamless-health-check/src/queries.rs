@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use seamless_core::prometheus::{Selector, quote};
-use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind};
+use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
 
 use crate::request::Metric;
 
@@ -92,6 +92,18 @@ pub(crate) fn histograms() -> impl Iterator<Item = (String, &'static [f64])> {
 /// A pattern of either writing of a bucket edge.
 pub(crate) fn edge(bound: f64) -> String {
     format!("{}([.]0)?", bound.to_string().replace('.', "[.]"))
+}
+
+/// Real series of this name.
+pub(crate) fn real(name: &str) -> Selector {
+    Selector::name(name).with(DRILL_LABEL, "")
+}
+
+/// Buckets of the SLA at a phase's budget.
+pub(crate) fn at_budget(phase: Phase, budget: f64) -> Selector {
+    real(&format!("{SLA}_bucket"))
+        .with("phase", phase.label())
+        .matching("le", &edge(budget))
 }
 
 #[cfg(test)]

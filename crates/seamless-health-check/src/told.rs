@@ -1,6 +1,7 @@
 //! Who would be told of each alert: for people (`--output paths`, `--explain`) and for programs (JSON).
 
 use seamless_core::paging::{AlertShape, Coverage};
+use seamless_core::prometheus::label_name;
 use serde::Serialize;
 
 use crate::paging::{Facts, OneAlertmanager, Paging, Reach, Way, of_day, since_start};
@@ -89,7 +90,7 @@ fn of_way(
     let worse = (way.best != way.worst).then(|| {
         let labels = way.worst_when.iter();
         let labels: Vec<String> = labels
-            .map(|(name, value)| format!("{name}={value:?}"))
+            .map(|(name, value)| format!("{}={value:?}", label_name(name)))
             .collect();
         if labels.is_empty() {
             let unknown: Vec<&str> = way.unknown.iter().map(String::as_str).collect();

@@ -59,6 +59,11 @@ impl Layouts {
         self.classic.insert(histogram.to_owned(), layout);
     }
 
+    /// Says that there are no classic series of a histogram.
+    pub fn without_classic(&mut self, histogram: &str) {
+        self.classic.insert(histogram.to_owned(), Layout::Absent);
+    }
+
     /// Sets the layout of a native histogram.
     pub fn set_native(&mut self, histogram: &str, layout: Layout) {
         self.native.insert(histogram.to_owned(), layout);
@@ -181,6 +186,11 @@ impl Analysis<'_> {
             if name.ends_with("_bucket") {
                 fact = fact.with_labels(&["le"]);
                 fact.histogram = layout(&self.layouts.classic);
+                if matches!(fact.histogram, Some((_, Layout::Absent))) {
+                    let part = name.to_owned();
+                    let why = "there are native histograms of it alone";
+                    return fact.empty(Reason::Empty { part, why });
+                }
             } else if name == family.name {
                 fact.range = Range::ANY;
                 fact.native = true;

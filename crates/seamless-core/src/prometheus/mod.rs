@@ -12,7 +12,8 @@ mod selector;
 pub use client::{Prometheus, Reply, is_not_offered};
 pub use labels::Labels;
 pub use response::{
-    AlertmanagerUrl, Alertmanagers, BuildInfo, FiringAlert, HistogramSample, InstantSeries,
-    LoadedGroup, LoadedRule, MetricMetadata, QueryValue, RangeSeries, RuleType, Sample, Target,
+    AlertmanagerUrl, Alertmanagers, BuildInfo, FiringAlert, HistogramBucket, HistogramSample,
+    InstantSeries, LoadedGroup, LoadedRule, MetricMetadata, QueryValue, RangeSeries, RuleType,
+    Sample, Target,
 };
-pub use selector::{Selector, quote};
+pub use selector::{Selector, label_name, quote};

@@ -1,10 +1,17 @@
 //! The shapes of Prometheus's answers. Fields that some servers leave out are optional.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::{DeserializeOwned, Deserializer, Error};
 
 use super::labels::{BorrowedStr, Labels};
 use crate::promql::Expression;
+
+/// Reads what is not there as a value's default: servers written in Go answer `null` for an empty list or map.
+fn nullable<'de, D: Deserializer<'de>, T: Default + DeserializeOwned>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
 
 /// A value at a time: seconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +41,19 @@ pub struct HistogramSample {
     pub count: f64,
     /// Their sum.
     pub sum: f64,
+    /// The buckets that hold any, in order.
+    pub buckets: Vec<HistogramBucket>,
+}
+
+/// A bucket of a native histogram.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HistogramBucket {
+    /// Its lower bound.
+    pub lower: f64,
+    /// Its upper bound.
+    pub upper: f64,
+    /// How many observations lie between them.
+    pub count: f64,
 }
 
 impl<'de> Deserialize<'de> for HistogramSample {
@@ -42,6 +62,9 @@ impl<'de> Deserialize<'de> for HistogramSample {
         struct Histogram {
             count: String,
             sum: String,
+            // Which of the bounds belong to it, the bounds, the count.
+            #[serde(default)]
+            buckets: Vec<(u8, String, String, String)>,
         }
         let (time, histogram) = <(f64, Histogram)>::deserialize(deserializer)?;
         let number = |text: &str| {
@@ -52,6 +75,17 @@ impl<'de> Deserialize<'de> for HistogramSample {
             time,
             count: number(&histogram.count)?,
             sum: number(&histogram.sum)?,
+            buckets: histogram
+                .buckets
+                .iter()
+                .map(|(_, lower, upper, count)| {
+                    Ok(HistogramBucket {
+                        lower: number(lower)?,
+                        upper: number(upper)?,
+                        count: number(count)?,
+                    })
+                })
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -130,7 +164,7 @@ pub struct LoadedGroup {
     #[serde(default)]
     pub interval: f64,
     /// Its rules, in order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub rules: Vec<LoadedRule>,
 }
 
@@ -162,13 +196,13 @@ pub struct LoadedRule {
     #[serde(default, rename = "keepFiringFor")]
     pub keep_firing_for: f64,
     /// The labels that it adds, its group's among them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub labels: Labels,
     /// The alert's annotation templates.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub annotations: Labels,
     /// Its alerts that are pending or firing.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub alerts: Vec<FiringAlert>,
     /// `ok`, `err` or `unknown`.
     #[serde(default)]
@@ -185,10 +219,10 @@ pub struct LoadedRule {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct FiringAlert {
     /// Its labels, `alertname` among them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub labels: Labels,
     /// Its annotations, filled in.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub annotations: Labels,
     /// `pending` or `firing`.
     #[serde(default)]
@@ -205,7 +239,7 @@ pub struct FiringAlert {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Target {
     /// Its labels after relabelling.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub labels: Labels,
     /// What is scraped.
     #[serde(default, rename = "scrapeUrl")]
@@ -232,19 +266,19 @@ pub struct Target {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Targets {
-    #[serde(default, rename = "activeTargets")]
+    #[serde(default, rename = "activeTargets", deserialize_with = "nullable")]
     pub(super) active: Vec<Target>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct RuleGroups {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub(super) groups: Vec<LoadedGroup>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Alerts {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub(super) alerts: Vec<FiringAlert>,
 }
 
@@ -270,10 +304,14 @@ pub struct AlertmanagerUrl {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Alertmanagers {
     /// In use.
-    #[serde(default, rename = "activeAlertmanagers")]
+    #[serde(default, rename = "activeAlertmanagers", deserialize_with = "nullable")]
     pub active: Vec<AlertmanagerUrl>,
     /// Discovered and dropped by relabelling.
-    #[serde(default, rename = "droppedAlertmanagers")]
+    #[serde(
+        default,
+        rename = "droppedAlertmanagers",
+        deserialize_with = "nullable"
+    )]
     pub dropped: Vec<AlertmanagerUrl>,
 }
 
@@ -330,6 +368,30 @@ mod tests {
         )
         .unwrap();
         assert_eq!(matrix.matrix()[0].values.len(), 2);
+    }
+
+    #[test]
+    fn null_is_nothing() {
+        let groups: RuleGroups = serde_json::from_str(r#"{"groups":null}"#).unwrap();
+        assert_eq!(groups.groups, []);
+        let text = r#"{"groups":[{"name":"g","rules":null},{"name":"h","rules":[
+            {"type":"alerting","name":"a","labels":null,"annotations":null,"alerts":null}]}]}"#;
+        let groups: RuleGroups = serde_json::from_str(text).unwrap();
+        assert_eq!(groups.groups[0].rules, []);
+        assert_eq!(groups.groups[1].rules[0].alerts, []);
+        let alerts: Alerts = serde_json::from_str(r#"{"alerts":null}"#).unwrap();
+        assert_eq!(alerts.alerts, []);
+        let targets: Targets = serde_json::from_str(r#"{"activeTargets":null}"#).unwrap();
+        assert_eq!(targets.active, []);
+    }
+
+    #[test]
+    fn a_native_histogram_has_its_buckets() {
+        let text = r#"[1,{"count":"3","sum":"NaN","buckets":[[0,"-Inf","0.25","1"],[0,"10","+Inf","2"]]}]"#;
+        let sample: HistogramSample = serde_json::from_str(text).unwrap();
+        assert_eq!(sample.buckets[1].lower, 10.0);
+        assert_eq!(sample.buckets[1].upper, f64::INFINITY);
+        assert_eq!(sample.buckets[0].count, 1.0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Building series selectors whose names and values are always escaped.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A series selector: `name{label="value",…}`.
@@ -74,7 +75,7 @@ impl fmt::Display for Selector {
         f.write_str("{")?;
         for (index, (label, operator, value)) in self.matchers.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            write!(f, "{comma}{label}{operator}{}", quote(value))?;
+            write!(f, "{comma}{}{operator}{}", label_name(label), quote(value))?;
         }
         f.write_str("}")
     }
@@ -95,6 +96,17 @@ pub fn quote(value: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// A label's name as `PromQL` and Alertmanager read it: quoted where it is more than letters, digits and `_`.
+#[must_use]
+pub fn label_name(name: &str) -> Cow<'_, str> {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if plain && name.starts_with(|c: char| !c.is_ascii_digit()) {
+        name.into()
+    } else {
+        quote(name).into()
+    }
 }
 
 fn regex_escaped(text: &str) -> String {
@@ -120,6 +132,8 @@ mod tests {
             .with("job", "a\"b\\c\nd")
             .without("drill", "");
         assert_eq!(selector.to_string(), r#"up{job="a\"b\\c\nd",drill!=""}"#);
+        let utf8 = Selector::name("up").with("cluster.name", "é");
+        assert_eq!(utf8.to_string(), r#"up{"cluster.name"="é"}"#);
         assert_eq!(
             Selector::any_name(["a", "b.c"]).to_string(),
             r#"{__name__=~"a|b\\.c"}"#

@@ -137,7 +137,15 @@ impl Query {
     /// kin). A range shorter than two scrapes leaves them empty.
     #[must_use]
     pub fn two_sample_ranges(&self) -> Vec<Duration> {
-        const FUNCTIONS: &[&str] = &["rate", "irate", "increase", "delta", "idelta", "deriv"];
+        const FUNCTIONS: &[&str] = &[
+            "rate",
+            "irate",
+            "increase",
+            "delta",
+            "idelta",
+            "deriv",
+            "predict_linear",
+        ];
         let mut found = Vec::new();
         walk(&self.tree, &mut |expr| {
             if let Expr::Call(call) = expr

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Rule, RuleFile, RuleGroup};
 use crate::duration;
-use crate::prometheus::LoadedGroup;
+use crate::prometheus::{LoadedGroup, label_name, quote};
 use crate::promql::Expression;
 
 /// Annotations that every site fills in for itself.
@@ -194,7 +194,7 @@ fn told_apart_by(rule: &Rule, expected: &[Place<'_>]) -> String {
         .labels
         .iter()
         .filter(differs)
-        .map(|(name, value)| format!("{name}={}", crate::prometheus::quote(value)))
+        .map(|(name, value)| format!("{}={}", label_name(name), quote(value)))
         .collect();
     labels.join(", ")
 }

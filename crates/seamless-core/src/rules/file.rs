@@ -292,12 +292,9 @@ impl Rule {
             Some(text) => read_duration(group, field, text),
             None => Ok(Duration::ZERO),
         };
-        let is_label = |name: &String| {
-            let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-            first && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        };
+        // From 3.0 on, any text is a label's name.
         let mut labels = raw.labels.keys();
-        if labels.any(|name| name == "__name__" || !is_label(name)) {
+        if labels.any(|name| name == "__name__" || name.is_empty()) {
             return Err(wrong("a label name that Prometheus refuses"));
         }
         let (name, kind) = match (raw.alert, raw.record) {

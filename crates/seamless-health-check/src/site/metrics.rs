@@ -21,6 +21,12 @@ impl Site<'_> {
         self.once(&self.series, self.count()).await
     }
 
+    /// Whether there are native histograms of the SLA.
+    pub(crate) async fn has_native_sla(&self) -> bool {
+        let series = self.series().await;
+        series.is_ok_and(|series| series.real(&[queries::SLA.to_owned()]) > 0.0)
+    }
+
     async fn count(&self) -> Fact<Presence> {
         let names: Vec<String> = queries::tracked(&self.request.metrics)
             .into_iter()

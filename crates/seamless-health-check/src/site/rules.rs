@@ -21,7 +21,9 @@ impl Site<'_> {
                 && matches!(alertmanagers, Err(Gap::NotOffered(_)))
                 && self.is_victoria_metrics().await.is_ok_and(|is_it| is_it)
             {
-                let reason = "not offered by this server: it evaluates no rules (with VictoriaMetrics, vmalert does)";
+                let reason = "not offered by this server: it evaluates no rules (with VictoriaMetrics, vmalert does: \
+                              it refuses alert_rules.yml as shipped and takes what `cargo xtask render --set \
+                              native_histograms=false --out DIR` writes)";
                 return Err(Gap::NotOffered(reason.to_owned()));
             }
             // First goes out what waits for this, so that it is answered meanwhile.

@@ -17,9 +17,11 @@ use seamless_lab::wait_until;
 const TOKEN: &str = "a-token-that-nobody-shows";
 const TENANT: &str = "tenant-1";
 const WARNING: &str = "partial answer: store 2 is away";
+/// As Prometheus 3 says it, beside the warnings.
+const INFO: &str = "PromQL info: metric might not be a counter";
 
 /// Sends a request on to `HOST:PORT`, as HTTP/1.0: the answer ends with the connection.
-fn forward(address: &str, request: &Received) -> Reply {
+pub(crate) fn forward(address: &str, request: &Received) -> Reply {
     let mut target = request.path.clone();
     if let Some(query) = &request.query {
         target = format!("{target}?{query}");
@@ -75,7 +77,8 @@ fn gateway(address: String) -> Faults {
         reply
             .rewritten(|body| {
                 let start = r#"{"status":"success","#;
-                body.replacen(start, &format!(r#"{start}"warnings":["{WARNING}"],"#), 1)
+                let said = format!(r#"{start}"warnings":["{WARNING}"],"infos":["{INFO}"],"#);
+                body.replacen(start, &said, 1)
             })
             .into()
     })
@@ -152,9 +155,11 @@ fn a_prometheus_behind_a_path_and_a_password_or_behind_a_gateway_is_checked_like
     assert_eq!(run.ids("pass"), plain.ids("pass"));
     let warnings = run.document["warnings"].to_string();
     assert!(warnings.contains(WARNING), "{warnings}");
+    assert!(warnings.contains(INFO), "{warnings}");
     let output = with_token().args(["--header", &tenant]).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(stderr.matches(WARNING).count(), 1, "{stderr}");
+    assert_eq!(stderr.matches(INFO).count(), 1, "{stderr}");
 
     let run = Run::of(&mut command());
     assert!(
@@ -176,7 +181,6 @@ fn a_prometheus_behind_a_path_and_a_password_or_behind_a_gateway_is_checked_like
     }
 }
 
-#[test]
 fn what_victoriametrics_does_not_offer_is_skipped_with_the_reason() {
     let coordinator = Coordinator::start().unwrap();
     let runtime = Runtime::builder()
@@ -217,70 +221,73 @@ fn what_victoriametrics_does_not_offer_is_skipped_with_the_reason() {
         assert_eq!(verdict, "skip", "{id}: {reason}");
         assert!(reason.contains("not offered"), "{id}: {reason}");
     }
+    // vmalert refuses the rules as shipped: the cure is named.
+    let (_, reason) = run.check("alerting/rules-loaded");
+    assert!(reason.contains("native_histograms=false"), "{reason}");
 }
 
 /// What remote write 1.0 carries, as far as it is needed here: `prompb/types.proto` of Prometheus.
-mod prompb {
+pub(crate) mod prompb {
     #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct WriteRequest {
+    pub(crate) struct WriteRequest {
         #[prost(message, repeated, tag = "1")]
-        pub(super) timeseries: Vec<TimeSeries>,
+        pub(crate) timeseries: Vec<TimeSeries>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct TimeSeries {
+    pub(crate) struct TimeSeries {
         #[prost(message, repeated, tag = "1")]
-        pub(super) labels: Vec<Label>,
+        pub(crate) labels: Vec<Label>,
         #[prost(message, repeated, tag = "2")]
-        pub(super) samples: Vec<Sample>,
+        pub(crate) samples: Vec<Sample>,
         #[prost(message, repeated, tag = "4")]
-        pub(super) histograms: Vec<Histogram>,
+        pub(crate) histograms: Vec<Histogram>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Label {
+    pub(crate) struct Label {
         #[prost(string, tag = "1")]
-        pub(super) name: String,
+        pub(crate) name: String,
         #[prost(string, tag = "2")]
-        pub(super) value: String,
+        pub(crate) value: String,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Sample {
+    pub(crate) struct Sample {
         #[prost(double, tag = "1")]
-        pub(super) value: f64,
+        pub(crate) value: f64,
         #[prost(int64, tag = "2")]
-        pub(super) timestamp: i64,
+        pub(crate) timestamp: i64,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Histogram {
+    pub(crate) struct Histogram {
         #[prost(uint64, tag = "1")]
-        pub(super) count: u64,
+        pub(crate) count: u64,
         #[prost(double, tag = "3")]
-        pub(super) sum: f64,
+        pub(crate) sum: f64,
         #[prost(sint32, tag = "4")]
-        pub(super) schema: i32,
+        pub(crate) schema: i32,
         #[prost(double, tag = "5")]
-        pub(super) zero_threshold: f64,
+        pub(crate) zero_threshold: f64,
         #[prost(message, repeated, tag = "11")]
-        pub(super) positive_spans: Vec<BucketSpan>,
+        pub(crate) positive_spans: Vec<BucketSpan>,
         #[prost(sint64, repeated, tag = "12")]
-        pub(super) positive_deltas: Vec<i64>,
+        pub(crate) positive_deltas: Vec<i64>,
         #[prost(int64, tag = "15")]
-        pub(super) timestamp: i64,
+        pub(crate) timestamp: i64,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct BucketSpan {
+    pub(crate) struct BucketSpan {
         #[prost(sint32, tag = "1")]
-        pub(super) offset: i32,
+        pub(crate) offset: i32,
         #[prost(uint32, tag = "2")]
-        pub(super) length: u32,
+        pub(crate) length: u32,
     }
 }
 
-fn labels(pairs: &[(&str, &str)]) -> Vec<prompb::Label> {
+pub(crate) fn labels(pairs: &[(&str, &str)]) -> Vec<prompb::Label> {
     let mut labels: Vec<prompb::Label> = pairs
         .iter()
         .map(|(name, value)| prompb::Label {
@@ -308,7 +315,7 @@ fn of_a_second(count: u64, timestamp: i64) -> prompb::Histogram {
     }
 }
 
-fn write(server: &Prometheus, request: &prompb::WriteRequest) {
+pub(crate) fn write(server: &Prometheus, request: &prompb::WriteRequest) {
     let compressed = snap::raw::Encoder::new()
         .compress_vec(&request.encode_to_vec())
         .unwrap();
@@ -333,7 +340,6 @@ fn write(server: &Prometheus, request: &prompb::WriteRequest) {
     );
 }
 
-#[test]
 fn native_histograms_and_series_that_nobody_scrapes_are_checked_too() {
     let server = Prometheus::builder()
         .native_histograms()
@@ -505,3 +511,8 @@ fn a_retention_shorter_than_the_error_budgets_window_is_a_warning() {
         "{message}"
     );
 }
+
+seamless_lab::on_both_generations!(
+    what_victoriametrics_does_not_offer_is_skipped_with_the_reason,
+    native_histograms_and_series_that_nobody_scrapes_are_checked_too,
+);

@@ -47,6 +47,10 @@ const CURRENT: &[&str] = &[
     "groups: [{name: a, query_offset: 60}]",
     "groups: [{name: a, rules: [{alert: A, expr: a, keep_firing_for: 5m}]}]",
     "groups: [{name: a, rules: [{record: a, expr: a, keep_firing_for: 5m}]}]",
+    "groups: [{name: ü, labels: {team.name: x, région: y}, rules: [{alert: A, expr: a}]}]",
+    "groups: [{name: a, rules: [{alert: A, expr: '{\"my.metric\", \"my.label\"=\"x\"} > 1'}]}]",
+    "groups: [{name: a, rules: [{record: rec.ü, expr: a, labels: {my.label: x}}]}]",
+    "groups: [{name: a, rules: [{alert: A, expr: a, labels: {'': x}}]}]",
 ];
 
 fn what_promtool_refuses_is_refused() {

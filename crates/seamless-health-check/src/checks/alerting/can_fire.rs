@@ -41,10 +41,13 @@ pub(super) const CHECK: Check = Check {
 
 /// Judges by the buckets that the thresholds depend on.
 async fn run(site: &Site<'_>) -> Fact<Outcome> {
-    let (rules, buckets, series) = tokio::join!(site.rules(), buckets(site), site.series());
+    let (rules, buckets, tops, series) =
+        tokio::join!(site.rules(), buckets(site), tops(site), site.series());
+    let mut buckets = buckets?;
+    buckets.extend(tops?);
     Ok(judge(
         rules?,
-        &buckets?,
+        &buckets,
         series.ok(),
         &site.request.alert_names(),
     ))
@@ -57,6 +60,33 @@ async fn buckets(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
         return Ok(outer);
     }
     site.instant(&every_bucket()).await
+}
+
+/// The top edges of the native histograms that were converted from buckets, as far as they show.
+async fn tops(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
+    let live = site.series().await?;
+    let names = queries::histograms().filter_map(|(name, _)| {
+        let name = name.strip_suffix("_bucket")?.to_owned();
+        (live.real(std::slice::from_ref(&name)) > 0.0).then_some(name)
+    });
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    site.instant(&converted_tops(&names)).await
+}
+
+/// The top edge of native histograms with custom buckets, under the label `name`: those of `names` all of whose
+/// series hold observations beyond it. No exponential bucket is infinite.
+fn converted_tops(names: &[String]) -> String {
+    let top = names.iter().map(|name| {
+        let series = queries::real(name);
+        let top = format!(
+            "max(histogram_quantile(1, {series})) unless on () (histogram_fraction(1e300, +Inf, {series}) == 0)"
+        );
+        queries::tagged(&format!("({top})"), "name", name)
+    });
+    top.collect::<Vec<_>>().join(" or ")
 }
 
 /// Real series of the schema's histograms per name and bucket bound.
@@ -119,8 +149,8 @@ fn every_edge_is_there(buckets: &[InstantSeries], groups: &[LoadedGroup]) -> boo
         })
 }
 
-/// The layouts of the live histograms; the schema's where there is none. Where classic histograms alone are
-/// live, there is no native one.
+/// The layouts of the live histograms; the schema's where there is none. Where one form alone is live, there is
+/// none of the other.
 fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
     let mut layouts = Layouts::of_schema();
     for family in FAMILIES {
@@ -130,11 +160,24 @@ fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
             .filter_map(|bucket| bucket.metric.get("le").parse().ok())
             .filter(|edge: &f64| edge.is_finite())
             .collect();
+        let native = [family.name.to_owned()];
+        let has_native = live.map(|live| live.real(&native) > 0.0);
+        if has_native == Some(true) {
+            let top = series
+                .iter()
+                .find(|top| top.metric.get("name") == family.name)
+                .and_then(|top| top.value);
+            if let Some(top) = top.filter(|top| top.value.is_finite()) {
+                layouts.set_native(family.name, Layout::Custom(top.value));
+            }
+        }
         if edges.is_empty() {
+            if has_native == Some(true) {
+                layouts.without_classic(family.name);
+            }
             continue;
         }
-        let native = [family.name.to_owned()];
-        if live.is_some_and(|live| live.real(&native) == 0.0) {
+        if has_native == Some(false) {
             layouts.set_native(family.name, Layout::Absent);
         }
         // Of histograms whose top bucket is the schema's, the outer buckets alone may have been asked for.
@@ -231,6 +274,7 @@ mod tests {
     fn the_queries_are_promql() {
         is_promql(&every_bucket());
         is_promql(&outer_buckets());
+        is_promql(&converted_tops(&[queries::SLA.to_owned()]));
     }
 
     fn bucket(le: &str, count: f64) -> InstantSeries {

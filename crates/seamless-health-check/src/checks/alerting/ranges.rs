@@ -116,6 +116,12 @@ fn scraped(range: Duration, scrape: Duration) -> (Verdict, String) {
             "its range {range_text} covers two scrapes of {scrape_text} only now and then: in between it has no value, and `for` starts anew"
         );
         (Verdict::Warn, message)
+    } else if range == 2 * scrape {
+        // From Prometheus 3.0 on: a range is open on the left.
+        let message = format!(
+            "its range {range_text} holds just two scrapes of {scrape_text}: where one is late it has no value, and `for` starts anew"
+        );
+        (Verdict::Warn, message)
     } else {
         (Verdict::Pass, format!("range {range_text}"))
     }
@@ -133,7 +139,8 @@ mod tests {
             (60, 60, Verdict::Fail),
             (61, 60, Verdict::Warn),
             (119, 60, Verdict::Warn),
-            (120, 60, Verdict::Pass),
+            (120, 60, Verdict::Warn),
+            (121, 60, Verdict::Pass),
             (300, 60, Verdict::Pass),
         ] {
             assert_eq!(of(range, scrape), verdict, "{range} of {scrape}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use seamless_core::paging::LabelSet;
-use seamless_core::prometheus::quote;
+use seamless_core::prometheus::{label_name, quote};
 
 use super::each::of_each;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
@@ -156,7 +156,7 @@ fn receivers(receivers: &BTreeMap<String, Vec<String>>) -> String {
 fn case(labels: &LabelSet) -> String {
     let labels: Vec<String> = labels
         .iter()
-        .map(|(name, value)| format!("{name}={}", quote(value)))
+        .map(|(name, value)| format!("{}={}", label_name(name), quote(value)))
         .collect();
     listed(&labels)
 }

@@ -14,6 +14,8 @@ use crate::words::seconds;
 const MISSED: f64 = 3.0;
 
 const GRACE_SECONDS: f64 = 60.0;
+/// What Go writes for a time that never was; vmalert calls such a rule healthy.
+const NEVER: &str = "0001-01-01T00:00:00Z";
 
 pub(super) const CHECK: Check = Check {
     name: "rules-evaluated",
@@ -73,7 +75,7 @@ fn judge(rules: &[LoadedGroup], now: f64, names: &BTreeSet<&str>) -> Outcome {
 
 fn state(rule: &LoadedRule, interval: f64, now: f64) -> (Verdict, String) {
     match rule.health.as_str() {
-        "ok" => {}
+        "ok" if rule.last_evaluation != NEVER => {}
         "err" => return (Verdict::Fail, format!("fails: {}", rule.last_error)),
         _ => return (Verdict::Warn, "not evaluated yet".to_owned()),
     }

@@ -1,14 +1,12 @@
 //! How much of the error budget of 30 days is left.
 
-use seamless_core::prometheus::{InstantSeries, Selector};
+use seamless_core::prometheus::InstantSeries;
 use seamless_core::rules::Profile;
-use seamless_core::schema::{
-    BUDGET_WARNING_SHARE, DRILL_LABEL, Phase, SLO_OBJECTIVE, SLO_WINDOW_DAYS,
-};
+use seamless_core::schema::{BUDGET_WARNING_SHARE, Phase, SLO_OBJECTIVE, SLO_WINDOW_DAYS};
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::queries::{self, SLA};
+use crate::queries::{SLA, at_budget, real, tagged};
 use crate::site::Site;
 use crate::verdict::{Item, Measured, Outcome, Verdict};
 
@@ -38,42 +36,62 @@ pub(super) const CHECK: Check = Check {
 };
 
 async fn run(site: &Site<'_>) -> Fact<Outcome> {
-    let profile = site.profile().await;
+    let (profile, native) = tokio::join!(site.profile(), site.has_native_sla());
     let budget = |phase| site.request.budget(phase, profile);
-    Ok(judge(&site.instant(&query(budget, profile)).await?))
+    Ok(judge(&site.instant(&query(budget, profile, native)).await?))
 }
 
 /// The share of requests over their budget by phase: as recorded over 30 days, else over the last hour (then
-/// with the label `window`); and with the label `what` how many series have no edge at their budget.
-fn query(budget: impl Fn(Phase) -> f64, profile: Profile) -> String {
-    let recorded = Selector::name("seamless:sla_error:ratio_rate30d").with(DRILL_LABEL, "");
+/// with the label `window`); and with the label `what` how many series have no edge at their budget. Both forms
+/// are counted, then divided, where `native` histograms are about.
+fn query(budget: impl Fn(Phase) -> f64, profile: Profile, native: bool) -> String {
     let mut recorded_phases = Vec::new();
     let mut raw = Vec::new();
     let mut outside = Vec::new();
     for phase in Phase::ALL {
-        let of_phase = |name: &str| {
-            Selector::name(&format!("{SLA}{name}"))
-                .with("phase", phase.label())
-                .with(DRILL_LABEL, "")
-        };
-        let within = of_phase("_bucket").matching("le", &queries::edge(budget(phase)));
+        let budget = budget(phase);
+        let of_phase = |name: &str| real(&format!("{SLA}{name}")).with("phase", phase.label());
+        let within = at_budget(phase, budget);
         let all = of_phase("_count");
         // Only of the series that have the edge: the others would count as over budget.
-        let share = format!(
-            "1 - sum(rate({within}[1h])) \
-             / (sum(0 * rate({within}[1h]) + ignoring (le) rate({all}[1h])) > 0)"
-        );
-        let share = queries::tagged(&format!("({share})"), "phase", phase.label());
-        raw.push(queries::tagged(&share, "window", "1h"));
-        let without = format!("count({all} unless ignoring (le) {within})");
-        let without = queries::tagged(&without, "phase", phase.label());
-        outside.push(queries::tagged(&without, "what", "outside"));
+        let mut over = format!("sum(rate({all}[1h]) - ignoring (le) rate({within}[1h]))");
+        let mut judged = format!("sum(rate({all}[1h]) and ignoring (le) rate({within}[1h]))");
+        let mut without = format!("{all} unless ignoring (le) {within}");
+        if native {
+            let series = of_phase("");
+            let rate = format!("rate({series}[1h])");
+            // What lies beyond the top edge of converted buckets is over any budget above it, or is not.
+            let beyond = format!(
+                "(histogram_quantile(1, {rate}) < {budget} and histogram_fraction({budget}, +Inf, {rate}) > 0)"
+            );
+            let counted = format!(
+                "(histogram_count({rate} unless ignoring (le) rate({within}[1h]) unless {beyond}) > 0)"
+            );
+            let both = |classic: &str, native: &str| {
+                format!(
+                    "sum({} or sum({native}))",
+                    tagged(classic, "form", "buckets")
+                )
+            };
+            over = both(
+                &over,
+                &format!("{counted} * (1 - histogram_fraction(0, {budget}, {rate}))"),
+            );
+            judged = both(&judged, &counted);
+            without = format!("({without} unless {series}) or {beyond}");
+        }
+        let share = format!("({over} / ({judged} > 0))");
+        let share = tagged(&share, "phase", phase.label());
+        raw.push(tagged(&share, "window", "1h"));
+        let without = tagged(&format!("count({without})"), "phase", phase.label());
+        outside.push(tagged(&without, "what", "outside"));
         // A budget of one's own is not what the rule recorded.
-        if (budget(phase) - profile.budget_seconds(phase)).abs() <= f64::EPSILON {
+        if (budget - profile.budget_seconds(phase)).abs() <= f64::EPSILON {
             recorded_phases.push(phase.label());
         }
     }
-    let recorded = recorded.matching("phase", &recorded_phases.join("|"));
+    let recorded =
+        real("seamless:sla_error:ratio_rate30d").matching("phase", &recorded_phases.join("|"));
     format!(
         "max by (phase) ({recorded}) or on (phase) ({}) or {}",
         raw.join(" or "),
@@ -185,11 +203,11 @@ mod tests {
     #[test]
     fn both_writings_of_a_bucket_edge_are_asked_for() {
         for (budget, edge) in [(60.0, r#"le=~"60([.]0)?""#), (2.5, r#"le=~"2[.]5([.]0)?""#)] {
-            let query = query(|_| budget, Profile::Baseline);
+            let query = query(|_| budget, Profile::Baseline, true);
             is_promql(&query);
             assert!(query.contains(edge), "{query}");
         }
-        is_promql(&query(Phase::budget_seconds, Profile::Baseline));
+        is_promql(&query(Phase::budget_seconds, Profile::Baseline, false));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What a phase's buckets say about its p99: a value inside a bucket, or only a bound.
 //!
-//! Owns the arithmetic on the rates of buckets, summed over the fleet. A quantile inside a bucket is known no
+//! Owns the arithmetic on the rates of buckets, summed over the fleet: classic ones, and those of native
+//! histograms, whose observations count beside them. A quantile inside a bucket is known no
 //! better than the bucket's edges, and one above the highest finite edge only as "at least that": the mean of
 //! what lies beyond tells more, if it tells anything. See
 //! <https://prometheus.io/docs/practices/histograms/#errors-of-quantile-estimation>.
 
-use seamless_core::prometheus::InstantSeries;
+use seamless_core::prometheus::{HistogramSample, InstantSeries};
 
 const QUANTILE: f64 = 0.99;
 
@@ -18,10 +19,10 @@ pub(crate) struct Buckets {
     pub(crate) series: Vec<(f64, f64)>,
     /// All observations of the series that have the edge; known for the budget's edge only.
     pub(crate) observed: Vec<(f64, f64)>,
-    /// The sum of all observed values, per second.
+    /// The sum of all values that those series observed, per second.
     pub(crate) sum: f64,
-    /// The p99 of native histograms, which have no such edges.
-    pub(crate) native: Option<f64>,
+    /// The native histograms of other series.
+    pub(crate) native: Option<HistogramSample>,
 }
 
 /// What is known of a p99.
@@ -47,10 +48,16 @@ impl Buckets {
     pub(crate) fn of(phase: &str, samples: &[InstantSeries]) -> Self {
         let mut buckets = Self::default();
         for sample in samples {
+            if sample.metric.get("phase") != phase {
+                continue;
+            }
+            if let Some(native) = &sample.histogram {
+                buckets.native = Some(native.clone()).filter(|native| native.count > 0.0);
+            }
             let Some(value) = sample.value.map(|value| value.value) else {
                 continue;
             };
-            if sample.metric.get("phase") != phase || value.is_nan() {
+            if value.is_nan() {
                 continue;
             }
             let edge = sample.metric.get("le").parse().unwrap_or(f64::NAN);
@@ -59,7 +66,6 @@ impl Buckets {
                 "series" => add(&mut buckets.series, edge, value),
                 "observed" => add(&mut buckets.observed, edge, value),
                 "sum" => buckets.sum += value,
-                "native" => buckets.native = Some(value),
                 _ => {}
             }
         }
@@ -67,57 +73,133 @@ impl Buckets {
         buckets
     }
 
+    /// All observations of the classic series.
+    fn classic(&self) -> f64 {
+        at(&self.within, f64::INFINITY).unwrap_or(0.0)
+    }
+
+    /// All observations of both forms.
+    fn total(&self) -> f64 {
+        self.classic() + self.native.as_ref().map_or(0.0, |native| native.count)
+    }
+
+    /// The observations of both forms at or below each finite edge at which all of them can be counted.
+    fn shared(&self) -> Vec<(f64, f64)> {
+        let native = |edge| {
+            self.native
+                .as_ref()
+                .map_or(Some(0.0), |native| native_within(native, edge))
+        };
+        if self.classic() > 0.0 {
+            let everywhere = at(&self.series, f64::INFINITY).unwrap_or(f64::INFINITY);
+            let common =
+                |edge: f64| at(&self.series, edge).is_some_and(|count| count >= everywhere);
+            let finite = self.within.iter().filter(|(edge, _)| edge.is_finite());
+            return finite
+                .filter(|(edge, _)| common(*edge))
+                .filter_map(|(edge, within)| Some((*edge, within + native(*edge)?)))
+                .collect();
+        }
+        let buckets = self.native.iter().flat_map(|native| &native.buckets);
+        let edges = buckets.flat_map(|bucket| [bucket.lower, bucket.upper]);
+        let mut edges: Vec<f64> = edges.filter(|edge| edge.is_finite()).collect();
+        edges.dedup();
+        edges
+            .into_iter()
+            .filter_map(|edge| Some((edge, native(edge)?)))
+            .collect()
+    }
+
     /// The p99 over the edges that every series has; None without observations.
     pub(crate) fn p99(&self) -> Option<P99> {
-        let total = at(&self.within, f64::INFINITY).filter(|total| *total > 0.0)?;
-        let everywhere = at(&self.series, f64::INFINITY)?;
-        let common = |edge: f64| at(&self.series, edge).is_some_and(|count| count >= everywhere);
+        let total = self.total();
+        if total <= 0.0 {
+            return None;
+        }
+        let native_sum = self.native.as_ref().map_or(0.0, |native| native.sum);
         let (mut low, mut below) = (0.0, 0.0);
-        for (edge, within) in self
-            .within
-            .iter()
-            .copied()
-            .filter(|(edge, _)| common(*edge))
-        {
-            if edge.is_infinite() {
-                break;
-            }
+        for (edge, within) in self.shared() {
             if within >= QUANTILE * total {
                 let share = (QUANTILE * total - below) / (within - below);
+                // As Prometheus does, and only between buckets that grow by a constant factor.
+                let value = if self.classic() == 0.0 && is_exponential(low, edge) {
+                    low * (edge / low).powf(share)
+                } else {
+                    low + (edge - low) * share
+                };
                 return Some(P99::Inside {
                     low,
                     high: edge,
-                    value: low + (edge - low) * share,
+                    value,
                 });
             }
             (low, below) = (edge, within);
         }
-        let mean = (self.sum - low * below) / (total - below);
+        let mean = (self.sum + native_sum - low * below) / (total - below);
         Some(P99::Beyond { top: low, mean })
     }
 
     /// How the p99 stands to a budget.
     pub(crate) fn standing(&self, p99: P99, budget: f64) -> Standing {
-        if self.native.is_some_and(|native| native > budget) || self.over_an_edge(budget) {
+        if self.over_an_edge(budget) {
             return Standing::Over;
         }
         match p99 {
             P99::Inside { high, .. } if high <= budget => Standing::Within,
             P99::Inside { low, .. } if low >= budget => Standing::Over,
             P99::Beyond { top, mean } if top >= budget || mean > budget => Standing::Over,
+            // Within exponential buckets the rules interpolate as well.
+            P99::Inside { .. } if self.classic() == 0.0 && self.native_over(budget).is_some() => {
+                Standing::Within
+            }
             P99::Inside { .. } | P99::Beyond { .. } => Standing::Unknown,
         }
+    }
+
+    /// Native observations above an edge, where that can be told.
+    fn native_over(&self, edge: f64) -> Option<f64> {
+        let native = self.native.as_ref()?;
+        Some(native.count - native_within(native, edge)?)
     }
 
     /// Whether more than one in a hundred of all observations lies above an edge at or over the budget, which
     /// some of the series have.
     fn over_an_edge(&self, budget: f64) -> bool {
-        let total = at(&self.within, f64::INFINITY).unwrap_or(f64::INFINITY);
-        self.observed.iter().any(|(edge, observed)| {
-            let within = at(&self.within, *edge).unwrap_or(*observed);
-            *edge >= budget && observed - within > (1.0 - QUANTILE) * total
-        })
+        let allowed = (1.0 - QUANTILE) * self.total();
+        let native = |edge| self.native_over(edge).unwrap_or(0.0);
+        native(budget) > allowed
+            || self.observed.iter().any(|(edge, observed)| {
+                let within = at(&self.within, *edge).unwrap_or(*observed);
+                *edge >= budget && observed - within + native(*edge) > allowed
+            })
     }
+}
+
+/// Observations of a native histogram at or below an edge; None if a converted bucket has it inside.
+fn native_within(native: &HistogramSample, edge: f64) -> Option<f64> {
+    let mut within = 0.0;
+    for bucket in &native.buckets {
+        if bucket.upper <= edge {
+            within += bucket.count;
+        } else if bucket.lower < edge {
+            if !is_exponential(bucket.lower, bucket.upper) {
+                return None;
+            }
+            let share = (edge / bucket.lower).ln() / (bucket.upper / bucket.lower).ln();
+            within += bucket.count * share;
+        }
+    }
+    Some(within)
+}
+
+/// Whether both are bounds of exponential buckets: powers of 2^(1/256), which the finest schema has. The bounds
+/// of converted ones are whatever the buckets had.
+fn is_exponential(lower: f64, upper: f64) -> bool {
+    let is_power = |bound: f64| {
+        let steps = bound.log2() * 256.0;
+        bound.is_normal() && (steps - steps.round()).abs() < 1e-6
+    };
+    is_power(lower) && is_power(upper)
 }
 
 /// `60` and `60.0` are one edge, which differs from client to client.
@@ -137,6 +219,8 @@ fn at(edges: &[(f64, f64)], edge: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use seamless_core::prometheus::HistogramBucket;
+
     use super::*;
 
     const INF: f64 = f64::INFINITY;
@@ -203,12 +287,72 @@ mod tests {
         assert_eq!(standing(&mixed, 60.0), Standing::Unknown);
     }
 
+    fn native(buckets: &[(f64, f64, f64)], sum: f64) -> Option<HistogramSample> {
+        let count = buckets.iter().map(|(.., count)| count).sum();
+        let buckets = buckets.iter().map(|(lower, upper, count)| HistogramBucket {
+            lower: *lower,
+            upper: *upper,
+            count: *count,
+        });
+        Some(HistogramSample {
+            time: 0.0,
+            count,
+            sum,
+            buckets: buckets.collect(),
+        })
+    }
+
     #[test]
-    fn slow_native_histograms_are_not_hidden_by_a_classic_one() {
+    fn both_forms_are_counted_and_then_divided() {
         let mut fleet = buckets(&[(5.0, 10.0), (60.0, 10.0), (INF, 10.0)], 10.0);
+        fleet.observed = vec![(60.0, 10.0)];
         assert_eq!(standing(&fleet, 60.0), Standing::Within);
-        fleet.native = Some(90.0);
+        // Nine slow native nodes beside it.
+        fleet.native = native(&[(128.0, 256.0, 90.0)], 90.0 * 200.0);
         assert_eq!(standing(&fleet, 60.0), Standing::Over);
+        // Of a thousand classic requests one native one is slow.
+        let mut fleet = buckets(&[(5.0, 999.0), (60.0, 999.0), (INF, 999.0)], 999.0);
+        fleet.observed = vec![(60.0, 999.0)];
+        fleet.native = native(&[(128.0, 256.0, 1.0)], 200.0);
+        assert_eq!(standing(&fleet, 60.0), Standing::Within);
+    }
+
+    #[test]
+    fn exponential_buckets_are_interpolated_and_converted_ones_are_not() {
+        // Two in a hundred lie between 32 s and 64 s.
+        let mut nodes = Buckets {
+            native: native(&[(1.0, 2.0, 98.0), (32.0, 64.0, 2.0)], 240.0),
+            ..Buckets::default()
+        };
+        assert!(
+            matches!(nodes.p99(), Some(P99::Inside { low, high, .. }) if (low, high) == (32.0, 64.0))
+        );
+        assert_eq!(standing(&nodes, 60.0), Standing::Within);
+        assert_eq!(standing(&nodes, 45.0), Standing::Over);
+        // The platform's buckets, converted: 2.6 s under a budget of 3 s.
+        nodes.native = native(&[(2.5, 5.0, 100.0)], 260.0);
+        assert_eq!(standing(&nodes, 3.0), Standing::Unknown);
+        assert_eq!(standing(&nodes, 5.0), Standing::Within);
+        assert_eq!(standing(&nodes, 2.5), Standing::Over);
+        // And beyond their top edge.
+        nodes.native = native(
+            &[(2.5, 5.0, 50.0), (10.0, INF, 50.0)],
+            50.0 * 4.0 + 50.0 * 20.0,
+        );
+        assert!(matches!(nodes.p99(), Some(P99::Beyond { top, .. }) if top == 10.0));
+        assert_eq!(standing(&nodes, 60.0), Standing::Unknown);
+        nodes.native = native(&[(10.0, INF, 100.0)], 24_000.0);
+        assert_eq!(standing(&nodes, 60.0), Standing::Over);
+    }
+
+    #[test]
+    fn at_an_edge_that_a_converted_bucket_has_inside_nothing_is_counted() {
+        let mut fleet = buckets(&[(3.0, 10.0), (5.0, 10.0), (INF, 10.0)], 10.0);
+        fleet.native = native(&[(2.5, 5.0, 10.0)], 26.0);
+        assert!(
+            matches!(fleet.p99(), Some(P99::Inside { low, high, .. }) if (low, high) == (0.0, 5.0))
+        );
+        assert_eq!(standing(&fleet, 3.0), Standing::Unknown);
     }
 
     #[test]

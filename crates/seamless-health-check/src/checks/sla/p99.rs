@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use seamless_core::duration;
-use seamless_core::prometheus::{InstantSeries, RangeSeries, Selector};
-use seamless_core::schema::{BUDGET_WARNING_SHARE, DRILL_LABEL, Phase};
+use seamless_core::prometheus::{InstantSeries, RangeSeries};
+use seamless_core::schema::{BUDGET_WARNING_SHARE, Phase};
 
 use super::latency::{Buckets, P99, Standing};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
 use crate::presence::Presence;
-use crate::queries::{self, SLA};
+use crate::queries::{SLA, at_budget, edge, real, tagged};
 use crate::site::Site;
 use crate::verdict::{Item, Measured, Outcome, Verdict};
 use crate::words::seconds;
@@ -53,9 +53,10 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 }
 
 async fn samples(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
-    let (window, profile) = tokio::join!(site.window(), site.profile());
+    let (window, profile, native) =
+        tokio::join!(site.window(), site.profile(), site.has_native_sla());
     let budgets = Phase::ALL.map(|phase| site.request.budget(phase, profile));
-    site.instant(&query(window, &budgets)).await
+    site.instant(&query(window, budgets, native)).await
 }
 
 /// The p99 of the last hour.
@@ -79,52 +80,72 @@ fn history_steps(series: &Presence) -> Fact<f64> {
     Ok(steps.min(MOST_HISTORY_STEPS))
 }
 
-/// The p99 of real requests by phase, classic or native.
+/// The p99 of real requests by phase: of the form that has the higher one, where there are both.
 fn history_query(window: Duration) -> String {
     let window = duration::format(window);
-    let classic = Selector::name(&format!("{SLA}_bucket")).with(DRILL_LABEL, "");
-    let native = Selector::name(SLA).with(DRILL_LABEL, "");
+    let classic = real(&format!("{SLA}_bucket"));
+    let native = real(SLA);
     format!(
-        "histogram_quantile({QUANTILE}, sum by (phase, le) (rate({classic}[{window}]))) \
-         or histogram_quantile({QUANTILE}, sum by (phase) (rate({native}[{window}])))"
+        "max by (phase) (label_replace(histogram_quantile({QUANTILE}, sum by (phase, le) (rate({classic}[{window}]))), \
+         \"form\", \"buckets\", \"\", \"\") or histogram_quantile({QUANTILE}, sum by (phase) (rate({native}[{window}]))))"
     )
 }
 
 /// The buckets of real requests by phase, as [`Buckets::of`] reads them; the label
-/// `what` tells the parts apart. `budgets` are the edges at which it matters who has them.
-fn query(window: Duration, budgets: &[f64]) -> String {
+/// `what` tells the parts apart. `budgets` are the edges at which it matters who has them. Where `native`
+/// histograms are about, a series that has both forms counts once: by its buckets if one ends at its budget,
+/// else by its native form.
+fn query(window: Duration, budgets: [f64; 4], native: bool) -> String {
     let window = duration::format(window);
-    let real = |name: String| Selector::name(&name).with(DRILL_LABEL, "");
-    let bucket = || real(format!("{SLA}_bucket"));
-    let (count, sum) = (real(format!("{SLA}_count")), real(format!("{SLA}_sum")));
-    let native = real(SLA.to_owned());
-    let edges: Vec<String> = budgets
-        .iter()
-        .map(|budget| queries::edge(*budget))
+    let name = |suffix: &str| real(&format!("{SLA}{suffix}"));
+    let edges: Vec<String> = budgets.iter().map(|budget| edge(*budget)).collect();
+    let at_budgets = name("_bucket").matching("le", &edges.join("|"));
+    let judged: Vec<String> = Phase::ALL
+        .into_iter()
+        .zip(budgets)
+        .map(|(phase, budget)| format!("rate({}[{window}])", at_budget(phase, budget)))
         .collect();
-    let at_budget = bucket().matching("le", &edges.join("|"));
-    let (all, of_all) = (bucket(), bucket());
-    [
+    let whole = format!(
+        "(rate({}[{window}]) unless ignoring (le) ({}))",
+        name(""),
+        judged.join(" or ")
+    );
+    let but = |ignoring: &str| match native {
+        true => format!(" unless {ignoring}{whole}"),
+        false => String::new(),
+    };
+    let (but_bucket, but_series) = (but("ignoring (le) "), but(""));
+    let (buckets, count, sum) = (name("_bucket"), name("_count"), name("_sum"));
+    let parts = [
         (
             "within",
-            format!("sum by (phase, le) (rate({all}[{window}]))"),
+            format!("sum by (phase, le) (rate({buckets}[{window}]){but_bucket})"),
         ),
-        ("series", format!("count by (phase, le) ({of_all})")),
-        ("sum", format!("sum by (phase) (rate({sum}[{window}]))")),
+        (
+            "series",
+            format!("count by (phase, le) ({buckets}{but_bucket})"),
+        ),
+        (
+            "sum",
+            format!("sum by (phase) (rate({sum}[{window}]){but_series})"),
+        ),
         (
             "observed",
             format!(
-                "sum by (phase, le) (0 * rate({at_budget}[{window}]) \
+                "sum by (phase, le) ((0 * rate({at_budgets}[{window}]){but_bucket}) \
                  + ignoring (le) group_left () rate({count}[{window}]))"
             ),
         ),
-        (
-            "native",
-            format!("histogram_quantile({QUANTILE}, sum by (phase) (rate({native}[{window}])))"),
-        ),
-    ]
-    .map(|(what, part)| queries::tagged(&part, "what", what))
-    .join(" or ")
+    ];
+    let mut query: Vec<String> = parts
+        .iter()
+        .map(|(what, part)| tagged(part, "what", what))
+        .collect();
+    if native {
+        // It is known by its values; before Prometheus 3.0 `label_replace` loses native histograms.
+        query.push(format!("sum by (phase) ({whole})"));
+    }
+    query.join(" or ")
 }
 
 /// `budget` gives that of a phase, in seconds.
@@ -154,20 +175,7 @@ fn phase_item(
     budget: f64,
 ) -> Option<Item> {
     let buckets = Buckets::of(phase.label(), samples);
-    let classic = buckets.p99();
-    // Each form of the histogram is a part of the fleet of its own: the worse one counts.
-    let p99 = match (classic, buckets.native) {
-        (Some(p99), None) => p99,
-        (classic, Some(native)) => {
-            let exact = P99::Inside {
-                low: native,
-                high: native,
-                value: native,
-            };
-            classic.filter(|p99| value(*p99) > native).unwrap_or(exact)
-        }
-        (None, None) => return None,
-    };
+    let p99 = buckets.p99()?;
     let standing = buckets.standing(p99, budget);
     let measured = value(p99);
     let share = measured / budget * 100.0;
@@ -247,7 +255,13 @@ mod tests {
     #[test]
     fn the_queries_are_promql() {
         is_promql(&history_query(Duration::from_secs(300)));
-        is_promql(&query(Duration::from_secs(300), &[3.0, 60.0]));
+        for native in [false, true] {
+            is_promql(&query(
+                Duration::from_secs(300),
+                [3.0, 45.0, 5.0, 60.0],
+                native,
+            ));
+        }
     }
 
     #[test]
