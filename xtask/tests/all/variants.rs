@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use seamless_core::rules::RuleFile;
-use seamless_lab::servers::VictoriaMetrics;
+use seamless_lab::servers::{Generation, VMALERT, VictoriaMetrics};
 use xtask::grafana::{Dashboard, Filling, rendered};
+use xtask::render::{self, Override};
 
 /// Every expression of rules and dashboards with those overrides, as `place: expression`.
 fn expressions(overrides: &[&str]) -> Vec<(String, String)> {
@@ -67,4 +68,30 @@ fn victoria_metrics_takes_every_expression_without_native_histograms() {
             .any(|said| said.starts_with("seamless:sla_observations:rate5m")),
         "{refused:#?}"
     );
+}
+
+/// Of today's servers only: Debian has no vmalert.
+mod vmalert_refuses_the_shipped_rules_and_loads_the_variant {
+    use super::*;
+
+    #[test]
+    fn current() {
+        Generation::Current.during(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let variant = folder.path().join("rules.yml");
+            let without = [Override::new("native_histograms", false)];
+            std::fs::write(&variant, render::rules(&without).unwrap()).unwrap();
+            for (rules, loads) in [
+                (xtask::root().join("alert_rules.yml"), false),
+                (variant, true),
+            ] {
+                let output = std::process::Command::new(VMALERT.require().unwrap())
+                    .arg("-dryRun")
+                    .arg(format!("-rule={}", rules.display()))
+                    .output()
+                    .unwrap();
+                assert_eq!(output.status.success(), loads, "{output:?}");
+            }
+        });
+    }
 }

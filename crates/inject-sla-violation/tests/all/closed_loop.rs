@@ -427,7 +427,7 @@ fn a_drill_beside_series_with_other_buckets_is_no_proof() {
 }
 
 /// Of today's servers only: the packaged ones know native histograms as an experiment at most.
-mod native_histograms_fire_the_shipped_alert {
+mod every_form_of_histograms_fires_the_shipped_alert_once {
     use super::*;
     use seamless_lab::servers::Generation;
 
@@ -440,28 +440,71 @@ mod native_histograms_fire_the_shipped_alert {
                 .scrape_config(json!({
                     "job_name": "drills",
                     "scrape_native_histograms": true,
+                    // What exposes both forms is stored in both.
+                    "always_scrape_classic_histograms": true,
                     "file_sd_configs": [{"files": [files.to_str().unwrap()]}],
                 }))
                 .rules(scaled())
                 .start()
                 .unwrap();
-            let arguments = [
-                "--histograms=native",
-                "--expect-alert=SeamlessSla99thDegraded",
-                "--within=3m",
-            ];
-            let drill = Drill::start(&prometheus, folder.path(), "native", &arguments);
-            let (code, report) = drill.end();
-            assert_eq!(code, 0, "{report:#}");
-            assert_eq!(stages(&report).last(), Some(&"firing"));
-            let series = |name: &str| {
-                let query = format!("count(last_over_time({name}{{drill=\"native\"}}[5m]))");
-                let found = prometheus.query(&query).unwrap();
-                found.first().map(|sample| sample.value)
-            };
-            assert_eq!(series("seamless_sla_deadline_seconds"), Some(4.0));
-            assert_eq!(series("seamless_sla_deadline_seconds_bucket"), None);
+            let drills = ["classic", "native", "both"].map(|form| {
+                let histograms = format!("--histograms={form}");
+                let arguments = [
+                    &histograms,
+                    "--expect-alert=SeamlessSla99thDegraded",
+                    "--within=3m",
+                ];
+                (form, Drill::start(&prometheus, folder.path(), form, &arguments))
+            });
+            for (form, drill) in drills {
+                let (code, report) = drill.end();
+                assert_eq!(code, 0, "{form}: {report:#}");
+                assert_eq!(stages(&report).last(), Some(&"firing"));
+                let first = |query: &str| {
+                    let found = prometheus.query(query).unwrap();
+                    found.first().map(|sample| sample.value)
+                };
+                let series = |name: &str| {
+                    first(&format!(
+                        "count(last_over_time({name}{{drill=\"{form}\"}}[5m]))"
+                    ))
+                };
+                let native = (form != "classic").then_some(4.0);
+                assert_eq!(series("seamless_sla_deadline_seconds"), native, "{form}");
+                let buckets = series("seamless_sla_deadline_seconds_bucket");
+                assert_eq!(buckets.is_some(), form != "native", "{form}");
+                // Ten requests a second, however many forms show them.
+                let counted = first(&format!(
+                    "max_over_time(seamless:sla_observations:rate5m{{drill=\"{form}\",phase=\"total\"}}[5m])"
+                ));
+                let counted = counted.unwrap_or_default();
+                assert!((5.0..15.0).contains(&counted), "{form}: {counted}");
+            }
         });
+    }
+}
+
+#[test]
+fn native_histograms_are_for_who_scrapes_protobuf() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("drill.prom");
+    let path = file.to_str().unwrap();
+    let to_file = ["--write-to", path, "--hold=5s", "--step=1s"];
+    for sink in [
+        &to_file[..],
+        &["--write-to", path],
+        &["--remote-write=http://127.0.0.1:1/api/v1/write"],
+    ] {
+        let injector = Injector::start(&[&["n", "--histograms=native"], sink].concat());
+        let ended = injector.end();
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+        assert!(
+            ended
+                .stderr
+                .contains("--histograms native is for --serve alone"),
+            "{ended:?}"
+        );
+        assert!(!file.exists());
     }
 }
 
