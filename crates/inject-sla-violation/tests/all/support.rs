@@ -43,7 +43,6 @@ pub(crate) struct Injector {
 
 /// What was left when it ended.
 #[derive(Debug)]
-#[expect(dead_code, reason = "shown by Debug where a test fails")]
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
