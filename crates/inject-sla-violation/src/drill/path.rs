@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use seamless_core::alertmanager::{Alertmanager, HeldAlert};
 use seamless_core::http::ServiceError;
-use seamless_core::paging::{Configuration, LabelSet, Mute, Route, Sending, Silence};
+use seamless_core::paging::{Configuration, LabelSet, Mute, Receiver, Route, Sending, Silence};
 use seamless_core::prometheus::Prometheus;
 use seamless_core::rules::Rule;
 use seamless_core::schema::DRILL_LABEL;
@@ -91,11 +91,7 @@ impl AlertPath {
         };
         let mut found = Vec::new();
         for silence in self.silences.iter().filter(|silence| silence.is_active()) {
-            if silence
-                .matchers
-                .iter()
-                .all(|matcher| matcher.matches(&labels))
-            {
+            if silence.matches(&labels) {
                 found.push(format!(
                     "the silence {} by {} until {}",
                     silence.id, silence.created_by, silence.ends_at
@@ -113,7 +109,7 @@ impl AlertPath {
         let routes = self.config.routes_of(&labels);
         let tells = |route: &&Route| {
             let receiver = self.config.receiver(&route.receiver);
-            receiver.is_some_and(|receiver| receiver.integrations.iter().any(|i| i.count > 0))
+            receiver.is_some_and(Receiver::tells_somebody)
         };
         if !routes.iter().any(tells) {
             let names: Vec<&str> = routes.iter().map(|route| &*route.receiver).collect();

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::error::{self, SendError, Stage, TransportError};
 use super::message::{Body, Request, Response};
 use super::rate_limiter::RateLimiter;
 use super::setup::{Clients, HttpOptions, HttpSetupError};
+use super::streaming::BodyReader;
 use super::tracked_body::BodyStarted;
 
 /// A `Retry-After` beyond this is reported instead of waited for.
@@ -229,6 +231,28 @@ impl HttpClient {
         }
     }
 
+    /// The same, but the body of a 2xx answer is read by `read` as it arrives, on a thread of its own: it may be
+    /// longer than what fits in memory. The answer holds its beginning only. None if nothing was read.
+    ///
+    /// # Errors
+    /// [`SendError`] if there is no whole answer.
+    pub async fn send_and_read<T: Send + 'static>(
+        &self,
+        call: Request<'_>,
+        read: impl Fn(&mut dyn Read) -> T + Send + Sync + 'static,
+    ) -> Result<(Response, Option<T>), SendError> {
+        let found = Arc::new(Mutex::new(None));
+        let place = Arc::clone(&found);
+        let reader = BodyReader::new(move |body| {
+            let read = read(body);
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
+        });
+        let reader = Some(reader);
+        let answer = self.send(&Request { reader, ..call }).await?;
+        let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok((answer, found))
+    }
+
     async fn wait_for_turn(&self) {
         if let Some(rate_limiter) = &self.rate_limiter {
             let turn = rate_limiter.reserve(Instant::now());
@@ -247,8 +271,8 @@ impl HttpClient {
         self.notice_closed_connections().await;
         let bound = AttemptDeadline::new(self.shared.clients.options.timeout, self.deadline());
         let stage = Cell::new(Stage::AwaitingResponse);
-        let send_and_read = send_and_read(client, request, call.limit, &bound, &stage);
-        let Ok(exchanged) = tokio::time::timeout_at(bound.at, send_and_read).await else {
+        let exchange = exchange(client, request, call, &bound, &stage);
+        let Ok(exchanged) = tokio::time::timeout_at(bound.at, exchange).await else {
             let nothing_out = call.body.is_tracked() && !body_started.is_set();
             return Err(bound.passed(match stage.get() {
                 Stage::AwaitingResponse if nothing_out => Stage::Connecting,
@@ -279,10 +303,10 @@ impl HttpClient {
 }
 
 /// Sends a request and reads its whole answer, noting how far it has come.
-async fn send_and_read(
+async fn exchange(
     client: &reqwest::Client,
     request: reqwest::Request,
-    limit: usize,
+    call: &Request<'_>,
     bound: &AttemptDeadline,
     stage: &Cell<Stage>,
 ) -> Result<Response, TransportError> {
@@ -294,6 +318,12 @@ async fn send_and_read(
     stage.set(Stage::ReadingBody);
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
+    let limit = call.limit;
+    let reader = call.reader.as_ref();
+    if let Some(reader) = reader.filter(|_| response.status().is_success()) {
+        let beginning = reader.read(&mut response, limit).await?;
+        return Ok(Response::of(status, &headers, beginning));
+    }
     let mut body = Vec::new();
     loop {
         match response.chunk().await {

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::endpoint::Endpoint;
+use super::streaming::BodyReader;
 
 /// What a request carries.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct Request<'e> {
     pub limit: usize,
     /// Whether sending it twice does no harm.
     pub repeatable: bool,
+    /// Who reads the body of a 2xx answer as it arrives. Of such a body only the beginning is kept.
+    pub reader: Option<BodyReader>,
 }
 
 impl<'e> Request<'e> {
@@ -65,6 +68,7 @@ impl<'e> Request<'e> {
             accept: "application/json",
             limit,
             repeatable: true,
+            reader: None,
         }
     }
 
@@ -85,6 +89,7 @@ impl<'e> Request<'e> {
             accept: "application/json",
             limit,
             repeatable,
+            reader: None,
         }
     }
 }

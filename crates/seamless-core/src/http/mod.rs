@@ -12,6 +12,7 @@ mod rate_limiter;
 mod remedy;
 mod service;
 mod setup;
+mod streaming;
 mod tracked_body;
 
 pub use client::{Attempt, HttpClient};
@@ -22,6 +23,7 @@ pub use rate_limiter::RateLimiter;
 pub use remedy::Remedy;
 pub use service::{Problem, ServiceError};
 pub use setup::{HttpOptions, HttpSetupError, TlsFile, TlsFiles};
+pub use streaming::BodyReader;
 
 /// The most that an answer to a query may hold: 64 MiB.
 pub const QUERY_BODY_LIMIT: usize = 64 * 1024 * 1024;

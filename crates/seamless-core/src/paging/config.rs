@@ -79,6 +79,12 @@ pub struct Receiver {
 }
 
 impl Receiver {
+    /// Whether it has any integration: without one it tells nobody.
+    #[must_use]
+    pub const fn tells_somebody(&self) -> bool {
+        !self.integrations.is_empty()
+    }
+
     /// The kinds of its integrations.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.integrations.iter().map(|one| one.kind.as_str())

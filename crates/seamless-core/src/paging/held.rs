@@ -57,13 +57,17 @@ impl Silence {
         self.status.state == "active"
     }
 
+    /// Whether it covers an alert with these labels.
+    #[must_use]
+    pub fn matches(&self, alert: &LabelSet) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(alert))
+    }
+
     /// How much of a real alert (no drill's) it covers.
     #[must_use]
     pub fn covers(&self, alert: &AlertShape, sending: &Sending) -> Coverage {
         let matchers: Vec<&Matcher> = self.matchers.iter().collect();
-        alert.coverage(&matchers, sending, |labels| {
-            self.matchers.iter().all(|matcher| matcher.matches(labels))
-        })
+        alert.coverage(&matchers, sending, |labels| self.matches(labels))
     }
 }
 

@@ -25,6 +25,10 @@ const LONGEST_GET: usize = 1800;
 /// What a server says of itself may hold, in bytes: its configuration, its own `/metrics`.
 const SERVER_LIMIT: usize = 8 << 20;
 
+/// The most that a list of all that a server has may hold, in bytes: it is read as it arrives. A shared server
+/// has tens of thousands of rules, targets and names, each of some kilobytes.
+const LIST_LIMIT: usize = 1 << 30;
+
 /// An answer's data, and what the server said beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply<T> {
@@ -175,7 +179,7 @@ impl Prometheus {
     /// [`ServiceError`].
     pub async fn rules(&self) -> Result<Reply<Vec<LoadedGroup>>, ServiceError> {
         let reply: Reply<RuleGroups> = self
-            .query("listing rules", &["api", "v1", "rules"], Vec::new())
+            .list("listing rules", &["api", "v1", "rules"], &[])
             .await?;
         Ok(reply.map(|groups| groups.groups))
     }
@@ -196,9 +200,9 @@ impl Prometheus {
     /// # Errors
     /// [`ServiceError`].
     pub async fn targets(&self) -> Result<Reply<Vec<Target>>, ServiceError> {
-        let active = vec![("state".to_owned(), "active".to_owned())];
+        let active = [("state", "active")];
         let reply: Reply<Targets> = self
-            .query("listing targets", &["api", "v1", "targets"], active)
+            .list("listing targets", &["api", "v1", "targets"], &active)
             .await?;
         Ok(reply.map(|targets| targets.active))
     }
@@ -210,7 +214,7 @@ impl Prometheus {
     pub async fn metadata(
         &self,
     ) -> Result<Reply<BTreeMap<String, Vec<MetricMetadata>>>, ServiceError> {
-        self.query("reading metadata", &["api", "v1", "metadata"], Vec::new())
+        self.list("reading metadata", &["api", "v1", "metadata"], &[])
             .await
     }
 
@@ -337,6 +341,32 @@ impl Prometheus {
         }
     }
 
+    /// A list of all that the server has, read as it arrives.
+    async fn list<T: DeserializeOwned + Send + 'static>(
+        &self,
+        doing: &'static str,
+        path: &[&str],
+        fields: &[(&str, &str)],
+    ) -> Result<Reply<T>, ServiceError> {
+        let mut url = self.endpoint.url(path);
+        if !fields.is_empty() {
+            url.query_pairs_mut().extend_pairs(fields);
+        }
+        let call = Request::get(&self.endpoint, url, LIST_LIMIT);
+        let read = |body: &mut dyn std::io::Read| serde_json::from_reader(body);
+        let sent = self.http.send_and_read(call, read);
+        let (answer, found) = sent
+            .await
+            .map_err(|error| self.error(doing, error.into()))?;
+        let nothing = || Err(serde::de::Error::custom("nothing was read"));
+        let read = self.open(doing, &answer, || found.unwrap_or_else(nothing));
+        if fields.is_empty() {
+            read
+        } else {
+            read.map_err(about_what_was_asked)
+        }
+    }
+
     /// Reads the answer to a request of the API, however it was had.
     ///
     /// # Errors
@@ -346,20 +376,21 @@ impl Prometheus {
         doing: &'static str,
         answer: &Response,
     ) -> Result<Reply<T>, ServiceError> {
+        self.open(doing, answer, || serde_json::from_slice(&answer.body))
+    }
+
+    /// The data of an answer; `read` reads its body where that may be what was asked for.
+    fn open<T>(
+        &self,
+        doing: &'static str,
+        answer: &Response,
+        read: impl FnOnce() -> serde_json::Result<Envelope<T>>,
+    ) -> Result<Reply<T>, ServiceError> {
         #[derive(Deserialize)]
         struct Refusal {
             #[serde(rename = "errorType", default)]
             kind: String,
             error: String,
-        }
-        #[derive(Deserialize)]
-        struct Envelope<T> {
-            status: String,
-            data: T,
-            #[serde(default)]
-            warnings: Vec<String>,
-            #[serde(default)]
-            infos: Vec<String>,
         }
         if !answer.is_success() {
             let problem = match serde_json::from_slice::<Refusal>(&answer.body) {
@@ -379,8 +410,7 @@ impl Prometheus {
             let found = format!("not Prometheus's ({why})");
             self.error(doing, Problem::unexpected(answer, &found))
         };
-        let envelope: Envelope<T> = serde_json::from_slice(&answer.body)
-            .map_err(|error| not_prometheus(&error.to_string()))?;
+        let envelope = read().map_err(|error| not_prometheus(&error.to_string()))?;
         if envelope.status != "success" {
             return Err(not_prometheus("its status is not success"));
         }
@@ -407,6 +437,16 @@ impl Prometheus {
     fn error(&self, doing: &'static str, problem: Problem) -> ServiceError {
         ServiceError::new(&self.endpoint, doing, problem)
     }
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    status: String,
+    data: T,
+    #[serde(default)]
+    warnings: Vec<String>,
+    #[serde(default)]
+    infos: Vec<String>,
 }
 
 impl<T> Reply<T> {

@@ -44,8 +44,8 @@ pub(crate) struct Way {
     pub(crate) routes: Vec<(String, Mute)>,
     /// Whether in some case none of them tells now.
     pub(crate) closed: bool,
-    /// What is slow about the routes that page.
-    pub(crate) slow: Vec<String>,
+    /// What is slow about the routes that page: the route, and why.
+    pub(crate) slow: Vec<(String, String)>,
     /// A matcher that was looked at in one value only.
     pub(crate) cut: Option<String>,
 }
@@ -211,21 +211,38 @@ fn unknown(reached: &[(&Case, Reached<'_>)]) -> BTreeSet<String> {
 }
 
 /// What is slow about a route that pages.
-fn slow(route: &Route) -> impl Iterator<Item = String> {
+fn slow(route: &Route) -> impl Iterator<Item = (String, String)> {
     const LONGEST_WAIT: u64 = 60;
+    const LONGEST_INTERVAL: u64 = 15 * 60;
     const LONGEST_REPEAT: u64 = 12 * 3600;
-    let format = seamless_core::duration::format;
-    let wait = (route.group_wait.as_secs() > LONGEST_WAIT).then(|| {
-        format!(
-            "{route}: group_wait is {}; at most 1m pages in time",
-            format(route.group_wait)
-        )
-    });
-    let repeat = (route.repeat_interval.as_secs() > LONGEST_REPEAT).then(|| {
-        let every = format(route.repeat_interval);
-        format!("{route}: repeat_interval is {every}; a page that was missed is repeated after that only (at most 12h)")
-    });
-    wait.into_iter().chain(repeat)
+    let found = [
+        (
+            "group_wait",
+            route.group_wait,
+            LONGEST_WAIT,
+            "at most 1m pages in time",
+        ),
+        (
+            "group_interval",
+            route.group_interval,
+            LONGEST_INTERVAL,
+            "an alert that joins a group which was told of waits so long (at most 15m)",
+        ),
+        (
+            "repeat_interval",
+            route.repeat_interval,
+            LONGEST_REPEAT,
+            "a page that was missed is repeated after that only (at most 12h)",
+        ),
+    ];
+    let route = route.to_string();
+    found
+        .into_iter()
+        .filter(|(_, value, most, _)| value.as_secs() > *most)
+        .map(move |(key, value, _, why)| {
+            let value = seamless_core::duration::format(value);
+            (route.clone(), format!("{key} is {value}; {why}"))
+        })
 }
 
 /// The severity of an alert.

@@ -1,5 +1,6 @@
 //! The rules that Prometheus has loaded, and what of them the queries of checks follow.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use seamless_core::prometheus::LoadedGroup;
@@ -28,7 +29,7 @@ impl Site<'_> {
             }
             // First goes out what waits for this, so that it is answered meanwhile.
             tokio::task::yield_now().await;
-            read_expressions(loaded);
+            read_expressions(loaded, &self.request.rule_names());
             Ok(())
         };
         self.once(&self.rules, look).await?;
@@ -70,8 +71,9 @@ impl Site<'_> {
 
 /// Reads the expressions of the loaded rules and of those that ship. The checks compare them, and here the
 /// answers are still on their way.
-fn read_expressions(loaded: &[LoadedGroup]) {
+fn read_expressions(loaded: &[LoadedGroup], ours: &BTreeSet<&str>) {
     let loaded = loaded.iter().flat_map(|group| &group.rules);
+    let loaded = loaded.filter(|rule| ours.contains(rule.name.as_str()));
     let shipped = seamless_core::rules::shipped();
     let shipped = shipped.iter().flat_map(|file| file.rules());
     let shipped = shipped.map(|rule| &rule.expr);

@@ -20,6 +20,7 @@ mod real_servers;
 mod rounds;
 mod scraped;
 mod secrets;
+mod shared;
 mod support;
 mod surroundings;
 mod telemetry;

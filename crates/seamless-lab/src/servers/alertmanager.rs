@@ -25,6 +25,7 @@ pub struct AlertmanagerBuilder {
     config: Option<String>,
     files: Vec<(String, String)>,
     prefix: String,
+    cluster: Option<(String, Vec<String>)>,
 }
 
 impl Alertmanager {
@@ -85,6 +86,14 @@ impl AlertmanagerBuilder {
         self
     }
 
+    /// A member of a cluster: the `HOST:PORT` by which the others reach it, and theirs. Members send one after
+    /// the other, a second apart.
+    #[must_use]
+    pub fn cluster(mut self, own: impl Into<String>, peers: &[String]) -> Self {
+        self.cluster = Some((own.into(), peers.to_vec()));
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
@@ -98,15 +107,19 @@ impl AlertmanagerBuilder {
             fs::write(dir.path().join(name), content)
                 .with_context(|| format!("cannot write {name}"))?;
         }
+        // Alone: no cluster, no second port.
+        let (own, peers) = self.cluster.unwrap_or_default();
         let arguments = |port, dir: &Path| {
-            vec![
+            let mut arguments = vec![
                 format!("--config.file={}", dir.join(CONFIG_FILE).display()),
                 format!("--storage.path={}", dir.join("data").display()),
                 format!("--web.listen-address=127.0.0.1:{port}"),
                 format!("--web.external-url=http://127.0.0.1:{port}{}", self.prefix),
-                // Alone: no cluster, no second port.
-                "--cluster.listen-address=".to_owned(),
-            ]
+                format!("--cluster.listen-address={own}"),
+                "--cluster.peer-timeout=1s".to_owned(),
+            ];
+            arguments.extend(peers.iter().map(|peer| format!("--cluster.peer={peer}")));
+            arguments
         };
         Launch {
             program: ALERTMANAGER,

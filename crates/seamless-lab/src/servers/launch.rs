@@ -160,7 +160,11 @@ fn send(endpoint: &Endpoint, url: &url::Url, body: Option<Body>) -> Result<Respo
     })
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nobody listens on now.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
     Ok(listener.local_addr().context("no local address")?.port())
 }

@@ -13,7 +13,7 @@ mod simple;
 
 pub use alertmanager::{Alertmanager, AlertmanagerBuilder};
 pub use generation::Generation;
-pub use launch::Server;
+pub use launch::{Server, free_port};
 pub use prometheus::{BASIC_AUTH, Prometheus, PrometheusBuilder, Sample};
 pub use simple::{NodeExporter, Pushgateway, VictoriaMetrics};
 

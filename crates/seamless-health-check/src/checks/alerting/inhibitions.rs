@@ -48,7 +48,7 @@ static SHIPPED: LazyLock<Vec<InhibitRule>> = LazyLock::new(|| {
     Configuration::parse(text).map_or_else(|_| Vec::new(), |config| config.inhibit_rules)
 });
 
-fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
     let good = |part| match part {
         0 => "no firing alert holds one back".to_owned(),
         part => format!("none is held back whole; {part} in part"),

@@ -19,6 +19,8 @@ mod rules_evaluated;
 mod rules_loaded;
 mod sent;
 mod silences;
+#[cfg(test)]
+mod tests;
 
 use crate::check::Check;
 

@@ -35,7 +35,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
     Ok(judge(&site.path().await?))
 }
 
-fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
     let good = |_| "no route of theirs is muted at this hour".to_owned();
     of_each(facts.paging, good, |alertmanager| {
         let ways = facts.ways(alertmanager)?;

@@ -39,14 +39,14 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
     Ok(judge(&site.path().await?))
 }
 
-fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
     let good = |count| format!("all {count} alerts reach a receiver of their severity");
     of_each(facts.paging, good, |alertmanager| {
         let ways = facts.ways(alertmanager)?;
         let mut items: Vec<Item> = ways.iter().map(|way| reach(way, facts.wanted)).collect();
         for way in &ways {
-            for slow in &way.slow {
-                let item = Item::new(slow_subject(slow), Verdict::Warn, slow.clone());
+            for (route, why) in &way.slow {
+                let item = Item::new(route, Verdict::Warn, why);
                 if !items.contains(&item) {
                     items.push(item);
                 }
@@ -62,12 +62,6 @@ fn judge(facts: &Facts<'_>) -> Outcome {
         }));
         Ok(items)
     })
-}
-
-fn slow_subject(slow: &str) -> String {
-    slow.split_once(": ")
-        .map_or("timing", |(route, _)| route)
-        .to_owned()
 }
 
 fn reach(way: &Way, wanted: &Wanted) -> Item {

@@ -40,7 +40,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
     Ok(judge(groups, profile, expected))
 }
 
-fn judge(groups: &[LoadedGroup], profile: Profile, expected: &RuleFile) -> Outcome {
+pub(super) fn judge(groups: &[LoadedGroup], profile: Profile, expected: &RuleFile) -> Outcome {
     let compared = compare(expected, groups);
     let mut items: Vec<Item> = compared.rules.iter().map(rule).collect();
     items.extend(compared.copies.iter().map(copy));

@@ -41,7 +41,7 @@ fn value(series: &InstantSeries) -> f64 {
     series.value.map_or(0.0, |sample| sample.value)
 }
 
-fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
     let paging = facts.paging;
     let mut items = Vec::new();
     if let Ok(reads) = &paging.prometheus {

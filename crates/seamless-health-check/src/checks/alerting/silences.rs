@@ -37,7 +37,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
     Ok(judge(&site.path().await?))
 }
 
-fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
     let good = |narrow| match narrow {
         0 => "no silence covers an alert".to_owned(),
         narrow => format!("none covers a whole alert; {narrow} narrower ones are in force"),

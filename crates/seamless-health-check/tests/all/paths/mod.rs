@@ -2,6 +2,7 @@
 //! generations, and the check that names it. The table beside this file is what the test expects;
 //! `BROKEN_DEPLOYMENTS=write` writes it anew.
 
+mod cluster;
 mod site;
 use std::path::Path;
 
