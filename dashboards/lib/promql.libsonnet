@@ -50,20 +50,20 @@ function(config) {
   // the window began (and did not show it), or that its process is younger than the window. Otherwise it
   // may be old, and only seen for the first time.
   grown(names, window, matchers=[])::
-    local of(name) = {
-      name: name,
-      braces: promql.braces(matchers),
-      window: window,
-      target: std.join(', ', promql.target_labels),
-      seconds: promql.number(durations.seconds(window)),
-    };
+    local series = [name + promql.braces(matchers) for name in names];
+    local born = std.join('or\n', ['%s unless %s offset %s\n' % [one, one, window] for one in series]);
     std.join('or\n', [
       |||
-        (%(name)s%(braces)s unless %(name)s%(braces)s offset %(window)s)
+        (
+        %(born)s)
         and on (%(target)s) (up offset %(window)s == 1 or process_start_time_seconds > time() - %(seconds)s)
-      ||| % of(name)
-      for name in names
-    ] + ['increase(%(name)s%(braces)s[%(window)s])\n' % of(name) for name in names]),
+      ||| % {
+        born: promql.indented(born),
+        window: window,
+        target: std.join(', ', promql.target_labels),
+        seconds: promql.number(durations.seconds(window)),
+      },
+    ] + ['increase(%s[%s])\n' % [one, window] for one in series]),
   grown_counter(family, labels, window, matchers=[])::
     'sum by (%s) (\n%s)' % [
       promql.by(labels),
@@ -71,6 +71,10 @@ function(config) {
     ],
 
   indented(text):: std.join('', ['  %s\n' % line for line in std.split(std.stripChars(text, '\n'), '\n')]),
+
+  // What is recorded of a counter's growth.
+  increase_name(family, window)::
+    'seamless:%s:increase%s' % [std.strReplace(family, '_total', ''), window],
 
   above(expr, threshold):: '%s > %s' % [expr, promql.number(threshold)],
 

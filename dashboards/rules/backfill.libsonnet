@@ -126,6 +126,10 @@ function(config) {
 
   local per_node = schema.families.backfill_failure_total.labels,
   local failure_window = window(config.backfill_failure_window),
+  local failures = {
+    record: promql.increase_name('backfill_failure_total', config.backfill_failure_window),
+    expr: promql.grown_counter('backfill_failure_total', per_node, failure_window),
+  },
   // increase() extrapolates: three failures may read as 2.9.
   local failing = alerts.alert({
     name: 'SeamlessBackfillFailing',
@@ -135,7 +139,7 @@ function(config) {
       unless
       %(repairs)s >= %(failures)s
     ||| % {
-      failures: std.stripChars(promql.grown_counter('backfill_failure_total', per_node, failure_window), '\n'),
+      failures: failures.record,
       least: promql.number(config.backfill_failures_per_window - 0.5),
       repairs: std.stripChars(promql.summed(
         per_node,
@@ -176,6 +180,6 @@ function(config) {
   groups: [leases, history, {
     name: 'seamless-backfill',
     interval: durations.interval(config, config.evaluation_interval),
-    rules: [stuck, stale, failing, slow],
+    rules: [failures, stuck, stale, failing, slow],
   }],
 }

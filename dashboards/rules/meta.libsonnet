@@ -128,7 +128,7 @@ function(config) {
         down(
           'critical',
           |||
-            count by (%(kept)s) (%(up)s == 0)
+            count by (%(kept)s) (%(up)s)
             unless on (%(kept)s) (%(up)s == 1)
           ||| % { kept: kept, up: known_target },
           'Every Seamless target is down',

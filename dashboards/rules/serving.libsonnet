@@ -51,26 +51,26 @@ function(config) {
     },
   },
 
-  // Grown by reason, where the reason is not one that a sound domain gives at every poll.
+  // Answers by reason. Of the reasons, two are given at every poll of a sound domain whose bars are held back: they
+  // count where the data is what they say.
+  local grown(family) = {
+    record: promql.increase_name(family, config.gate_window),
+    expr: promql.grown_counter(family, domain + ['reason'], window(config.gate_window)),
+  },
   local held(family, answer) =
-    local grown(reason) = promql.grown_counter(family, domain + ['reason'], window(config.gate_window), [reason]);
-    local above(reason) = std.stripChars(promql.above(grown(reason), config.gate_answers_per_window), '\n');
     alerts.alert({
       name: 'SeamlessDomainGateHolds',
       severity: 'warning',
       labels: { answer: answer },
       expr: |||
-        %(other)s
-        or
-        %(freshness)s
-        and on (%(by)s) %(stale)s
-        or
-        %(coverage)s
-        and on (%(by)s) %(low)s
+        %(grown)s > %(most)s
+        unless
+        (%(grown)s{reason="freshness_breach"} unless on (%(by)s) %(stale)s)
+        unless
+        (%(grown)s{reason="coverage_breach"} unless on (%(by)s) %(low)s)
       ||| % {
-        other: above('reason!~"freshness_breach|coverage_breach"'),
-        freshness: above('reason="freshness_breach"'),
-        coverage: above('reason="coverage_breach"'),
+        grown: promql.increase_name(family, config.gate_window),
+        most: promql.number(config.gate_answers_per_window),
         by: of_domain,
         stale: stale,
         low: low,
@@ -107,7 +107,7 @@ function(config) {
     {
       name: 'seamless-serving-conditions',
       interval: durations.interval(config, config.evaluation_interval),
-      rules: [over_limit, low_coverage],
+      rules: [over_limit, low_coverage, grown('domain_gate_holds'), grown('partial_fill_returns')],
     },
     {
       name: 'seamless-serving',

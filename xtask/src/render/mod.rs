@@ -77,6 +77,29 @@ pub fn rules(overrides: &[Override]) -> anyhow::Result<String> {
 
 const RULES: &str = "{ groups: mixin.prometheusRules.groups + mixin.prometheusAlerts.groups }";
 
+/// The rule tests by the name of their file, those in jsonnet evaluated.
+///
+/// # Errors
+/// A folder or file that cannot be read, sources that do not evaluate.
+pub fn rule_tests(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    const FOLDER: &str = "dashboards/tests";
+    let mut tests = BTreeMap::new();
+    for entry in std::fs::read_dir(root.join(FOLDER)).context(FOLDER)? {
+        let path = entry?.path();
+        let (Some(name), Some(extension)) = (path.file_name(), path.extension()) else {
+            continue;
+        };
+        let name = name.to_string_lossy().into_owned();
+        let text = match extension.to_string_lossy().as_ref() {
+            "yml" => std::fs::read_to_string(&path).with_context(|| name.clone())?,
+            "jsonnet" => jsonnet::evaluate(root, &format!("import '{FOLDER}/{name}'"))?,
+            _ => continue,
+        };
+        tests.insert(name, text);
+    }
+    Ok(tests)
+}
+
 /// Everything that is rendered, by path under the workspace.
 fn rendered(root: &Path, overrides: &[Override]) -> anyhow::Result<FileSet> {
     let mut files = FileSet::new(&["dashboards/rendered", "dashboards/profiles"]);

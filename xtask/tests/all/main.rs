@@ -1,5 +1,6 @@
 //! The project's own commands and files, held to real servers and to the tools that others use.
 
+mod clauses;
 mod grafana;
 mod jsonnet;
 mod lint;

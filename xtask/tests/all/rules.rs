@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use seamless_lab::servers::{AMTOOL, Generation, PROMTOOL, Program};
+use tempfile::TempDir;
 use xtask::render::{self, Override};
 
 /// How the names of rule tests begin that only today's promtool reads: native histograms as input.
@@ -33,22 +35,24 @@ fn amtool(args: &[&str]) -> (bool, String) {
     tool(AMTOOL, &xtask::root(), args)
 }
 
-fn rule_tests() -> Vec<PathBuf> {
-    let folder = xtask::root().join("dashboards/tests");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            let native = path
-                .file_name()
-                .unwrap()
-                .to_string_lossy()
-                .starts_with(NATIVE);
-            !native || Generation::chosen() == Generation::Current
-        })
-        .collect();
-    files.sort();
-    files
+/// The rule tests that the chosen promtool reads, by the name of their file.
+fn rule_tests() -> BTreeMap<String, String> {
+    let mut tests = render::rule_tests(&xtask::root()).unwrap();
+    tests
+        .retain(|name, _| !name.starts_with(NATIVE) || Generation::chosen() == Generation::Current);
+    tests
+}
+
+/// A folder in which rule tests find `rules` where they look for `alert_rules.yml`.
+fn with_rules(rules: &str, tests: &BTreeMap<String, String>) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dashboards/tests");
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::write(folder.path().join("alert_rules.yml"), rules).unwrap();
+    for (name, text) in tests {
+        std::fs::write(path.join(name), text).unwrap();
+    }
+    (folder, path)
 }
 
 fn prometheus_loads_the_rules() {
@@ -67,11 +71,15 @@ fn prometheus_loads_the_rules() {
 
 fn every_rule_test_passes() {
     let program = PROMTOOL.require().unwrap();
+    let tests = rule_tests();
+    let rules = std::fs::read_to_string(xtask::root().join("alert_rules.yml")).unwrap();
+    let (_folder, path) = with_rules(&rules, &tests);
     // Side by side: each takes seconds of one processor.
-    let running: Vec<_> = rule_tests()
-        .into_iter()
+    let running: Vec<_> = tests
+        .keys()
         .map(|file| {
             Command::new(&program)
+                .current_dir(&path)
                 .args(["test", "rules"])
                 .arg(file)
                 .stdout(Stdio::piped())
@@ -92,20 +100,24 @@ fn every_rule_test_passes() {
     }
 }
 
+/// What the platform's own runtime exposed while it was healthy, with either buckets, fires nothing in any profile.
+fn a_healthy_platform_is_quiet() {
+    let mut tests = rule_tests();
+    tests.retain(|name, _| name == "platform_healthy.yml");
+    for profile in ["baseline", "golden_signals"] {
+        let rules = render::rules(&[Override::new("profile", profile)]).unwrap();
+        let (_folder, path) = with_rules(&rules, &tests);
+        let (passed, said) = promtool(&path, &["test", "rules", "platform_healthy.yml"]);
+        assert!(passed, "{profile}: {said}");
+    }
+}
+
 #[test]
 fn a_rule_that_never_fires_fails_its_tests() {
-    let folder = tempfile::tempdir().unwrap();
-    let tests = folder.path().join("dashboards/tests");
-    std::fs::create_dir_all(&tests).unwrap();
-    let rules = render::rules(&[Override::new("total_budget", 300)]).unwrap();
-    std::fs::write(folder.path().join("alert_rules.yml"), rules).unwrap();
     let name = "sla_degraded.yml";
-    std::fs::copy(
-        xtask::root().join("dashboards/tests").join(name),
-        tests.join(name),
-    )
-    .unwrap();
-    let (passed, said) = promtool(&tests, &["test", "rules", name]);
+    let rules = render::rules(&[Override::new("total_budget", 300)]).unwrap();
+    let (_folder, path) = with_rules(&rules, &rule_tests());
+    let (passed, said) = promtool(&path, &["test", "rules", name]);
     assert!(!passed, "{said}");
     assert!(said.contains("SeamlessSla99thDegraded"), "{said}");
 }
@@ -310,6 +322,7 @@ fn alerts_reach_their_receivers() {
 seamless_lab::on_both_generations!(
     prometheus_loads_the_rules,
     every_rule_test_passes,
+    a_healthy_platform_is_quiet,
     alertmanager_loads_the_routes,
     alerts_reach_their_receivers
 );
