@@ -178,8 +178,12 @@ function(config) {
   }),
 
   groups: [leases, history, {
+    name: 'seamless-backfill-failures',
+    interval: durations.interval(config, config.evaluation_interval),
+    rules: [failures],
+  }, {
     name: 'seamless-backfill',
     interval: durations.interval(config, config.evaluation_interval),
-    rules: [failures, stuck, stale, failing, slow],
+    rules: [stuck, stale, failing, slow],
   }],
 }
