@@ -1,6 +1,6 @@
 // What the rule tests that are made from the rules' own configuration have in common.
-local mixin = import '../mixin.libsonnet';
 local promql_for = import '../lib/promql.libsonnet';
+local mixin = import '../mixin.libsonnet';
 
 {
   config:: mixin._config,
