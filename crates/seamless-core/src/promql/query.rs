@@ -525,6 +525,10 @@ fn normalized(expr: &Expr) -> Expr {
             {
                 labels.labels.sort();
             }
+            // `by ()` says what no modifier says.
+            e.modifier.take_if(
+                |modifier| matches!(modifier, LabelModifier::Include(labels) if labels.is_empty()),
+            );
         }
         Expr::Unary(e) => *e.expr = normalized(&e.expr),
         Expr::Binary(e) => {
@@ -665,6 +669,8 @@ mod tests {
     #[test]
     fn same_meaning_is_about_the_tree() {
         for (a, b, same) in [
+            ("sum by () (a) > 0.0", "sum(a) > 0", true),
+            ("sum without () (a)", "sum(a)", false),
             ("sum by (a, b) (x)", "sum  by(b,a)( (x) )", true),
             (
                 r#"x{a="1", b="2"}[1h] offset 5m"#,
