@@ -5,6 +5,7 @@ mod grafana;
 mod jsonnet;
 mod lint;
 mod pages;
+mod readme;
 mod rules;
 mod servers;
 mod variants;

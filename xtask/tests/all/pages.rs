@@ -32,11 +32,11 @@ const TEN_MINUTES_MS: i64 = 600_000;
 /// The longest that anything is waited for on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Windows and `for` of ten minutes pass in twenty seconds.
-const TIME_SCALE: f64 = 1.0 / 30.0;
+pub(crate) const TIME_SCALE: f64 = 1.0 / 30.0;
 
 /// Real servers with the shipped rules and routes, a runtime and a coordinator, and what a reader's shell
 /// knows of them.
-struct Lab {
+pub(crate) struct Lab {
     prometheus: Prometheus,
     runtime: Runtime,
     coordinator: Coordinator,
@@ -47,13 +47,13 @@ struct Lab {
 }
 
 /// How a command ended and what it said.
-struct Ran {
+pub(crate) struct Ran {
     status: ExitStatus,
-    said: String,
+    pub(crate) said: String,
 }
 
 impl Lab {
-    fn start(time_scale: f64) -> Self {
+    pub(crate) fn start(time_scale: f64) -> Self {
         let root = xtask::root();
         let dir = TempDir::with_prefix("seamless-pages-").unwrap();
         let log = dir.path().join("seamless.jsonl");
@@ -153,7 +153,7 @@ impl Lab {
     }
 
     /// Types a command into a shell that stops at an unset variable.
-    fn types(&self, command: &str) -> Ran {
+    pub(crate) fn types(&self, command: &str) -> Ran {
         let output = fs::File::create(self.dir.path().join("said")).unwrap();
         let mut child = Command::new("bash")
             .args(["-u", "-o", "pipefail", "-c", command])
@@ -208,6 +208,19 @@ impl Lab {
         lease
     }
 
+    pub(crate) fn misbehaves(&self, misbehaviour: Misbehaviour) {
+        self.runtime.misbehave(misbehaviour);
+    }
+
+    pub(crate) fn holds(&self, lease: Lease) {
+        self.coordinator.insert(lease);
+    }
+
+    /// Writes a file into the folder in which commands are typed.
+    pub(crate) fn writes(&self, name: &str, text: &str) {
+        fs::write(self.dir.path().join(name), text).unwrap();
+    }
+
     /// Whether the coordinator has ended that lease.
     fn ended(&self, token: &str) -> bool {
         let ended = self.coordinator.ended();
@@ -215,7 +228,7 @@ impl Lab {
     }
 
     /// Waits until that alert fires, and returns its labels.
-    fn fires(&self, name: &str) -> BTreeMap<String, String> {
+    pub(crate) fn fires(&self, name: &str) -> BTreeMap<String, String> {
         self.fires_of(name, |_| true)
     }
 

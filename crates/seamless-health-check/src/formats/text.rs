@@ -110,14 +110,16 @@ fn check(lines: &mut Vec<String>, finding: &Finding, look: Look, show: Show) {
     }
 }
 
-/// The message where the items follow: what it says of the first of them stands there.
+/// The message where several items follow: what it says of the first of them stands there.
 fn without_first_item(finding: &Finding) -> String {
     let message = finding.message();
     let is_first =
         |item: &&Item| message.starts_with(&format!("{}: {}", item.subject, item.message));
     match finding.outcome.items.iter().find(is_first) {
-        Some(first) => message.replacen(&format!(": {}", first.message), "", 1),
-        None => message,
+        Some(first) if message.len() > first.subject.len() + 2 + first.message.len() => {
+            message.replacen(&format!(": {}", first.message), "", 1)
+        }
+        _ => message,
     }
 }
 
