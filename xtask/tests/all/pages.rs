@@ -228,12 +228,16 @@ impl Lab {
     }
 
     /// Waits until that alert fires, and returns its labels.
-    pub(crate) fn fires(&self, name: &str) -> BTreeMap<String, String> {
+    fn fires(&self, name: &str) -> BTreeMap<String, String> {
         self.fires_of(name, |_| true)
     }
 
     /// The same, of the alert with such labels.
-    fn fires_of(&self, name: &str, is_it: impl Fn(&Value) -> bool) -> BTreeMap<String, String> {
+    pub(crate) fn fires_of(
+        &self,
+        name: &str,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> BTreeMap<String, String> {
         self.wait(&format!("{name} to fire"), || {
             let alerts = self.prometheus.alerts().unwrap();
             let alert = alerts.into_iter().find(|alert| {
