@@ -193,6 +193,7 @@ impl Request {
         let optional = exposition.is_some()
             || telemetry.is_asked()
             || alertmanager_file.is_some()
+            || !args.rules.is_empty()
             || args.explain.is_some();
         let scope = scope(args.selector.as_deref())?;
         let prometheus = match connections.prometheus() {
@@ -251,6 +252,11 @@ impl Request {
             strict: args.strict,
             endpoints: endpoints.collect(),
         })
+    }
+
+    /// The site's own rules, where there is no Prometheus that could have loaded them.
+    pub(crate) fn rules_alone(&self) -> Option<&RuleFile> {
+        (self.has_own_rules && self.prometheus.is_none()).then_some(&self.rules)
     }
 
     /// The names of the alerts that should be loaded.

@@ -16,6 +16,13 @@ use super::sources::Layout;
 use super::{Analysis, BetweenEdges, Reason};
 use crate::promql::{Comparison, SeriesSelector};
 
+/// The deepest that parts may lie in each other, recording rules followed: what a thread's stack holds with
+/// room to spare.
+const DEEPEST: usize = 450;
+
+/// How many thresholds between edges are told of one alert.
+const MOST_NOTES: usize = 20;
+
 /// What a part of an expression can be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
@@ -96,7 +103,7 @@ impl Fact {
     /// What may be the one or the other.
     pub(super) fn either(self, other: Self) -> Self {
         let mut notes = self.between_edges.clone();
-        notes.extend(other.between_edges.iter().cloned());
+        note(&mut notes, &other.between_edges);
         let mut both = match (self.present, other.present) {
             (true, false) => self,
             (false, true) => other,
@@ -130,6 +137,18 @@ impl Fact {
 
 impl Analysis<'_> {
     pub(super) fn evaluate(&self, expr: &Expr) -> Fact {
+        let depth = self.depth.get();
+        if depth >= DEEPEST {
+            let why = "with the recording rules that it reads, it is nested too deeply";
+            return Fact::unknown(Reason::Unreadable(why.to_owned()));
+        }
+        self.depth.set(depth + 1);
+        let fact = self.part(expr);
+        self.depth.set(depth);
+        fact
+    }
+
+    fn part(&self, expr: &Expr) -> Fact {
         match expr {
             Expr::NumberLiteral(number) => Fact::scalar(Range::point(number.val)),
             Expr::StringLiteral(_) => Fact::scalar(Range::ANY),
@@ -187,8 +206,7 @@ impl Analysis<'_> {
             T_LUNLESS => return unless(&left, &right, matching, whole, mismatch()),
             T_LAND => {
                 let mut fact = left.clone();
-                fact.between_edges
-                    .extend(right.between_edges.iter().cloned());
+                note(&mut fact.between_edges, &right.between_edges);
                 fact.absent = left.absent || right.absent || !empty_match(&left, &right, matching);
                 fact.filtered |= right.filtered || fact.absent && !right.present;
                 if !right.present {
@@ -252,8 +270,7 @@ impl Analysis<'_> {
     ) -> Fact {
         let mut fact = Fact::scalar(Range::ANY);
         fact.between_edges.clone_from(&left.between_edges);
-        fact.between_edges
-            .extend(right.between_edges.iter().cloned());
+        note(&mut fact.between_edges, &right.between_edges);
         fact.filtered = left.filtered || right.filtered;
         if !both {
             let is_vector = |side: &Expr| matches!(side.value_type(), ValueType::Vector);
@@ -295,9 +312,6 @@ impl Analysis<'_> {
         }
         let (range, one) = (inner.range, inner.single);
         if inner.native && matches!(op, T_SUM | T_AVG) {
-            if let (Some(le), Some(_)) = (fact.labels.has.get("le"), &fact.histogram) {
-                debug_assert!(le.is_none());
-            }
             return fact;
         }
         let histogram = inner
@@ -351,6 +365,15 @@ impl Analysis<'_> {
     }
 }
 
+/// Adds what is not among the notes yet: a rule that reads another twice tells its thresholds once.
+fn note(notes: &mut Vec<BetweenEdges>, more: &[BetweenEdges]) {
+    for one in more {
+        if notes.len() < MOST_NOTES && !notes.contains(one) {
+            notes.push(one.clone());
+        }
+    }
+}
+
 /// Whether the two sides surely match because neither has labels that are compared.
 fn empty_match(left: &Fact, right: &Fact, matching: Option<&LabelModifier>) -> bool {
     let on_nothing = matches!(matching, Some(LabelModifier::Include(on)) if on.labels.is_empty());
@@ -371,8 +394,7 @@ fn unless(
     mismatch: Option<String>,
 ) -> Fact {
     let mut fact = left.clone();
-    fact.between_edges
-        .extend(right.between_edges.iter().cloned());
+    note(&mut fact.between_edges, &right.between_edges);
     if !right.present || mismatch.is_some() {
         return fact;
     }

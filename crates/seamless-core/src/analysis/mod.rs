@@ -25,7 +25,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -145,6 +145,8 @@ pub struct Analysis<'a> {
     rules: &'a RuleFile,
     layouts: &'a Layouts,
     recorded: RefCell<BTreeMap<String, Option<Fact>>>,
+    /// How many parts the one that is looked at lies in, through recording rules.
+    depth: Cell<usize>,
 }
 
 impl<'a> Analysis<'a> {
@@ -155,6 +157,7 @@ impl<'a> Analysis<'a> {
             rules,
             layouts,
             recorded: RefCell::new(BTreeMap::new()),
+            depth: Cell::new(0),
         }
     }
 

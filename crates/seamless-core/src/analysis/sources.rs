@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use promql_parser::label::{METRIC_NAME, Matcher};
+
 use super::evaluate::Fact;
 use super::interval::Range;
 use super::labels::LabelSet;
 use super::{Analysis, Reason};
 use crate::promql::SeriesSelector;
+use crate::rules::Rule;
 use crate::schema::{FAMILIES, Family, Kind, Unit, family_of_series};
 
 /// Where a histogram's observations are counted.
@@ -94,14 +97,24 @@ impl Analysis<'_> {
         let names = FAMILIES.iter().flat_map(Family::exposed_names);
         let named = names.filter(|name| selector.selects_name(name));
         let facts = named.map(|name| self.named(&name, selector));
-        let unnamed = || {
-            let matchers: Vec<String> = selector.matchers.iter().map(ToString::to_string).collect();
-            Fact::unknown(Reason::Metric(format!("{{{}}}", matchers.join(", "))))
-        };
+        let unnamed = || Fact::unknown(Reason::Metric(braced(&selector.matchers)));
         facts.reduce(Fact::either).unwrap_or_else(unnamed)
     }
 
     fn named(&self, name: &str, selector: &SeriesSelector) -> Fact {
+        let mut recordings = self.rules.recordings_named(name).peekable();
+        let contradicts = |rule: &Rule| {
+            let labels = rule.labels.iter();
+            labels.clone().any(|(label, value)| {
+                let mut matchers = selector.matchers_of(label);
+                matchers.any(|matcher| !matcher.is_match(value))
+            })
+        };
+        if recordings.peek().is_some() && recordings.all(contradicts) {
+            let part = format!("{name}{}", braced(&selector.matchers));
+            let why = "no rule records series with such labels";
+            return Fact::series(Range::ANY).empty(Reason::Empty { part, why });
+        }
         if let Some(fact) = self.recorded(name) {
             return fact;
         }
@@ -177,6 +190,7 @@ impl Analysis<'_> {
                 Range::new(-1.0, 1.0)
             }
             (Kind::Gauge, Unit::Ratio) => Range::new(0.0, 1.0),
+            (Kind::Gauge, _) if family.name == "seamless_lease_held" => Range::new(0.0, 1.0),
             // A lease that is over expires in less than no time.
             (Kind::Gauge, _) if family.name.contains("expires_in") => Range::FINITE,
             _ => Range::NOT_NEGATIVE,
@@ -226,6 +240,9 @@ impl Analysis<'_> {
         fact.absent = true;
         fact.single = false;
         if is_ratio(name) && fact.unknown.is_none() {
+            // Of a lease of which it is not known how far it is, the ratio is -1.
+            let least = if name.contains("lease") { -1.0 } else { 0.0 };
+            fact.range.low = fact.range.low.max(least);
             fact.range.high = fact.range.high.min(1.0);
         }
         self.recorded
@@ -233,6 +250,13 @@ impl Analysis<'_> {
             .insert(name.to_owned(), Some(fact.clone()));
         Some(fact)
     }
+}
+
+/// Matchers as a selector has them, without the name.
+fn braced(matchers: &[Matcher]) -> String {
+    let matchers = matchers.iter().filter(|m| m.name != METRIC_NAME);
+    let matchers: Vec<String> = matchers.map(ToString::to_string).collect();
+    format!("{{{}}}", matchers.join(","))
 }
 
 /// Whether the name promises a share: the operation of `level:metric:operation` is `ratio` or `ratio_rate…`.

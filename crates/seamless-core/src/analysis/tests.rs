@@ -5,6 +5,7 @@ groups:
 - name: a
   rules:
   - {record: 'seamless:sla_error:ratio_rate1h', expr: '1 - sum by (drill) (rate(seamless_sla_deadline_seconds_bucket{le=\"60\"}[1h])) / (sum by (drill) (rate(seamless_sla_deadline_seconds_count[1h])) > 0)'}
+  - {record: 'a:labelled', expr: 'coverage_ratio', labels: {phase: total}}
   - {record: 'a:a', expr: 'a:b'}
   - {record: 'a:b', expr: 'a:a'}
 ";
@@ -19,7 +20,7 @@ fn judge(expr: &str) -> Judgement {
 #[test]
 fn what_can_never_fire_is_told_with_its_reason() {
     for (expr, part) in [
-        ("seamless:sla_error:ratio_rate1h > 14.4", "at most 1"),
+        ("seamless:sla_error:ratio_rate1h > 14.4", "from 0 to 1"),
         ("backfill_completion_ratio < 0", "from 0 to 1"),
         ("-1 * backfill_completion_ratio > 0", "-1"),
         ("avg(backfill_completion_ratio) > 5", "from 0 to 1"),
@@ -54,6 +55,9 @@ fn what_can_never_fire_is_told_with_its_reason() {
             "at least 0",
         ),
         ("(coverage_ratio > bool 2) == 1", "0"),
+        ("seamless:sla_error:ratio_rate1h < 0", "from 0 to 1"),
+        ("seamless_lease_held > 1", "from 0 to 1"),
+        ("a:labelled{phase=\"storage\"} > 0.5", "no rule records"),
     ] {
         let Verdict::NeverFires(reason) = judge(expr).verdict else {
             panic!("{expr}: {:?}", judge(expr));

@@ -16,6 +16,9 @@ use thiserror::Error;
 use super::depth_guard::{DEEPEST, is_too_deep};
 use super::duration_guard::has_overlong_duration;
 
+/// Longer than anything that a person or a generator writes for a rule.
+const LONGEST: usize = 100_000;
+
 /// An expression that cannot be read.
 #[derive(Debug, Clone, Error)]
 #[error("`{expr}` is not PromQL: {reason}")]
@@ -87,6 +90,9 @@ impl Query {
             expr: expr.to_owned(),
             reason,
         };
+        if expr.len() > LONGEST {
+            return Err(unreadable(format!("it is longer than {LONGEST} bytes")));
+        }
         if is_too_deep(expr) {
             return Err(unreadable(format!(
                 "it is nested more than {DEEPEST} levels deep"

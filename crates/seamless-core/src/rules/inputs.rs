@@ -1,6 +1,6 @@
 //! What a rule reads, followed through recording rules to the series that somebody exposes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, RuleFile};
 use promql_parser::label::METRIC_NAME;
@@ -63,8 +63,25 @@ impl RuleFile {
     /// # Errors
     /// [`QueryError`] for an expression on the way that cannot be read.
     pub fn inputs(&self, rule: &Rule) -> Result<Inputs, QueryError> {
+        let mut recordings: BTreeMap<&str, Vec<&Expression>> = BTreeMap::new();
+        for rule in self.rules().filter(|rule| !rule.is_alert()) {
+            recordings.entry(&rule.name).or_default().push(&rule.expr);
+        }
         let mut inputs = Inputs::default();
-        self.collect_inputs(&rule.expr, &mut inputs)?;
+        // No recursion: rules of which each reads the next may be longer than a stack.
+        let mut waiting = vec![&rule.expr];
+        while let Some(expr) = waiting.pop() {
+            for selector in expr.query()?.selectors() {
+                let name = selector.name().unwrap_or_default();
+                if let Some(expressions) = recordings.get(name) {
+                    if inputs.recordings.insert(name.to_owned()) {
+                        waiting.extend(expressions);
+                    }
+                } else if !inputs.selectors.contains(&selector) {
+                    inputs.selectors.push(selector);
+                }
+            }
+        }
         Ok(inputs)
     }
 
@@ -176,23 +193,6 @@ impl RuleFile {
                     .matchers
                     .extend(outer.filter(|m| m.name != METRIC_NAME).cloned());
                 self.collect_edges(&inner, seen, found)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn collect_inputs(&self, expr: &Expression, inputs: &mut Inputs) -> Result<(), QueryError> {
-        for selector in expr.query()?.selectors() {
-            let name = selector.name().unwrap_or_default().to_owned();
-            let mut recordings = self.recordings_named(&name).peekable();
-            if recordings.peek().is_none() {
-                if !inputs.selectors.contains(&selector) {
-                    inputs.selectors.push(selector);
-                }
-            } else if inputs.recordings.insert(name.clone()) {
-                for recording in recordings {
-                    self.collect_inputs(&recording.expr, inputs)?;
-                }
             }
         }
         Ok(())

@@ -18,6 +18,7 @@ mod lookup;
 mod paths;
 mod real_servers;
 mod rounds;
+mod rule_files;
 mod scraped;
 mod secrets;
 mod shared;

@@ -41,16 +41,16 @@ pub(super) const CHECK: Check = Check {
 
 /// Judges by the buckets that the thresholds depend on.
 async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    let names = site.request.alert_names();
+    if let Some(rules) = site.request.rules_alone() {
+        return Ok(judge(rules, &Layouts::of_schema(), &names));
+    }
     let (rules, buckets, tops, series) =
         tokio::join!(site.rules(), buckets(site), tops(site), site.series());
     let mut buckets = buckets?;
     buckets.extend(tops?);
-    Ok(judge(
-        rules?,
-        &buckets,
-        series.ok(),
-        &site.request.alert_names(),
-    ))
+    let live = layouts(&buckets, series.ok());
+    Ok(judge(&RuleFile::loaded(rules?), &live, &names))
 }
 
 /// The bucket bounds by which thresholds are judged: all of them only where the outer ones do not tell.
@@ -196,15 +196,9 @@ fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
 
 /// What each alert can be at all, by the live buckets: those that this project ships, and others that read
 /// its metrics.
-fn judge(
-    groups: &[LoadedGroup],
-    buckets: &[InstantSeries],
-    series: Option<&Presence>,
-    shipped: &BTreeSet<&str>,
-) -> Outcome {
-    let rules = RuleFile::loaded(groups);
-    let (live, schema) = (layouts(buckets, series), Layouts::of_schema());
-    let (analysis, by_schema) = (Analysis::new(&rules, &live), Analysis::new(&rules, &schema));
+fn judge(rules: &RuleFile, live: &Layouts, shipped: &BTreeSet<&str>) -> Outcome {
+    let schema = Layouts::of_schema();
+    let (analysis, by_schema) = (Analysis::new(rules, live), Analysis::new(rules, &schema));
     let mut items = Vec::new();
     let mut judged = 0;
     for rule in rules.alerts() {
@@ -222,7 +216,7 @@ fn judge(
             push(&mut items, item);
         }
     }
-    Outcome::of(items, format!("all of {judged} alerts can"))
+    Outcome::of(items, format!("each of {judged} alerts can"))
 }
 
 fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<Item> {
@@ -329,9 +323,8 @@ mod tests {
             ("60", Verdict::Fail),
         ] {
             let outcome = judge(
-                &alert(threshold),
-                &live,
-                Some(&Presence::default()),
+                &RuleFile::loaded(&alert(threshold)),
+                &layouts(&live, Some(&Presence::default())),
                 &["A"].into(),
             );
             assert_eq!(outcome.verdict, verdict, "{threshold}: {outcome:?}");

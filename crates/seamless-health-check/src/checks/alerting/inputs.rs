@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use seamless_core::prometheus::LoadedGroup;
 use seamless_core::promql::SeriesSelector;
 use seamless_core::rules::{Rule, RuleFile};
 
@@ -37,15 +36,19 @@ pub(super) const CHECK: Check = Check {
 };
 
 async fn run(site: &Site<'_>) -> Fact<Outcome> {
+    let names = site.request.alert_names();
+    if let Some(rules) = site.request.rules_alone() {
+        return Ok(judge(rules, None, &names));
+    }
     let (rules, series) = tokio::join!(site.rules(), site.series());
-    Ok(judge(rules?, series?, &site.request.alert_names()))
+    Ok(judge(&RuleFile::loaded(rules?), Some(series?), &names))
 }
 
-fn judge(groups: &[LoadedGroup], series: &Presence, names: &BTreeSet<&str>) -> Outcome {
-    let rules = RuleFile::loaded(groups);
+/// Judges a file by the schema alone where no series are known.
+fn judge(rules: &RuleFile, series: Option<&Presence>, names: &BTreeSet<&str>) -> Outcome {
     let mut items = Vec::new();
     let mut unused = 0;
-    let alerts = shipped_alerts(&rules, names);
+    let alerts = shipped_alerts(rules, names);
     for rule in &alerts {
         let inputs = match rules.inputs(rule) {
             Ok(inputs) => inputs,
@@ -65,6 +68,7 @@ fn judge(groups: &[LoadedGroup], series: &Presence, names: &BTreeSet<&str>) -> O
             push(&mut items, Item::new(&rule.name, Verdict::Fail, message));
             continue;
         }
+        let Some(series) = series else { continue };
         let families = inputs.families();
         let some_live = families
             .iter()
@@ -159,7 +163,11 @@ mod tests {
             ("up == 0", &absent, Verdict::Pass, "all of 1 alerts"),
         ] {
             let rule = json!({ "type": "alerting", "name": "A", "query": expr });
-            let outcome = judge(&rules(json!([rule])), series, &["A"].into());
+            let outcome = judge(
+                &RuleFile::loaded(&rules(json!([rule]))),
+                Some(series),
+                &["A"].into(),
+            );
             assert_eq!(
                 (outcome.verdict, outcome.message.as_str()),
                 (verdict, message)
