@@ -143,7 +143,7 @@ impl Plan {
             text.push_str(&format!("  unknown: {}\n", clean(error)));
         }
         if let Some(pages) = &self.pages {
-            text.push_str(&format!("\npages: {pages}\n"));
+            text.push_str(&format!("\n{}\n", pages.lines()));
         }
         text
     }

@@ -38,6 +38,16 @@ impl Progress {
         bar
     }
 
+    /// A bar over so many seconds. The line has room after it: what the terminal echoes of Ctrl-C must not begin a
+    /// line of its own, which would leave the bar behind.
+    #[must_use]
+    pub fn seconds(&self, total: u64, what: impl Into<Cow<'static, str>>) -> ProgressBar {
+        let bar = self.lines.add(ProgressBar::new(total));
+        bar.set_style(style("{prefix} {bar:24.cyan/dim} {pos} of {len} s"));
+        bar.set_prefix(what);
+        bar
+    }
+
     /// A line that turns while something is awaited.
     #[must_use]
     pub fn spinner(&self, what: impl Into<Cow<'static, str>>) -> ProgressBar {

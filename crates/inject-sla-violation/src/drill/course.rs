@@ -17,6 +17,8 @@ use crate::values::{Condition, Values};
 const DELIVERY_AFTER_SIGNAL: Duration = Duration::from_secs(2);
 /// How long the clean-up of one sink may take after a signal.
 const CLEAN_UP_AFTER_SIGNAL: Duration = Duration::from_secs(10);
+/// A clean-up that takes longer is told of.
+const SOON: Duration = Duration::from_secs(1);
 
 /// When a drill ends, whatever happens.
 #[derive(Clone, Copy)]
@@ -81,7 +83,7 @@ impl Injection<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let bar = self
             .progress
-            .bar(self.course.hold.as_secs().max(1), "drill");
+            .seconds(self.course.hold.as_secs().max(1), "drill");
         let over = deadline.map_or(end, |at| at.min(end));
         loop {
             let shown = tokio::select! {
@@ -159,25 +161,43 @@ impl Injection<'_> {
 
     /// Takes everything back, and corrects the outcome where that or the last delivery failed.
     async fn close(&self, sinks: &mut [Working], last: &Snapshot, outcome: Outcome) -> Outcome {
-        let limit = match outcome {
-            // Whoever sends a signal waits for the end, and kills what does not come to it.
-            Outcome::Interrupted | Outcome::Terminated => Some(CLEAN_UP_AFTER_SIGNAL),
-            _ => None,
+        let stopped = matches!(outcome, Outcome::Interrupted | Outcome::Terminated);
+        // Whoever sends a signal waits for the end, and kills what does not come to it.
+        let limit = stopped.then_some(CLEAN_UP_AFTER_SIGNAL);
+        let mut closing = std::pin::pin!(self.take_back(sinks, last, limit));
+        let failed = tokio::select! {
+            biased;
+            failed = &mut closing => failed,
+            () = sleep(SOON) => {
+                self.tell(|terminal| terminal.note(
+                    "still cleaning up (a second Ctrl-C ends at once and leaves the rest to --cleanup)",
+                ));
+                closing.await
+            }
         };
+        match outcome {
+            Outcome::Done | Outcome::DeadlineOver if failed => Outcome::SinkFailed,
+            other => other,
+        }
+    }
+
+    /// Closes every sink; whether one failed.
+    async fn take_back(
+        &self,
+        sinks: &mut [Working],
+        last: &Snapshot,
+        limit: Option<Duration>,
+    ) -> bool {
         let mut failed = false;
-        for working in sinks.iter_mut() {
-            let closed = working.sink.close(last, limit).await;
-            if let Err(error) = closed {
+        for working in sinks {
+            if let Err(error) = working.sink.close(last, limit).await {
                 self.tell(|terminal| terminal.error(&clean(&error.to_string())));
                 working.cleaned_up = false;
                 working.error = Some(error.to_string());
             }
             failed |= working.failing || !working.cleaned_up;
         }
-        match outcome {
-            Outcome::Done | Outcome::DeadlineOver if failed => Outcome::SinkFailed,
-            other => other,
-        }
+        failed
     }
 }
 

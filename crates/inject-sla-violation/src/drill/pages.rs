@@ -67,6 +67,35 @@ impl Pages {
             hold: course.hold,
         })
     }
+
+    /// For a person to read: an alert a line.
+    pub(crate) fn lines(&self) -> String {
+        let mut text = format!(
+            "this drill should fire for {}:\n",
+            duration::format(self.hold)
+        );
+        for CriticalAlert { alert, after } in &self.alerts {
+            let after = duration::format(*after);
+            text.push_str(&format!(
+                "  {} (critical) after about {after}\n",
+                clean(alert)
+            ));
+        }
+        text.push_str(&self.told());
+        text
+    }
+
+    /// Who would be told.
+    fn told(&self) -> String {
+        let mut text = match &self.receivers {
+            Some(receivers) => format!("receivers: {}", clean(&receivers.join(", "))),
+            None => "receivers unknown".to_owned(),
+        };
+        if self.silenced {
+            text.push_str("; silenced by this drill");
+        }
+        text
+    }
 }
 
 impl fmt::Display for Pages {
@@ -84,14 +113,6 @@ impl fmt::Display for Pages {
             alerts.join(", "),
             duration::format(self.hold)
         )?;
-        match &self.receivers {
-            Some(receivers) => write!(f, "receivers: {}", clean(&receivers.join(", ")))?,
-            None => f.write_str("receivers unknown")?,
-        }
-        f.write_str(if self.silenced {
-            "; silenced by this drill"
-        } else {
-            ""
-        })
+        f.write_str(&self.told())
     }
 }

@@ -133,21 +133,16 @@ impl Preparing<'_> {
 
     /// A drill that pages for real needs somebody's word.
     async fn ask(&self, pages: &Pages) -> anyhow::Result<bool> {
-        let plan = pages.to_string();
-        if self.request.silence {
-            self.terminal.note(&plan);
+        if self.request.silence || self.args.yes {
+            self.terminal.note(&pages.lines());
             return Ok(true);
         }
-        if self.args.yes {
-            self.terminal.note(&plan);
-            return Ok(true);
-        }
-        let question = format!("{plan}. Page for real?");
+        let question = format!("{}\nPage for real?", pages.lines());
         let asked = confirm(&question, Consent::Yes, self.terminal, self.stop).await;
         match asked {
             Ok(agreed) => Ok(agreed),
             Err(ConfirmError::NoTerminal) => Err(UsageError(format!(
-                "{plan}, and there is nobody to ask; give --yes to page for real, or --alertmanager-url and --silence to \
+                "{pages}, and there is nobody to ask; give --yes to page for real, or --alertmanager-url and --silence to \
                  mute this drill"
             ))
             .into()),

@@ -42,15 +42,18 @@ impl Clock {
 
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> i64 {
-        let passed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        self.start.as_millisecond().saturating_add(passed)
+        self.start.as_millisecond().saturating_add(self.passed_ms())
+    }
+
+    fn passed_ms(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Now, for values that tell the time.
     pub(crate) fn moment(&self) -> Moment {
         Moment {
             unix_seconds: self.now_ms() as f64 / 1000.0,
-            elapsed_seconds: self.began.elapsed().as_secs_f64(),
+            elapsed_seconds: self.passed_ms() as f64 / 1000.0,
         }
     }
 }

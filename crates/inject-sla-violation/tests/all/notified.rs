@@ -214,6 +214,12 @@ fn a_drill_judges_its_own_series_alone() {
         "advertised",
         &[&slow[..], &[&file_sd, "--advertise=127.0.0.3"]].concat(),
     );
+    // Beside others on one file, some of which end before it does.
+    let beside = start(
+        "0",
+        "beside",
+        &[&slow[..], &[&file_sd, "--recover-after=20s"]].concat(),
+    );
     let old = start("0", "old", &["--expect-alert=Old", "--within=8s", &file_sd]);
     for (id, drill) in [
         ("by-name", by_name),
@@ -231,6 +237,10 @@ fn a_drill_judges_its_own_series_alone() {
         reached.starts_with("pending missed") || reached.starts_with("expression missed"),
         "{reached}"
     );
+    let (code, reached, report) = outcome(beside);
+    assert_eq!((code, &*reached), (0, "resolved"), "{report:#}");
+    // The last of them has taken the file along.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 
     // The id of a drill that had series lately is refused, before anything is injected.
     let again = start("0", "by-name", &slow).end();

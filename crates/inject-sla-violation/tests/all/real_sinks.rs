@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::support::{Injector, PATIENCE, command};
+use seamless_lab::faults::clock_of;
 use seamless_lab::servers::{NodeExporter, Prometheus, Pushgateway, VictoriaMetrics};
 use seamless_lab::wait_for;
 use serde_json::Value;
@@ -154,6 +155,51 @@ fn a_prometheus_takes_remote_write_and_the_series_end_with_the_drill() {
     assert_eq!(prometheus.query("{drill=\"written\"}").unwrap(), Vec::new());
 }
 
+fn samples_keep_their_order_while_the_clock_is_set() {
+    let prometheus = Prometheus::builder()
+        .remote_write_receiver()
+        .start()
+        .unwrap();
+    let url = format!("{}/api/v1/write", prometheus.url());
+    let folder = tempfile::tempdir().unwrap();
+    for (jump, id) in [("+3h", "ahead"), ("-3h", "back")] {
+        let clock = folder.path().join(id);
+        fs::write(&clock, "+0").unwrap();
+        let injector = Injector::start_in(
+            &clock_of(&clock).unwrap(),
+            &[
+                "n",
+                "--remote-write",
+                &url,
+                "--hold=10m",
+                "--step=500ms",
+                "--output=json",
+                "--drill-id",
+                id,
+            ],
+        );
+        let count =
+            format!("seamless_sla_deadline_seconds_count{{drill=\"{id}\",phase=\"total\"}}");
+        let seen = awaited(id, || first(&prometheus, &count), |count| count > 0.0);
+        fs::write(&clock, jump).unwrap();
+        // Ten observations a step: several steps later Prometheus still takes them, at the time that it is.
+        awaited(
+            id,
+            || first(&prometheus, &count),
+            |count| count >= seen + 60.0,
+        );
+        let age = first(&prometheus, &format!("time() - timestamp({count})")).unwrap();
+        assert!((-60.0..60.0).contains(&age), "{id}: {age}");
+        injector.signal("TERM");
+        let ended = injector.end();
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(report["exit_code"], 143, "{ended:?}");
+        assert_eq!(report["sinks"][0]["failed"], 0, "{report:#}");
+        let left = format!("{{drill=\"{id}\"}}");
+        assert_eq!(prometheus.query(&left).unwrap(), Vec::new(), "{id}");
+    }
+}
+
 fn victoria_metrics_takes_remote_write() {
     let victoria = VictoriaMetrics::start().unwrap();
     let url = format!("{}/api/v1/write", victoria.url());
@@ -273,5 +319,6 @@ seamless_lab::on_both_generations!(
     prometheus_discovers_scrapes_and_sees_rates_move,
     open_metrics_is_what_prometheus_asks_for_and_accepts,
     a_prometheus_takes_remote_write_and_the_series_end_with_the_drill,
+    samples_keep_their_order_while_the_clock_is_set,
     victoria_metrics_takes_remote_write,
 );

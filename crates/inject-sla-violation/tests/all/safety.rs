@@ -8,7 +8,7 @@ use seamless_lab::servers::{Alertmanager, Prometheus, Pushgateway};
 use seamless_lab::wait_until;
 use serde_json::Value;
 
-use crate::support::{Injector, PATIENCE};
+use crate::support::{Injector, PATIENCE, command};
 
 /// Where a drill leaves something.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +25,7 @@ enum Sink {
 enum Moment {
     /// It asks what has to be known beforehand; the server that it asks hangs.
     Start,
-    /// It has said that it begins; the first step may be under way.
+    /// It has said that it begins, and the first step is not over: where there is a server, it hangs.
     FirstStep,
     /// The server shows the drill.
     AtWork,
@@ -33,6 +33,27 @@ enum Moment {
     MidStep,
     /// The clean-up hangs in the stopped server, after a first signal.
     End,
+}
+
+impl Moment {
+    /// Whether the server of the sink is stopped meanwhile.
+    const fn stops(self) -> bool {
+        matches!(self, Self::FirstStep | Self::MidStep | Self::End)
+    }
+
+    /// Whether the report of the run says that the signals came then: by how many updates had been made, and how
+    /// many of them had been delivered.
+    fn was_met(self, report: &Value) -> bool {
+        let sink = &report["sinks"][0];
+        let made = report["steps"].as_u64().unwrap() + 1;
+        match self {
+            Self::Start => sink.is_null(),
+            Self::FirstStep => made == 1,
+            Self::AtWork => made > 1 && sink["delivered"] == made,
+            // The update that hung was given up.
+            Self::MidStep | Self::End => made > 1 && sink["delivered"] == made - 1,
+        }
+    }
 }
 
 const SINKS: [Sink; 5] = [
@@ -57,7 +78,7 @@ const SIGNALS: [(&[&str], i32); 4] = [
     (&["TERM", "HUP", "TERM"], 143),
 ];
 
-/// Files are written in one go, and a silence in one short request: nothing of them hangs.
+/// Files are written in one go, and a silence in one short request: no step of them hangs.
 fn exists(sink: Sink, moment: Moment) -> bool {
     let hangs = matches!(sink, Sink::Pushgateway | Sink::RemoteWrite);
     hangs || !matches!(moment, Moment::MidStep | Moment::End)
@@ -137,36 +158,39 @@ impl World {
         }
     }
 
-    /// Runs one cell of the table.
-    fn cell(&self, sink: Sink, moment: Moment, signals: &[&str], code: i32) {
+    /// Runs one cell of the table; whether the signals met their moment.
+    fn cell(&self, sink: Sink, moment: Moment, signals: &[&str], code: i32) -> bool {
         let id = format!("{sink:?}-{moment:?}-{}", signals.join("-")).to_lowercase();
         let mut arguments = self.arguments(sink, &id);
-        arguments.extend(
-            [
-                "n",
-                "--step=200ms",
-                "--hold=10m",
-                "--timeout=30s",
-                "--output=json",
-            ]
-            .map(str::to_owned),
-        );
+        // The first step must not be over before the signal comes.
+        let step = if moment == Moment::FirstStep {
+            "--step=5s"
+        } else {
+            "--step=200ms"
+        };
+        let common = ["n", step, "--hold=10m", "--timeout=30s", "--output=json"];
+        arguments.extend(common.map(str::to_owned));
         arguments.push(format!("--drill-id={id}"));
         let hanging = Faults::always(Behaviour::HangBeforeHeaders).unwrap();
         if moment == Moment::Start {
             arguments.push(format!("--prometheus-url={}", hanging.url()));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        if moment == Moment::FirstStep {
+            self.hang(sink, true);
+        }
         let mut injector = Injector::start(&arguments);
+        let mut signals = signals.iter();
         if moment == Moment::Start {
             let waits = || !hanging.received().is_empty();
             wait_until(PATIENCE, "the first question", waits).unwrap();
         } else {
             injector.says(&format!("(drill {id})"));
         }
-        let mut signals = signals.iter();
         if matches!(moment, Moment::AtWork | Moment::MidStep | Moment::End) {
             wait_until(PATIENCE, "the drill", || self.shows(sink, &id)).unwrap();
+            // A few steps on.
+            std::thread::sleep(Duration::from_millis(700));
         }
         if matches!(moment, Moment::MidStep | Moment::End) {
             self.hang(sink, true);
@@ -175,14 +199,14 @@ impl World {
         }
         if moment == Moment::End {
             injector.signal(signals.next().unwrap());
-            // Longer than a delivery may go on after a signal: the clean-up has begun.
-            std::thread::sleep(Duration::from_millis(2500));
+            injector.says("still cleaning up");
         }
         for signal in signals {
             injector.signal(signal);
         }
-        if matches!(moment, Moment::MidStep | Moment::End) {
-            std::thread::sleep(Duration::from_millis(300));
+        if moment.stops() {
+            // Longer than a delivery may go on after a signal: what hangs is given up.
+            std::thread::sleep(Duration::from_millis(2500));
             self.hang(sink, false);
         }
         let ended = injector.end();
@@ -192,9 +216,8 @@ impl World {
         for left in report["sinks"].as_array().unwrap() {
             assert_eq!(left["cleaned_up"], true, "{id}: {report:#}");
         }
-        let begun = !report["sinks"].as_array().unwrap().is_empty();
-        assert_eq!(begun, moment != Moment::Start, "{id}: {report:#}");
         assert!(!self.shows(sink, &id), "{id} is still there: {report:#}");
+        moment.was_met(&report)
     }
 }
 
@@ -210,33 +233,73 @@ fn every_sink_at_every_moment_by_every_signal_leaves_nothing() {
             .unwrap(),
         alertmanager: Alertmanager::start().unwrap(),
     };
-    let mut hit = 0;
-    std::thread::scope(|scope| {
+    let rows: Vec<String> = std::thread::scope(|scope| {
         // One thread per sink: within it cells come one by one, so that stopping a server disturbs no other.
         let sinks = SINKS.map(|sink| {
             let world = &world;
             scope.spawn(move || {
-                let mut hit = 0;
+                let mut rows = Vec::new();
                 for moment in MOMENTS.into_iter().filter(|moment| exists(sink, *moment)) {
                     for (signals, code) in SIGNALS {
                         // In the middle of the end there is a signal before.
-                        let is_one = signals.len() == 1;
-                        if moment == Moment::End && is_one {
+                        if moment == Moment::End && signals.len() == 1 {
                             continue;
                         }
-                        world.cell(sink, moment, signals, code);
-                        hit += 1;
+                        let met = world.cell(sink, moment, signals, code);
+                        let signals = signals.join(" ");
+                        let said = if met { "met" } else { "missed" };
+                        rows.push(format!(
+                            "{:<12} {:<10} {signals:<14} {said}, exit {code}, nothing left",
+                            format!("{sink:?}"),
+                            format!("{moment:?}"),
+                        ));
                     }
                 }
-                hit
+                rows
             })
         });
-        for sink in sinks {
-            hit += sink.join().unwrap();
-        }
+        sinks
+            .into_iter()
+            .flat_map(|sink| sink.join().unwrap())
+            .collect()
     });
+    println!("{}", rows.join("\n"));
     // 5 sinks at 3 moments by 4 signals; 2 sinks also in mid-step by 4 and at the end by 2.
-    assert_eq!(hit, 5 * 3 * 4 + 2 * 4 + 2 * 2);
+    assert_eq!(rows.len(), 5 * 3 * 4 + 2 * 4 + 2 * 2);
+    let missed: Vec<_> = rows.iter().filter(|row| row.contains("missed")).collect();
+    assert!(missed.is_empty(), "{missed:#?}");
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once_and_the_clean_up_does_the_rest() {
+    let gateway = Pushgateway::start().unwrap();
+    let url = gateway.url();
+    let mut injector = Injector::start(&[
+        "n",
+        "--hold=10m",
+        "--step=200ms",
+        "--timeout=30s",
+        "--drill-id=forced",
+        "--push-gateway",
+        &url,
+    ]);
+    injector.says("(drill forced)");
+    let shows = || gateway.get("/metrics", &[]).unwrap().contains("forced");
+    wait_until(PATIENCE, "the drill", shows).unwrap();
+    gateway.signal("STOP").unwrap();
+    injector.signal("INT");
+    injector.says("still cleaning up");
+    injector.signal("INT");
+    let ended = injector.end();
+    gateway.signal("CONT").unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{ended:?}");
+    assert_eq!(ended.stdout, "");
+
+    let mut cleanup = command();
+    cleanup.args(["--cleanup=forced", "--push-gateway", &url]);
+    let removed = cleanup.output().unwrap();
+    assert_eq!(removed.status.code(), Some(0), "{removed:?}");
+    assert!(!shows());
 }

@@ -52,7 +52,13 @@ pub(crate) struct Ended {
 impl Injector {
     /// Starts a drill that lasts and may page: nobody is there to be asked.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_in(&[], arguments)
+    }
+
+    /// The same, in an environment that has these variables.
+    pub(crate) fn start_in(environment: &[(String, String)], arguments: &[&str]) -> Self {
         let mut child = command()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .arg("--yes")
             .args(arguments)
             .stdin(Stdio::null())

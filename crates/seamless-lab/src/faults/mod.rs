@@ -26,7 +26,7 @@ use crate::background;
 use crate::received::Received;
 use crate::serving::ANY_PORT;
 pub use matrix::Matrix;
-pub use subject::{FAKETIME, Subject};
+pub use subject::{FAKETIME, Subject, clock_of};
 pub use surroundings::{bare, signalled, signalled_once};
 pub use tls::{Certificate, TlsServer};
 pub use trial::Trial;

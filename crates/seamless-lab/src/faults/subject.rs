@@ -111,18 +111,15 @@ impl Subject {
     pub fn succeeds_while_the_clock_jumps(&self) -> Result<Vec<serde_json::Value>> {
         let polite = self.polite;
         let server = Faults::choose(move |request, _| polite(request).after(ANSWER_AFTER).into())?;
-        let library = preloaded()?;
         let mut documents = Vec::new();
         for jump in ["+3d", "-3d"] {
             let folder = tempfile::tempdir()?;
             let clock = folder.path().join("clock");
             fs::write(&clock, "+0")?;
-            let place = Place::default()
-                .with("LD_PRELOAD", &library)
-                .with("FAKETIME_TIMESTAMP_FILE", &clock.display().to_string())
-                .with("FAKETIME_NO_CACHE", "1")
-                // Only the time of day can jump.
-                .with("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            let place = Place {
+                environment: clock_of(&clock)?,
+                ..Place::default()
+            };
             let name = format!("the clock jumps by {jump}");
             let trial = thread::scope(|scope| {
                 scope.spawn(|| {
@@ -275,6 +272,23 @@ fn mounting() -> Result<Option<Vec<String>>> {
         }
     }
     Ok(None)
+}
+
+/// The environment of a program whose time of day is off by what stands in this file, such as `+3d`, and follows it
+/// when it changes. Time that passes is not affected.
+///
+/// # Errors
+/// If faketime is missing or does not work.
+pub fn clock_of(file: &Path) -> Result<Vec<(String, String)>> {
+    let variables = [
+        ("LD_PRELOAD", preloaded()?),
+        ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+        // Only the time of day can jump.
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ];
+    let owned = |(name, value): (&str, String)| (name.to_owned(), value);
+    Ok(variables.map(owned).to_vec())
 }
 
 /// The library that changes what a program takes for the time.
