@@ -228,7 +228,8 @@ fn reduced(
                 .map(|rule| rule.name.as_str())
                 .filter(|name| mentions(text, name))
                 .peekable();
-            names.peek().is_some() && {
+            // What asks for every alert but one cannot be answered by some of the rules.
+            names.peek().is_some() && !text.contains("alertname!=") && {
                 let names: BTreeSet<&str> = names.collect();
                 names.is_subset(loaded) && !names.is_disjoint(wanted)
             }
