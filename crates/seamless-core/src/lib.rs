@@ -15,6 +15,7 @@ pub mod exposition;
 pub mod http;
 pub mod lease;
 pub mod logs;
+mod nullable;
 pub mod paging;
 pub mod prometheus;
 pub mod promql;

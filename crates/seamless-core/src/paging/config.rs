@@ -11,6 +11,7 @@ use super::interval::{RawInterval, TimeInterval, TimeIntervalError};
 use super::route::{Defaults, Route};
 use super::{LabelSet, MatchOp, Matcher, MatcherError};
 use crate::duration;
+use crate::nullable::nullable;
 
 /// Why a text is no configuration of Alertmanager.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -241,13 +242,13 @@ type Unknown = BTreeMap<String, IgnoredAny>;
 #[derive(Deserialize)]
 struct RawConfig {
     route: RawRoute,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     receivers: Vec<RawReceiver>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     inhibit_rules: Vec<RawInhibitRule>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     mute_time_intervals: Vec<RawNamedIntervals>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     time_intervals: Vec<RawNamedIntervals>,
     // What says nothing about who is told.
     #[serde(default, rename = "global")]
@@ -265,7 +266,7 @@ struct RawConfig {
 #[derive(Deserialize)]
 struct RawNamedIntervals {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     time_intervals: Vec<RawInterval>,
 }
 
@@ -310,19 +311,19 @@ impl RawReceiver {
 struct RawInhibitRule {
     #[serde(default)]
     name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     source_match: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     source_match_re: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     source_matchers: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     target_match: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     target_match_re: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     target_matchers: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     equal: Vec<String>,
     #[serde(flatten)]
     unknown: Unknown,
@@ -360,19 +361,19 @@ impl RawInhibitRule {
 struct RawRoute {
     #[serde(default)]
     receiver: Option<String>,
-    #[serde(default, rename = "match")]
+    #[serde(default, rename = "match", deserialize_with = "nullable")]
     equal: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     match_re: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     matchers: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     mute_time_intervals: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     active_time_intervals: Vec<String>,
     #[serde(default, rename = "continue")]
     goes_on: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     routes: Vec<RawRoute>,
     #[serde(default)]
     group_wait: Option<String>,

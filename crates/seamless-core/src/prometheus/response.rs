@@ -1,17 +1,11 @@
 //! The shapes of Prometheus's answers. Fields that some servers leave out are optional.
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error};
+use serde::de::{Deserializer, Error};
 
 use super::labels::{BorrowedStr, Labels};
+use crate::nullable::nullable;
 use crate::promql::Expression;
-
-/// Reads what is not there as a value's default: servers written in Go answer `null` for an empty list or map.
-fn nullable<'de, D: Deserializer<'de>, T: Default + DeserializeOwned>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
-}
 
 /// A value at a time: seconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]

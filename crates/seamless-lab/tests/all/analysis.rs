@@ -448,7 +448,12 @@ impl Writer {
                     "on ()",
                     "ignoring (le, phase, flag_type)",
                 ];
-                let matching = matching[self.random.usize(..4)];
+                let mut matching = matching[self.random.usize(..4)];
+                let mut left = left;
+                if self.random.u8(..4) == 0 {
+                    // Always there: what the right side lacks shows.
+                    (left, matching) = ("vector(1)".to_owned(), "on ()");
+                }
                 format!("({left} {} {matching} {right})", self.pick(&SETS))
             }
             11..13 => {

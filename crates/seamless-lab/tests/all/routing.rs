@@ -260,6 +260,7 @@ fn what_amtool_refuses_is_refused() {
         child(json!({"group_wait": "soon"})),
         child(json!({"repeat_interval": "1h30m"})),
         child(json!({"match_re": {"a": "("}})),
+        child(json!({"routes": null, "matchers": null, "match": null, "match_re": null})),
         interval(json!({})),
         interval(json!({"times": [{"start_time": "9:00", "end_time": "17:00"}]})),
         interval(json!({"times": [{"start_time": "09:00", "end_time": "24:00"}]})),
