@@ -193,7 +193,7 @@ impl Request {
         let optional = exposition.is_some()
             || telemetry.is_asked()
             || alertmanager_file.is_some()
-            || !args.rules.is_empty()
+            || judges_rules_alone(args, &connections)
             || args.explain.is_some();
         let scope = scope(args.selector.as_deref())?;
         let prometheus = match connections.prometheus() {
@@ -286,6 +286,16 @@ impl Request {
             .copied()
             .unwrap_or_else(|| profile.budget_seconds(phase))
     }
+}
+
+/// Whether a site's rules are to be judged as they lie there. A deployment whose Prometheus was forgotten is
+/// another matter.
+fn judges_rules_alone(args: &Args, connections: &Connections) -> bool {
+    let only = ["alerting/inputs", "alerting/can-fire"];
+    let asked = args.only.iter().all(|id| only.contains(&id.as_str())) && !args.only.is_empty();
+    let nothing_runs = connections.endpoint(Service::Coordinator).is_none()
+        && connections.endpoint(Service::Alertmanager).is_none();
+    !args.rules.is_empty() && (asked || nothing_runs)
 }
 
 /// The endpoints of a run. Credentials without a prefix are for Prometheus.

@@ -216,7 +216,8 @@ fn what_is_wrong_with_the_scraping_is_named() {
         let mut config = config;
         config["job_name"] = "drills".into();
         let files = folder.path().join("*.json");
-        config["file_sd_configs"] = json!([{"files": [files.to_str().unwrap()]}]);
+        config["file_sd_configs"] =
+            json!([{"files": [files.to_str().unwrap()], "refresh_interval": "1s"}]);
         Prometheus::builder()
             .scrape_config(config)
             .rules(rules())
@@ -442,7 +443,7 @@ mod every_form_of_histograms_fires_the_shipped_alert_once {
                     "scrape_native_histograms": true,
                     // What exposes both forms is stored in both.
                     "always_scrape_classic_histograms": true,
-                    "file_sd_configs": [{"files": [files.to_str().unwrap()]}],
+                    "file_sd_configs": [{"files": [files.to_str().unwrap()], "refresh_interval": "1s"}],
                 }))
                 .rules(scaled())
                 .start()

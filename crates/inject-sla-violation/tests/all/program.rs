@@ -589,7 +589,6 @@ course: 20m, a step every 5s, healthy after 15m
 
 alerts, by the shipped rules, profile baseline:
   SeamlessCoverageLow should fire after about 10m35s
-  SeamlessDomainGateHolds should fire after about 35s
 "#]]
         .raw()
     );

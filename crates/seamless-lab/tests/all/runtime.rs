@@ -204,7 +204,12 @@ fn a_vendor_outage_ends_leases_and_their_gauges_stay() {
             .any(|event| event["lease_key"] == key && event["reason"].is_string())
     })
     .unwrap();
-    let completed = events(&log, "seamless.backfill.coordinator_completed");
+    let completed = || events(&log, "seamless.backfill.coordinator_completed");
+    wait_until(SOON, "the completed one's event", || {
+        !completed().is_empty()
+    })
+    .unwrap();
+    let completed = completed();
     assert!(completed[0].get("reason").is_none(), "{completed:?}");
     let text = expositions(&runtime);
     assert!(
