@@ -143,8 +143,9 @@ fn mapped(name: &str, arguments: &[Fact], whole: &Expr) -> Fact {
         "clamp" => clamped(range, at(1), at(2)),
         "timestamp" => Range::NOT_NEGATIVE,
         "rate" | "increase" | "irate" => {
-            if range.low >= 0.0 {
-                Range::new(0.0, range.high.max(f64::MAX)).nan_if(range.nan || range.is_infinite())
+            // A fall to or from NaN is not taken for a reset.
+            if range.low >= 0.0 && !range.nan {
+                Range::new(0.0, range.high.max(f64::MAX)).nan_if(range.is_infinite())
             } else if range.is_infinite() {
                 Range::ANY
             } else {

@@ -163,3 +163,9 @@ fn hostile_nesting_is_refused_in_no_time() {
         assert!(started.elapsed().as_secs() < 1);
     }
 }
+
+#[test]
+fn a_rate_over_what_may_be_nan_may_be_negative() {
+    let verdict = judge("rate((60 % seamless_conformance_flag_total)[2m:15s]) < 0").verdict;
+    assert!(!matches!(verdict, Verdict::NeverFires(_)), "{verdict:?}");
+}

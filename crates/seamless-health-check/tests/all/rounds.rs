@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Deployment, Run};
 
 /// When nothing has arrived for so long, all that can be asked without an answer has been asked.
-const QUIET: Duration = Duration::from_millis(1500);
+const QUIET: Duration = Duration::from_secs(3);
 
 /// A proxy that lets no answer through before everything that can be asked without it has been asked.
 #[derive(Clone)]
