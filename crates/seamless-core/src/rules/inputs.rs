@@ -8,6 +8,9 @@ use promql_parser::label::METRIC_NAME;
 use crate::promql::{Comparison, Expression, QuantileThreshold, QueryError, SeriesSelector};
 use crate::schema::{FAMILIES, Family, MONITORING_SERIES};
 
+/// How many recording rules are followed to the edges at which they count.
+const MOST_RECORDINGS: usize = 400;
+
 /// The series that a rule reads in the end, recording rules of the same file resolved.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inputs {
@@ -172,7 +175,8 @@ impl RuleFile {
         let Some(name) = series.name() else {
             return Ok(());
         };
-        if !seen.insert(name.to_owned()) {
+        // A chain of rules that each read the next may be longer than a stack.
+        if seen.len() >= MOST_RECORDINGS || !seen.insert(name.to_owned()) {
             return Ok(());
         }
         let fits = |rule: &Rule| {
