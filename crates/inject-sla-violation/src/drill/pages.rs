@@ -71,15 +71,12 @@ impl Pages {
     /// For a person to read: an alert a line.
     pub(crate) fn lines(&self) -> String {
         let mut text = format!(
-            "this drill should fire for {}:\n",
+            "critical alerts that this drill of {} should fire:\n",
             duration::format(self.hold)
         );
         for CriticalAlert { alert, after } in &self.alerts {
             let after = duration::format(*after);
-            text.push_str(&format!(
-                "  {} (critical) after about {after}\n",
-                clean(alert)
-            ));
+            text.push_str(&format!("  {} after about {after}\n", clean(alert)));
         }
         text.push_str(&self.told());
         text
@@ -109,9 +106,9 @@ impl fmt::Display for Pages {
             .collect();
         write!(
             f,
-            "this drill should fire {} (critical) for {}; ",
-            alerts.join(", "),
-            duration::format(self.hold)
+            "this drill of {} should fire critical alerts: {}; ",
+            duration::format(self.hold),
+            alerts.join(", ")
         )?;
         f.write_str(&self.told())
     }

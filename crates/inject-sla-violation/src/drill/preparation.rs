@@ -142,7 +142,7 @@ impl Preparing<'_> {
         match asked {
             Ok(agreed) => Ok(agreed),
             Err(ConfirmError::NoTerminal) => Err(UsageError(format!(
-                "{pages}, and there is nobody to ask; give --yes to page for real, or --alertmanager-url and --silence to \
+                "{pages}; there is no terminal to ask at: give --yes to page for real, or --alertmanager-url and --silence to \
                  mute this drill"
             ))
             .into()),
