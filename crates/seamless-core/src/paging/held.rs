@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::relabel::Sending;
-use super::shape::Case;
+use super::shape::{Case, Cases};
 use super::{AlertShape, InhibitRule, LabelSet, MatchOp, Matcher};
 
 /// A silence, as Alertmanager lists it.
@@ -66,8 +66,34 @@ impl Silence {
     /// How much of a real alert (no drill's) it covers.
     #[must_use]
     pub fn covers(&self, alert: &AlertShape, sending: &Sending) -> Coverage {
-        let matchers: Vec<&Matcher> = self.matchers.iter().collect();
-        alert.coverage(&matchers, sending, |labels| self.matches(labels))
+        Self::cover(&[self], alert, sending)
+    }
+
+    /// Those of `active` that cover a whole alert between them, if none does alone.
+    #[must_use]
+    pub fn together<'s>(
+        active: &[&'s Self],
+        alert: &AlertShape,
+        sending: &Sending,
+    ) -> Option<Vec<&'s Self>> {
+        let coverages = active.iter().map(|silence| silence.covers(alert, sending));
+        let coverages: Vec<Coverage> = coverages.collect();
+        if coverages.contains(&Coverage::Whole) {
+            return None;
+        }
+        let parts = active.iter().zip(coverages);
+        let parts = parts.filter(|(_, coverage)| *coverage == Coverage::Part);
+        let parts: Vec<&Self> = parts.map(|(silence, _)| *silence).collect();
+        let is_whole = Self::cover(&parts, alert, sending) == Coverage::Whole;
+        (parts.len() > 1 && is_whole).then_some(parts)
+    }
+
+    fn cover(silences: &[&Self], alert: &AlertShape, sending: &Sending) -> Coverage {
+        let matchers = silences.iter().flat_map(|silence| &silence.matchers);
+        let matchers: Vec<&Matcher> = matchers.collect();
+        alert.coverage(&matchers, sending, |labels| {
+            silences.iter().any(|silence| silence.matches(labels))
+        })
     }
 }
 
@@ -96,11 +122,15 @@ impl AlertShape {
         covered: impl Fn(&LabelSet) -> bool,
     ) -> Coverage {
         let matchers: Vec<&Matcher> = matchers.iter().copied().chain(sending.matchers()).collect();
-        let cases = self.cases_of(&matchers, sending).cases;
+        let Cases { cases, cut } = self.cases_of(&matchers, sending);
         let covered = |case: &Case| case.labels.as_ref().is_some_and(&covered);
         let count = cases.iter().filter(|case| covered(case)).count();
         if count == 0 {
             return Coverage::None;
+        }
+        // Of too many cases not all were looked at.
+        if cut.is_some() {
+            return Coverage::Part;
         }
         if count == cases.len() {
             return Coverage::Whole;

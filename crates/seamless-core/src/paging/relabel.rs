@@ -36,8 +36,8 @@ pub struct RelabelRule {
     regex: Regex,
     replacement: String,
     action: String,
-    /// The same as a matcher, where it asks for one label.
-    asks: Option<Matcher>,
+    /// What it asks of each of its labels, as far as that can be said of one alone.
+    asks: Vec<Matcher>,
 }
 
 impl PartialEq for RelabelRule {
@@ -159,7 +159,7 @@ impl Sending {
 
     /// What the relabelling asks of single labels: cases must differ in it.
     pub(super) fn matchers(&self) -> impl Iterator<Item = &Matcher> {
-        self.relabel.iter().filter_map(|rule| rule.asks.as_ref())
+        self.relabel.iter().flat_map(|rule| &rule.asks)
     }
 }
 
@@ -175,14 +175,11 @@ impl RelabelRule {
             let reason = "alert_relabel_configs: the action hashmod is not applied by this program";
             return Err(SendingError(reason.to_owned()));
         }
-        let asks = match raw.source_labels.as_slice() {
-            [label] => Matcher::new(label, MatchOp::Regex, &pattern).ok(),
-            _ => None,
-        };
+        let separator = raw.separator.unwrap_or_else(|| ";".to_owned());
         Ok(Self {
-            asks,
+            asks: asks(&raw.source_labels, &separator, &pattern),
             source_labels: raw.source_labels,
-            separator: raw.separator.unwrap_or_else(|| ";".to_owned()),
+            separator,
             target_label: raw.target_label,
             pattern,
             regex,
@@ -244,6 +241,30 @@ impl RelabelRule {
         captures.expand(template, &mut out);
         Some(out)
     }
+}
+
+/// What `pattern` asks of each label whose values it is held against, joined by `separator`.
+fn asks(labels: &[String], separator: &str, pattern: &str) -> Vec<Matcher> {
+    let is = |label: &String, op, value: &str| Matcher::new(label, op, value).ok();
+    if let [label] = labels {
+        return is(label, MatchOp::Regex, pattern).into_iter().collect();
+    }
+    let mut found = Vec::new();
+    for example in regex::examples(pattern) {
+        let values: Vec<&str> = match separator {
+            "" => Vec::new(),
+            separator => example.split(separator).collect(),
+        };
+        // An example that is not cut into one value for each label says nothing of single ones.
+        if values.len() != labels.len() {
+            continue;
+        }
+        for (label, value) in labels.iter().zip(values) {
+            let matcher = is(label, MatchOp::Equal, value);
+            found.extend(matcher.filter(|matcher| !found.contains(matcher)));
+        }
+    }
+    found
 }
 
 #[cfg(test)]

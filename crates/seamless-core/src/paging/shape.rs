@@ -2,13 +2,14 @@
 //! fires, and the cases that routing tells apart.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use promql_parser::label::MatchOp as SelectorOp;
 use promql_parser::parser::token::{T_LAND, T_LOR, T_LUNLESS};
 use promql_parser::parser::{BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality};
 
 use super::relabel::Sending;
-use super::{Configuration, LabelSet, Matcher, Route};
+use super::{Configuration, LabelSet, MatchOp, Matcher, Route};
 use crate::rules::{Rule, RuleFile};
 use crate::schema::DRILL_LABEL;
 
@@ -16,6 +17,10 @@ use crate::schema::DRILL_LABEL;
 pub(super) const MOST_CASES: usize = 4096;
 /// How far recording rules are followed.
 const DEEPEST: usize = 8;
+
+/// Whether it pages must be looked at, whatever the routes ask.
+static CRITICAL: LazyLock<Option<Matcher>> =
+    LazyLock::new(|| Matcher::new("severity", MatchOp::Equal, "critical").ok());
 
 /// The labels that series may bring to an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +100,17 @@ impl AlertShape {
         let mut matchers = Vec::new();
         self.collect(&config.route, sending, &mut matchers);
         matchers.extend(sending.matchers());
+        if self.decides_severity() {
+            matchers.extend(CRITICAL.as_ref());
+        }
         self.cases_of(&matchers, sending)
+    }
+
+    /// Whether its severity is known only when it fires: a template says it, or its series.
+    #[must_use]
+    pub fn decides_severity(&self) -> bool {
+        matches!(&self.open, OpenLabels::Only(labels) if labels.contains("severity"))
+            && !self.fixed.contains_key("severity")
     }
 
     /// The matchers of the routes that the alert may reach.

@@ -157,6 +157,9 @@ pub struct LoadedGroup {
     /// How often it is evaluated, in seconds.
     #[serde(default)]
     pub interval: f64,
+    /// How many series a rule of it may give before it fails; none bound if 0.
+    #[serde(default)]
+    pub limit: i64,
     /// Its rules, in order.
     #[serde(default, deserialize_with = "nullable")]
     pub rules: Vec<LoadedRule>,

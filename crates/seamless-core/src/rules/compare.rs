@@ -217,6 +217,13 @@ fn differences(expected: Place<'_>, loaded: Place<'_>) -> Vec<String> {
     if let (Some(expected), Some(loaded)) = (expected.group.interval, loaded.group.interval) {
         time("the group's interval", expected, loaded);
     }
+    if let Some(limit) = loaded.group.limit
+        && expected.group.limit != Some(limit)
+    {
+        found.push(format!(
+            "the group's limit is {limit}: with more series than that the rule fails, and none of its alerts fires"
+        ));
+    }
     if let Some(difference) = in_expression(&one.expr, &other.expr) {
         found.push(difference);
     }

@@ -65,6 +65,8 @@ pub struct RuleGroup {
     pub name: String,
     /// How often it is evaluated; Prometheus's own interval if absent.
     pub interval: Option<Duration>,
+    /// How many series a rule may give: with more it fails, and all its alerts end.
+    pub limit: Option<i64>,
     /// The rules, in order of evaluation.
     pub rules: Vec<Rule>,
 }
@@ -173,6 +175,7 @@ impl RuleFile {
         let groups = groups.iter().map(|group| RuleGroup {
             name: group.name.clone(),
             interval: Duration::try_from_secs_f64(group.interval).ok(),
+            limit: bound(Some(group.limit)),
             rules: group.rules.iter().map(Rule::loaded).collect(),
         });
         Self {
@@ -215,8 +218,7 @@ struct RawGroup {
     name: String,
     interval: Option<String>,
     query_offset: Option<String>,
-    #[serde(default, rename = "limit")]
-    _limit: Option<i64>,
+    limit: Option<i64>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -259,6 +261,7 @@ impl RuleGroup {
             rules: rules.collect::<Result<_, _>>()?,
             name: raw.name,
             interval,
+            limit: bound(raw.limit),
         })
     }
 }
@@ -326,6 +329,11 @@ impl Rule {
             annotations: raw.annotations,
         })
     }
+}
+
+/// A limit that bounds anything: 0 does not.
+fn bound(limit: Option<i64>) -> Option<i64> {
+    limit.filter(|limit| *limit > 0)
 }
 
 fn read_duration(

@@ -8,5 +8,5 @@ mod ways;
 pub(crate) use facts::{
     Facts, OneAlertmanager, Paging, Reads, Scraped, WATCHDOG, always_firing, labels_of,
 };
-pub(crate) use notified::{failures, of_day, since_start};
+pub(crate) use notified::{Failures, Tried, failures, of_day, since_start};
 pub(crate) use ways::{Reach, Wanted, Way, severity};

@@ -79,7 +79,10 @@ pub(crate) fn way(
     let reached: Vec<(&Case, Reached<'_>)> = cases
         .cases
         .iter()
-        .map(|case| (case, reached(case, config, &severity, wanted)))
+        .map(|case| {
+            let severity = case.varying.get("severity").unwrap_or(&severity);
+            (case, reached(case, config, severity, wanted))
+        })
         .collect();
     let reaches = || reached.iter().map(|(_, reached)| reached.reach);
     let (best, worst) = (reaches().max(), reaches().min());
@@ -245,7 +248,10 @@ fn slow(route: &Route) -> impl Iterator<Item = (String, String)> {
         })
 }
 
-/// The severity of an alert.
+/// The severity of an alert; the gravest where it is known only when it fires.
 pub(crate) fn severity(alert: &AlertShape) -> &str {
+    if alert.decides_severity() {
+        return "critical";
+    }
     alert.fixed.get("severity").map_or("", String::as_str)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::each::of_each;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
-use crate::paging::{Facts, OneAlertmanager, Paging, failures};
+use crate::paging::{Facts, Failures, OneAlertmanager, Paging, Tried, failures};
 use crate::site::Site;
 use crate::verdict::{Item, Outcome, Verdict};
 use crate::words::listed;
@@ -20,12 +20,12 @@ pub(super) const CHECK: Check = Check {
     hint: "Alertmanager's log says why each notification failed: a key that is refused, a URL that is wrong",
     anchor: "check-alerting",
     explained: Explained {
-        means: "Alertmanager notifies, and PagerDuty, Slack or another service refuses. Its counters know kinds of integrations, not receivers.",
+        means: "Alertmanager notifies, and PagerDuty, Slack or another service refuses, or answers none of the requests. Its counters know kinds of integrations, not receivers.",
         remedy: "Alertmanager's log says why each notification failed: a key that is refused, a URL that is wrong. Where Prometheus scrapes neither itself nor Alertmanager, `--wait-delivery` looks twice.",
         example: "fail  pagerduty: 7 notifications failed in 6h (receiver pagerduty)",
         korean: Korean {
             title: "Alertmanager의 알림이 도착한다",
-            means: "Alertmanager는 알렸지만 PagerDuty나 Slack 같은 서비스가 거부한다. 카운터는 수신자가 아니라 통합의 종류별이다.",
+            means: "Alertmanager는 알렸지만 PagerDuty나 Slack 같은 서비스가 거부하거나, 어떤 요청도 받아들이지 않는다. 카운터는 수신자가 아니라 통합의 종류별이다.",
             remedy: "알림이 실패한 이유는 Alertmanager의 로그에 있다. 거부된 키나 잘못된 URL이다. Prometheus가 자신도 Alertmanager도 스크레이프하지 않으면 `--wait-delivery`가 두 번 본다.",
         },
     },
@@ -47,17 +47,28 @@ pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
         return Outcome { items, ..state };
     };
     let used = used(facts, paging);
-    for (kind, count) in failures.by_kind.iter().filter(|(_, count)| **count > 0.0) {
-        let Some(receivers) = used.get(kind) else {
-            continue;
-        };
-        let names: Vec<&String> = receivers.iter().collect();
-        let shared = if names.len() > 1 {
-            "one of the receivers "
-        } else {
-            "receiver "
-        };
-        let of = format!("{shared}{}", listed(&names));
+    items.extend(given_up(&failures, &used));
+    if let Some(tried) = &failures.tried {
+        let not_given_up =
+            |kind: &str| failures.by_kind.get(kind).is_none_or(|count| *count == 0.0);
+        items.extend(tried_again(tried, &used, not_given_up));
+    }
+    let good = if failures.is_growth {
+        format!("no notification failed in {}", failures.over)
+    } else {
+        "no notification failed since its start".to_owned()
+    };
+    Outcome::of(items, good)
+}
+
+/// The receivers of each kind of integration.
+type Used = BTreeMap<String, BTreeSet<String>>;
+
+/// Notifications that failed, one item for each kind that our alerts use.
+fn given_up(failures: &Failures, used: &Used) -> Vec<Item> {
+    let failed = failures.by_kind.iter().filter(|(_, count)| **count > 0.0);
+    let item = |(kind, count): (&String, &f64)| {
+        let of = receivers(used, kind)?;
         let (verdict, message) = if failures.is_growth {
             (
                 Verdict::Fail,
@@ -69,14 +80,37 @@ pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
             );
             (Verdict::Warn, message)
         };
-        items.push(Item::new(kind, verdict, message));
-    }
-    let good = if failures.is_growth {
-        format!("no notification failed in {}", failures.over)
-    } else {
-        "no notification failed since its start".to_owned()
+        Some(Item::new(kind, verdict, message))
     };
-    Outcome::of(items, good)
+    failed.filter_map(item).collect()
+}
+
+/// Notifications that did not fail yet, and of which no request succeeds.
+fn tried_again(tried: &Tried, used: &Used, is_asked: impl Fn(&str) -> bool) -> Vec<Item> {
+    let found = tried.by_kind.iter().filter(|(kind, _)| is_asked(kind));
+    let item = |(kind, count): (&String, &f64)| {
+        let of = receivers(used, kind)?;
+        let (verdict, over) = if tried.is_growth {
+            (Verdict::Fail, format!("in {}", tried.over))
+        } else {
+            (Verdict::Warn, tried.over.clone())
+        };
+        let message =
+            format!("none of its {count} requests succeeded {over} ({of}): Alertmanager retries");
+        Some(Item::new(kind, verdict, message))
+    };
+    found.filter_map(item).collect()
+}
+
+/// `receiver pagerduty`; None for a kind that no alert of ours uses.
+fn receivers(used: &Used, kind: &str) -> Option<String> {
+    let names: Vec<&String> = used.get(kind)?.iter().collect();
+    let shared = if names.len() > 1 {
+        "one of the receivers "
+    } else {
+        "receiver "
+    };
+    Some(format!("{shared}{}", listed(&names)))
 }
 
 /// Its last reload and its cluster.
@@ -105,8 +139,8 @@ fn state(alertmanager: &OneAlertmanager) -> Result<Vec<Item>, Gap> {
 }
 
 /// The kinds of integration that shipped alerts use, with the receivers that have them.
-fn used(facts: &Facts<'_>, paging: &Paging) -> BTreeMap<String, BTreeSet<String>> {
-    let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+fn used(facts: &Facts<'_>, paging: &Paging) -> Used {
+    let mut kinds = Used::new();
     for alertmanager in &paging.alertmanagers {
         let Ok(config) = &alertmanager.config else {
             continue;

@@ -1,6 +1,6 @@
 //! Whether a silence covers a whole alert.
 
-use seamless_core::paging::{AlertShape, Sending, Silence};
+use seamless_core::paging::{AlertShape, Coverage, Sending, Silence};
 
 use super::coverage::verdict;
 use super::each::of_each;
@@ -21,12 +21,12 @@ pub(super) const CHECK: Check = Check {
     hint: "expire it, or narrow it to the node, lease or domain that it is about: amtool silence",
     anchor: "check-alerting",
     explained: Explained {
-        means: "A silence covers every series of an alert: it fires, and nobody is told until the silence ends. A silence on a node, lease or domain passes.",
+        means: "A silence, or several together, cover every series of an alert: it fires, and nobody is told until the silence ends. A silence on a node, lease or domain passes.",
         remedy: "Ask whoever made it; narrow it, or expire it: `amtool silence expire ID`.",
         example: "fail  silence 3f0c: silences SeamlessSla99thDegraded: {alertname=~\"Seamless.*\"} by kim, until 2026-01-05T08:00:00Z: upgrade",
         korean: Korean {
             title: "경보 전체를 덮는 사일런스가 없다",
-            means: "사일런스가 경보의 모든 시계열을 덮는다. 사일런스가 끝날 때까지 울려도 아무도 받지 못한다. 노드, 리스, 도메인에 대한 사일런스는 통과한다.",
+            means: "사일런스 하나가, 또는 여럿이 함께 경보의 모든 시계열을 덮는다. 사일런스가 끝날 때까지 울려도 아무도 받지 못한다. 노드, 리스, 도메인에 대한 사일런스는 통과한다.",
             remedy: "만든 사람에게 묻는다. 범위를 좁히거나 끝낸다: `amtool silence expire ID`.",
         },
     },
@@ -46,12 +46,42 @@ pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
         let sending = facts.paging.sending.clone()?;
         let silences = alertmanager.silences.as_ref().map_err(Clone::clone)?;
         let alerts = facts.shapes();
-        Ok(silences
+        let active: Vec<&Silence> = silences.iter().filter(|s| s.is_active()).collect();
+        let mut items: Vec<Item> = active
             .iter()
-            .filter(|silence| silence.is_active())
             .flat_map(|silence| silenced(silence, &alerts, &sending))
-            .collect())
+            .collect();
+        items.extend(silenced_together(&active, &alerts, &sending));
+        Ok(items)
     })
+}
+
+/// One item for each set of silences that cover an alert between them, of which none covers it alone.
+fn silenced_together(active: &[&Silence], alerts: &[AlertShape], sending: &Sending) -> Vec<Item> {
+    let mut found: Vec<(Vec<&Silence>, Verdict, Vec<&str>)> = Vec::new();
+    for alert in alerts {
+        let Some(silences) = Silence::together(active, alert, sending) else {
+            continue;
+        };
+        let Some(verdict) = verdict(alert, Coverage::Whole, "") else {
+            continue;
+        };
+        let same = found
+            .iter_mut()
+            .find(|(of, with, _)| *of == silences && *with == verdict);
+        match same {
+            Some((.., names)) if names.contains(&alert.name.as_str()) => {}
+            Some((.., names)) => names.push(&alert.name),
+            None => found.push((silences, verdict, vec![&alert.name])),
+        }
+    }
+    let item = |(silences, verdict, names): (Vec<&Silence>, Verdict, Vec<&str>)| {
+        let ids: Vec<&String> = silences.iter().map(|silence| &silence.id).collect();
+        let each: Vec<String> = silences.iter().map(|silence| said(silence)).collect();
+        let message = format!("together silence {}: {}", listed(&names), each.join("; "));
+        Item::new(format!("silences {}", listed(&ids)), verdict, message)
+    };
+    found.into_iter().map(item).collect()
 }
 
 /// One item for each verdict that a silence comes to, which names the alerts.

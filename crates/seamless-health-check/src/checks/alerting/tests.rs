@@ -101,6 +101,14 @@ fn failures(failed: u32) -> String {
     )
 }
 
+/// What an Alertmanager counts of its requests to PagerDuty, none of whose notifications was given up.
+fn requests(all: u32, failed: u32) -> String {
+    let of = |name: &str, count: u32| {
+        format!("alertmanager_notification_{name}_total{{integration=\"pagerduty\"}} {count}\n")
+    };
+    failures(0) + &of("requests", all) + &of("requests_failed", failed)
+}
+
 /// What is known of a deployment.
 struct Known {
     rules: Vec<LoadedGroup>,
@@ -161,7 +169,7 @@ fn table(judge: Judge, faults: &[Fault]) {
     for (fault, expected, spoil) in faults {
         let mut facts = sound();
         spoil(&mut facts);
-        let (verdict, says) = expected.split_once(' ').unwrap();
+        let (verdict, says) = expected.split_once(' ').unwrap_or((expected, ""));
         let found = judged(judge, &facts);
         let mut said = found.message.clone();
         if let Verdict::Skip(skip) = &found.verdict {
@@ -236,6 +244,13 @@ fn what_is_loaded() {
                 "warn SeamlessBackfillStuckLease",
                 |f| {
                     lease(f).query = "backfill_completion_ratio < 0.1".to_owned().into();
+                },
+            ),
+            (
+                "its group gives one series at most",
+                "warn the group's limit is 1",
+                |f| {
+                    group(f, LEASE).limit = 1;
                 },
             ),
             (
@@ -473,6 +488,39 @@ fn whom_it_reaches_and_when() {
                     shipped_but(f, "severity=~\"critical|warning\"", "service=\"seamless\"");
                 },
             ),
+            (
+                "Prometheus drops it of some nodes",
+                "warn alert_relabel_configs drop it when node_id=\"ohlcv:1\"",
+                |f| {
+                    let config = "alerting: {alert_relabel_configs: [{source_labels: [severity, node_id], regex: 'critical;ohlcv:1', action: drop}]}";
+                    paging(f).sending = Ok(Sending::parse(config).unwrap());
+                },
+            ),
+            (
+                "a template says its severity, and it may be critical",
+                "warn reaches only slack (slack) when severity=\"critical\"",
+                |f| {
+                    let severity = "{{ if gt $value 0.1 }}warning{{ else }}critical{{ end }}";
+                    lease(f).labels = [("service", "seamless"), ("severity", severity)]
+                        .into_iter()
+                        .collect();
+                    shipped_but(
+                        f,
+                        "    - matchers: ['severity=\"critical\"']",
+                        "    - {receiver: slack, matchers: ['alertname=\"SeamlessBackfillStuckLease\"']}\n    - matchers: ['severity=\"critical\"']",
+                    );
+                },
+            ),
+            (
+                "a template says its severity, and each is right",
+                "pass",
+                |f| {
+                    let severity = "{{ if gt $value 0.1 }}warning{{ else }}critical{{ end }}";
+                    lease(f).labels = [("service", "seamless"), ("severity", severity)]
+                        .into_iter()
+                        .collect();
+                },
+            ),
             ("a key is mistyped", "warn a typing error?", |f| {
                 shipped_but(f, "      continue: true", "      continues: true");
             }),
@@ -592,6 +640,19 @@ fn what_holds_it_back() {
                     {"name": "lease_key", "value": "n:60:0:60:w:", "isRegex": false}]),
                 );
             }),
+            (
+                "two that leave nothing between them",
+                "fail together silence SeamlessBackfillStuckLease: {node_id=~\"ohlcv.*\"} by kim",
+                |f| {
+                    let half = |is_equal| {
+                        let matchers = json!([{"name": "node_id", "value": "ohlcv.*", "isRegex": true, "isEqual": is_equal}]);
+                        let mut made = sound();
+                        silence(&mut made, "active", &matchers);
+                        first(&mut made).silences.clone().unwrap().remove(0)
+                    };
+                    first(f).silences = Ok(vec![half(true), half(false)]);
+                },
+            ),
             ("one that has ended", "pass no silence", |f| {
                 silence(
                     f,
@@ -667,6 +728,27 @@ fn what_is_delivered() {
                 "fail 4 notifications failed in 3m (receiver pagerduty)",
                 |f| {
                     first(f).counters = Ok(twice(&failures(1), &failures(5)));
+                },
+            ),
+            (
+                "every request fails and is sent again",
+                "fail pagerduty: none of its 3 requests succeeded in 3m (receiver pagerduty)",
+                |f| {
+                    first(f).counters = Ok(twice(&requests(9, 4), &requests(12, 7)));
+                },
+            ),
+            (
+                "no request succeeded since its start",
+                "warn none of its 4 requests succeeded since its start",
+                |f| {
+                    first(f).counters = Ok(once(&requests(4, 4)));
+                },
+            ),
+            (
+                "some requests are sent again and succeed",
+                "pass no notification failed in 3m",
+                |f| {
+                    first(f).counters = Ok(twice(&requests(9, 4), &requests(13, 7)));
                 },
             ),
             (

@@ -4,10 +4,12 @@
 
 mod cluster;
 mod site;
+mod world;
 use std::path::Path;
 
 use crate::broken::table::{self, Row};
 use crate::support::PATIENCE;
+use seamless_lab::servers::Generation;
 use seamless_lab::wait_until;
 use serde_json::{Value, json};
 use site::{Site, routed};
@@ -197,7 +199,7 @@ fn sound(site: &Site) -> Vec<Row> {
             "Opsgenie alone",
             &routed(
                 "{receiver: opsgenie, group_wait: 10s}",
-                "[{name: opsgenie, opsgenie_configs: [{api_key: key}]}]",
+                "[{name: opsgenie, opsgenie_configs: [{api_key: key, api_url: 'http://127.0.0.1:1/'}]}]",
             ),
             &[],
         ),
@@ -211,7 +213,7 @@ fn sound(site: &Site) -> Vec<Row> {
             &routed(
                 "{receiver: nobody, routes: [{matchers: ['cluster=\"eu\"'], receiver: chat, routes: [{matchers: ['namespace=~\"seam.*\"', severity=critical], receiver: pager}]}]}",
                 &format!(
-                    "[{{name: nobody}}, {}, {{name: pager, pagerduty_configs: [{{routing_key: key}}]}}]",
+                    "[{{name: nobody}}, {}, {{name: pager, pagerduty_configs: [{{routing_key: key, url: 'http://127.0.0.1:1/'}}]}}]",
                     webhook("chat")
                 ),
             ),
@@ -349,7 +351,7 @@ fn rules(site: &Site) -> Vec<Row> {
 }
 
 fn sending(site: &Site) -> Vec<Row> {
-    site.refuse_pages(true);
+    site.pager_answers(site::REFUSED);
     site.fire();
     let mut rows = vec![Row::named(
         "PagerDuty refuses the key",
@@ -363,7 +365,7 @@ fn sending(site: &Site) -> Vec<Row> {
         "notifications failed since its start",
         &mut site.check(),
     ));
-    site.refuse_pages(false);
+    site.pager_answers(site::TAKEN);
     let _ = site.configure("route: {receiver: nobody}\nreceivers: []\n");
     rows.push(Row::named(
         "Alertmanager's last reload failed",
@@ -430,7 +432,7 @@ fn sending(site: &Site) -> Vec<Row> {
 }
 
 fn two_alertmanagers(site: &Site) -> Vec<Row> {
-    let second = site.second_alertmanager();
+    let second = site.second_alertmanager("");
     let (first_url, second_url) = (site.alertmanager.url(), second.url());
     let check = || {
         let mut command = site.check();
@@ -460,8 +462,8 @@ fn two_alertmanagers(site: &Site) -> Vec<Row> {
 
 /// What fails is then in Prometheus itself, and nobody has to look twice.
 fn where_prometheus_scrapes_alertmanager(site: &Site) -> Vec<Row> {
-    site.refuse_pages(true);
-    let second = "\n  - name: second\n    pagerduty_configs: [{routing_key: key}]\n";
+    site.pager_answers(site::REFUSED);
+    let second = "\n  - name: second\n    pagerduty_configs: [{routing_key: key, url: 'http://127.0.0.1:1/'}]\n";
     site.configure(
         &(site::alertmanager_yml().replace("group_wait: 10s", "group_wait: 0s") + second),
     )
@@ -651,6 +653,9 @@ fn who_would_be_told_fits_the_terminal() {
 }
 
 fn every_broken_way_is_named() {
+    // Both wait most of the time: Prometheus takes seconds to find its Alertmanager after a reload.
+    let generation = Generation::chosen();
+    let reported = std::thread::spawn(move || generation.during(|| world::rows(&Site::start())));
     let site = Site::start();
     let mut rows = sound(&site);
     rows.extend(files(&site));
@@ -660,6 +665,7 @@ fn every_broken_way_is_named() {
     rows.extend(two_alertmanagers(&site));
     rows.extend(sending(&site));
     rows.extend(where_prometheus_scrapes_alertmanager(&site));
+    rows.extend(reported.join().unwrap());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/paths.md");
     table::check(&rows, &path);
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::servers::{AMTOOL, Alertmanager, Prometheus};
@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, program, shipped};
 
-/// A pager whose key can be refused.
+/// Servers, and a pager that can refuse its key or be down.
 pub(crate) struct Site {
     pub(crate) prometheus: Prometheus,
     pub(crate) alertmanager: Arc<Alertmanager>,
-    refuses: Arc<AtomicBool>,
+    /// What the pager answers.
+    answer: Arc<AtomicU16>,
     pager: Faults,
     _folder: tempfile::TempDir,
     rules: std::path::PathBuf,
@@ -47,6 +48,11 @@ pub(crate) fn alertmanager_yml() -> String {
         )
 }
 
+/// What a pager answers that takes a page, that refuses the key, and that is down.
+pub(crate) const TAKEN: u16 = 202;
+pub(crate) const REFUSED: u16 = 400;
+pub(crate) const DOWN: u16 = 503;
+
 /// Stands for the pager's URL.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
@@ -57,15 +63,18 @@ pub(crate) fn routed(route: &str, receivers: &str) -> String {
 
 impl Site {
     pub(crate) fn start() -> Self {
-        let refuses = Arc::new(AtomicBool::new(false));
-        let answer = Arc::clone(&refuses);
+        let answer = Arc::new(AtomicU16::new(TAKEN));
+        let status = Arc::clone(&answer);
         // Slack and the watchdog's receiver take everything: whether their turn comes
         // while the key is refused depends on how fast the machine is.
         let pager = Faults::choose(move |request, _| {
-            let refused = request.path.contains("enqueue") && answer.load(Ordering::SeqCst);
-            Reply::status(if refused { 400 } else { 202 })
-                .body("ok")
-                .into()
+            let is_page = request.path.contains("enqueue");
+            let status = if is_page {
+                status.load(Ordering::SeqCst)
+            } else {
+                TAKEN
+            };
+            Reply::status(status).body("ok").into()
         })
         .unwrap();
         let alertmanager = Alertmanager::builder()
@@ -87,7 +96,7 @@ impl Site {
         let site = Self {
             prometheus,
             alertmanager: Arc::new(alertmanager),
-            refuses,
+            answer,
             pager,
             _folder: folder,
             rules: path,
@@ -122,9 +131,10 @@ impl Site {
         command
     }
 
-    /// Another Alertmanager with the shipped configuration, which nobody sends to.
-    pub(crate) fn second_alertmanager(&self) -> Alertmanager {
+    /// Another Alertmanager with the shipped configuration, below `prefix`, which nobody sends to.
+    pub(crate) fn second_alertmanager(&self, prefix: &str) -> Alertmanager {
         Alertmanager::builder()
+            .prefix(prefix)
             .config(alertmanager_yml().replace(NOWHERE, &self.pager.url()))
             .file("slack_api_url", self.pager.url())
             .file("pagerduty_routing_key", "key")
@@ -285,8 +295,9 @@ impl Site {
         );
     }
 
-    pub(crate) fn refuse_pages(&self, refuse: bool) {
-        self.refuses.store(refuse, Ordering::SeqCst);
+    /// Lets the pager answer so from now on, and Alertmanager page at once.
+    pub(crate) fn pager_answers(&self, status: u16) {
+        self.answer.store(status, Ordering::SeqCst);
         self.configure(&alertmanager_yml().replace("group_wait: 10s", "group_wait: 0s"))
             .unwrap();
     }
