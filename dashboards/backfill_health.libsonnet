@@ -253,7 +253,7 @@ function(config) {
   }),
 
   local drops = panels.timeseries({
-    title: 'Polls of limiters in vain',
+    title: 'Rate limiter polls that got no token',
     description: 'How often waiting requests polled a limiter that had no token; each was served in the end. Polls for %s on end fire SeamlessRateLimiterExhausted.' % config.limiter_for,
     unit: 'reqps',
     min: 0,

@@ -38,7 +38,7 @@ local schema = import 'lib/schema.libsonnet';
     slo_objective: schema.slo_objective,
     slo_window: '%dd' % schema.slo_window_days,
     // Multi-window burn rates (Site Reliability Workbook, chapter 5): an alert fires while the error
-    // budget burns this many times too fast over both windows.
+    // budget burns at this many times the sustainable rate over both windows.
     burn_rates: [
       { factor: 14.4, long: '1h', short: '5m', severity: 'critical' },
       { factor: 6, long: '6h', short: '30m', severity: 'critical' },

@@ -53,7 +53,7 @@ function(config) {
   local burn_now = panels.stat({
     title: 'Burn rate, 1h',
     description: |||
-      How many times too fast the error budget of the worst phase burns over the last hour. At 1 it lasts exactly %s; from
+      The burn rate of the worst phase over the last hour: 1 is the sustainable rate. At 1 it lasts exactly %s; from
       14.4 an alert pages.
     ||| % config.slo_window,
     unit: 'suffix:x',
@@ -80,7 +80,7 @@ function(config) {
   }),
 
   local worst_phase = panels.bargauge({
-    title: 'p99 of its budget',
+    title: 'p99 as a share of its budget',
     description: |||
       The p99 of each phase of the whole fleet as a share of its budget, interpolated within a bucket. At the top bucket of
       the runtimes it is a bound: the phase's panel below marks it.
@@ -204,7 +204,7 @@ function(config) {
   local burn_rates = panels.timeseries({
     title: 'Burn rate',
     description: |||
-      How many times too fast the error budget of the worst phase burns, per window. An alert needs a long window and its short one
+      The burn rate of the worst phase per window, in multiples of the sustainable rate. An alert needs a long window and its short one
       over the same line: %s.
     ||| % std.join(', ', ['%gx over %s and %s' % [r.factor, r.long, r.short] for r in config.burn_rates]),
     unit: 'suffix:x',

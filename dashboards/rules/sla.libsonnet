@@ -191,7 +191,7 @@ function(config) {
       seconds: promql.number(durations.seconds(interval)),
       least: promql.number(config.burn_min_observations - 0.5),
     },
-    summary: 'Seamless {{ $labels.phase }} burns its error budget more than %gx too fast' % rate.factor,
+    summary: 'Seamless {{ $labels.phase }}: the error budget is burning at more than %g× the sustainable rate' % rate.factor,
     description: |||
       {{ $value | humanizePercentage }} of the requests in phase {{ $labels.phase }} missed its budget over the last %s (and
       %s); the objective allows %g %%. At this pace the error budget of %s is gone in less than %s.

@@ -7,6 +7,9 @@ use clap::Parser;
 use seamless_cli::{CoordinatorArgs, HttpArgs, PrometheusArgs, TerminalArgs};
 use seamless_core::exposition::Scraper;
 
+/// How old the newest sample of a metric may be, unless it is said.
+pub(crate) const DEFAULT_MAX_AGE: &str = "5m";
+
 /// Verify that a Seamless deployment is healthy, and that someone would be paged if it were not.
 ///
 /// Checks run side by side and change nothing. --header and --bearer-token-file are for Prometheus
@@ -18,7 +21,7 @@ pub struct Args {
     #[arg(long, value_name = "METRIC")]
     pub(crate) prometheus_metric: Vec<String>,
     /// How old the newest sample of a metric may be
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = seamless_cli::positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_MAX_AGE, value_parser = seamless_cli::positive_duration)]
     pub(crate) max_age: Duration,
     /// Check or group to run, with the checks it depends on; repeatable
     #[arg(long, value_name = "ID")]

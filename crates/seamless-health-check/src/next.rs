@@ -4,10 +4,15 @@
 //! Only what stood on the command line is repeated: what came from the environment or a file is still there.
 //! No secret is: a header is named without its value, and a URL is shown without its user.
 
+use std::path::PathBuf;
+
+use clap::ValueEnum as _;
 use seamless_cli::clean;
+use seamless_core::duration;
 use url::Url;
 
-use crate::args::Args;
+use crate::args::{Args, DEFAULT_MAX_AGE};
+use crate::check::Group;
 use crate::verdict::Next;
 
 /// The endpoint options of a run, as words of a shell.
@@ -17,6 +22,8 @@ pub(crate) struct Own {
     health_check: Vec<String>,
     /// For lease-recover, whose credentials without a prefix are the coordinator's.
     lease_recover: Vec<String>,
+    /// What only some groups read or judge by, with those groups.
+    of_groups: Vec<(&'static [Group], Vec<String>)>,
 }
 
 impl Own {
@@ -45,12 +52,6 @@ impl Own {
         own.mine("--client-cert", path(&http.client_cert).as_deref());
         own.mine("--client-key", path(&http.client_key).as_deref());
         own.mine("--selector", args.selector.as_deref());
-        for rules in &args.rules {
-            own.mine("--rules", Some(&rules.display().to_string()));
-        }
-        for receiver in &args.receiver {
-            own.mine("--receiver", Some(receiver));
-        }
         for (option, values) in [
             ("--bearer-token-file", &http.bearer_token_file),
             ("--header", &http.header),
@@ -63,22 +64,111 @@ impl Own {
                 }
             }
         }
+        own.judged_by(args);
         own
     }
 
-    /// The whole command line of `next`.
-    pub(crate) fn command(&self, next: &Next) -> String {
-        let (program, own, arguments) = match next {
-            Next::HealthCheck(arguments) => {
-                ("seamless-health-check", &self.health_check, arguments)
+    /// What checks read beside the endpoints, and what they judge by.
+    fn judged_by(&mut self, args: &Args) {
+        use Group::{Alerting, Coordinator, Environment, Exposition, Prometheus, Sla, Telemetry};
+        let file =
+            |path: &Option<PathBuf>| path.iter().map(|path| path.display().to_string()).collect();
+        let max_age = Some(duration::format(args.max_age)).filter(|age| age != DEFAULT_MAX_AGE);
+        let scraper = args.scraper.and_then(|scraper| scraper.to_possible_value());
+        let rules = args
+            .rules
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let options: [(&'static [Group], &str, Vec<String>); 14] = [
+            (&[Environment], "--required-env", args.required_env.clone()),
+            (
+                &[Coordinator],
+                "--coordinator-health-path",
+                args.coordinator_health_path.iter().cloned().collect(),
+            ),
+            (
+                &[Prometheus, Exposition],
+                "--prometheus-metric",
+                args.prometheus_metric.clone(),
+            ),
+            (&[Prometheus], "--max-age", max_age.into_iter().collect()),
+            (
+                &[Sla, Exposition, Telemetry],
+                "--budget",
+                args.budget.clone(),
+            ),
+            (
+                &[Alerting, Sla, Exposition, Telemetry],
+                "--profile",
+                args.profile.iter().cloned().collect(),
+            ),
+            (&[Alerting, Sla], "--rules", rules),
+            (&[Alerting], "--receiver", args.receiver.clone()),
+            (
+                &[Alerting],
+                "--alertmanager-config",
+                file(&args.alertmanager_config),
+            ),
+            (&[Alerting], "--external-label", args.external_label.clone()),
+            (
+                &[Exposition],
+                "--metrics-url",
+                args.metrics_url.iter().map(|url| shown(url)).collect(),
+            ),
+            (&[Exposition], "--metrics-file", file(&args.metrics_file)),
+            (
+                &[Exposition],
+                "--scraper",
+                scraper
+                    .iter()
+                    .map(|value| value.get_name().to_owned())
+                    .collect(),
+            ),
+            (&[Telemetry], "--logs", file(&args.logs)),
+        ];
+        for (groups, option, values) in options {
+            for value in values {
+                self.of_group(groups, option, &value);
             }
-            Next::LeaseRecover(arguments) => ("lease-recover", &self.lease_recover, arguments),
+        }
+        if let Some(traces) = &args.traces {
+            self.of_group(&[Telemetry], "--traces", &shown(traces));
+        }
+    }
+
+    /// The whole command line of `next`, which follows a check of `group`.
+    pub(crate) fn command(&self, next: &Next, group: Group) -> String {
+        let of_group = || {
+            let mine = self
+                .of_groups
+                .iter()
+                .filter(|(groups, _)| groups.contains(&group));
+            mine.flat_map(|(_, words)| words)
+        };
+        let (program, own, arguments): (_, Vec<&String>, _) = match next {
+            Next::HealthCheck(arguments) => (
+                "seamless-health-check",
+                of_group().chain(&self.health_check).collect(),
+                arguments,
+            ),
+            Next::LeaseRecover(arguments) => (
+                "lease-recover",
+                self.lease_recover.iter().collect(),
+                arguments,
+            ),
         };
         let arguments = arguments.iter().map(|word| quoted(word));
         let words = std::iter::once(program.to_owned())
             .chain(arguments)
-            .chain(own.iter().cloned());
+            .chain(own.into_iter().cloned());
         words.collect::<Vec<_>>().join(" ")
+    }
+
+    fn of_group(&mut self, groups: &'static [Group], option: &str, value: &str) {
+        let mut words = Vec::new();
+        push(&mut words, option, value);
+        self.of_groups.push((groups, words));
     }
 
     fn mine(&mut self, option: &str, value: Option<&str>) {
@@ -99,18 +189,21 @@ fn push(words: &mut Vec<String>, option: &str, value: &str) {
     words.extend([option.to_owned(), quoted(value)]);
 }
 
-/// A URL without the user and password in it.
+/// A URL without the user, password and query in it: a query may hold a token.
 fn shown(url: &str) -> String {
     let Ok(mut parsed) = Url::parse(url) else {
         return url.to_owned();
     };
-    if parsed.username().is_empty() && parsed.password().is_none() {
+    let has_user = !parsed.username().is_empty() || parsed.password().is_some();
+    if !has_user && parsed.query().is_none() {
         return url.to_owned();
     }
     // A URL that has a user has a host, without which these fail.
     let _ = parsed.set_username("");
     let _ = parsed.set_password(None);
-    parsed.to_string()
+    let query = if parsed.query().is_some() { "?…" } else { "" };
+    parsed.set_query(None);
+    format!("{parsed}{query}")
 }
 
 fn without_value(option: &str, value: &str) -> String {
@@ -152,16 +245,58 @@ mod tests {
             "--bearer-token-file=/run/p",
         ]);
         assert_eq!(
-            own.command(&Next::lease_recover(&["--list", "--stuck"])),
+            own.command(
+                &Next::lease_recover(&["--list", "--stuck"]),
+                Group::Coordinator
+            ),
             "lease-recover --list --stuck --context eu --coordinator-url http://c:8080 \
              --bearer-token-file coordinator=/run/c"
         );
         assert_eq!(
-            own.command(&Next::health_check(&["--only", "sla"])),
+            own.command(&Next::health_check(&["--only", "sla"]), Group::Sla),
             "seamless-health-check --only sla --context eu --coordinator-url http://c:8080 \
              --prometheus-url http://p:9090 --selector 'cluster=\"eu\"' \
              --bearer-token-file coordinator=/run/c --bearer-token-file /run/p"
         );
+    }
+
+    #[test]
+    fn a_check_is_followed_with_what_it_reads_and_judges_by() {
+        let own = own(&[
+            "--metrics-file=/tmp/seam less.prom",
+            "--scraper=2",
+            "--logs=seamless.jsonl",
+            "--traces=http://me:hunter2@tempo:4318/",
+            "--rules=site.yml",
+            "--receiver=critical=oncall",
+            "--budget=total=120",
+            "--required-env=REGION",
+            "--max-age=10m",
+        ]);
+        for (group, options) in [
+            (Group::Environment, " --required-env REGION"),
+            (Group::Coordinator, ""),
+            (Group::Prometheus, " --max-age 10m"),
+            (
+                Group::Alerting,
+                " --rules site.yml --receiver critical=oncall",
+            ),
+            (Group::Sla, " --budget total=120 --rules site.yml"),
+            (
+                Group::Exposition,
+                " --budget total=120 --metrics-file '/tmp/seam less.prom' --scraper 2",
+            ),
+            (
+                Group::Telemetry,
+                " --budget total=120 --logs seamless.jsonl --traces http://tempo:4318/",
+            ),
+        ] {
+            let next = Next::health_check(&["--only", group.name()]);
+            let command = format!("seamless-health-check --only {}{options}", group.name());
+            assert_eq!(own.command(&next, group), command);
+            let next = Next::lease_recover(&["--list"]);
+            assert_eq!(own.command(&next, group), "lease-recover --list");
+        }
     }
 
     #[test]
@@ -170,9 +305,17 @@ mod tests {
             "--prometheus-url=http://me:hunter2@p:9090/x",
             "--header=Authorization: Bearer hunter2",
             "--header=coordinator=X-Key: hunter2",
+            "--metrics-url=http://p:8000/metrics?token=hunter2",
         ]);
+        let next = Next::health_check(&["--only", "exposition"]);
+        let command = own.command(&next, Group::Exposition);
+        assert!(
+            command.contains(" --metrics-url 'http://p:8000/metrics?…'"),
+            "{command}"
+        );
+        assert!(!command.contains("hunter2"), "{command}");
         for next in [Next::lease_recover(&[]), Next::health_check(&[])] {
-            let command = own.command(&next);
+            let command = own.command(&next, Group::Sla);
             assert!(!command.contains("hunter2"), "{command}");
             assert!(command.contains("'coordinator=X-Key: …'"), "{command}");
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use seamless_cli::{ExitStatus, Signal};
 
 use crate::args::FailOn;
-use crate::check::{Check, Severity};
+use crate::check::{Check, Group, Severity};
 use crate::gap::Fact;
 use crate::request::Request;
 use crate::told::Told;
-use crate::verdict::{Next, Outcome, Skip, Verdict};
+use crate::verdict::{Item, Next, Outcome, Skip, Verdict};
 
 /// A check with what it came to.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub(crate) struct Finding {
     pub(crate) check: Check,
     pub(crate) outcome: Outcome,
     /// The command that comes next, whole.
-    next: Option<String>,
+    next: String,
     /// Where the site keeps its runbook.
     runbook: Option<Arc<str>>,
 }
@@ -32,9 +32,8 @@ impl Finding {
 
     /// The command that comes next, where there is something to do.
     pub(crate) fn next(&self) -> Option<&str> {
-        self.next
-            .as_deref()
-            .filter(|_| self.outcome.verdict.is_bad())
+        let is_bad = self.outcome.verdict.is_bad();
+        is_bad.then_some(self.next.as_str())
     }
 
     /// The place in the site's runbook, where there is something to do and the site has one.
@@ -170,10 +169,12 @@ pub(crate) fn findings(request: &Request, outcomes: Vec<(Check, Fact<Outcome>)>)
                 no_worse_than(check.severity, outcome)
             }
         };
-        let next = outcome.next.clone().or_else(|| alert(request, &outcome));
+        let next = outcome.next.clone();
+        let next = next.or_else(|| alert(request, &outcome));
+        let next = next.unwrap_or_else(|| again(&check));
         findings.push(Finding {
             check,
-            next: next.map(|next| request.own.command(&next)),
+            next: request.own.command(&next, check.group),
             runbook: request.runbook.clone(),
             outcome,
         });
@@ -181,13 +182,32 @@ pub(crate) fn findings(request: &Request, outcomes: Vec<(Check, Fact<Outcome>)>)
     findings
 }
 
-/// The command that explains the first alert that something is wrong with.
+/// The command that explains the first alert that something is wrong with, be it the subject or be it named.
 fn alert(request: &Request, outcome: &Outcome) -> Option<Next> {
     let items = outcome.items.iter();
     let mut bad = items.filter(|item| item.verdict.is_bad());
-    let alert = bad.find(|item| request.rules.alerts_named(&item.subject).next().is_some())?;
-    let arguments = ["--only", "alerting", "--explain", &alert.subject];
+    let names = request.alert_names();
+    let is_in = |item: &Item, name: &&&str| item.subject == **name || item.message.contains(**name);
+    let alert = bad.find_map(|item| {
+        let named = names.iter().filter(|name| is_in(item, name));
+        // A name may be the beginning of another.
+        named.max_by_key(|name| name.len())
+    })?;
+    let arguments = ["--only", "alerting", "--explain", alert];
     Some(Next::health_check(&arguments))
+}
+
+/// The check by itself, to see whether what was done about it worked. Servers take their time.
+fn again(check: &Check) -> Next {
+    let id = check.id();
+    match check.group {
+        Group::Coordinator | Group::Prometheus | Group::Alerting | Group::Sla => {
+            Next::health_check(&["--only", &id, "--wait", "5m"])
+        }
+        Group::Environment | Group::Exposition | Group::Telemetry => {
+            Next::health_check(&["--only", &id])
+        }
+    }
 }
 
 /// That what a check needs could not be had is no worse than what the check may come to.

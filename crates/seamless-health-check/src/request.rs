@@ -180,6 +180,8 @@ impl Request {
         let deadline = args.http.deadline.map(|allowed| Instant::now() + allowed);
         let connections = Connections::resolve(&args.http, &endpoints(args), CONCURRENCY)?;
         connections.announce(terminal);
+        // The context brings its own options along.
+        let own = Own::of(args);
         let args = &in_context(args, connections.context());
         let exposition = exposition(args, &connections);
         let telemetry = Telemetry::asked(args, &connections)?;
@@ -240,7 +242,7 @@ impl Request {
             prometheus,
             alertmanagers: connections.alertmanagers(),
             alertmanager_file,
-            own: Own::of(args),
+            own,
             runbook: connections
                 .context()
                 .and_then(|context| context.runbook_url.as_deref().map(Arc::from)),

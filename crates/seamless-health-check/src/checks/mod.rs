@@ -132,6 +132,11 @@ fn with_required(all: &[Check], selected: &BTreeSet<String>) -> BTreeSet<String>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use regex::Regex;
+
     use super::*;
 
     #[test]
@@ -152,5 +157,76 @@ mod tests {
             );
             assert_eq!(check.anchor, format!("check-{}", check.group.name()));
         }
+    }
+
+    /// What the judges of a check say, as patterns: the texts of its file, and of what it shares with others.
+    fn said_by(check: &Check) -> Vec<Regex> {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let own = format!(
+            "checks/{}/{}.rs",
+            check.group.name(),
+            check.name.replace('-', "_")
+        );
+        let shared: &[&str] = match check.id().as_str() {
+            "telemetry/receiver" => &[
+                "telemetry/receiver.rs",
+                "../../seamless-core/src/http/error.rs",
+            ],
+            "coordinator/health" | "prometheus/ready" | "alerting/alertmanager-ready" => &[
+                "../../seamless-core/src/http/service.rs",
+                "../../seamless-core/src/http/error.rs",
+            ],
+            "exposition/valid" => &["../../seamless-core/src/exposition/read/problem.rs"],
+            _ if check.group == Group::Telemetry => &["checks/telemetry/events.rs"],
+            _ if check.group == Group::Alerting => &["paging/ways.rs"],
+            _ => &[],
+        };
+        let text = Regex::new(r#"(?s)"((?:[^"\\]|\\.)*)""#).unwrap();
+        let value = Regex::new(r"\\\{[^{}]*\\\}").unwrap();
+        let mut said = Vec::new();
+        for file in std::iter::once(own.as_str()).chain(shared.iter().copied()) {
+            let source = fs::read_to_string(sources.join(file)).unwrap();
+            let source = source.split("#[cfg(test)]").next().unwrap();
+            let described = ["example: ", "means: ", "remedy: ", "title: ", "hint: "];
+            let is_said = |line: &&str| !described.iter().any(|of| line.trim().starts_with(of));
+            let lines: Vec<&str> = source.lines().filter(is_said).collect();
+            for found in text.captures_iter(&lines.join("\n")) {
+                let found = found[1].replace(r#"\""#, "\"");
+                let found = found.replace("{{{}}}", "{}");
+                let pattern = value.replace_all(&regex::escape(&found), ".*").into_owned();
+                // What says nothing by itself proves nothing.
+                if pattern
+                    .replace(".*", "")
+                    .chars()
+                    .filter(|c| !c.is_whitespace())
+                    .count()
+                    >= 5
+                {
+                    let pattern = format!(r"^(?:.+[:;] )?{pattern}(?: \(and \d+ more\))?$");
+                    said.push(Regex::new(&pattern).unwrap());
+                }
+            }
+        }
+        said
+    }
+
+    #[test]
+    fn an_example_is_what_the_check_says() {
+        let mut invented = Vec::new();
+        // What fires says it by its summary.
+        let rules = include_str!("../../../../alert_rules.yml");
+        let summaries = rules
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("summary: "));
+        for check in all() {
+            let (verdict, message) = check.explained.example.split_once("  ").unwrap();
+            assert!(["pass", "warn", check.severity.word()].contains(&verdict));
+            let said = said_by(&check);
+            let is_summary = || summaries.clone().any(|summary| message.ends_with(summary));
+            if !said.iter().any(|pattern| pattern.is_match(message)) && !is_summary() {
+                invented.push(format!("{} never says {message:?}", check.id()));
+            }
+        }
+        assert_eq!(invented, [""; 0]);
     }
 }

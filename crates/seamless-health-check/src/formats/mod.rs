@@ -7,6 +7,7 @@ mod junit;
 mod nagios;
 mod paths;
 mod plot;
+mod short;
 pub(crate) mod text;
 mod textfile;
 
@@ -26,8 +27,8 @@ pub(crate) struct Look {
 
 fn render(format: Format, report: &Report, look: Look) -> anyhow::Result<String> {
     Ok(match format {
-        Format::Text => text::render(report, look, text::Show::Everything),
-        Format::Short => text::render(report, look, text::Show::NotPassing),
+        Format::Text => text::render(report, look),
+        Format::Short => short::render(report, look),
         Format::Paths => paths::render(report, look),
         Format::Json => json::render(report)?,
         Format::Junit => junit::render(report)?,

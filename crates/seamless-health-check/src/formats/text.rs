@@ -10,47 +10,28 @@ use crate::verdict::{Item, Verdict};
 
 /// How many items of a check are listed.
 const ITEMS: usize = 10;
-/// The same where all that does not pass is to fit a screen.
-const ITEMS_IN_SHORT: usize = 3;
 
-/// What is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Show {
-    Everything,
-    NotPassing,
-}
-
-pub(super) fn render(report: &Report, look: Look, show: Show) -> String {
+pub(super) fn render(report: &Report, look: Look) -> String {
     let mut lines = Vec::new();
     let mut group = None;
-    let shown = |finding: &&Finding| {
-        show == Show::Everything || matches!(finding.outcome.verdict, Verdict::Warn | Verdict::Fail)
-    };
-    for finding in report.findings.iter().filter(shown) {
-        if show == Show::Everything && group != Some(finding.check.group) {
+    for finding in &report.findings {
+        if group != Some(finding.check.group) {
             if group.is_some() {
                 lines.push(String::new());
             }
             lines.push(look.palette.strong(finding.check.group.name()));
             group = Some(finding.check.group);
         }
-        check(&mut lines, finding, look, show);
+        check(&mut lines, finding, look);
     }
     if !lines.is_empty() {
         lines.push(String::new());
     }
-    if show == Show::NotPassing
-        && let Some(first) = report.findings.iter().find(|finding| shown(finding))
-    {
-        let more = "what a check means: seamless-health-check --explain";
-        let id = first.check.id();
-        lines.push(look.palette.dim(&format!("{more} {id}")));
-    }
-    lines.push(summary(report, look.palette));
+    lines.extend(summary(report, look));
     lines.join("\n") + "\n"
 }
 
-fn painted(palette: Palette, verdict: &Verdict, text: &str) -> String {
+pub(super) fn painted(palette: Palette, verdict: &Verdict, text: &str) -> String {
     match verdict {
         Verdict::Pass => palette.good(text),
         Verdict::Warn => palette.warning(text),
@@ -59,59 +40,54 @@ fn painted(palette: Palette, verdict: &Verdict, text: &str) -> String {
     }
 }
 
-fn check(lines: &mut Vec<String>, finding: &Finding, look: Look, show: Show) {
+/// Columns of a check's name.
+const NAME_COLUMNS: usize = 18;
+
+fn check(lines: &mut Vec<String>, finding: &Finding, look: Look) {
     let verdict = &finding.outcome.verdict;
     let word = painted(look.palette, verdict, verdict.word());
-    let name = match show {
-        Show::Everything => finding.check.name.to_owned(),
-        Show::NotPassing => finding.check.id(),
-    };
-    let indent = if show == Show::Everything { "  " } else { "" };
-    let column = if show == Show::Everything { 18 } else { 29 };
-    let first = indent.len() + 4 + 2 + column + 1;
-    let margin = " ".repeat(indent.len() + 6);
-    let items = items(finding, look, margin.len(), show);
-    let text = clean(&if items.is_empty() {
+    let first = 2 + 4 + 2 + NAME_COLUMNS + 1;
+    let margin = 8;
+    let items = items(finding, look, margin, ITEMS);
+    let text = if items.is_empty() {
         finding.message()
     } else {
         without_first_item(finding)
-    });
-    let text = if matches!(verdict, Verdict::Skip(_)) {
-        wrapped(&text, look.width, first)
-            .into_iter()
-            .map(|line| look.palette.dim(&line))
-            .collect()
-    } else {
-        wrapped(&text, look.width, first)
     };
-    for (index, line) in text.iter().enumerate() {
-        lines.push(if index == 0 {
-            format!("{indent}{word}  {name:column$} {line}")
-        } else {
-            format!("{}{line}", " ".repeat(first))
-        });
+    let mut text = wrapped(&clean(&text), look.width, first);
+    if matches!(verdict, Verdict::Skip(_)) {
+        text = text.iter().map(|line| look.palette.dim(line)).collect();
     }
-    for line in items {
-        lines.push(format!("{margin}{line}"));
-    }
-    let mut advise = |line: &str| lines.push(format!("{margin}{}", look.palette.dim(line)));
-    if let Some(hint) = finding.hint() {
-        for line in wrapped(&format!("→ {}", clean(hint)), look.width, margin.len()) {
-            advise(&line);
-        }
-    }
-    if let Some(next) = finding.next() {
-        for line in command(next, look.width, margin.len()) {
-            advise(&line);
-        }
-    }
-    if let Some(more) = finding.more().filter(|_| show == Show::Everything) {
-        advise(&format!("→ {more}"));
+    let name = finding.check.name;
+    let message = text.join(&format!("\n{}", " ".repeat(first)));
+    lines.push(format!("  {word}  {name:NAME_COLUMNS$} {message}"));
+    let margin_text = " ".repeat(margin);
+    let below = items.into_iter().chain(advice(finding, look, margin));
+    lines.extend(below.map(|line| format!("{margin_text}{line}")));
+    if let Some(more) = finding.more() {
+        let more = look.palette.dim(&format!("→ {more}"));
+        lines.push(format!("{margin_text}{more}"));
     }
 }
 
+/// What to do, and the command that comes next.
+pub(super) fn advice(finding: &Finding, look: Look, margin: usize) -> Vec<String> {
+    let hint = finding.hint().map(|hint| format!("→ {}", clean(hint)));
+    let hint = hint.map_or_else(Vec::new, |hint| wrapped(&hint, look.width, margin));
+    let mut lines: Vec<String> = hint.iter().map(|line| look.palette.dim(line)).collect();
+    lines.extend(next(finding, look, margin));
+    lines
+}
+
+/// The command that comes next.
+pub(super) fn next(finding: &Finding, look: Look, margin: usize) -> Vec<String> {
+    let lines = finding.next().map(|next| command(next, look.width, margin));
+    let lines = lines.unwrap_or_default();
+    lines.iter().map(|line| look.palette.dim(line)).collect()
+}
+
 /// The message where several items follow: what it says of the first of them stands there.
-fn without_first_item(finding: &Finding) -> String {
+pub(super) fn without_first_item(finding: &Finding) -> String {
     let message = finding.message();
     let is_first =
         |item: &&Item| message.starts_with(&format!("{}: {}", item.subject, item.message));
@@ -124,8 +100,8 @@ fn without_first_item(finding: &Finding) -> String {
 }
 
 /// What is worth a line of its own: measurements with a history, and what does not pass if there is
-/// more than the message already says.
-fn items(finding: &Finding, look: Look, margin: usize, show: Show) -> Vec<String> {
+/// more than the message already says; at most `most`, each a line or two.
+pub(super) fn items(finding: &Finding, look: Look, margin: usize, most: usize) -> Vec<String> {
     let all = &finding.outcome.items;
     let measured = |item: &&Item| !item.history.is_empty();
     let bad = |item: &&Item| matches!(item.verdict, Verdict::Warn | Verdict::Fail);
@@ -139,11 +115,6 @@ fn items(finding: &Finding, look: Look, margin: usize, show: Show) -> Vec<String
             return Vec::new();
         }
     }
-    let most = if show == Show::Everything {
-        ITEMS
-    } else {
-        ITEMS_IN_SHORT
-    };
     let left_out = shown.len().saturating_sub(most);
     shown.truncate(most);
     let column = shown
@@ -218,7 +189,9 @@ fn fits(text: &str, width: Option<usize>, indent: usize) -> bool {
     width.is_none_or(|width| indent + longest.unwrap_or(0) <= width)
 }
 
-fn summary(report: &Report, palette: Palette) -> String {
+/// How many checks came to what, and of which groups nothing is known.
+pub(super) fn summary(report: &Report, look: Look) -> Vec<String> {
+    let palette = look.palette;
     let counts = report.counts();
     let took = duration::human(report.took);
     let mut parts = Vec::new();
@@ -234,17 +207,16 @@ fn summary(report: &Report, palette: Palette) -> String {
     if counts.skip > 0 {
         parts.push(palette.dim(&format!("{} skipped", counts.skip)));
     }
-    let unchecked = report.unchecked_groups();
-    if let Some((_, reason)) = unchecked.first() {
-        let groups: Vec<&str> = unchecked.iter().map(|(group, _)| *group).collect();
-        parts.push(format!(
-            "nothing checked of {} ({reason})",
-            groups.join(", ")
-        ));
-    }
     let stopped = report
         .stopped
         .map(|signal| format!(" (stopped by {})", signal.name()))
         .unwrap_or_default();
-    format!("{} in {took}{stopped}", parts.join(", "))
+    let mut lines = vec![format!("{} in {took}{stopped}", parts.join(", "))];
+    let unchecked = report.unchecked_groups();
+    if let Some((_, reason)) = unchecked.first() {
+        let groups: Vec<&str> = unchecked.iter().map(|(group, _)| *group).collect();
+        let said = format!("nothing checked of {}: {reason}", groups.join(", "));
+        lines.extend(wrapped(&clean(&said), look.width, 0));
+    }
+    lines
 }

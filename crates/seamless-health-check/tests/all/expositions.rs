@@ -65,7 +65,7 @@ fn a_typo_of_a_known_name_is_named_with_what_is_meant() {
     assert_eq!((verdict, run.code), ("warn", 0));
     assert_eq!(
         message,
-        "live_stalenes_seconds: is in no schema; live_staleness_seconds is meant?"
+        "live_stalenes_seconds: unknown metric; did you mean live_staleness_seconds?"
     );
     // A name of its own is nobody's typo.
     let own = "# TYPE process_open_fds gauge\nprocess_open_fds 1\n";
@@ -80,7 +80,11 @@ fn buckets_carry_the_budgets_or_it_is_said_why_not() {
         (&["60.0", "600.0"], "pass", "every budget is an edge"),
         (&["5", "10"], "fail", "the highest finite bucket is 10"),
         (&["30", "60"], "fail", "the highest finite bucket is 60"),
-        (&["50", "70"], "warn", "the budget 60 is no bucket edge"),
+        (
+            &["50", "70"],
+            "warn",
+            "the budget 60 is not a bucket boundary",
+        ),
         (&[], "fail", "has no finite bucket"),
     ] {
         let run = file(&histogram(bounds), SLA);

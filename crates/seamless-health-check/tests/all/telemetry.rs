@@ -326,7 +326,7 @@ fn the_lease_events_of_every_formatter_are_read() {
             _ => run.check("telemetry/backfill-events"),
         };
         let expected = match name.as_str() {
-            "empty" => ("fail", "it is empty"),
+            "empty" => ("fail", "the log is empty"),
             "foreign" => ("fail", "no lease event in 2 lines (no level)"),
             "warning_level" => ("fail", "no lease event in 1 lines (1 WARNING)"),
             "basic_config" => ("fail", "the formatter dropped them"),

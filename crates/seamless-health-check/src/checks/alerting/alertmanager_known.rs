@@ -37,12 +37,14 @@ fn judge(known: &Alertmanagers) -> Outcome {
     match known.active.first() {
         Some(first) => Outcome::pass(match known.active.len() {
             1 => first.url.clone(),
-            many => format!("{many} of them, {} first", first.url),
+            many => format!("{many} Alertmanagers, {} first", first.url),
         }),
         None if known.dropped.is_empty() => {
             Outcome::fail("Prometheus has no Alertmanager; alerts go nowhere")
         }
-        None => Outcome::fail("relabelling drops every one: no alert reaches anyone"),
+        None => {
+            Outcome::fail("relabelling drops every Alertmanager of Prometheus; alerts go nowhere")
+        }
     }
 }
 

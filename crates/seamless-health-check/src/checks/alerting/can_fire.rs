@@ -20,7 +20,7 @@ use crate::verdict::{Item, Outcome, Skip, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "can-fire",
     group: Group::Alerting,
-    title: "their expressions can become true",
+    title: "the expressions of alerts can become true",
     needs: &[Need::Prometheus],
     requires: &["alerting/rules-loaded"],
     severity: Severity::Fail,
@@ -216,7 +216,7 @@ fn judge(rules: &RuleFile, live: &Layouts, shipped: &BTreeSet<&str>) -> Outcome 
             push(&mut items, item);
         }
     }
-    Outcome::of(items, format!("each of {judged} alerts can"))
+    Outcome::of(items, format!("all {judged} alerts can fire"))
 }
 
 fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<Item> {

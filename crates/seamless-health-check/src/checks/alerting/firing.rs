@@ -26,7 +26,7 @@ pub(super) const CHECK: Check = Check {
     explained: Explained {
         means: "An alert is firing. A critical one fails the check, others warn; a drill's alerts, the watchdog and the alerts on the health check itself do not count.",
         remedy: "Follow the alert's section in the runbook. `--explain ALERT` shows whom it reaches.",
-        example: "fail  SeamlessSla99thDegraded: the p99 of total is over its budget",
+        example: "fail  SeamlessSla99thDegraded: Seamless total p99 is over its 60s budget",
         korean: Korean {
             title: "울리는 경보가 없다",
             means: "경보가 울리고 있다. critical이면 실패, 나머지는 경고다. 훈련의 경보, watchdog, 헬스 체크 자체에 대한 경보는 세지 않는다.",
@@ -65,7 +65,7 @@ fn judge(groups: &[LoadedGroup], names: &BTreeSet<&str>) -> Outcome {
         .map(|(alert, count)| firing_item(alert, *count))
         .collect();
     let good = match alerts.len() {
-        0 => "none".to_owned(),
+        0 => "no alert is firing".to_owned(),
         drills => format!("no real alert; {drills} synthetic (drill) alerts firing"),
     };
     Outcome::of(items, good)
@@ -129,9 +129,13 @@ mod tests {
             (
                 rule("Other", json!({ "severity": "critical" }), 1),
                 Verdict::Pass,
-                "none",
+                "no alert is firing",
             ),
-            (rule(WATCHDOG, json!({}), 1), Verdict::Pass, "none"),
+            (
+                rule(WATCHDOG, json!({}), 1),
+                Verdict::Pass,
+                "no alert is firing",
+            ),
         ] {
             let outcome = judge(&groups, &["A", WATCHDOG].into());
             assert_eq!(

@@ -19,7 +19,7 @@ use crate::words::listed;
 pub(super) const CHECK: Check = Check {
     name: "inhibitions",
     group: Group::Alerting,
-    title: "no firing alert holds them back",
+    title: "no firing alert inhibits a shipped one",
     needs: &[Need::Alertmanager, Need::Prometheus],
     requires: &[],
     severity: Severity::Fail,

@@ -16,7 +16,7 @@ use crate::words::listed;
 pub(super) const CHECK: Check = Check {
     name: "inputs",
     group: Group::Alerting,
-    title: "the series that they read exist",
+    title: "the series that alerts read exist",
     needs: &[Need::Prometheus],
     requires: &["alerting/rules-loaded"],
     severity: Severity::Fail,
@@ -88,9 +88,9 @@ fn judge(rules: &RuleFile, series: Option<&Presence>, names: &BTreeSet<&str>) ->
         }
     }
     let good = match unused {
-        0 => format!("all of {} alerts", alerts.len()),
+        0 => format!("input series exist for all {} alerts", alerts.len()),
         n => format!(
-            "{} of {} alerts; the other families are optional",
+            "input series exist for {} of {} alerts; the others read optional metrics",
             alerts.len() - n,
             alerts.len()
         ),
@@ -147,7 +147,12 @@ mod tests {
         let absent = Presence::default();
         let required = "rate(seamless_sla_deadline_seconds_count[5m]) > 1";
         for (expr, series, verdict, message) in [
-            (required, &present, Verdict::Pass, "all of 1 alerts"),
+            (
+                required,
+                &present,
+                Verdict::Pass,
+                "input series exist for all 1 alerts",
+            ),
             (
                 required,
                 &absent,
@@ -160,7 +165,12 @@ mod tests {
                 Verdict::Fail,
                 "A: reads nobody_feeds_this, which no family of the schema and no loaded rule feeds",
             ),
-            ("up == 0", &absent, Verdict::Pass, "all of 1 alerts"),
+            (
+                "up == 0",
+                &absent,
+                Verdict::Pass,
+                "input series exist for all 1 alerts",
+            ),
         ] {
             let rule = json!({ "type": "alerting", "name": "A", "query": expr });
             let outcome = judge(

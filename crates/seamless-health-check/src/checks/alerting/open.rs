@@ -12,7 +12,7 @@ use crate::verdict::{Item, Outcome, Skip, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "open",
     group: Group::Alerting,
-    title: "their routes are not muted now",
+    title: "the routes of alerts are not muted now",
     needs: &[Need::Alertmanager, Need::Prometheus],
     requires: &[],
     severity: Severity::Fail,

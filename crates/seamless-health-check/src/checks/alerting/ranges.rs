@@ -17,7 +17,7 @@ use crate::verdict::{Item, Outcome, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "ranges",
     group: Group::Alerting,
-    title: "their ranges cover two scrapes, and are kept",
+    title: "ranges of rules cover two scrapes, and are kept",
     needs: &[Need::Prometheus],
     requires: &["alerting/rules-loaded"],
     severity: Severity::Fail,

@@ -25,7 +25,7 @@ pub(super) const CHECK: Check = Check {
     explained: Explained {
         means: "By Alertmanager's configuration, an alert reaches nobody, or a critical one reaches only receivers that do not page. PagerDuty, Opsgenie, VictorOps, incident.io, Pushover and SNS page.",
         remedy: "Compare with the shipped `alertmanager.yml`. If another receiver pages, say so: `--receiver critical=NAME`. Before a deployment, check the file with no server: `--only alerting/routes --alertmanager-config FILE`.",
-        example: "warn  SeamlessBackfillStuckLease: critical, but reaches only slack (slack), which does not page",
+        example: "warn  SeamlessBackfillStuckLease: critical, but reaches only slack (slack), which does not page (if it does: --receiver critical=NAME)",
         korean: Korean {
             title: "모든 경보가 누군가에게 닿는다",
             means: "Alertmanager의 설정대로라면 경보가 아무에게도 닿지 않거나, critical 경보가 호출하지 않는 수신자에게만 닿는다. PagerDuty, Opsgenie, VictorOps, incident.io, Pushover, SNS는 호출한다.",

@@ -20,7 +20,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 pub(super) const CHECK: Check = Check {
     name: "rules-evaluated",
     group: Group::Alerting,
-    title: "their last evaluation succeeded and is recent",
+    title: "rules were evaluated lately, without error",
     needs: &[Need::Prometheus],
     requires: &["prometheus/queries"],
     severity: Severity::Fail,
@@ -65,7 +65,7 @@ fn judge(rules: &[LoadedGroup], now: f64, names: &BTreeSet<&str>) -> Outcome {
     if items.is_empty() {
         return Outcome::not_applicable("no shipped rule is loaded");
     }
-    let good = format!("{} rules", items.len());
+    let good = format!("{} rules evaluated without error, on time", items.len());
     let outcome = Outcome::of(items, good);
     match outcome.verdict {
         Verdict::Warn => outcome.hint("each group is evaluated once per interval: --wait 5m"),
@@ -105,8 +105,18 @@ mod tests {
     fn an_evaluation_is_good_late_failed_or_to_come() {
         // Every 30 seconds; the clock stands at 1000 seconds.
         for (health, at, verdict, message) in [
-            ("ok", "1970-01-01T00:16:30Z", Verdict::Pass, "1 rules"),
-            ("ok", "1970-01-01T00:14:10Z", Verdict::Pass, "1 rules"),
+            (
+                "ok",
+                "1970-01-01T00:16:30Z",
+                Verdict::Pass,
+                "1 rules evaluated without error, on time",
+            ),
+            (
+                "ok",
+                "1970-01-01T00:14:10Z",
+                Verdict::Pass,
+                "1 rules evaluated without error, on time",
+            ),
             (
                 "ok",
                 "1970-01-01T00:14:09Z",

@@ -11,7 +11,7 @@ use crate::verdict::{Item, Outcome, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "rules-loaded",
     group: Group::Alerting,
-    title: "the rules are loaded",
+    title: "the alert rules are loaded",
     needs: &[Need::Prometheus],
     requires: &["prometheus/queries"],
     severity: Severity::Fail,
@@ -46,7 +46,10 @@ pub(super) fn judge(groups: &[LoadedGroup], profile: Profile, expected: &RuleFil
     items.extend(compared.copies.iter().map(copy));
     let all = compared.rules.len();
     let alerts = compared.rules.iter().filter(|rule| rule.is_alert).count();
-    let mut good = format!("all {alerts} alerts and {} recording rules", all - alerts);
+    let mut good = format!(
+        "all {alerts} alerts and {} recording rules are loaded",
+        all - alerts
+    );
     if profile == Profile::GoldenSignals {
         good = format!("{good}, profile {}", profile.name());
     }

@@ -23,7 +23,7 @@ pub(super) const CHECK: Check = Check {
     explained: Explained {
         means: "Leases were claimed more than 10 minutes ago and are less than half done. What they cover is not being backfilled, and no other worker can take it.",
         remedy: "See them with `lease-recover --list --stuck`. Look at the worker that holds each: it may be alive and slow. Then release them with `lease-recover --stuck`, which asks first.",
-        example: "warn  2 of 14 leases, the oldest since 42m",
+        example: "warn  2 of 14 leases stuck, the oldest for 42m",
         korean: Korean {
             title: "멈춘 리스가 없다",
             means: "잡은 지 10분이 넘었는데 절반도 끝나지 않은 리스가 있다. 그 구간은 백필되지 않으며 다른 워커가 가져갈 수도 없다.",
@@ -61,13 +61,13 @@ fn judge(listed: &Inspection, now: f64) -> Outcome {
         fail: None,
     };
     let Some((_, age)) = stuck.first() else {
-        let message = format!("none of {} leases", leases.len());
+        let message = format!("none of {} leases is stuck", leases.len());
         return Outcome::pass(message.clone()).items(vec![
             Item::new("stuck_leases", Verdict::Pass, message).measured(measured),
         ]);
     };
     let message = format!(
-        "{} of {} leases, the oldest since {}",
+        "{} of {} leases stuck, the oldest for {}",
         stuck.len(),
         leases.len(),
         seconds(*age)

@@ -19,7 +19,7 @@ pub(super) const CHECK: Check = Check {
     explained: Explained {
         means: "It always passes: it shows which URLs the run uses and where each came from. A URL that cannot be used ends the run before any check, with exit code 2.",
         remedy: "If a URL is the wrong one, give another by option, `--context`, environment or `qmtl.yml`.",
-        example: "pass  coordinator http://coordinator:8080 (QMTL_SEAMLESS_COORDINATOR_URL)",
+        example: "pass  coordinator http://coordinator:8080 (from QMTL_SEAMLESS_COORDINATOR_URL)",
         korean: Korean {
             title: "엔드포인트가 설정되어 있다",
             means: "항상 통과한다. 실행에 쓰는 URL과 각각의 출처를 보여 준다. 쓸 수 없는 URL이 있으면 점검 전에 종료 코드 2로 끝난다.",
@@ -35,11 +35,11 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 
 fn judge(endpoints: &[(Service, String, String)]) -> Outcome {
     if endpoints.is_empty() {
-        return Outcome::pass("none is needed");
+        return Outcome::pass("no check that runs needs an endpoint");
     }
     let from: Vec<String> = endpoints
         .iter()
-        .map(|(service, url, origin)| format!("{} {url} ({origin})", service.name()))
+        .map(|(service, url, origin)| format!("{} {url} (from {origin})", service.name()))
         .collect();
     Outcome::pass(from.join(", "))
 }
@@ -50,7 +50,10 @@ mod tests {
 
     #[test]
     fn each_endpoint_says_where_it_came_from() {
-        assert_eq!(judge(&[]), Outcome::pass("none is needed"));
+        assert_eq!(
+            judge(&[]),
+            Outcome::pass("no check that runs needs an endpoint")
+        );
         let endpoints = [
             (
                 Service::Prometheus,
@@ -59,7 +62,8 @@ mod tests {
             ),
             (Service::Coordinator, "http://c".to_owned(), "X".to_owned()),
         ];
-        let outcome = Outcome::pass("Prometheus http://p (qmtl.yml), coordinator http://c (X)");
+        let outcome =
+            Outcome::pass("Prometheus http://p (from qmtl.yml), coordinator http://c (from X)");
         assert_eq!(judge(&endpoints), outcome);
     }
 }

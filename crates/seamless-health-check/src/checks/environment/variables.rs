@@ -35,7 +35,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 
 fn judge(required: &[String], is_set: impl Fn(&str) -> bool) -> Outcome {
     if required.is_empty() {
-        return Outcome::pass("none is required (--required-env)");
+        return Outcome::pass("no variable is required (--required-env)");
     }
     let unset: Vec<&String> = required.iter().filter(|name| !is_set(name)).collect();
     if unset.is_empty() {
@@ -51,7 +51,10 @@ mod tests {
     #[test]
     fn every_variable_that_is_not_set_is_named() {
         for (required, outcome) in [
-            (&[][..], Outcome::pass("none is required (--required-env)")),
+            (
+                &[][..],
+                Outcome::pass("no variable is required (--required-env)"),
+            ),
             (&["A", "B"], Outcome::pass("A, B set")),
             (&["A", "C", "D"], Outcome::fail("not set: C, D")),
         ] {

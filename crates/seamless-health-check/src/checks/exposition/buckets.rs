@@ -11,14 +11,14 @@ use crate::verdict::{Item, Outcome, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "buckets",
     group: Group::Exposition,
-    title: "buckets carry the budgets",
+    title: "every budget is a bucket boundary",
     needs: &[Need::Exposition],
     requires: &["exposition/readable"],
     severity: Severity::Fail,
     hint: "give the histogram the schema's buckets: every budget must be an edge below the top",
     anchor: "check-exposition",
     explained: Explained {
-        means: "The buckets of a histogram cannot show its budget: the highest one lies at or below it, so that the alert can never fire, or (warning) the budget is no bucket edge.",
+        means: "The buckets of a histogram cannot show its budget: the highest one lies at or below it, so that the alert can never fire, or (warning) the budget is not a bucket boundary.",
         remedy: "Give the histogram the schema's buckets: every budget must be an edge below the highest bucket.",
         example: "fail  seamless_sla_deadline_seconds: the highest finite bucket is 10: an alert on the budget 60 can never fire",
         korean: Korean {
@@ -81,8 +81,9 @@ fn carries(family: &Family, bounds: &[f64], budget: f64) -> Item {
         return Item::new(family.name, Verdict::Fail, message);
     }
     if !is_edge {
-        let message =
-            format!("the budget {budget} is no bucket edge: the share within it is a guess");
+        let message = format!(
+            "the budget {budget} is not a bucket boundary: the share within budget is interpolated"
+        );
         return Item::new(family.name, Verdict::Warn, message);
     }
     Item::new(

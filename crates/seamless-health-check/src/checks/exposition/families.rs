@@ -49,7 +49,7 @@ fn judge(exposition: &Survey, metrics: &[Metric]) -> Outcome {
         .filter(|exposed| exposed.known.is_none())
     {
         if let Some(name) = meant(&exposed.name) {
-            let message = format!("is in no schema; {name} is meant?");
+            let message = format!("unknown metric; did you mean {name}?");
             items.push(Item::new(&exposed.name, Verdict::Warn, message));
         }
     }
@@ -62,7 +62,7 @@ fn judge(exposition: &Survey, metrics: &[Metric]) -> Outcome {
             items.push(Item::new(&metric.name, Verdict::Fail, "is not exposed"));
         }
     }
-    Outcome::of(items, format!("all {there} required"))
+    Outcome::of(items, format!("all {there} required families are exposed"))
 }
 
 /// The known name that `name` looks like a typo of.
@@ -102,7 +102,7 @@ mod tests {
             (
                 "seamless_sla_deadline_seconds 1\n",
                 Verdict::Pass,
-                "all 1 required",
+                "all 1 required families are exposed",
             ),
             (
                 "seamless_sla_deadline_secnds 1\n",

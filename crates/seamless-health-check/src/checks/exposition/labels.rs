@@ -10,7 +10,7 @@ use crate::words::listed;
 pub(super) const CHECK: Check = Check {
     name: "labels",
     group: Group::Exposition,
-    title: "labels are as the schema says",
+    title: "labels match the schema",
     needs: &[Need::Exposition],
     requires: &["exposition/readable"],
     severity: Severity::Fail,

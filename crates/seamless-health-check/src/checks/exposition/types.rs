@@ -12,7 +12,7 @@ use crate::verdict::{Item, Outcome, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "types",
     group: Group::Exposition,
-    title: "types are as the schema says",
+    title: "types match the schema",
     needs: &[Need::Exposition],
     requires: &["exposition/readable"],
     severity: Severity::Fail,
@@ -54,7 +54,7 @@ fn judge(exposition: &Survey) -> Outcome {
             Item::new(family.name, Verdict::Fail, message)
         });
     }
-    let good = format!("{} families of the schema", items.len());
+    let good = format!("types of {} families match the schema", items.len());
     Outcome::of(items, good)
 }
 

@@ -18,7 +18,7 @@ pub(super) const CHECK: Check = Check {
     explained: Explained {
         means: "The scrape succeeds, but something is lost or against the specification (a series twice, a histogram without `+Inf`), or the other generation of Prometheus would refuse it.",
         remedy: "Mend the line that is named. What the other generation refuses is to be mended before an upgrade.",
-        example: "warn  document: line 40: …; Prometheus keeps the first and drops this one",
+        example: "warn  document: line 40, column 1: duplicate series; first on line 12; Prometheus keeps the first and drops this one",
         korean: Korean {
             title: "잃는 것이 없고 규격에 맞는다",
             means: "스크레이프는 성공하지만 무언가를 잃거나 규격에 어긋난다(두 번 나오는 시계열, `+Inf`가 없는 히스토그램). 또는 다른 세대의 Prometheus라면 거부한다.",

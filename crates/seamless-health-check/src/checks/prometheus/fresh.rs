@@ -15,7 +15,7 @@ use crate::words::seconds;
 pub(super) const CHECK: Check = Check {
     name: "fresh",
     group: Group::Prometheus,
-    title: "their newest samples are fresh",
+    title: "newest samples are fresh",
     needs: &[Need::Prometheus],
     requires: &["prometheus/queries"],
     severity: Severity::Fail,
@@ -127,7 +127,10 @@ fn judge(
         .iter()
         .filter_map(|item| item.measured.map(|measured| measured.value))
         .fold(0.0, f64::max);
-    Outcome::of(items, format!("the oldest is {}", seconds(oldest)))
+    Outcome::of(
+        items,
+        format!("newest samples at most {} old", seconds(oldest)),
+    )
 }
 
 #[cfg(test)]
@@ -151,14 +154,14 @@ mod tests {
                 newest(990.0),
                 Declared::No,
                 Verdict::Pass,
-                "the oldest is 10s",
+                "newest samples at most 10s old",
             ),
             // Ahead of the clock is not old.
             (
                 newest(1010.0),
                 Declared::No,
                 Verdict::Pass,
-                "the oldest is 0s",
+                "newest samples at most 0s old",
             ),
             (
                 newest(400.0),

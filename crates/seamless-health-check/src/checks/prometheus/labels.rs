@@ -13,7 +13,7 @@ use crate::verdict::{Item, Outcome, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "labels",
     group: Group::Prometheus,
-    title: "their labels are as the schema says",
+    title: "labels of series match the schema",
     needs: &[Need::Prometheus],
     requires: &["prometheus/queries"],
     severity: Severity::Warn,
@@ -76,7 +76,7 @@ fn judge(missing: &[InstantSeries], metrics: &[Metric]) -> Outcome {
             Item::new(series.metric.get("metric"), Verdict::Warn, message)
         })
         .collect();
-    Outcome::of(items, format!("{known} metrics of the schema"))
+    Outcome::of(items, format!("labels of {known} metrics match the schema"))
 }
 
 #[cfg(test)]
@@ -97,7 +97,12 @@ mod tests {
     fn each_label_that_is_missing_is_a_warning() {
         let missing = [series(&[("metric", KNOWN), ("missing", "phase")], 12.0)];
         for (name, missing, verdict, message) in [
-            (KNOWN, &[][..], Verdict::Pass, "1 metrics of the schema"),
+            (
+                KNOWN,
+                &[][..],
+                Verdict::Pass,
+                "labels of 1 metrics match the schema",
+            ),
             (
                 KNOWN,
                 &missing[..],

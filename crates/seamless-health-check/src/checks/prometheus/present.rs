@@ -45,7 +45,10 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
         .iter()
         .map(|metric| presence_of(metric, presence, exporters.declare(metric), now, max_age))
         .collect();
-    let outcome = Outcome::of(items, format!("all {} metrics", metrics.len()));
+    let outcome = Outcome::of(
+        items,
+        format!("all {} required metrics have series", metrics.len()),
+    );
     Ok(outcome.next(exporters.exposition()))
 }
 

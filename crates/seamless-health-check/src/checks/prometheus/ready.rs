@@ -12,10 +12,10 @@ pub(super) const CHECK: Check = Check {
     needs: &[Need::Prometheus],
     requires: &[],
     severity: Severity::Fail,
-    hint: "it may still replay its log: wait with --wait 5m",
+    hint: "it may still be replaying its WAL: retry with --wait 5m",
     anchor: "check-prometheus",
     explained: Explained {
-        means: "Prometheus does not answer, or answers that it is not ready: it starts, replays its log, or shuts down. Until it is ready, no alert is evaluated.",
+        means: "Prometheus does not answer, or answers that it is not ready: it starts, replays its WAL, or shuts down. Until it is ready, no alert is evaluated.",
         remedy: "Wait with `--wait 5m`. If it stays so, look at Prometheus's log, disk and memory.",
         example: "fail  Prometheus at http://prometheus:9090: connection refused",
         korean: Korean {

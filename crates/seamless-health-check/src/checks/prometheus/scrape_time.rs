@@ -3,6 +3,7 @@
 use seamless_core::duration;
 use seamless_core::prometheus::Target;
 
+use super::targets::exposition;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Jobs;
@@ -16,7 +17,7 @@ const SLOW_SHARE: f64 = 0.8;
 pub(super) const CHECK: Check = Check {
     name: "scrape-time",
     group: Group::Prometheus,
-    title: "their scrapes end well before the timeout",
+    title: "scrapes end well before their timeout",
     needs: &[Need::Prometheus],
     requires: &["prometheus/queries"],
     severity: Severity::Warn,
@@ -55,7 +56,12 @@ fn judge(jobs: &Jobs, targets: &[Target]) -> Outcome {
             "no scrape target that is up exports the metrics, or the server does not say how long scrapes take",
         );
     }
-    Outcome::of(items, format!("the longest took {}", seconds(longest)))
+    let next = exposition(&items);
+    Outcome::of(
+        items,
+        format!("the longest scrape took {}", seconds(longest)),
+    )
+    .next(next)
 }
 
 /// None where the server does not say how long a scrape may take.
@@ -95,14 +101,14 @@ mod tests {
             ..target("seamless", "up")
         };
         for (target, word, message) in [
-            (took(0.02, "10s"), "pass", "the longest took 0.02s"),
-            (took(8.0, "10s"), "pass", "the longest took 8s"),
+            (took(0.02, "10s"), "pass", "the longest scrape took 0.02s"),
+            (took(8.0, "10s"), "pass", "the longest scrape took 8s"),
             (
                 took(9.1, "10s"),
                 "warn",
                 "http://seamless-1:9100/metrics: the last scrape took 9.1s of 10s",
             ),
-            (took(9.1, "15s"), "pass", "the longest took 9.1s"),
+            (took(9.1, "15s"), "pass", "the longest scrape took 9.1s"),
             // VictoriaMetrics does not say the timeout.
             (took(9.1, ""), "skip", ""),
             (

@@ -6,12 +6,12 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Jobs;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{Item, Next, Outcome, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "targets",
     group: Group::Prometheus,
-    title: "the targets that export them are up",
+    title: "targets that export the metrics are up",
     needs: &[Need::Prometheus],
     requires: &["prometheus/queries"],
     severity: Severity::Fail,
@@ -64,8 +64,19 @@ fn judge(jobs: &Jobs, targets: &[Target]) -> Outcome {
             _ => Item::new(&target.scrape_url, Verdict::Warn, "not scraped yet"),
         })
         .collect();
-    let good = format!("{} up", items.len());
-    Outcome::of(items, good)
+    let good = match items.len() {
+        1 => "1 target up".to_owned(),
+        count => format!("{count} targets up"),
+    };
+    let next = exposition(&items);
+    Outcome::of(items, good).next(next)
+}
+
+/// The command that asks the first target that does not pass itself.
+pub(super) fn exposition(items: &[Item]) -> Option<Next> {
+    let target = items.iter().find(|item| item.verdict.is_bad())?;
+    let arguments = ["--only", "exposition", "--metrics-url", &target.subject];
+    Some(Next::health_check(&arguments))
 }
 
 #[cfg(test)]

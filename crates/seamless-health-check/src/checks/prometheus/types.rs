@@ -19,7 +19,7 @@ type Stated = BTreeMap<String, Vec<MetricMetadata>>;
 pub(super) const CHECK: Check = Check {
     name: "types",
     group: Group::Prometheus,
-    title: "their types are as the schema says",
+    title: "types of metrics match the schema",
     needs: &[Need::Prometheus],
     requires: &["prometheus/queries"],
     severity: Severity::Warn,
@@ -77,7 +77,7 @@ fn judge(metrics: &[Metric], metadata: &Stated, presence: Option<&Presence>) -> 
         );
     }
     let count = items.len();
-    Outcome::of(items, format!("{count} metrics of the schema"))
+    Outcome::of(items, format!("types of {count} metrics match the schema"))
 }
 
 /// What the names alone tell, where nothing states a type.

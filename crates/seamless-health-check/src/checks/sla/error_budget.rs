@@ -8,7 +8,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::queries::{SLA, at_budget, real, tagged};
 use crate::site::Site;
-use crate::verdict::{Item, Measured, Outcome, Verdict};
+use crate::verdict::{Item, Measured, Next, Outcome, Verdict};
 
 const NO_EDGE_HINT: &str = "give the histogram the schema's buckets: register it before the platform's metrics module is imported (docs/monitoring.md)";
 
@@ -24,12 +24,12 @@ pub(super) const CHECK: Check = Check {
     anchor: "check-sla",
     explained: Explained {
         means: "Less than a fifth of the error budget of 30 days is left for a phase. It says nothing about now: that is what `sla/p99` is for.",
-        remedy: "Slow down releases until requests are within their budget again. *Have no bucket edge at their budget*: give the histogram the schema's buckets.",
+        remedy: "Slow down releases until requests are within their budget again. *Have no bucket boundary at their budget*: give the histogram the schema's buckets.",
         example: "warn  total: none left; 2.50 % of requests over budget in 30 days, 1 % allowed",
         korean: Korean {
             title: "오류 예산이 남아 있다",
             means: "어떤 단계의 30일 오류 예산이 5분의 1도 남지 않았다. 현재 상태를 뜻하지는 않는다. 그것은 `sla/p99`가 본다.",
-            remedy: "요청이 다시 예산 안에 들 때까지 릴리스를 늦춘다. *have no bucket edge at their budget*이면 히스토그램에 스키마의 버킷을 설정한다.",
+            remedy: "요청이 다시 예산 안에 들 때까지 릴리스를 늦춘다. *have no bucket boundary at their budget*이면 히스토그램에 스키마의 버킷을 설정한다.",
         },
     },
     run: |site| Box::pin(run(site)),
@@ -38,7 +38,9 @@ pub(super) const CHECK: Check = Check {
 async fn run(site: &Site<'_>) -> Fact<Outcome> {
     let (profile, native) = tokio::join!(site.profile(), site.has_native_sla());
     let budget = |phase| site.request.budget(phase, profile);
-    Ok(judge(&site.instant(&query(budget, profile, native)).await?))
+    let outcome = judge(&site.instant(&query(budget, profile, native)).await?);
+    // Whether it is being spent now.
+    Ok(outcome.next(Next::health_check(&["--only", "sla/p99"])))
 }
 
 /// The share of requests over their budget by phase: as recorded over 30 days, else over the last hour (then
@@ -173,7 +175,7 @@ fn judge(samples: &[InstantSeries]) -> Outcome {
     let mut items: Vec<Item> = judged.iter().map(PhaseBudget::item).collect();
     let outside = (outside > 0.0).then(|| {
         format!(
-            "{outside} series have no bucket edge at their budget: their requests are in no figure here"
+            "{outside} series have no bucket boundary at their budget: their requests are not counted here"
         )
     });
     let worst = judged

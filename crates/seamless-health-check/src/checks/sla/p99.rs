@@ -12,7 +12,7 @@ use crate::gap::{Fact, Gap};
 use crate::presence::Presence;
 use crate::queries::{SLA, at_budget, edge, real, tagged};
 use crate::site::Site;
-use crate::verdict::{Item, Measured, Outcome, Verdict};
+use crate::verdict::{Item, Measured, Next, Outcome, Verdict};
 use crate::words::seconds;
 
 const QUANTILE: f64 = 0.99;
@@ -33,7 +33,7 @@ pub(super) const CHECK: Check = Check {
     hint: "follow the runbook's procedure; the dashboard Seamless SLA Overview shows where",
     anchor: "check-sla",
     explained: Explained {
-        means: "The p99 of a phase is over its budget now, or over 80 % of it (warning). *Cannot be judged with these buckets*: the budget is no bucket edge.",
+        means: "The p99 of a phase is over its budget now, or over 80 % of it (warning). *Cannot be judged with these buckets*: the budget is not a bucket boundary.",
         remedy: "Follow the runbook's procedure; the dashboard Seamless SLA Overview shows which phase, node and domain.",
         example: "fail  total: 1m 15s of 1m (125 %)",
         korean: Korean {
@@ -49,7 +49,13 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
     let (samples, history) = tokio::join!(samples(site), history(site));
     let profile = site.profile().await;
     let budget = |phase| site.request.budget(phase, profile);
-    Ok(judge(&samples?, &history.unwrap_or_default(), budget))
+    let outcome = judge(&samples?, &history.unwrap_or_default(), budget);
+    // Leases that are not worked on are what the runbook looks at next.
+    let leases = site
+        .coordinator()
+        .ok()
+        .map(|_| Next::lease_recover(&["--list"]));
+    Ok(outcome.next(leases))
 }
 
 async fn samples(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
@@ -165,7 +171,13 @@ fn judge(
         .iter()
         .filter_map(|item| item.measured.and_then(|m| Some(m.value / m.fail?)))
         .fold(0.0, f64::max);
-    Outcome::of(items, format!("at most {:.0} % of a budget", worst * 100.0))
+    Outcome::of(
+        items,
+        format!(
+            "p99 at most {:.0} % of its budget in every phase",
+            worst * 100.0
+        ),
+    )
 }
 
 fn phase_item(
@@ -196,7 +208,7 @@ fn phase_item(
         (Standing::Unknown, P99::Beyond { top, .. }) => (
             Verdict::Warn,
             format!(
-                "at least {} of {}: cannot be judged with these buckets, whose highest edge is {}",
+                "at least {} of {}: cannot be judged with these buckets, whose highest boundary is {}",
                 seconds(top),
                 seconds(budget),
                 seconds(top)
@@ -205,7 +217,7 @@ fn phase_item(
         (Standing::Unknown, P99::Inside { low, high, .. }) => (
             Verdict::Warn,
             format!(
-                "between {} and {}: cannot be judged against {}, which is no edge of these buckets",
+                "between {} and {}: cannot be judged against {}, which is not a bucket boundary",
                 seconds(low),
                 seconds(high),
                 seconds(budget)

@@ -19,7 +19,7 @@ pub(super) const CHECK: Check = Check {
     explained: Explained {
         means: "The log is empty, or lines of it cannot be read.",
         remedy: "Give the platform's own log, and let nothing but the logger write to that file.",
-        example: "fail  it is empty",
+        example: "fail  the log is empty",
         korean: Korean {
             title: "로그를 읽을 수 있다",
             means: "로그가 비었거나 읽을 수 없는 줄이 있다.",
@@ -35,7 +35,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 
 fn judge(logs: &Logs) -> Outcome {
     match (logs.lines, logs.broken.count) {
-        (0, _) => Outcome::fail("it is empty").hint("check that this is the platform's log"),
+        (0, _) => Outcome::fail("the log is empty").hint("check that this is the platform's log"),
         (lines, 0) => Outcome::pass(match logs.json {
             0 => format!("{lines} lines of text ({})", logs.levels),
             json => format!("{lines} lines, {json} of them JSON ({})", logs.levels),

@@ -1,0 +1,125 @@
+//! What does not pass, on one screen: of each such check a line at least, and as much of the rest as has room,
+//! what failed first.
+
+use seamless_cli::{clean, truncated, wrapped};
+
+use super::{Look, text};
+use crate::report::{Finding, Report};
+use crate::verdict::Verdict;
+
+/// Lines of a terminal, without the command and the prompt after it.
+const SCREEN: usize = 22;
+/// How many items of a check are listed.
+const ITEMS: usize = 3;
+/// Columns of a check's id, and what stands before a message.
+const ID_COLUMNS: usize = 29;
+const BESIDE: usize = 4 + 2 + ID_COLUMNS + 1;
+const MARGIN: usize = 6;
+
+/// How much is said of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    /// One line.
+    Line,
+    /// The whole message, and the command that comes next.
+    Command,
+    /// What to do, too.
+    Advice,
+    /// And what it looked at.
+    Items,
+}
+
+pub(super) fn render(report: &Report, look: Look) -> String {
+    let is_bad = |finding: &&Finding| finding.outcome.verdict.is_bad();
+    let bad: Vec<&Finding> = report.findings.iter().filter(is_bad).collect();
+    let mut end = Vec::new();
+    if let Some(first) = bad.first() {
+        let more = "what a check means: seamless-health-check --explain";
+        let more = format!("{more} {}", first.check.id());
+        end.extend([String::new(), look.palette.dim(&more)]);
+    }
+    end.extend(text::summary(report, look));
+    // Only a terminal has an end; the endpoints stand on it already.
+    let taken = end.len() + report.endpoints.len();
+    let room = look.width.map(|_| SCREEN.saturating_sub(taken));
+    let mut lines = screen(&bad, look, room.unwrap_or(usize::MAX));
+    lines.extend(end);
+    lines.join("\n") + "\n"
+}
+
+/// As much of the findings as `room` lines hold.
+fn screen(bad: &[&Finding], look: Look, room: usize) -> Vec<String> {
+    // Where not even a line of each has room, the ids of the others have.
+    let mut shown = bad.len();
+    let mut others = Vec::new();
+    while shown > 1 && shown + others.len() > room {
+        shown -= 1;
+        let ids: Vec<String> = bad
+            .iter()
+            .skip(shown)
+            .map(|finding| finding.check.id())
+            .collect();
+        let ids = format!("and {}: {}", ids.len(), ids.join(", "));
+        others = wrapped(&ids, look.width, 0);
+    }
+    let mut blocks: Vec<Vec<String>> = bad
+        .iter()
+        .take(shown)
+        .map(|finding| block(finding, look, Detail::Line))
+        .collect();
+    let mut free = room - (shown + others.len()).min(room);
+    let mut order: Vec<usize> = (0..shown).collect();
+    order.sort_by_key(|index| {
+        bad.get(*index)
+            .map(|finding| finding.outcome.verdict != Verdict::Fail)
+    });
+    for detail in [Detail::Command, Detail::Advice, Detail::Items] {
+        for index in &order {
+            let (Some(finding), Some(old)) = (bad.get(*index), blocks.get_mut(*index)) else {
+                continue;
+            };
+            let new = block(finding, look, detail);
+            let more = new.len().saturating_sub(old.len());
+            if more <= free {
+                free -= more;
+                *old = new;
+            }
+        }
+    }
+    blocks.into_iter().flatten().chain(others).collect()
+}
+
+fn block(finding: &Finding, look: Look, detail: Detail) -> Vec<String> {
+    let verdict = &finding.outcome.verdict;
+    let items = match detail {
+        Detail::Items => text::items(finding, look, MARGIN, ITEMS),
+        Detail::Line | Detail::Command | Detail::Advice => Vec::new(),
+    };
+    let message = clean(&match items.is_empty() {
+        true => finding.message(),
+        false => text::without_first_item(finding),
+    });
+    let message = match (detail, look.width) {
+        (Detail::Line, Some(width)) => {
+            vec![truncated(&message, width.saturating_sub(BESIDE).max(20))]
+        }
+        _ => wrapped(&message, look.width, BESIDE),
+    };
+    let word = text::painted(look.palette, verdict, verdict.word());
+    let id = finding.check.id();
+    let message = message.join(&format!("\n{}", " ".repeat(BESIDE)));
+    let mut lines = vec![format!("{word}  {id:ID_COLUMNS$} {message}")];
+    let advice = match detail {
+        Detail::Line => Vec::new(),
+        Detail::Command => text::next(finding, look, MARGIN),
+        Detail::Advice | Detail::Items => text::advice(finding, look, MARGIN),
+    };
+    let below = items.into_iter().chain(advice);
+    lines.extend(below.map(|line| format!("{}{line}", " ".repeat(MARGIN))));
+    // A message or an item may take several.
+    lines
+        .iter()
+        .flat_map(|line| line.split('\n'))
+        .map(str::to_owned)
+        .collect()
+}
