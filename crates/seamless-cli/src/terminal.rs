@@ -11,6 +11,7 @@ use crate::color::Palette;
 use crate::exit::ExitStatus;
 use crate::progress::Progress;
 use crate::signals::{Signal, Stop};
+use crate::table::wrapped;
 
 /// The result could not be written to stdout.
 #[derive(Debug, thiserror::Error)]
@@ -129,18 +130,18 @@ impl Terminal {
     /// Says something on stderr, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            self.say(text);
+            self.say_whole(text);
         }
     }
 
     /// Warns on stderr, always.
     pub fn warn(&self, text: &str) {
-        self.say(&format!("{} {text}", self.stderr.warning("warning:")));
+        self.say_whole(&format!("{} {text}", self.stderr.warning("warning:")));
     }
 
     /// Reports an error on stderr, always.
     pub fn error(&self, text: &str) {
-        self.say(&format!("{} {text}", self.stderr.bad("error:")));
+        self.say_whole(&format!("{} {text}", self.stderr.bad("error:")));
     }
 
     /// Shows something on stderr, always: what a question is about, or a log line that was asked for.
@@ -162,6 +163,13 @@ impl Terminal {
     /// Shows the beginning of a line, which an answer will follow, or ends one.
     pub(crate) fn prompt(&self, text: &str) {
         self.to_stderr(text);
+    }
+
+    /// On a terminal no word is broken.
+    fn say_whole(&self, text: &str) {
+        let width = self.stderr_width();
+        let lines = text.lines().flat_map(|line| wrapped(line, width, 0));
+        self.say(&lines.collect::<Vec<_>>().join("\n"));
     }
 
     fn say(&self, text: &str) {

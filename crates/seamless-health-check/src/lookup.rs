@@ -8,6 +8,7 @@ use crate::args::Args;
 use crate::check::{Check, Group, Need};
 use crate::checks;
 use crate::formats::json::SCHEMA_VERSION;
+use crate::formats::text::has_room;
 use crate::output::{Format, outputs};
 
 /// A language of the pages.
@@ -53,7 +54,10 @@ fn by_id(id: &str) -> Result<Check, UsageError> {
 
 fn list(checks: &[Check], palette: Palette, width: Option<usize>) -> String {
     let mut out = String::new();
-    let margin = 2 + ID_COLUMNS + 1 + SEVERITY_COLUMNS + 2;
+    let beside = 2 + ID_COLUMNS + 1 + SEVERITY_COLUMNS + 2;
+    // On a narrow terminal titles stand beneath the ids.
+    let is_beside = has_room(width, beside);
+    let margin = if is_beside { beside } else { 6 };
     let in_parentheses = |needs: &[Need]| match needs {
         [] => String::new(),
         needs => format!(" ({})", named(needs)),
@@ -72,20 +76,28 @@ fn list(checks: &[Check], palette: Palette, width: Option<usize>) -> String {
             let own = if is_common { &[] } else { check.needs };
             let asks = format!("{}{}", check.title, in_parentheses(own));
             let severity = check.severity.word();
+            let below = format!("\n{}", " ".repeat(margin));
+            let gap = if is_beside { "  " } else { below.as_str() };
             out += &format!(
-                "  {:ID_COLUMNS$} {severity:SEVERITY_COLUMNS$}  {}\n",
+                "  {:ID_COLUMNS$} {severity:SEVERITY_COLUMNS$}{gap}{}\n",
                 check.id(),
-                wrapped(&asks, width, margin).join(&format!("\n{}", " ".repeat(margin)))
+                wrapped(&asks, width, margin).join(&below)
             );
         }
     }
-    out += "\nfail and warn: the worst that the check comes to; in parentheses, what it needs.\n";
-    out += "seamless-health-check --explain ID says what it means and what to do.\n";
+    out.push('\n');
+    for text in [
+        "fail and warn: the worst that the check comes to; in parentheses, what it needs.",
+        "seamless-health-check --explain ID says what it means and what to do.",
+    ] {
+        out += &format!("{}\n", wrapped(text, width, 0).join("\n"));
+    }
     out
 }
 
 fn explanation(check: &Check, palette: Palette, width: Option<usize>) -> String {
-    let mut out = format!("{}: {}\n\n", palette.strong(&check.id()), check.title);
+    let head = format!("{}: {}", palette.strong(&check.id()), check.title);
+    let mut out = format!("{}\n\n", wrapped(&head, width, 0).join("\n"));
     let mut line = |what: &str, text: &str| {
         out += &format!("  {} {text}\n", palette.dim(&format!("{what:8}")));
     };

@@ -36,7 +36,9 @@ pub(super) fn render(report: &Report, look: Look) -> String {
     if let Some(first) = bad.first() {
         let more = "what a check means: seamless-health-check --explain";
         let more = format!("{more} {}", first.check.id());
-        end.extend([String::new(), look.palette.dim(&more)]);
+        let more = wrapped(&more, look.width, 0);
+        end.push(String::new());
+        end.extend(more.iter().map(|line| look.palette.dim(line)));
     }
     end.extend(text::summary(report, look));
     // Only a terminal has an end; the endpoints stand on it already.
@@ -99,16 +101,23 @@ fn block(finding: &Finding, look: Look, detail: Detail) -> Vec<String> {
         true => finding.message(),
         false => text::without_first_item(finding),
     });
+    // On a narrow terminal messages stand beneath the ids.
+    let is_beside = text::has_room(look.width, BESIDE);
+    let column = if is_beside { BESIDE } else { MARGIN };
     let message = match (detail, look.width) {
         (Detail::Line, Some(width)) => {
-            vec![truncated(&message, width.saturating_sub(BESIDE).max(20))]
+            vec![truncated(&message, width.saturating_sub(column).max(20))]
         }
-        _ => wrapped(&message, look.width, BESIDE),
+        _ => wrapped(&message, look.width, column),
     };
     let word = text::painted(look.palette, verdict, verdict.word());
     let id = finding.check.id();
-    let message = message.join(&format!("\n{}", " ".repeat(BESIDE)));
-    let mut lines = vec![format!("{word}  {id:ID_COLUMNS$} {message}")];
+    let below = format!("\n{}", " ".repeat(column));
+    let gap = if is_beside { " " } else { below.as_str() };
+    let mut lines = vec![format!(
+        "{word}  {id:ID_COLUMNS$}{gap}{}",
+        message.join(&below)
+    )];
     let advice = match detail {
         Detail::Line => Vec::new(),
         Detail::Command => text::next(finding, look, MARGIN),

@@ -40,6 +40,14 @@ pub(super) fn painted(palette: Palette, verdict: &Verdict, text: &str) -> String
     }
 }
 
+/// Columns of what was measured, before its last hour.
+const MEASURED_COLUMNS: usize = 22;
+
+/// Whether text that begins at `column` has room for more than a word or two.
+pub(crate) fn has_room(width: Option<usize>, column: usize) -> bool {
+    width.is_none_or(|width| width >= column + 30)
+}
+
 /// Columns of a check's name.
 const NAME_COLUMNS: usize = 18;
 
@@ -54,19 +62,32 @@ fn check(lines: &mut Vec<String>, finding: &Finding, look: Look) {
     } else {
         without_first_item(finding)
     };
-    let mut text = wrapped(&clean(&text), look.width, first);
+    // On a narrow terminal messages stand beneath the names.
+    let column = if has_room(look.width, first) {
+        first
+    } else {
+        margin
+    };
+    let mut text = wrapped(&clean(&text), look.width, column);
     if matches!(verdict, Verdict::Skip(_)) {
         text = text.iter().map(|line| look.palette.dim(line)).collect();
     }
     let name = finding.check.name;
-    let message = text.join(&format!("\n{}", " ".repeat(first)));
-    lines.push(format!("  {word}  {name:NAME_COLUMNS$} {message}"));
+    let below = format!("\n{}", " ".repeat(column));
+    let gap = if column == first { " " } else { below.as_str() };
+    lines.push(format!(
+        "  {word}  {name:NAME_COLUMNS$}{gap}{}",
+        text.join(&below)
+    ));
     let margin_text = " ".repeat(margin);
     let below = items.into_iter().chain(advice(finding, look, margin));
     lines.extend(below.map(|line| format!("{margin_text}{line}")));
     if let Some(more) = finding.more() {
-        let more = look.palette.dim(&format!("→ {more}"));
-        lines.push(format!("{margin_text}{more}"));
+        let more = wrapped(&format!("→ {more}"), look.width, margin);
+        lines.extend(
+            more.iter()
+                .map(|line| format!("{margin_text}{}", look.palette.dim(line))),
+        );
     }
 }
 
@@ -125,15 +146,19 @@ pub(super) fn items(finding: &Finding, look: Look, margin: usize, most: usize) -
         .min(32);
     let beside = margin + column + 1;
     // The messages stand beside the subjects, or all beneath them.
-    let has_room = shown.iter().all(|item| {
-        shown_width(&item.subject) <= column && fits(&item.message, look.width, beside)
-    });
+    let is_beside = has_room(look.width, beside)
+        && shown.iter().all(|item| {
+            shown_width(&item.subject) <= column && fits(&item.message, look.width, beside)
+        });
     let mut lines: Vec<String> = shown
         .iter()
         .map(|item| {
             let message = clean(&item.message);
             let subject = clean(&item.subject);
-            if item.history.is_empty() && !has_room {
+            let plotted = beside + MEASURED_COLUMNS + " ".len() + item.history.len() + " 1h".len();
+            let has_plot =
+                !item.history.is_empty() && look.width.is_none_or(|width| width >= plotted);
+            if !has_plot && !is_beside {
                 // A line of its own, since cutting a lease's key takes away what tells it from others.
                 let room = look
                     .width
@@ -145,7 +170,7 @@ pub(super) fn items(finding: &Finding, look: Look, margin: usize, most: usize) -
             }
             let subject = truncated(&format!("{subject:column$}"), 60);
             let subject = painted(look.palette, &item.verdict, &subject);
-            if item.history.is_empty() {
+            if !has_plot {
                 let message = hanging(&message, look.width, beside);
                 return format!("{subject} {message}");
             }
@@ -154,7 +179,7 @@ pub(super) fn items(finding: &Finding, look: Look, margin: usize, most: usize) -
                 .and_then(|measured| measured.fail)
                 .unwrap_or(0.0);
             let plot = plot::sparkline(&item.history, scale);
-            format!("{subject} {message:22} {plot} 1h")
+            format!("{subject} {message:MEASURED_COLUMNS$} {plot} 1h")
                 .trim_end()
                 .to_owned()
         })
