@@ -128,6 +128,8 @@ local schema = import 'lib/schema.libsonnet';
     native_histograms: true,
 
     evaluation_interval: '30s',
+    // Of the rules that read several series of every domain over minutes.
+    domain_evaluation_interval: '1m',
     long_evaluation_interval: '2m',
     // Of the rules that look back a day.
     day_evaluation_interval: '5m',

@@ -171,7 +171,7 @@ function(config) {
       }),
       panels.heatmap({
         title: '%s: distribution' % phase_titles[phase],
-        description: 'Requests per bucket of phase %s: how many took how long. Shows the slow few that a quantile hides. Native histograms are shown where no node has buckets.' % phase,
+        description: 'Requests per bucket of phase %s: how many took how long. Shows the slow few that a quantile hides. One form is drawn: where any node has buckets, nodes with native histograms are left out here; the quantiles beside count both.' % phase,
         unit: 's',
         queries: [panels.buckets(promql.distribution(family, window, matchers))],
         w: 10,

@@ -175,56 +175,59 @@ function(config) {
     '(histogram_quantile(1, %(rate)s) < %(threshold)s and histogram_fraction(%(threshold)s, +Inf, %(rate)s) > 0)'
     % { rate: 'rate(%s%s[%s])' % [family, promql.braces(matchers), window], threshold: promql.number(threshold) },
 
-  // Native histograms of the series that no bucket's edge judges: a target that exposes both forms counts once.
-  // Each is judged by itself: of converted ones, a sum keeps only the edges that all of them have.
-  local native(family, threshold, edges, window, matchers) =
-    'rate(%s%s[%s]) unless ignoring (le) (%s) unless %s' % [
+  // Native histograms that can be judged at the threshold, each by itself: of converted ones, a sum keeps only the
+  // edges that all of them have.
+  local native(family, threshold, window, matchers) =
+    'histogram_count(rate(%s%s[%s]) unless %s)' % [
       family,
       promql.braces(matchers),
       window,
-      promql.within(family, edges, window, matchers),
       promql.beyond_top(family, threshold, window, matchers),
     ],
+  // The native half of a share above the threshold, from the share that would be none.
+  local native_above(none, family, threshold, window, matchers) =
+    '(%s > 0) * (%s - histogram_fraction(0, %s, rate(%s%s[%s])))' % [
+      native(family, threshold, window, matchers),
+      none,
+      promql.number(threshold),
+      family,
+      promql.braces(matchers),
+      window,
+    ],
+  // Both forms, series by series: `or` leaves out the native form of a series that an edge of its buckets judges, so
+  // that a target that exposes both counts once.
+  local by_series(labels, buckets, native) =
+    'sum by (%s) (\n%s)' % [promql.by(labels), promql.indented(std.join('\nor\n', promql.forms(buckets, native)))],
 
   // Observations per second that can be judged at the edges, and those of them above.
   judged(family, budget, edges, labels, window, matchers=[])::
-    promql.summed(
+    by_series(
       labels,
-      'sum by (%s) (rate(%s_count%s[%s]) and ignoring (le) (%s))'
-      % [promql.by(labels), family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
-      'sum by (%s) (histogram_count(%s))' % [promql.by(labels), native(family, budget, edges, window, matchers)],
+      'rate(%s_count%s[%s]) and ignoring (le) (%s)'
+      % [family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
+      native(family, budget, window, matchers),
     ),
   over(family, budget, edges, labels, window, matchers=[])::
-    promql.summed(
+    by_series(
       labels,
-      'sum by (%s) (rate(%s_count%s[%s]) - ignoring (le) (%s))'
-      % [promql.by(labels), family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
-      'sum by (%(by)s) (\n  (histogram_count(%(native)s) > 0)\n  * (1 - histogram_fraction(0, %(budget)s, %(rate)s))\n)' % {
-        by: promql.by(labels),
-        native: native(family, budget, edges, window, matchers),
-        budget: promql.number(budget),
-        rate: 'rate(%s%s[%s])' % [family, promql.braces(matchers), window],
-      },
+      'rate(%s_count%s[%s]) - ignoring (le) (%s)'
+      % [family, promql.braces(matchers), window, promql.within(family, edges, window, matchers)],
+      native_above('1', family, budget, window, matchers),
     ),
 
   // Above 0 where more than a share of `1 - quantile` of the observations lies above the edge, which is to
   // say that the quantile does. Reads two series of a histogram, where a quantile reads all of its buckets.
   excess(quantile, family, edge, labels, window, matchers=[])::
-    local of = {
-      by: promql.by(labels),
-      quantile: promql.number(quantile),
-      family: family,
-      braces: promql.braces(matchers),
-      within: promql.within(family, [edge], window, matchers),
-      window: window,
-      edge: promql.number(edge),
-      native: native(family, edge, [edge], window, matchers),
-    };
-    promql.summed(
+    local share = promql.number(quantile);
+    by_series(
       labels,
-      'sum by (%(by)s) (%(quantile)s * rate(%(family)s_count%(braces)s[%(window)s]) - ignoring (le) %(within)s)' % of,
-      'sum by (%(by)s) (\n  (histogram_count(%(native)s) > 0)\n  * (%(quantile)s - histogram_fraction(0, %(edge)s, rate(%(family)s%(braces)s[%(window)s])))\n)' % of,
+      '%s * rate(%s_count%s[%s]) - ignoring (le) %s'
+      % [share, family, promql.braces(matchers), window, promql.within(family, [edge], window, matchers)],
+      native_above(share, family, edge, window, matchers),
     ),
+  // How many observations there were, the buckets' form given as an expression of series.
+  counted(family, labels, buckets, window)::
+    by_series(labels, std.stripChars(buckets, '\n'), 'histogram_count(increase(%s[%s]))' % [family, window]),
 
   // What is recorded of the phases, each name `level:metric:operations`.
   sla:: {

@@ -141,12 +141,7 @@ function(config) {
     ||| % {
       failures: failures.record,
       least: promql.number(config.backfill_failures_per_window - 0.5),
-      repairs: std.stripChars(promql.summed(
-        per_node,
-        '\n' + promql.indented(promql.grown([repairs + '_count'], failure_window)),
-        'histogram_count(sum by (%s) (increase(%s[%s]) unless increase(%s_count[%s])))'
-        % [promql.by(per_node), repairs, failure_window, repairs, failure_window],
-      ), '\n'),
+      repairs: promql.counted(repairs, per_node, promql.grown([repairs + '_count'], failure_window), failure_window),
     },
     summary: 'Backfills of {{ $labels.node_id }} fail',
     description: |||
@@ -179,11 +174,11 @@ function(config) {
 
   groups: [leases, history, {
     name: 'seamless-backfill-failures',
-    interval: durations.interval(config, config.evaluation_interval),
+    interval: durations.interval(config, config.domain_evaluation_interval),
     rules: [failures],
   }, {
     name: 'seamless-backfill',
-    interval: durations.interval(config, config.evaluation_interval),
+    interval: durations.interval(config, config.domain_evaluation_interval),
     rules: [stuck, stale, failing, slow],
   }],
 }

@@ -35,7 +35,7 @@ function(config) {
 
   groups: [{
     name: 'seamless-conformance',
-    interval: durations.interval(config, config.evaluation_interval),
+    interval: durations.interval(config, config.domain_evaluation_interval),
     rules: [
       alerts.alert({
         name: 'SeamlessConformanceFlagSpike',

@@ -14,6 +14,7 @@ local stale = 'seamless:live_staleness_seconds:over_limit';
 local covered = 'seamless:coverage_ratio:max';
 local best = 'seamless:coverage_ratio:max_1d';
 local low = 'seamless:coverage_ratio:low';
+local surge_name(family) = 'seamless:%s:surge' % family;
 
 function(config) {
   local promql = promql_for(config),
@@ -39,9 +40,7 @@ function(config) {
   local low_coverage = {
     record: low,
     expr: |||
-      min by (%(by)s) (%(family)s) < %(minimum)s
-      and on (%(by)s)
-      min by (%(by)s) (%(family)s) < %(share)s * %(best)s
+      min by (%(by)s) (%(family)s) < %(minimum)s < %(share)s * %(best)s
     ||| % {
       by: of_domain,
       family: coverage,
@@ -51,11 +50,11 @@ function(config) {
     },
   },
 
-  // Answers by reason. Of the reasons, two are given at every poll of a sound domain whose bars are held back: they
-  // count where the data is what they say.
-  local grown(family) = {
-    record: promql.increase_name(family, config.gate_window),
-    expr: promql.grown_counter(family, domain + ['reason'], window(config.gate_window)),
+  // Surges of answers, by reason: only what is above the limit is recorded and read. Of the reasons, two are given at
+  // every poll of a sound domain whose bars are held back: they count where the data is what they say.
+  local surge(family) = {
+    record: surge_name(family),
+    expr: promql.above(promql.grown_counter(family, domain + ['reason'], window(config.gate_window)), config.gate_answers_per_window),
   },
   local held(family, answer) =
     alerts.alert({
@@ -63,14 +62,13 @@ function(config) {
       severity: 'warning',
       labels: { answer: answer },
       expr: |||
-        %(grown)s > %(most)s
+        %(surge)s
         unless
-        (%(grown)s{reason="freshness_breach"} unless on (%(by)s) %(stale)s)
+        (%(surge)s{reason="freshness_breach"} unless on (%(by)s) %(stale)s)
         unless
-        (%(grown)s{reason="coverage_breach"} unless on (%(by)s) %(low)s)
+        (%(surge)s{reason="coverage_breach"} unless on (%(by)s) %(low)s)
       ||| % {
-        grown: promql.increase_name(family, config.gate_window),
-        most: promql.number(config.gate_answers_per_window),
+        surge: surge_name(family),
         by: of_domain,
         stale: stale,
         low: low,
@@ -106,12 +104,12 @@ function(config) {
     },
     {
       name: 'seamless-serving-conditions',
-      interval: durations.interval(config, config.evaluation_interval),
-      rules: [over_limit, low_coverage, grown('domain_gate_holds'), grown('partial_fill_returns')],
+      interval: durations.interval(config, config.domain_evaluation_interval),
+      rules: [over_limit, low_coverage, surge('domain_gate_holds'), surge('partial_fill_returns')],
     },
     {
       name: 'seamless-serving',
-      interval: durations.interval(config, config.evaluation_interval),
+      interval: durations.interval(config, config.domain_evaluation_interval),
       rules: [
         alerts.alert({
           name: 'SeamlessLiveDataStale',

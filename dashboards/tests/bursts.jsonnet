@@ -53,8 +53,8 @@ shared.file('1m', [
     shared.firing('SeamlessConformanceFlagSpike', ['node_id'])
   ),
   counter('backfill_failure_total', {}, recorded('backfill_failure_total', config.backfill_failure_window)),
-  counter('domain_gate_holds', world { reason: 'sla_violation' }, recorded('domain_gate_holds', config.gate_window)),
-  counter('partial_fill_returns', world { reason: 'sla_violation' }, recorded('partial_fill_returns', config.gate_window)),
+  counter('domain_gate_holds', world { reason: 'sla_violation' }, 'count by (node_id) (seamless:domain_gate_holds:surge > 20)'),
+  counter('partial_fill_returns', world { reason: 'sla_violation' }, 'count by (node_id) (seamless:partial_fill_returns:surge > 20)'),
   // Against 25 failures of the same node, repairs that are seen keep the alert quiet.
   burst(
     'bursts of repairs',

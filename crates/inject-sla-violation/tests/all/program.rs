@@ -588,7 +588,7 @@ sink: remote-write [URL]/
 course: 20m, a step every 5s, healthy after 15m
 
 alerts, by the shipped rules, profile baseline:
-  SeamlessCoverageLow should fire after about 10m35s
+  SeamlessCoverageLow should fire after about 11m5s
 "#]]
         .raw()
     );
