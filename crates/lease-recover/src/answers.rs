@@ -21,7 +21,7 @@ const fn answer(what: &'static str, outcome: &'static str, proven: &'static str)
 }
 
 /// Every answer to `POST …/leases/fail` and `POST …/leases/complete`.
-pub const ANSWERS: [Answer; 11] = [
+pub const ANSWERS: [Answer; 12] = [
     answer(
         "2xx, a JSON object with `completion_ratio` from 0 to 1",
         "released",
@@ -31,6 +31,11 @@ pub const ANSWERS: [Answer; 11] = [
         "2xx, an empty body or any other JSON",
         "unknown",
         "released",
+    ),
+    answer(
+        "2xx, a JSON object with an `error` or `errors`, or whose `ok` or `success` is false",
+        "failed",
+        "failed",
     ),
     answer("2xx, cut off or endless", "unknown", "unknown"),
     answer("2xx, a web page or other text", "failed", "failed"),

@@ -5,10 +5,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use rustix::fs::{OFlags, fcntl_setfl};
 use seamless_core::lease::{LeaseSpec, LeaseToken};
 use serde::Serialize;
 
@@ -126,6 +127,12 @@ impl AuditLog {
     /// not written whole is cut off if it is one of ours, and refused otherwise.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
+        if is_pipe(path) {
+            let file = open_pipe(path).with_context(|| {
+                format!("cannot write the audit log {shown}: nobody reads the pipe")
+            })?;
+            return Ok(Self { file });
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .create(true)
@@ -143,6 +150,21 @@ impl AuditLog {
     pub(crate) fn append(&self, line: &str) -> io::Result<()> {
         (&self.file).write_all(line.as_bytes())
     }
+}
+
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+/// Opens a pipe that somebody reads: whoever opened it for reading as well would write into a void until it
+/// is full, and then wait for ever.
+fn open_pipe(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    fcntl_setfl(&file, OFlags::empty())?;
+    Ok(file)
 }
 
 /// How every event begins.

@@ -93,6 +93,10 @@ impl Journal {
     /// If it is no journal.
     pub(crate) fn read_only(path: &Path, purpose: Purpose) -> anyhow::Result<Self> {
         let shown = path.display();
+        // Reading a pipe would wait for whoever writes to it.
+        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            bail!("the journal {shown} is not a regular file");
+        }
         let content = match std::fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             content => content.with_context(|| format!("cannot read the journal {shown}"))?,

@@ -137,6 +137,19 @@ impl Settled {
         }
     }
 
+    /// Whether it rests on an answer that says nothing of the lease: a 404, or a success without completion. A
+    /// coordinator that has no such path, or hands the request on, answers so as well.
+    pub(crate) const fn may_be_contradicted(&self) -> bool {
+        let is_vague = matches!(
+            self.outcome,
+            Outcome::AlreadyReleased { .. }
+                | Outcome::Released {
+                    completion_ratio: None
+                }
+        );
+        is_vague && self.requests > 0
+    }
+
     /// What a release came to. `resumed` says that an earlier run with the same journal may have sent
     /// the lease and been cut off before it could write the outcome down.
     pub(crate) fn of(release: Release, resumed: bool) -> Self {

@@ -10,6 +10,7 @@ use seamless_cli::{ExitStatus, Signal, Stop, Terminal};
 use seamless_core::coordinator::Coordinator;
 use seamless_core::duration::human;
 use seamless_core::http::{HttpClient, RateLimiter};
+use tokio::time::Instant;
 
 use crate::execute::{Engine, Executed, Target};
 use crate::freshness::Freshness;
@@ -21,7 +22,7 @@ use crate::request::{Recovery, Request};
 use crate::run::Run;
 use crate::selection::{Ended, Selection};
 use crate::sources;
-use crate::verify::verify;
+use crate::verify::{Verification, verify};
 
 /// Runs a recovery.
 pub(crate) async fn run(
@@ -134,8 +135,16 @@ impl Run<'_> {
                 self.left_unsent(&records, &targets, &skip, &mut report)
             }
         };
-        self.verify(coordinator, &records, &targets, &mut settled, &mut report)
-            .await;
+        let deadline = connections.http.deadline();
+        self.verify(
+            coordinator,
+            deadline,
+            &records,
+            &targets,
+            &mut settled,
+            &mut report,
+        )
+        .await;
         self.finish(report, targets, settled)
     }
 
@@ -238,26 +247,32 @@ impl Run<'_> {
         settled
     }
 
+    /// Reads the list again: for `--verify`, and where it may contradict what was answered.
     async fn verify(
         &self,
         coordinator: &Coordinator,
+        deadline: Option<Instant>,
         records: &Records,
         targets: &[Target],
         settled: &mut [Settled],
         report: &mut Report,
     ) {
-        let Some(how) = self.recovery.verify else {
-            return;
+        let how = self.recovery.verify;
+        let is_due = |settled: &Settled| match how.is_asked {
+            true => settled.outcome.is_recovered(),
+            false => settled.may_be_contradicted(),
         };
-        if !settled.iter().any(|settled| settled.outcome.is_recovered()) {
+        if !settled.iter().any(is_due) {
             return;
         }
         let progress = self.terminal.progress();
         let spinner = progress.spinner("verifying that nothing recovered is still held");
-        let (verification, changed) = verify(coordinator, how, self.stop, targets, settled).await;
+        let (verification, changed) =
+            verify(coordinator, how, deadline, self.stop, targets, settled).await;
         drop(spinner);
         progress.clear();
-        report.verification = Some(verification);
+        let is_contradicted = matches!(verification, Verification::StillHeld { .. });
+        report.verification = Some(verification).filter(|_| how.is_asked || is_contradicted);
         for index in changed {
             // It is reported either way; the journal's word matters to the next run only.
             if let Err(error) = records.write(&targets[index].spec, &settled[index]).await {

@@ -28,7 +28,7 @@ pub(crate) struct Report {
     pub(crate) dry_run: bool,
     pub(crate) leases: Vec<LeaseResult>,
     pub(crate) summary: Summary,
-    /// Leases that `--stuck` could not judge.
+    /// Leases that a selection could not judge, and entries of the list that could not be read.
     #[serde(rename = "cannot_tell_if_stuck")]
     pub(crate) cannot_tell: usize,
     /// What a reader has to know beside the outcomes.

@@ -61,13 +61,15 @@ pub(crate) struct Recovery {
     pub(crate) pause: Duration,
     pub(crate) max_failures: Option<FailureLimit>,
     pub(crate) journal: Option<PathBuf>,
-    pub(crate) verify: Option<Verify>,
+    pub(crate) verify: Verify,
     pub(crate) audit_log: Option<PathBuf>,
 }
 
-/// `--verify`.
+/// How the coordinator's list is read again after a recovery.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Verify {
+    /// By `--verify`. Otherwise only what the list contradicts is of interest, and only where there is a list.
+    pub(crate) is_asked: bool,
     /// How long the list may take to agree.
     pub(crate) within: Duration,
     /// How long to wait for other workers to claim the windows.
@@ -236,10 +238,11 @@ fn recovery(args: &Args) -> anyhow::Result<Recovery> {
         pause: args.pause.unwrap_or_default(),
         max_failures: args.max_failures,
         journal: args.journal.clone(),
-        verify: args.verify.then_some(Verify {
+        verify: Verify {
+            is_asked: args.verify,
             within: args.verify_within,
             await_reclaim: args.await_reclaim,
-        }),
+        },
         audit_log: args.audit_log.clone(),
     })
 }

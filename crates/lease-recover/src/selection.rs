@@ -125,8 +125,10 @@ impl Selection {
             Stuckness::CannotTell => filter.names_keys(),
             Stuckness::Alive => false,
         });
+        // What cannot be read may be a stuck lease; it has been warned of.
+        report.cannot_tell = listed.malformed.len();
         if unclear > 0 && !filter.names_keys() {
-            report.cannot_tell = unclear;
+            report.cannot_tell += unclear;
             run.terminal.warn(&cannot_tell_warning(unclear));
         }
         if !gone.is_empty() {

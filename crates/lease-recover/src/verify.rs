@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::execute::Target;
+use crate::listing::malformed_warning;
 use crate::outcome::{Outcome, Settled};
 use crate::request::Verify;
 use crate::words::advice;
@@ -61,47 +62,67 @@ struct Look {
 pub(crate) async fn verify(
     coordinator: &Coordinator,
     how: Verify,
+    deadline: Option<Instant>,
     stop: &Stop,
     targets: &[Target],
     settled: &mut [Settled],
 ) -> (Verification, Vec<usize>) {
     let started = Instant::now();
     let mut gone_since = None;
-    loop {
+    // What the newest list showed to be held still: no answer outweighs it.
+    let mut held: Option<Look> = None;
+    let is_meant = |settled: &Settled| match how.is_asked {
+        true => settled.outcome.is_recovered(),
+        false => settled.may_be_contradicted(),
+    };
+    let stopped = "the run was stopped first".to_owned();
+    let reason = loop {
         let looked = tokio::select! {
             biased;
-            _ = stop.wait() => return (not_possible("the run was stopped first"), Vec::new()),
+            _ = stop.wait() => break stopped,
             looked = coordinator.inspect() => looked,
         };
-        let is_late = started.elapsed() >= how.within;
-        let verification = match looked {
-            Err(error) if is_late => Some(not_possible(&format!(
-                "{error}; {}",
-                advice(&error.problem)
-            ))),
-            Err(_) => None,
-            Ok(_) if !coordinator.is_proven() => Some(not_possible(
-                "nothing at this URL has shown itself to be the coordinator",
-            )),
-            Ok(listed) => {
-                let look = look(&listed.leases, targets, settled);
-                if !look.still_held.is_empty() && is_late {
-                    return still_held(&look, settled);
-                }
-                if look.still_held.is_empty() && look.unclear == 0 {
-                    gone_since.get_or_insert_with(Instant::now);
-                }
-                conclusion(&look, how.await_reclaim, gone_since, is_late)
+        let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let is_late = is_over || started.elapsed() >= how.within;
+        match looked {
+            Err(error) if is_late || !how.is_asked => {
+                break format!("{error}; {}", advice(&error.problem));
             }
-        };
-        if let Some(verification) = verification {
-            return (verification, Vec::new());
+            Err(_) => {}
+            Ok(_) if !coordinator.is_proven() => {
+                break "nothing at this URL has shown itself to be the coordinator".to_owned();
+            }
+            Ok(listed) => {
+                let look = look(&listed.leases, targets, settled, is_meant);
+                let is_held = !look.still_held.is_empty();
+                match malformed_warning(&listed).filter(|_| !is_held) {
+                    Some(reason) if is_late || !how.is_asked => break reason,
+                    Some(_) => {}
+                    None => {
+                        if !is_held && look.unclear == 0 {
+                            gone_since.get_or_insert_with(Instant::now);
+                        }
+                        let end = conclusion(&look, how.await_reclaim, gone_since, is_late);
+                        if let Some(verification) = end.filter(|_| !is_held) {
+                            return (verification, Vec::new());
+                        }
+                    }
+                }
+                held = Some(look).filter(|_| is_held);
+                if is_held && is_late {
+                    break String::new();
+                }
+            }
         }
         tokio::select! {
             biased;
-            _ = stop.wait() => return (not_possible("the run was stopped first"), Vec::new()),
+            _ = stop.wait() => break stopped,
             () = sleep(BETWEEN_LOOKS) => {}
         }
+    };
+    match held {
+        Some(look) => still_held(&look, settled),
+        None => (not_possible(&reason), Vec::new()),
     }
 }
 
@@ -151,14 +172,19 @@ fn not_possible(reason: &str) -> Verification {
     }
 }
 
-fn look(listed: &[LeaseRecord], targets: &[Target], settled: &[Settled]) -> Look {
+fn look(
+    listed: &[LeaseRecord],
+    targets: &[Target],
+    settled: &[Settled],
+    is_meant: impl Fn(&Settled) -> bool,
+) -> Look {
     let mut held: HashMap<&LeaseKey, Vec<&LeaseRecord>> = HashMap::new();
     for record in listed {
         held.entry(&record.key).or_default().push(record);
     }
     let mut look = Look::default();
     for (index, (target, settled)) in targets.iter().zip(settled).enumerate() {
-        if !settled.outcome.is_recovered() {
+        if !is_meant(settled) {
             continue;
         }
         look.recovered += 1;
@@ -204,7 +230,9 @@ mod tests {
             .iter()
             .map(|text| LeaseRecord::from(LeaseSpec::parse(text).unwrap()))
             .collect();
-        look(&listed, &targets, &settled)
+        look(&listed, &targets, &settled, |settled| {
+            settled.outcome.is_recovered()
+        })
     }
 
     #[test]

@@ -91,7 +91,9 @@ fn lease_outcomes() -> String {
          What an answer to `POST …/leases/fail` and `POST …/leases/complete` comes to. Any server answers 404 to a path that it \
          does not have, so a lease counts as released only where the coordinator has shown itself in the same run at the same \
          base URL: by a JSON object with `completion_ratio`, a 409 with a JSON object, or a list of leases. \
-         `lease-recover` asks for the list where an answer needs that proof; `/health` is none.\n\n\
+         `lease-recover` asks for the list where an answer needs that proof; `/health` is none. Where such an answer says nothing of \
+         the lease (404, or a success without `completion_ratio`), the list is read again at the end: a lease that it still \
+         shows under the same token is `failed`.\n\n\
          | answer | outcome | where the coordinator has shown itself |\n|---|---|---|\n"
     );
     for answer in lease_recover::ANSWERS {

@@ -3,6 +3,8 @@
 //! The coordinator's list is the authority on leases: alert rules judge by it where it is fresh. Tokens are
 //! in no metric.
 
+use std::collections::HashSet;
+
 use seamless_core::exposition::write::{BadLabelName, Header, Labels, Writer};
 use seamless_core::exposition::{Format, MetricType};
 use seamless_core::lease::LeaseKey;
@@ -74,6 +76,9 @@ pub(crate) fn exposition(
             &judged.record.key,
         )
     });
+    // No label tells two tokens of one key apart, and a scraper refuses a series that is there twice.
+    let mut shown = HashSet::new();
+    oldest.retain(|judged| shown.insert((&judged.record.key, &judged.record.worker)));
     oldest.truncate(MOST_LEASES);
     for family in PER_LEASE {
         header(family.name, family.help, &mut out);

@@ -45,6 +45,11 @@ fn samples() -> Vec<Vec<Behaviour>> {
             json(200, "null"),
             json(200, "[]"),
         ]),
+        replies(vec![
+            json(200, r#"{"error":"the lease is locked"}"#),
+            json(200, r#"{"success":false}"#),
+            json(202, r#"{"completion_ratio":0.5,"errors":["read only"]}"#),
+        ]),
         vec![
             Reply::json(r#"{"completion_ra"#).into(),
             Behaviour::Truncated(Reply::json(RATIO)),
@@ -414,7 +419,7 @@ fn foreign() -> Vec<Foreign> {
                 200,
                 r#"{"data":null,"errors":[{"message":"Must provide query string."}]}"#,
             ),
-            "unknown",
+            "failed",
             "Must provide query",
         ),
         (

@@ -264,3 +264,36 @@ fn a_lease_that_is_listed_again_is_not_released_by_the_journal() {
         assert_eq!(records.coordinator.changes_received().len(), sent);
     }
 }
+
+/// Opened for reading as well, a pipe takes events until it is full, and then never returns.
+#[test]
+fn a_pipe_is_an_audit_log_while_somebody_reads_it_and_never_a_journal() {
+    let coordinator = Faults::always(Reply::json(r#"{"completion_ratio":0.5}"#)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let run = |option: &str, more: &[&str]| {
+        let option = format!("--{option}={}", pipe.display());
+        Run::against(&coordinator.url(), &[&[&*option, "a:b"][..], more].concat())
+    };
+    for (option, more, says) in [
+        ("audit-log", &[][..], "nobody reads the pipe"),
+        ("journal", &[], "not a regular file"),
+        ("journal", &["--dry-run"], "not a regular file"),
+    ] {
+        let run = run(option, more);
+        assert_eq!(run.code, 2, "--{option} {more:?}: {}", run.stderr);
+        assert!(run.stderr.contains(says), "--{option}: {}", run.stderr);
+    }
+    assert!(coordinator.received().is_empty());
+
+    let reads = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || fs::read_to_string(pipe).unwrap())
+    };
+    // Until the reader has opened it, there is none.
+    let opened = || run("audit-log", &[]).code == 0;
+    seamless_lab::wait_until(std::time::Duration::from_secs(30), "the reader", opened).unwrap();
+    assert!(reads.join().unwrap().contains("lease_recovered"));
+}

@@ -497,3 +497,101 @@ fn a_window_that_another_worker_must_claim_is_waited_for() {
         assert!(run.stdout.contains("verified"), "{}", run.stdout);
     });
 }
+
+/// What a coordinator says of one lease that it lists, under the token that it lists, whatever is posted.
+fn holding(listed: &str, answer: Reply) -> Faults {
+    let list = format!("{{\"leases\":[{listed}]}}");
+    let reply = move |method: &str| match method {
+        "GET" => Reply::json(&list),
+        _ => answer.clone(),
+    };
+    Faults::choose(move |request, _| reply(&request.method).into()).unwrap()
+}
+
+fn stuck(key: &str, token: &str) -> String {
+    let claimed = now_ms() - 3_600_000;
+    format!(
+        r#"{{"key":"{key}","token":"{token}","completion_ratio":0.1,"claimed_at_ms":{claimed},"worker":"w"}}"#
+    )
+}
+
+/// A coordinator behind a proxy that lets only reading through, or one without such a path, answers so.
+#[test]
+fn what_the_list_still_shows_is_not_released_whatever_was_answered() {
+    for answer in [
+        Reply::status(404),
+        Reply::status(404).body(r#"{"detail":"Not Found"}"#),
+        Reply::status(204),
+        Reply::json(r#"{"status":"queued"}"#),
+    ] {
+        let server = holding(&stuck(KEY, "deadbeef"), answer.clone());
+        let named = format!("{KEY}:deadbeef");
+        for arguments in [&["--stuck", "--yes"][..], &[&*named]] {
+            let more = ["--output=json", "--deadline=2s"];
+            let run = Run::against(&server.url(), &[arguments, &more].concat());
+            let document = run.json();
+            assert_eq!(run.code, 1, "{answer:?}: {document:#}");
+            let lease = &document["leases"][0];
+            assert_eq!(lease["outcome"], "failed", "{answer:?}: {document:#}");
+            let detail = lease["detail"].as_str().unwrap();
+            assert!(detail.contains("still lists it"), "{detail}");
+        }
+    }
+    // Held under another token by now, it is gone under this one.
+    let server = holding(&stuck(KEY, "another"), Reply::status(404));
+    let run = Run::against(&server.url(), &[&*format!("{KEY}:deadbeef")]);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+}
+
+#[test]
+fn a_lease_that_is_listed_twice_counts_once() {
+    let listed = [stuck(KEY, "deadbeef"), stuck(KEY, "deadbeef")].join(",");
+    let server = holding(&listed, Reply::json(r#"{"completion_ratio":0.1}"#));
+    let run = Run::against(&server.url(), &["--stuck", "--yes"]);
+    assert!(
+        run.stdout.contains("processed=1 released=1"),
+        "{}",
+        run.stdout
+    );
+    let sent = server.received();
+    let sent = sent.iter().filter(|request| request.method == "POST");
+    assert_eq!(sent.count(), 1);
+
+    // Two tokens of one key are two leases, and one series: a scraper refuses a second one.
+    let listed = [stuck(KEY, "deadbeef"), stuck(KEY, "another")].join(",");
+    let server = holding(&listed, Reply::status(404));
+    let run = Run::against(&server.url(), &["--list", "--output=prometheus"]);
+    let series = run.stdout.lines();
+    let series = series.filter(|line| line.starts_with("seamless_lease_held{"));
+    assert_eq!(series.count(), 1, "{}", run.stdout);
+    assert!(run.stdout.contains("} 2"), "{}", run.stdout);
+}
+
+#[test]
+fn a_list_that_is_not_whole_proves_nothing_about_what_it_does_not_show() {
+    let ok = Reply::json(r#"{"completion_ratio":0.1}"#);
+    let server = holding(r#"{"token":"no key"}"#, ok);
+    let run = Run::against(&server.url(), &["--stuck", "--yes"]);
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    let arguments = ["a:b", "--verify", "--verify-within=0s"];
+    let run = Run::against(&server.url(), &arguments);
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("not whole"), "{}", run.stdout);
+}
+
+#[test]
+fn verifying_ends_with_the_deadline() {
+    let server = holding(
+        &stuck(KEY, "deadbeef"),
+        Reply::json(r#"{"completion_ratio":0.1}"#),
+    );
+    let arguments = [
+        &*format!("{KEY}:deadbeef"),
+        "--verify",
+        "--verify-within=10m",
+        "--deadline=1s",
+    ];
+    let run = Run::against(&server.url(), &arguments);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("still lists it"), "{}", run.stdout);
+}

@@ -206,7 +206,8 @@ impl Coordinator {
         })
     }
 
-    /// Reads every page of the inspect endpoint.
+    /// Reads every page of the inspect endpoint. A lease that is listed again under the same token, as on
+    /// pages that shift while leases come and go, counts once.
     ///
     /// # Errors
     /// [`ServiceError`] if a page cannot be had; a 404 means that this coordinator has no such
@@ -227,6 +228,10 @@ impl Coordinator {
             bytes += answer.body.len();
             let Some(cursor) = page.next else {
                 let ahead_ms = inspect::ahead_ms(answer.date_ms, asked_ms);
+                let mut listed = HashSet::with_capacity(leases.len());
+                leases.retain(|lease: &LeaseRecord| {
+                    listed.insert((lease.key.clone(), lease.token.clone()))
+                });
                 return Ok(Inspection {
                     leases,
                     malformed,

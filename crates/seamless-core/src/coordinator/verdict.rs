@@ -60,6 +60,8 @@ pub fn read(answer: &Response) -> (Verdict, bool) {
         )
     };
     match answer.status {
+        // What says that it failed has released nothing, whatever its status.
+        200..300 if reports_failure(answer) => (Verdict::Failed(Problem::status(answer)), false),
         200..300 => match (check_success(answer), completion_ratio(answer)) {
             (Ok(()), completion_ratio @ Some(_)) => (Verdict::Released { completion_ratio }, true),
             (Ok(()), None) => unproven(Verdict::Released {
@@ -83,6 +85,23 @@ fn completion_ratio(answer: &Response) -> Option<f64> {
     }
     let done: Done = serde_json::from_slice(&answer.body).ok()?;
     Some(done.completion_ratio).filter(|ratio| (0.0..=1.0).contains(ratio))
+}
+
+/// Whether the body is an object with an `error` or `errors`, or with `ok` or `success` that is false.
+fn reports_failure(answer: &Response) -> bool {
+    use serde_json::Value;
+    let Ok(members) = serde_json::from_slice::<serde_json::Map<String, Value>>(&answer.body) else {
+        return false;
+    };
+    members
+        .iter()
+        .any(|(name, value)| match (name.as_str(), value) {
+            ("ok" | "success", value) => *value == Value::Bool(false),
+            ("error" | "errors", Value::Null | Value::Bool(false)) => false,
+            ("error" | "errors", Value::String(words)) => !words.is_empty(),
+            ("error" | "errors", Value::Array(errors)) => !errors.is_empty(),
+            (name, _) => matches!(name, "error" | "errors"),
+        })
 }
 
 fn is_json_object(answer: &Response) -> bool {
@@ -216,6 +235,22 @@ mod tests {
             // Web frameworks label an empty body so.
             (204, "text/html", "", "Unproven", false),
             (200, json, "null", "Unproven", false),
+            (200, json, r#"{"error":"locked"}"#, "Failed", false),
+            (200, json, r#"{"success":false}"#, "Failed", false),
+            (
+                200,
+                json,
+                r#"{"completion_ratio":1,"errors":["x"]}"#,
+                "Failed",
+                false,
+            ),
+            (
+                200,
+                json,
+                r#"{"completion_ratio":1,"error":null,"errors":[],"ok":true}"#,
+                "Released",
+                true,
+            ),
             (200, "text/html", "<html>login</html>", "Failed", false),
             (200, json, "<!doctype html>", "Failed", false),
             (200, json, r#"{"completion_ratio":0.2"#, "Unknown", false),
