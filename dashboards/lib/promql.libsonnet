@@ -238,6 +238,8 @@ function(config) {
     // Series whose buckets have no such edge, and the least mean of what lies beyond their top edge.
     without_edge: 'seamless:sla_series_without_edge:count',
     beyond_top: 'seamless:sla_beyond_top:mean_seconds',
+    // Native histograms with such a top edge, summed.
+    native_beyond: 'seamless:sla_native_beyond_top:rate5m',
     // Buckets, and native histograms, of a whole phase.
     buckets: 'seamless:sla_bucket:rate5m',
     native: 'seamless:sla_native:rate5m',

@@ -79,12 +79,22 @@ function(config) {
   },
 
   // The same of native histograms with such a top edge: of all that the phase observed.
+  local native_beyond(phase, top) = {
+    local rate = 'rate(%s%s[%s])' % [family, promql.braces(of(phase)), rate_window],
+    record: names.native_beyond,
+    expr: |||
+      sum by (%(by)s) (
+        %(rate)s
+        and histogram_quantile(1, %(rate)s) == %(top)s
+        and histogram_fraction(%(budget)s, +Inf, %(rate)s) > 0
+      )
+    ||| % { by: promql.by(['phase']), rate: rate, top: promql.number(top), budget: promql.number(budget(phase)) },
+    labels: { phase: phase, top: promql.number(top) },
+  },
   local native_beyond_top(phase, top) = {
     local parts = {
       by: promql.by(['phase']),
-      rate: 'rate(%s%s[%s])' % [family, promql.braces(of(phase)), rate_window],
-      whole: 'sum by (%(by)s) (%(rate)s and histogram_quantile(1, %(rate)s) == %(top)s and histogram_fraction(%(budget)s, +Inf, %(rate)s) > 0)'
-             % { by: parts.by, rate: parts.rate, top: parts.top, budget: promql.number(budget(phase)) },
+      whole: names.native_beyond + promql.braces(of(phase) + ['top="%s"' % promql.number(top)]),
       all: names.all + promql.braces(of(phase)),
       top: promql.number(top),
       allowed: allowed,
@@ -97,10 +107,10 @@ function(config) {
       )
       / (
         histogram_count(%(whole)s) * histogram_fraction(%(top)s, +Inf, %(whole)s)
-        > %(allowed)s * sum by (%(by)s) (%(all)s or label_replace(histogram_count(%(whole)s), "form", "native", "", ""))
+        > ignoring (top) group_left () %(allowed)s * sum by (%(by)s) (%(all)s or histogram_count(%(whole)s))
       )
     ||| % parts,
-    labels: { phase: phase, top: parts.top, form: 'native' },
+    labels: { form: 'native' },
   },
 
   local ratio(logical) = {
@@ -228,7 +238,8 @@ function(config) {
         rule
         for phase in phases
         for top in promql.tops_below(budget(phase))
-        for rule in promql.forms(beyond_top(phase, top), native_beyond_top(phase, top))
+        for rule in [beyond_top(phase, top)]
+                    + if config.native_histograms then [native_beyond(phase, top), native_beyond_top(phase, top)] else []
       ] + [
         // Without the noise of binary fractions: exactly 1 % is not more than 1 %.
         { record: names.ratio(config.quantile_window), expr: 'round(%s / (%s > 0), 1e-6)' % [names.over, names.all] },
