@@ -101,6 +101,10 @@ fn by_the_course(args: &Args) -> Option<&'static str> {
             "--prometheus-url is for a drill that lasts and for --dry-run: nobody is asked about a single document",
         ),
         (
+            http.context.is_some() && !contacts && !args.dry_run,
+            "--context is for a drill that lasts and for --dry-run: nobody is asked about a single document",
+        ),
+        (
             alertmanager && !lasts && args.cleanup.is_none(),
             "--alertmanager-url is for a drill that lasts: nobody is asked about a single document",
         ),

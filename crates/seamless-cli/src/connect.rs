@@ -131,18 +131,11 @@ impl Connections {
         let credentials = Credentials::of(args, wanted)?;
         let mut endpoints = Vec::new();
         let mut settings = Vec::new();
-        let mut contradictions = Vec::new();
+        let contradictions = contradictions(wanted, &environment, chosen.as_ref())?;
         for want in wanted.iter().filter(|want| want.is_used) {
             let found = match want.service {
                 Some(service) => {
                     let given = want.url.map(|url| (url, want.option));
-                    if let Some(chosen) = chosen.as_ref().filter(|_| given.is_none()) {
-                        contradictions.extend(config::contradiction(
-                            service,
-                            &environment,
-                            chosen,
-                        )?);
-                    }
                     for found in config::endpoints(
                         service,
                         given,
@@ -324,6 +317,31 @@ impl Connections {
             .cloned()
             .ok_or_else(|| missing_url(service))
     }
+}
+
+/// Where the environment names other URLs than the context that the command line names. One that this run has
+/// no use for counts as well: the person's environment is that of another deployment.
+fn contradictions(
+    wanted: &[Wanted<'_>],
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    chosen: Option<&Chosen>,
+) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let Some(chosen) = chosen else {
+        return Ok(found);
+    };
+    for service in [
+        Service::Coordinator,
+        Service::Prometheus,
+        Service::Alertmanager,
+    ] {
+        let mut wants = wanted.iter().filter(|want| want.service == Some(service));
+        // A URL on the command line goes before both.
+        if !wants.any(|want| want.url.is_some()) {
+            found.extend(config::contradiction(service, environment, chosen)?);
+        }
+    }
+    Ok(found)
 }
 
 /// The context that the command line or the environment names.

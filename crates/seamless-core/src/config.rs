@@ -164,13 +164,7 @@ impl ConfigFile {
         let file: Option<File> =
             serde_saphyr::from_str(text).map_err(|error| ConfigError::Malformed {
                 path: path.to_owned(),
-                message: error
-                    .location()
-                    .map(|at| format!("line {}, column {}", at.line(), at.column()))
-                    .map_or_else(
-                        || "not YAML".to_owned(),
-                        |at| format!("{at}: {}", first_line(&error.to_string())),
-                    ),
+                message: crate::yaml::problem(&error),
             })?;
         let file = file.unwrap_or_default();
         let telemetry = file.telemetry.unwrap_or_default();
@@ -208,10 +202,6 @@ fn read_small(path: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
     }
     Ok(text)
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
 }
 
 /// The context that a run is in.

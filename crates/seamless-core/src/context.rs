@@ -199,14 +199,8 @@ pub fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Settings>, Cont
         path: path.to_owned(),
         message,
     };
-    let file: File = serde_saphyr::from_str(text).map_err(|error| {
-        let what = error.to_string();
-        let what = what.lines().next().unwrap_or("not YAML");
-        malformed(error.location().map_or_else(
-            || what.to_owned(),
-            |at| format!("line {}, column {}: {what}", at.line(), at.column()),
-        ))
-    })?;
+    let file: File =
+        serde_saphyr::from_str(text).map_err(|error| malformed(crate::yaml::problem(&error)))?;
     for (name, settings) in &file.contexts {
         let services = settings.services();
         if let Some((key, _)) = services

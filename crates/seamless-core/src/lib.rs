@@ -22,3 +22,4 @@ pub mod promql;
 pub mod rules;
 pub mod schema;
 pub mod stuck;
+mod yaml;

@@ -412,6 +412,7 @@ fn bad_input_is_named_and_nothing_is_written() {
         (&["--push-gateway=nonsense"], "--push-gateway"),
         (&["--remote-write=file:///x"], "--remote-write"),
         (&["--serve=0", "--expect-alert=A"], "--prometheus-url"),
+        (&["--context=eu"], "--context is for a drill that lasts"),
         (
             &[
                 "--serve=0",

@@ -75,6 +75,15 @@ fn an_environment_that_names_another_coordinator_is_refused_before_anything_is_c
         assert!(run.stderr.contains(part), "{}", run.stderr);
     }
     assert!(coordinator.received().is_empty());
+    // So is an environment of another deployment's other servers, until one of the two is dropped.
+    let service = format!("{service}\n    prometheus: {{url: 'http://production:1'}}");
+    let both = self::folder(&service, 0o644);
+    let other = [("QMTL_PROMETHEUS_URL", "http://staging:2")];
+    let run = list(both.path(), "production", &other);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("unset the variable"), "{}", run.stderr);
+    assert!(coordinator.received().is_empty());
+    assert_eq!(list(both.path(), "production", &[]).code, 0);
     // The same URL in both is no contradiction.
     let same = [("QMTL_SEAMLESS_COORDINATOR_URL", &*coordinator.url())];
     assert_eq!(list(folder.path(), "production", &same).code, 0);

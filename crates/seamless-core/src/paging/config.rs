@@ -139,7 +139,7 @@ impl Configuration {
     /// [`ConfigurationError`], which names the place.
     pub fn parse(text: &str) -> Result<Self, ConfigurationError> {
         let raw: RawConfig = serde_saphyr::from_str(text)
-            .map_err(|error| ConfigurationError::Shape(error.to_string()))?;
+            .map_err(|error| ConfigurationError::Shape(crate::yaml::problem(&error)))?;
         let mut unknown_keys: Vec<String> = raw.unknown.into_keys().collect();
         let receivers: Vec<Receiver> = raw
             .receivers

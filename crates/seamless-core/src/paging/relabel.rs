@@ -113,8 +113,8 @@ impl Sending {
     /// # Errors
     /// [`SendingError`] where it is not Prometheus's, or a relabelling rule cannot be applied by us.
     pub fn parse(text: &str) -> Result<Self, SendingError> {
-        let raw: RawConfig =
-            serde_saphyr::from_str(text).map_err(|error| SendingError(error.to_string()))?;
+        let raw: RawConfig = serde_saphyr::from_str(text)
+            .map_err(|error| SendingError(crate::yaml::problem(&error)))?;
         let mut rules = raw.alerting.alert_relabel_configs;
         let mut groups = raw.alerting.alertmanagers;
         match groups.len() {

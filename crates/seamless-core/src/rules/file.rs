@@ -149,8 +149,8 @@ impl RuleFile {
     /// # Errors
     /// [`RuleFileError`], which names the place.
     pub fn parse(text: &str) -> Result<Self, RuleFileError> {
-        let raw: RawFile =
-            serde_saphyr::from_str(text).map_err(|e| RuleFileError::Shape(e.to_string()))?;
+        let raw: RawFile = serde_saphyr::from_str(text)
+            .map_err(|e| RuleFileError::Shape(crate::yaml::problem(&e)))?;
         let mut groups: Vec<RuleGroup> = Vec::with_capacity(raw.groups.len());
         for group in raw.groups.into_iter().map(RuleGroup::from_raw) {
             let group = group?;
