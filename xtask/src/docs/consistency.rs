@@ -17,6 +17,7 @@ const TRANSLATED: &[&str] = &[
     "runbook",
     "monitoring",
     "postmortem-template",
+    "reference/checks",
 ];
 
 /// What each alert's section must say, in this order, per language.
@@ -88,7 +89,7 @@ fn read(root: &Path) -> Result<Pages> {
         .collect()
 }
 
-/// The Korean page has the English page's headings, commands and links, in its order.
+/// The Korean page has the English page's headings, commands, tables and links, in its order.
 fn translation(pages: &Pages, name: &str) -> Vec<String> {
     let path = |language: &str| PathBuf::from(format!("docs/{name}{language}.md"));
     let (Some(english), Some(korean)) = (pages.get(&path("")), pages.get(&path(".ko"))) else {
@@ -105,6 +106,16 @@ fn translation(pages: &Pages, name: &str) -> Vec<String> {
         block
             .map(|b| format!("{}: {}: {}", page.place(b.heading), b.language, b.text))
             .collect()
+    };
+    let tables = |page: &Page| -> Vec<String> {
+        let shape = page.tables.iter().map(|table| {
+            let heading = table.heading.map_or(0, |index| index + 1);
+            format!(
+                "{} rows of {} columns under heading {heading}",
+                table.rows, table.columns
+            )
+        });
+        shape.collect()
     };
     // A Korean page links to Korean pages where there are any.
     let links = |page: &Page| -> Vec<String> {
@@ -128,6 +139,7 @@ fn translation(pages: &Pages, name: &str) -> Vec<String> {
     };
     compare("heading", headings(english), headings(korean));
     compare("code block", blocks(english), blocks(korean));
+    compare("table", tables(english), tables(korean));
     // Sentences of another language may name things in another order.
     let sorted = |mut targets: Vec<String>| {
         targets.sort();

@@ -13,6 +13,8 @@ pub struct Page {
     pub blocks: Vec<Block>,
     /// Its links.
     pub links: Vec<Link>,
+    /// Its tables.
+    pub tables: Vec<Table>,
     /// The bold words that paragraphs begin with.
     pub labels: Vec<Label>,
 }
@@ -43,6 +45,17 @@ pub struct Block {
     pub heading: Option<usize>,
     /// The index of the label above it in [`Page::labels`].
     pub label: Option<usize>,
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// How many columns it has.
+    pub columns: usize,
+    /// How many rows follow its header.
+    pub rows: usize,
+    /// The index of the heading above it in [`Page::headings`].
+    pub heading: Option<usize>,
 }
 
 /// A link.
@@ -170,6 +183,16 @@ impl Page {
                 });
             }
             Event::End(TagEnd::CodeBlock) => reading.in_block = false,
+            Event::Start(Tag::Table(columns)) => self.tables.push(Table {
+                columns: columns.len(),
+                rows: 0,
+                heading,
+            }),
+            Event::Start(Tag::TableRow) => {
+                if let Some(table) = self.tables.last_mut() {
+                    table.rows += 1;
+                }
+            }
             Event::Start(Tag::Link { dest_url, .. }) => self.links.push(Link {
                 target: dest_url.into_string(),
                 line: line(),

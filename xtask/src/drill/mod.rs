@@ -142,15 +142,7 @@ fn rehearse(
         .filter(|scenario| wanted(scenario.cause.name()))
         .copied()
         .collect();
-    let mut planned = vec![STARTED.to_owned()];
-    if incident {
-        planned.extend(incident::stages().map(str::to_owned));
-    }
-    if !causes.is_empty() {
-        planned.extend(outage::stages(&causes));
-    }
-
-    let mut timeline = Timeline::new(planned, interrupt.clone());
+    let mut timeline = Timeline::new(planned(incident, &causes), interrupt.clone());
     let begun = SystemTime::now();
     let mut notices = Vec::new();
     let mut samples = None;
@@ -174,4 +166,39 @@ fn rehearse(
     })();
     let scenarios = names().into_iter().filter(|name| wanted(name)).collect();
     (Report::new(scenarios, pace, timeline, notices), samples)
+}
+
+/// The stages that a drill goes through.
+fn planned(incident: bool, causes: &[Scenario]) -> Vec<String> {
+    let mut planned = vec![STARTED.to_owned()];
+    if incident {
+        planned.extend(incident::stages().map(str::to_owned));
+    }
+    if !causes.is_empty() {
+        planned.extend(outage::stages(causes));
+    }
+    planned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readmes_table_has_the_drills_stages() {
+        let readme = std::fs::read_to_string(crate::root().join("README.md")).unwrap();
+        let (_, table) = readme.split_once("```text\nstage  ").unwrap();
+        let (table, _) = table.split_once("```").unwrap();
+        let mut lines = table.lines();
+        let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+        assert_eq!(header, ["at", "took", "verdict", "seen"]);
+        let clock = regex::Regex::new(r"^(.+?) +\d\d:\d\d\.\d +\d+\.\ds +reached  .+$").unwrap();
+        let shown: Vec<String> = lines
+            .map(|line| {
+                let row = clock.captures(line);
+                row.unwrap_or_else(|| panic!("no row of the drill: {line}"))[1].to_owned()
+            })
+            .collect();
+        assert_eq!(shown, planned(true, &[]));
+    }
 }
