@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal};
 use rustix::termios::{QueueSelector, tcflush};
 
 use crate::signals::{Signal, Stop};
+use crate::table::{shown_width, wrapped};
 use crate::terminal::Terminal;
 
 /// What has to be typed, followed by Enter, to go ahead.
@@ -71,7 +72,11 @@ pub async fn confirm(
         return Err(ConfirmError::NoTerminal);
     }
     tcflush(io::stdin(), QueueSelector::IFlush).map_err(io::Error::from)?;
-    terminal.prompt(&format!("{question} {}: ", wanted.instruction()));
+    terminal.prompt(&asked(
+        question,
+        &wanted.instruction(),
+        terminal.stderr_width(),
+    ));
     let answer = stop
         .blocking(|| {
             let mut line = String::new();
@@ -86,6 +91,15 @@ pub async fn confirm(
             Err(ConfirmError::Stopped(signal))
         }
     }
+}
+
+/// The question, broken at blanks, and what to type, whole.
+fn asked(question: &str, instruction: &str, width: Option<usize>) -> String {
+    let lines = wrapped(question, width, 0);
+    let last = lines.last().map_or(0, |line| shown_width(line));
+    let fits = width.is_none_or(|width| last + instruction.len() + " : ".len() < width);
+    let gap = if fits { " " } else { "\n" };
+    format!("{}{gap}{instruction}: ", lines.join("\n"))
 }
 
 #[cfg(test)]
@@ -107,5 +121,27 @@ mod tests {
         ] {
             assert_eq!(wanted.is_given_by(line), given, "{wanted:?} {line:?}");
         }
+    }
+
+    #[test]
+    fn a_question_is_broken_at_blanks_and_what_to_type_is_not() {
+        let asked = |width| {
+            asked(
+                "Fail 4 leases at http://c:1, claimed 5h ago?",
+                "Type y + Enter",
+                width,
+            )
+        };
+        let whole = "Fail 4 leases at http://c:1, claimed 5h ago? Type y + Enter: ";
+        assert_eq!(asked(None), whole);
+        assert_eq!(asked(Some(80)), whole);
+        assert_eq!(
+            asked(Some(40)),
+            "Fail 4 leases at http://c:1, claimed 5h\nago? Type y + Enter: "
+        );
+        assert_eq!(
+            asked(Some(50)),
+            "Fail 4 leases at http://c:1, claimed 5h ago?\nType y + Enter: "
+        );
     }
 }
