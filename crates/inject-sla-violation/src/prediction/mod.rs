@@ -268,7 +268,7 @@ impl Predictor<'_> {
         let mut obstacles = Vec::new();
         obstacles.extend(self.quantiles(rule)?);
         let approach = self.levels(rule, &mut obstacles)?;
-        obstacles.extend(self.ranges(&needed));
+        obstacles.extend(self.ranges(rule, &needed));
         let after = self.settling(&needed) + self.evaluation(rule) + approach + rule.pending_for();
         obstacles.extend(self.too_short(rule, &needed, after));
         Ok(if obstacles.is_empty() {
@@ -441,13 +441,16 @@ impl Predictor<'_> {
         }
     }
 
-    fn ranges(&self, needed: &[SeriesSelector]) -> Option<Obstacle> {
+    fn ranges(&self, rule: &Rule, needed: &[SeriesSelector]) -> Option<Obstacle> {
         let shortest = needed.iter().filter_map(|selector| selector.range).min()?;
         if matches!(self.request.delivery, Delivery::Once(_)) {
             return Some(Obstacle::StandsStill);
         }
+        // A range is open on the left from Prometheus 3.0 on, so that one of a single scrape interval holds one
+        // sample. One under two intervals holds two now and then, and `for` starts anew in between.
+        let fewest = if rule.pending_for().is_zero() { 1 } else { 2 };
         if let Some(interval) = self.scrape.scrape_interval
-            && shortest < interval * 2
+            && (shortest <= interval || shortest < interval * fewest)
         {
             return Some(Obstacle::RangeUnderTwoScrapes {
                 range: shortest,

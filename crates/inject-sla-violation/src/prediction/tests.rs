@@ -161,3 +161,29 @@ fn each_obstacle_is_named() {
     let coverage = [&LONG[..], &["--scenario=coverage"]].concat();
     assert_eq!(named(&coverage, &far, scrape), ["level_not_reached"]);
 }
+
+/// Prometheus 3 gives a range of one scrape interval one sample, and one of two intervals two.
+#[test]
+fn a_range_holds_two_scrapes_always_now_and_then_or_never() {
+    let scrape = ScrapeInfo {
+        scrape_interval: Some(Duration::from_secs(60)),
+        ..ScrapeInfo::default()
+    };
+    for (range, pending_for, expected) in [
+        (59, "0s", &["range_under_two_scrapes"][..]),
+        (60, "0s", &["range_under_two_scrapes"]),
+        (61, "0s", &[]),
+        (61, "5m", &["range_under_two_scrapes"]),
+        (119, "5m", &["range_under_two_scrapes"]),
+        (120, "0s", &[]),
+        (120, "5m", &[]),
+    ] {
+        let file = RuleFile::parse(&format!(
+            "groups: [{{name: g, rules: [{{alert: A, for: {pending_for}, expr: \
+             'rate(seamless_sla_deadline_seconds_count[{range}s]) > 0'}}]}}]"
+        ))
+        .unwrap();
+        let verdict = verdict(&LONG, &file, "A", scrape);
+        assert_eq!(obstacles(&verdict), expected, "{range}s, {pending_for}");
+    }
+}

@@ -232,24 +232,38 @@ fn what_is_wrong_with_the_scraping_is_named() {
         "metric_relabel_configs": [{"source_labels": ["drill"], "regex": ".+", "action": "drop"}],
     }));
     let blind = Prometheus::builder().rules(rules()).start().unwrap();
-    let slow_rule = rules().replace("[10s]", "[4s]");
+    let ranged = |alert: &str, range: &str, pending_for: &str| {
+        let expr = format!("rate(seamless_sla_deadline_seconds_count{{drill!=\"\"}}[{range}]) > 0");
+        json!({"alert": alert, "expr": expr, "for": pending_for})
+    };
+    let ranges = json!({"groups": [{"name": "g", "interval": "500ms", "rules": [
+        ranged("Under", "4s", "2s"), ranged("One", "5s", "2s"), ranged("Two", "10s", "0s"),
+    ]}]});
     let slow = Prometheus::builder()
         .scrape_interval(Duration::from_secs(5))
         .file_sd("drills", folder.path().join("*.json"))
-        .rules(slow_rule)
+        .rules(ranges.to_string())
         .start()
         .unwrap();
-    let start = |prometheus: &Prometheus, id: &str| {
-        let arguments = ["--expect-alert=Slow", "--within=45s"];
-        Drill::start(prometheus, folder.path(), id, &arguments)
+    let start_for = |alert: &str, prometheus: &Prometheus, id: &str| {
+        let alert = format!("--expect-alert={alert}");
+        Drill::start(prometheus, folder.path(), id, &[&alert, "--within=45s"])
     };
+    let start = |prometheus: &Prometheus, id: &str| start_for("Slow", prometheus, id);
+    // A range of two scrapes holds two samples in either generation.
+    let two = start_for("Two", &slow, "two");
     let cases = [
         (start(&limited, "down"), "target", "target_down"),
         (start(&relabelled, "renamed"), "sample", "other_drill_label"),
         (start(&dropping, "dropped"), "sample", "no_sample"),
         (start(&blind, "blind"), "target", "no_target"),
         (
-            start(&slow, "slow"),
+            start_for("Under", &slow, "under"),
+            "expression",
+            "range_under_two_scrapes",
+        ),
+        (
+            start_for("One", &slow, "one"),
             "expression",
             "range_under_two_scrapes",
         ),
@@ -257,6 +271,8 @@ fn what_is_wrong_with_the_scraping_is_named() {
     for (drill, stage, reason) in cases {
         assert_eq!(drill.missed(), (1, stage.to_owned(), reason.to_owned()));
     }
+    let (code, report) = two.end();
+    assert_eq!(code, 0, "{report:#}");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::compatible::forward;
+use crate::compatible::{forward, labels, prompb, write};
 use crate::support::{PATIENCE, Run, program};
 use seamless_lab::coordinator::Coordinator;
 use seamless_lab::faults::{Faults, Reply};
@@ -71,21 +72,45 @@ fn a_range_of_two_scrapes_is_just_enough_and_one_of_one_is_not() {
         assert_eq!(found, verdict, "{name}: {message}");
         assert!(message.contains(says), "{name}: {message}");
     }
-    // So it is: how many samples such ranges hold at most, at a hundred moments.
-    wait_until(PATIENCE, "ten seconds of scrapes", || {
-        let count = prometheus.query("count_over_time(up[11s])");
-        count.is_ok_and(|found| found.first().is_some_and(|first| first.value >= 10.0))
-    })
-    .unwrap();
-    let most = |range: &str| {
-        let query = format!("max_over_time(count_over_time(up[{range}])[10s:100ms])");
-        prometheus.query(&query).unwrap()[0].value
+}
+
+/// Samples at 0, 1, 2 and 3 s, and one that is late: how many of them a range holds that ends just at a sample.
+fn a_range_is_open_on_the_left_from_prometheus_3_on() {
+    let prometheus = Prometheus::builder()
+        .remote_write_receiver()
+        .start()
+        .unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let start = i64::try_from(now.as_secs()).unwrap() - 60;
+    let samples = [0, 1000, 2000, 3000, 4100].map(|after| prompb::Sample {
+        value: after as f64,
+        timestamp: start * 1000 + after,
+    });
+    let series = prompb::TimeSeries {
+        labels: labels(&[("__name__", "scraped")]),
+        samples: samples.to_vec(),
+        histograms: Vec::new(),
     };
-    match Generation::chosen() {
-        // Open on the left; a late scrape is late by less than the next one is away.
-        Generation::Current => assert!(most("1s") <= 2.0 && most("2s") <= 3.0),
-        Generation::Packaged => assert!(most("2s") >= 2.0),
-    }
+    let timeseries = vec![series];
+    write(&prometheus, &prompb::WriteRequest { timeseries });
+    let holds = |range: &str, after_ms: i64| {
+        let at = (start * 1000 + after_ms) as f64 / 1000.0;
+        let found = |function: &str| {
+            let query = format!("{function}(scraped[{range}] @ {at:.3})");
+            let found = prometheus.query(&query).unwrap();
+            found.first().map(|sample| sample.value)
+        };
+        (found("count_over_time").unwrap(), found("rate").is_some())
+    };
+    let (one, two) = match Generation::chosen() {
+        Generation::Current => ((1.0, false), (2.0, true)),
+        Generation::Packaged => ((2.0, true), (3.0, true)),
+    };
+    assert_eq!((holds("1s", 3000), holds("2s", 3000)), (one, two));
+    // Off the samples both generations agree, and where one is late two scrapes' time holds a single one.
+    assert_eq!(holds("1s", 3500), (1.0, false));
+    assert_eq!(holds("2s", 3500), (2.0, true));
+    assert_eq!(holds("2s", 5050), (1.0, false));
 }
 
 /// Of today's servers only: those of 2023 refuse such names.
@@ -374,4 +399,7 @@ mod converted_buckets_are_judged_by_their_edges {
     }
 }
 
-seamless_lab::on_both_generations!(a_range_of_two_scrapes_is_just_enough_and_one_of_one_is_not);
+seamless_lab::on_both_generations!(
+    a_range_of_two_scrapes_is_just_enough_and_one_of_one_is_not,
+    a_range_is_open_on_the_left_from_prometheus_3_on,
+);
