@@ -51,8 +51,9 @@ fn by_the_course(args: &Args) -> Option<&'static str> {
                     || args.write_to.is_some()
                     || args.push_gateway.is_some()
                     || args.remote_write.is_some()),
-            "--histograms native is for --serve alone: the text formats have no native histograms, and what pushes \
-             them is not this program's",
+            "--histograms native is for --serve alone: a file is text, which has no native histograms, and \
+             --push-gateway and --remote-write send buckets; a Prometheus that scrapes --serve can send them on by \
+             remote write (send_native_histograms: true)",
         ),
         (
             args.expect_receiver.is_some() && args.silence,

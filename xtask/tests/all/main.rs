@@ -1,6 +1,7 @@
 //! The project's own commands and files, held to real servers and to the tools that others use.
 
 mod clauses;
+mod generations;
 mod grafana;
 mod jsonnet;
 mod lint;

@@ -35,6 +35,7 @@ pub struct PrometheusBuilder {
     scrape_configs: Vec<Value>,
     rules: String,
     alertmanagers: Vec<String>,
+    remote_writes: Vec<Value>,
     external_labels: BTreeMap<String, String>,
     prefix: String,
     basic_auth: bool,
@@ -62,6 +63,7 @@ impl Prometheus {
             scrape_configs: Vec::new(),
             rules: String::new(),
             alertmanagers: Vec::new(),
+            remote_writes: Vec::new(),
             external_labels: BTreeMap::new(),
             prefix: String::new(),
             basic_auth: false,
@@ -251,6 +253,18 @@ impl PrometheusBuilder {
         self
     }
 
+    /// Sends what it scrapes, native histograms too, to the URL of a receiver by remote write 2.0, which Prometheus
+    /// has from 3.0 on.
+    #[must_use]
+    pub fn remote_write(mut self, url: impl Into<String>) -> Self {
+        self.remote_writes.push(json!({
+            "url": url.into(),
+            "protobuf_message": "io.prometheus.write.v2.Request",
+            "send_native_histograms": true,
+        }));
+        self
+    }
+
     /// Takes remote write at `/api/v1/write`.
     #[must_use]
     pub fn remote_write_receiver(self) -> Self {
@@ -303,6 +317,7 @@ impl PrometheusBuilder {
             "global": global,
             "rule_files": [RULES_FILE],
             "alerting": {"alertmanagers": alertmanagers},
+            "remote_write": self.remote_writes,
             "scrape_configs": self.scrape_configs,
         })
     }
