@@ -4,7 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::Result;
-use seamless_lab::servers::current::{self, PROMETHEUS_MODULE};
+use seamless_lab::servers::current::{
+    self, ALERTMANAGER_MODULE, PROMETHEUS_MODULE, VICTORIA_METRICS_MODULE,
+};
 use seamless_lab::servers::{self, Generation, Program};
 use xtask::docs::servers::{DISTRIBUTION, TESTED};
 
@@ -40,9 +42,22 @@ mod todays_servers_have_the_pinned_versions {
     #[test]
     fn current() {
         Generation::Current.during(|| {
-            let text = printed(servers::PROMETHEUS).unwrap();
-            let release = current::module(PROMETHEUS_MODULE).unwrap().release();
-            assert!(text.contains(&format!("version {release}")), "{text}");
+            for (program, module) in [
+                (servers::PROMETHEUS, PROMETHEUS_MODULE),
+                (servers::PROMTOOL, PROMETHEUS_MODULE),
+                (servers::ALERTMANAGER, ALERTMANAGER_MODULE),
+                (servers::AMTOOL, ALERTMANAGER_MODULE),
+                (servers::VICTORIA_METRICS, VICTORIA_METRICS_MODULE),
+                (servers::VMALERT, VICTORIA_METRICS_MODULE),
+            ] {
+                let text = printed(program).unwrap();
+                let release = current::module(module).unwrap().release();
+                let first = text.lines().next().unwrap_or_default();
+                println!("{}: {first}", program.names[program.names.len() - 1]);
+                // VictoriaMetrics prints nothing but the version.
+                let is_pinned = first == release || first.contains(&format!("version {release} "));
+                assert!(is_pinned, "{first}, not {release}");
+            }
         });
     }
 }
