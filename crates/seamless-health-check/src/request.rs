@@ -131,7 +131,7 @@ pub(crate) struct Request {
     /// The profile that was named.
     pub(crate) profile: Option<Profile>,
     /// Whether the rules are the site's own.
-    has_own_rules: bool,
+    pub(crate) has_own_rules: bool,
     pub(crate) required_env: Vec<String>,
     pub(crate) health_path: Option<String>,
     pub(crate) exposition: Option<Metrics>,

@@ -4,8 +4,11 @@
 
 use seamless_core::rules::RuleFile;
 use seamless_lab::servers::{Generation, VMALERT, VictoriaMetrics};
+use seamless_lab::wait_until;
 use xtask::grafana::{Dashboard, Filling, rendered};
 use xtask::render::{self, Override};
+
+use crate::generations::PATIENCE;
 
 /// Every expression of rules and dashboards with those overrides, as `place: expression`.
 fn expressions(overrides: &[&str]) -> Vec<(String, String)> {
@@ -91,6 +94,49 @@ mod vmalert_refuses_the_shipped_rules_and_loads_the_variant {
                     .output()
                     .unwrap();
                 assert_eq!(output.status.success(), loads, "{output:?}");
+            }
+        });
+    }
+}
+
+/// Of today's servers only: Debian has no vmalert.
+mod the_health_check_names_the_cure_for_vmalert {
+    use super::*;
+    use crate::generations::{check, health_check};
+
+    #[test]
+    fn current() {
+        Generation::Current.during(|| {
+            for profile in ["baseline", "golden_signals"] {
+                let variant = [
+                    Override::new("native_histograms", false),
+                    Override::new("profile", profile),
+                ];
+                let variant = render::rules(&variant).unwrap();
+                let server = VictoriaMetrics::evaluating(&variant).unwrap();
+                let judged = |more: &[&str]| {
+                    let only = ["--only", "alerting/rules-loaded"];
+                    let run = health_check(&server.url(), &[&only, more].concat());
+                    check(&run, "alerting/rules-loaded").clone()
+                };
+                wait_until(PATIENCE, "vmalert's rules", || {
+                    !judged(&[])["message"].as_str().unwrap().contains("none of")
+                })
+                .unwrap();
+                let found = judged(&[]);
+                assert_eq!(found["verdict"], "fail", "{found:#}");
+                let hint = found["hint"].as_str().unwrap();
+                let render = "cargo xtask render --set native_histograms=false";
+                assert!(hint.contains(render), "{hint}");
+                let is_golden = hint.contains("--set profile=golden_signals --out DIR");
+                assert_eq!(is_golden, profile == "golden_signals", "{hint}");
+                assert!(hint.contains("--rules DIR/alert_rules.yml"), "{hint}");
+
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("alert_rules.yml");
+                std::fs::write(&path, &variant).unwrap();
+                let found = judged(&["--rules", path.to_str().unwrap()]);
+                assert_eq!(found["verdict"], "pass", "{found:#}");
             }
         });
     }

@@ -21,6 +21,7 @@ use seamless_core::prometheus::{
 use tokio::sync::OnceCell;
 
 pub(crate) use exposition::Exposed;
+pub(crate) use rules::VMALERT_RENDER;
 
 use crate::gap::{Fact, Gap};
 use crate::paging::{Facts, Paging};

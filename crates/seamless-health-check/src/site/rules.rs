@@ -9,6 +9,9 @@ use seamless_core::rules::Profile;
 use super::Site;
 use crate::gap::{Fact, Gap};
 
+/// What writes rules that vmalert takes, up to its `--out`.
+pub(crate) const VMALERT_RENDER: &str = "cargo xtask render --set native_histograms=false";
+
 const DEFAULT_WINDOW: Duration = Duration::from_secs(300);
 
 impl Site<'_> {
@@ -22,10 +25,11 @@ impl Site<'_> {
                 && matches!(alertmanagers, Err(Gap::NotOffered(_)))
                 && self.is_victoria_metrics().await.is_ok_and(|is_it| is_it)
             {
-                let reason = "not offered by this server: it evaluates no rules (with VictoriaMetrics, vmalert does: \
-                              it refuses alert_rules.yml as shipped and takes what `cargo xtask render --set \
-                              native_histograms=false --out DIR` writes)";
-                return Err(Gap::NotOffered(reason.to_owned()));
+                let reason = format!(
+                    "not offered by this server: it evaluates no rules (with VictoriaMetrics, vmalert does: it refuses \
+                     alert_rules.yml as shipped and takes what `{VMALERT_RENDER} --out DIR` writes)"
+                );
+                return Err(Gap::NotOffered(reason));
             }
             // First goes out what waits for this, so that it is answered meanwhile.
             tokio::task::yield_now().await;
@@ -44,7 +48,7 @@ impl Site<'_> {
 
     /// Whether it is VictoriaMetrics, which evaluates no rules: it speaks the API and has no revision of its
     /// own. Mimir and Thanos, which do evaluate them, have one.
-    async fn is_victoria_metrics(&self) -> Fact<bool> {
+    pub(crate) async fn is_victoria_metrics(&self) -> Fact<bool> {
         let told = self.answer(self.prometheus()?.build_info()).await?;
         Ok(told.data.revision.is_empty())
     }

@@ -1,5 +1,6 @@
 //! The servers that need no configuration file.
 
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::launch::{Launch, Server};
-use super::{NODE_EXPORTER, PUSHGATEWAY, VICTORIA_METRICS};
+use super::{NODE_EXPORTER, PUSHGATEWAY, VICTORIA_METRICS, VMALERT};
 use crate::process::Program;
 
 /// A running Pushgateway.
@@ -17,7 +18,10 @@ pub struct Pushgateway(Server);
 
 /// A running single-node VictoriaMetrics, which takes remote write and answers Prometheus's query API.
 #[derive(Debug)]
-pub struct VictoriaMetrics(Server);
+pub struct VictoriaMetrics {
+    server: Server,
+    _vmalert: Option<Server>,
+}
 
 /// A running node_exporter with nothing but the textfile collector.
 #[derive(Debug)]
@@ -98,19 +102,69 @@ impl VictoriaMetrics {
         Self::with(dir, &[flag])
     }
 
+    /// Starts one with a vmalert that evaluates these rules and whose answers about them it hands on.
+    ///
+    /// # Errors
+    /// If either is not there, refuses the rules or does not become ready.
+    pub fn evaluating(rules: &str) -> Result<Self> {
+        let dir = folder()?;
+        let path = dir.path().join("rules.yml");
+        std::fs::write(&path, rules).context("cannot write the rules")?;
+        // Each is told the other's address when it starts; vmalert does not mind that nobody is there yet.
+        let vmalert = RefCell::new(None);
+        let arguments = |port, dir: &Path| {
+            let started = vmalert_of(port, &path);
+            let address = match &started {
+                Ok(vmalert) => vmalert.url(),
+                Err(_) => String::new(),
+            };
+            vmalert.replace(Some(started));
+            let mut arguments = of_victoria_metrics(port, dir);
+            arguments.push(format!("-vmalert.proxyURL={address}"));
+            arguments
+        };
+        let server = start_in(dir, VICTORIA_METRICS, "/health", &arguments)?;
+        Ok(Self {
+            server,
+            _vmalert: vmalert.into_inner().transpose()?,
+        })
+    }
+
     fn with(dir: TempDir, more: &[String]) -> Result<Self> {
         let arguments = |port, dir: &Path| {
-            let mut arguments = vec![
-                format!("-httpListenAddr=127.0.0.1:{port}"),
-                format!("-storageDataPath={}", dir.join("data").display()),
-                // Queries see samples at once, not 30 seconds later.
-                "-search.latencyOffset=0s".to_owned(),
-            ];
+            let mut arguments = of_victoria_metrics(port, dir);
             arguments.extend_from_slice(more);
             arguments
         };
-        start_in(dir, VICTORIA_METRICS, "/health", &arguments).map(Self)
+        Ok(Self {
+            server: start_in(dir, VICTORIA_METRICS, "/health", &arguments)?,
+            _vmalert: None,
+        })
     }
+}
+
+fn of_victoria_metrics(port: u16, dir: &Path) -> Vec<String> {
+    vec![
+        format!("-httpListenAddr=127.0.0.1:{port}"),
+        format!("-storageDataPath={}", dir.join("data").display()),
+        // Queries see samples at once, not 30 seconds later.
+        "-search.latencyOffset=0s".to_owned(),
+    ]
+}
+
+/// A vmalert that evaluates rules for the VictoriaMetrics on that port and tells nobody of its alerts.
+fn vmalert_of(victoria_metrics: u16, rules: &Path) -> Result<Server> {
+    let database = format!("http://127.0.0.1:{victoria_metrics}");
+    let arguments = |port, _: &Path| {
+        vec![
+            format!("-httpListenAddr=127.0.0.1:{port}"),
+            format!("-rule={}", rules.display()),
+            format!("-datasource.url={database}"),
+            format!("-remoteWrite.url={database}"),
+            "-notifier.blackhole".to_owned(),
+        ]
+    };
+    start(VMALERT, "/health", &arguments)
 }
 
 impl NodeExporter {
@@ -141,7 +195,7 @@ impl Deref for Pushgateway {
 impl Deref for VictoriaMetrics {
     type Target = Server;
     fn deref(&self) -> &Server {
-        &self.0
+        &self.server
     }
 }
 

@@ -5,7 +5,7 @@ use seamless_core::rules::{ComparedRule, Copy, Profile, RuleFile, compare};
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::site::Site;
+use crate::site::{Site, VMALERT_RENDER};
 use crate::verdict::{Item, Outcome, Verdict};
 
 pub(super) const CHECK: Check = Check {
@@ -19,12 +19,12 @@ pub(super) const CHECK: Check = Check {
     anchor: "check-alerting",
     explained: Explained {
         means: "Rules that should be loaded are not, differ from the shipped ones, or are loaded twice. A rule that is not loaded never alerts.",
-        remedy: "Install the rule file under `rule_files:`, take older copies out, and reload Prometheus. Rules of the site's own: `--rules FILE`.",
+        remedy: "Install the rule file under `rule_files:`, take older copies out, and reload Prometheus. Rules of the site's own: `--rules FILE`. vmalert takes the rules that `cargo xtask render --set native_histograms=false --out DIR` writes: load those, and check with `--rules DIR/alert_rules.yml`.",
         example: "fail  1 of 58 rules not loaded: SeamlessSla99thDegraded: not loaded",
         korean: Korean {
             title: "규칙이 로드되어 있다",
             means: "로드되어야 할 규칙이 없거나, 제공된 규칙과 다르거나, 두 번 로드되었다. 로드되지 않은 규칙은 경보를 울리지 않는다.",
-            remedy: "규칙 파일을 `rule_files:`에 넣고 오래된 사본을 뺀 뒤 Prometheus를 다시 읽힌다. 사이트의 규칙은 `--rules FILE`로 준다.",
+            remedy: "규칙 파일을 `rule_files:`에 넣고 오래된 사본을 뺀 뒤 Prometheus를 다시 읽힌다. 사이트의 규칙은 `--rules FILE`로 준다. vmalert는 `cargo xtask render --set native_histograms=false --out DIR`이 쓴 규칙을 받는다. 그것을 로드하고 `--rules DIR/alert_rules.yml`로 점검한다.",
         },
     },
     run: |site| Box::pin(run(site)),
@@ -37,7 +37,24 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
         (Profile::GoldenSignals, Ok(rules)) => rules,
         _ => &site.request.rules,
     };
-    Ok(judge(groups, profile, expected))
+    let outcome = judge(groups, profile, expected);
+    let is_good = !outcome.verdict.is_bad() || site.request.has_own_rules;
+    if is_good || !site.is_victoria_metrics().await.unwrap_or(false) {
+        return Ok(outcome);
+    }
+    Ok(outcome.hint(for_vmalert(profile)))
+}
+
+/// What to do where vmalert evaluates the rules: it cannot have loaded the shipped ones.
+fn for_vmalert(profile: Profile) -> String {
+    let profile = match profile {
+        Profile::Baseline => String::new(),
+        other => format!(" --set profile={}", other.name()),
+    };
+    format!(
+        "vmalert refuses alert_rules.yml as shipped: let it load the DIR/alert_rules.yml that \
+         `{VMALERT_RENDER}{profile} --out DIR` writes, and check against that file: --rules DIR/alert_rules.yml"
+    )
 }
 
 pub(super) fn judge(groups: &[LoadedGroup], profile: Profile, expected: &RuleFile) -> Outcome {
