@@ -254,9 +254,11 @@ fn label(text: &str) -> Result<(String, String), String> {
 
 fn drill_id(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if text.is_empty() || text.len() > 128 || !text.chars().all(allowed) {
+    // A dot or two alone mean a folder in a Pushgateway's URL.
+    let is_path = matches!(text, "." | "..");
+    if text.is_empty() || text.len() > 128 || is_path || !text.chars().all(allowed) {
         return Err(
-            "use up to 128 letters, digits, '.', '_' and '-': routes, silences and clean-up key on it"
+            "use up to 128 letters, digits, '.', '_' and '-' (no mere dots): routes, silences and clean-up key on it"
                 .to_owned(),
         );
     }

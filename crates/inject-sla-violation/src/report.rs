@@ -106,6 +106,14 @@ impl Outcome {
         }
     }
 
+    /// Whether there is time to wait for something at the end.
+    pub(crate) const fn is_unhurried(self) -> bool {
+        !matches!(
+            self,
+            Self::Interrupted | Self::Terminated | Self::DeadlineOver
+        )
+    }
+
     /// The outcome of a run that was not cut short, with what became of the expected alerts.
     pub(crate) fn with_expectations(self, expectations: &[Expectation]) -> Self {
         if self != Self::Done {
@@ -294,8 +302,12 @@ impl SinkReport {
     fn text(&self) -> String {
         let mut text = format!("  {} {}: ", self.sink, clean(&self.target));
         match self.failed {
-            _ if self.sink == "silence" && self.removed.is_none() => {
-                text.push_str("this drill was muted");
+            failed if self.sink == "silence" && self.removed.is_none() => {
+                text.push_str(match (self.delivered, failed) {
+                    (0, _) => "this drill was not muted",
+                    (_, 0) => "this drill was muted",
+                    _ => "this drill was muted, but not to its end",
+                });
             }
             _ if self.removed == Some(true) => text.push_str("removed"),
             _ if self.removed == Some(false) => text.push_str("nothing of this drill there"),

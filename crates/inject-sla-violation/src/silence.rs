@@ -25,6 +25,20 @@ pub(crate) struct Silence {
     http: HttpClient,
     alertmanager: Alertmanager,
     drill_id: String,
+    made: Made,
+    /// Why it could not be made.
+    pub(crate) failure: Option<String>,
+}
+
+/// How far the making of a silence came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// Not begun, or refused.
+    No,
+    /// Sent, and no answer says what became of it.
+    Perhaps,
+    /// Alertmanager has named it.
+    Yes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,7 +88,13 @@ impl Silence {
             http: http.clone(),
             alertmanager: alertmanager.clone(),
             drill_id: drill_id.to_owned(),
+            made: Made::No,
+            failure: None,
         }
+    }
+
+    pub(crate) const fn made(&self) -> Made {
+        self.made
     }
 
     pub(crate) fn target(&self) -> String {
@@ -85,8 +105,20 @@ impl Silence {
         self.alertmanager.endpoint()
     }
 
+    /// Makes the silence, and remembers how far that came.
+    pub(crate) async fn begin(&mut self, lasting: Duration) -> Result<(), SinkError> {
+        let begun = self.post(lasting).await;
+        self.failure = begun.as_ref().err().map(ToString::to_string);
+        begun
+    }
+
     /// Makes the silence, which expires by itself when the drill and what its rules look back over are past.
-    pub(crate) async fn begin(&self, lasting: Duration) -> Result<(), SinkError> {
+    async fn post(&mut self, lasting: Duration) -> Result<(), SinkError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(rename = "silenceID")]
+            _id: String,
+        }
         let doing = "cannot silence the drill at";
         let now = Timestamp::now();
         let silence = NewSilence {
@@ -103,6 +135,7 @@ impl Silence {
         };
         let body = serde_json::to_vec(&silence).map_err(|error| self.error(doing, &error))?;
         let url = self.endpoint().url(&["api", "v2", "silences"]);
+        self.made = Made::Perhaps;
         // Two of them are both found and removed at the end.
         let call = http::Request::post(
             self.endpoint(),
@@ -111,7 +144,21 @@ impl Silence {
             SHORT_BODY_LIMIT,
             true,
         );
-        accepted(doing, &self.target(), self.http.send(&call).await).map(drop)
+        let answer = self.http.send(&call).await;
+        let is_refused = match &answer {
+            Ok(answer) => matches!(answer.status, 400..500),
+            Err(failure) => !failure.may_have_been_processed,
+        };
+        if is_refused {
+            self.made = Made::No;
+        }
+        let answer = accepted(doing, &self.target(), answer)?;
+        if serde_json::from_slice::<Answer>(&answer.body).is_err() {
+            let problem = "its answer names no silence: is it an Alertmanager?";
+            return Err(self.error(doing, &problem));
+        }
+        self.made = Made::Yes;
+        Ok(())
     }
 
     /// The ids of this drill's silences that are in force or will be.

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use seamless_cli::{Progress, Signal, Stop, Terminal, clean};
+use seamless_core::duration::human;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use crate::report::{Outcome, SinkReport};
 use crate::request::{Course, Request};
 use crate::series::SeriesSet;
-use crate::sinks::{Shown, Sink, Snapshot};
+use crate::sinks::{Shown, Sink, SinkError, Snapshot};
 use crate::values::{Condition, Values};
 
 /// How long a delivery that is under way may go on after a signal.
 const DELIVERY_AFTER_SIGNAL: Duration = Duration::from_secs(2);
-/// How long the clean-up of one sink may take after a signal.
+/// How long the clean-up of one sink may take after a signal, or when the deadline is over.
 const CLEAN_UP_AFTER_SIGNAL: Duration = Duration::from_secs(10);
 /// A clean-up that takes longer is told of.
 const SOON: Duration = Duration::from_secs(1);
@@ -161,10 +162,7 @@ impl Injection<'_> {
 
     /// Takes everything back, and corrects the outcome where that or the last delivery failed.
     async fn close(&self, sinks: &mut [Working], last: &Snapshot, outcome: Outcome) -> Outcome {
-        let stopped = matches!(outcome, Outcome::Interrupted | Outcome::Terminated);
-        // Whoever sends a signal waits for the end, and kills what does not come to it.
-        let limit = stopped.then_some(CLEAN_UP_AFTER_SIGNAL);
-        let mut closing = std::pin::pin!(self.take_back(sinks, last, limit));
+        let mut closing = std::pin::pin!(self.take_back(sinks, last, !outcome.is_unhurried()));
         let failed = tokio::select! {
             biased;
             failed = &mut closing => failed,
@@ -181,16 +179,34 @@ impl Injection<'_> {
         }
     }
 
+    /// Whoever sends a signal waits for the end, and kills what does not come to it; the same with a deadline.
+    async fn out_of_time(&self, hurried: bool) {
+        if !hurried {
+            self.stop.wait().await;
+        }
+        sleep(CLEAN_UP_AFTER_SIGNAL).await;
+    }
+
     /// Closes every sink; whether one failed.
-    async fn take_back(
-        &self,
-        sinks: &mut [Working],
-        last: &Snapshot,
-        limit: Option<Duration>,
-    ) -> bool {
+    async fn take_back(&self, sinks: &mut [Working], last: &Snapshot, hurried: bool) -> bool {
         let mut failed = false;
         for working in sinks {
-            if let Err(error) = working.sink.close(last, limit).await {
+            let target = working.sink.target();
+            let closed = tokio::select! {
+                biased;
+                closed = working.sink.close(last) => closed,
+                () = self.out_of_time(hurried) => Err(SinkError {
+                    doing: "cannot clean up at",
+                    target,
+                    problem: format!(
+                        "not done within {}; --cleanup {} with the same sinks takes the rest back",
+                        human(CLEAN_UP_AFTER_SIGNAL),
+                        self.request.drill_id
+                    ),
+                    lasting: true,
+                }),
+            };
+            if let Err(error) = closed {
                 self.tell(|terminal| terminal.error(&clean(&error.to_string())));
                 working.cleaned_up = false;
                 working.error = Some(error.to_string());

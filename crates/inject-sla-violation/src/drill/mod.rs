@@ -1,40 +1,32 @@
 //! A drill that lasts: prepared, performed, watched to its end, and cleaned up after.
 
 mod course;
+mod muting;
 mod pages;
 mod path;
 mod preparation;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_cli::{ConfirmError, Connections, ExitStatus, Progress, Stop, Terminal, clean};
-use seamless_core::alertmanager::Alertmanager;
 use seamless_core::duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::args::Args;
-use crate::report::{Outcome, Report, SinkReport};
+use crate::report::{Outcome, Report};
 use crate::request::{Course, Request};
 use crate::rulebook;
 use crate::series::SeriesSet;
-use crate::silence::{AFTERGLOW, Silence};
-use crate::sinks::{Clock, Sink, SinkError, Snapshot};
+use crate::sinks::{Clock, Sink, Snapshot};
 use crate::values::Values;
 use crate::watch::{Expectation, Expectations, Reached, View, Watch};
 use course::{Injection, Times, Working};
 pub(crate) use pages::Pages;
 pub(crate) use path::AlertPath;
 use preparation::{Preparation, Preparing};
-
-/// How long the removal of a silence waits for the drill's alerts to resolve: before that, whoever is on
-/// call would be paged when the drill is over.
-const RESOLVING: Duration = Duration::from_secs(10 * 60);
-/// How often is looked whether they have.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// A drill and what it needs.
 pub(crate) struct Drill<'r> {
@@ -125,15 +117,20 @@ impl Drill<'_> {
         )
         .await?;
         let mut sinks: Vec<Working> = opened.into_iter().map(Working::new).collect();
-        let silences = self.silences();
-        let silenced = self.silence(&silences).await;
-        let progress = self.terminal.progress();
-        let mut watching = None;
-        let outcome = match &silenced {
-            Err(error) => {
+        let mut silences = self.silences();
+        let silenced = tokio::select! {
+            biased;
+            signal = self.stop.wait() => Err(Outcome::stopped(signal)),
+            () = until(deadline) => Err(Outcome::DeadlineOver),
+            silenced = self.silence(&mut silences) => silenced.map_err(|error| {
                 self.terminal.error(&clean(&error.to_string()));
                 Outcome::SinkFailed
-            }
+            }),
+        };
+        let progress = self.terminal.progress();
+        let mut watching = None;
+        let outcome = match silenced {
+            Err(outcome) => outcome,
             Ok(()) => {
                 self.announce(&sinks);
                 let start = Instant::now();
@@ -196,109 +193,6 @@ impl Drill<'_> {
                 duration::format(self.course.step)
             ));
         }
-    }
-
-    fn silences(&self) -> Vec<Silence> {
-        if !self.request.silence {
-            return Vec::new();
-        }
-        let silence = |alertmanager: Alertmanager| {
-            Silence::new(
-                &self.connections.http,
-                &alertmanager,
-                &self.request.drill_id,
-            )
-        };
-        self.connections
-            .alertmanagers()
-            .into_iter()
-            .map(silence)
-            .collect()
-    }
-
-    async fn silence(&self, silences: &[Silence]) -> Result<(), SinkError> {
-        let lasting = self.course.hold.max(self.request.within);
-        for silence in silences {
-            silence.begin(lasting).await?;
-            self.terminal.note(&format!(
-                "silenced at {} (drill {})",
-                clean(&silence.target()),
-                self.request.drill_id
-            ));
-        }
-        Ok(())
-    }
-
-    /// Removes the silences once nothing would be sent for want of them.
-    async fn end_silences(
-        &self,
-        silences: &[Silence],
-        outcome: Outcome,
-        deadline: Option<Instant>,
-    ) -> (Outcome, Vec<SinkReport>) {
-        let mut reports = Vec::new();
-        let mut failed = false;
-        for silence in silences {
-            let stopped = matches!(outcome, Outcome::Interrupted | Outcome::Terminated);
-            let quiet = stopped || {
-                tokio::select! {
-                    biased;
-                    _ = self.stop.wait() => false,
-                    () = until(deadline) => false,
-                    quiet = self.resolved(silence) => quiet,
-                }
-            };
-            let mut report = SinkReport::new("silence", silence.target());
-            report.delivered = 1;
-            let held_back = silence.holds_back().await;
-            match held_back {
-                Ok(count) if count > 0 && (stopped || !quiet) => {
-                    report.kept = true;
-                    report.error = Some(format!(
-                        "{count} of the drill's alerts still fire and would be sent now: the silence stays until it \
-                         expires, {} after the drill; sooner: --cleanup {} --alertmanager-url {}",
-                        duration::format(AFTERGLOW),
-                        self.request.drill_id,
-                        silence.target()
-                    ));
-                }
-                _ => {
-                    if let Err(error) = silence.end().await {
-                        self.terminal.error(&clean(&error.to_string()));
-                        report.cleaned_up = false;
-                        report.error = Some(error.to_string());
-                        failed = true;
-                    }
-                }
-            }
-            reports.push(report);
-        }
-        let outcome = match outcome {
-            Outcome::Done | Outcome::DeadlineOver if failed => Outcome::SinkFailed,
-            other => other,
-        };
-        (outcome, reports)
-    }
-
-    /// Waits until Alertmanager holds none of the drill's alerts; false if that takes too long.
-    async fn resolved(&self, silence: &Silence) -> bool {
-        let end = Instant::now() + RESOLVING;
-        let mut told = false;
-        while Instant::now() < end {
-            match silence.holds_back().await {
-                Ok(0) => return true,
-                Ok(_) if !told => {
-                    told = true;
-                    self.terminal.note(
-                        "the drill is over; its silence goes when its alerts have resolved (Ctrl-C: it stays until it \
-                         expires)",
-                    );
-                }
-                Ok(_) | Err(_) => {}
-            }
-            sleep(BETWEEN_LOOKS).await;
-        }
-        false
     }
 
     /// Starts the closed loop, when an alert is awaited.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,27 @@ pub(crate) struct FileSink {
     drill_id: String,
     keep: bool,
     written: bool,
+    /// The file as this drill left it.
+    left: Option<Stamp>,
+}
+
+/// What tells a file from one that somebody else has put or changed there since.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self {
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
 }
 
 /// What a file holds, as far as a drill is concerned.
@@ -34,6 +56,10 @@ pub(crate) enum Held {
 impl Held {
     /// Looks into the file.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        // Reading a pipe would wait for whoever writes to it.
+        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Ok(Self::Other);
+        }
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
@@ -76,6 +102,7 @@ impl FileSink {
             drill_id: drill_id.to_owned(),
             keep,
             written: false,
+            left: None,
         })
     }
 
@@ -88,13 +115,39 @@ impl FileSink {
     }
 
     pub(super) fn show(&mut self, snapshot: &Snapshot) -> Result<(), SinkError> {
+        if !self.keep {
+            self.refuse_foreign()?;
+        }
         self.written = true;
-        write(&self.path, snapshot).map_err(|error| SinkError {
-            doing: "cannot write",
+        let written = write(&self.path, snapshot);
+        self.left = Stamp::of(&self.path);
+        written.map_err(|error| self.error("cannot write", error.source.to_string()))
+    }
+
+    /// What somebody else has put there since the last step is not overwritten.
+    fn refuse_foreign(&self) -> Result<(), SinkError> {
+        let found = Stamp::of(&self.path);
+        if found.is_none() || found == self.left {
+            return Ok(());
+        }
+        match Held::of(&self.path) {
+            Ok(Held::Nothing) => Ok(()),
+            Ok(held) if held.belongs_to(&self.drill_id) => Ok(()),
+            Ok(_) => Err(self.error(
+                "will not overwrite",
+                "somebody else has written to it since; give a path of its own".to_owned(),
+            )),
+            Err(error) => Err(self.error("cannot read", error.to_string())),
+        }
+    }
+
+    fn error(&self, doing: &'static str, problem: String) -> SinkError {
+        SinkError {
+            doing,
             target: self.target(),
-            problem: error.source.to_string(),
+            problem,
             lasting: true,
-        })
+        }
     }
 
     pub(super) fn close(&self) -> Result<(), SinkError> {

@@ -122,6 +122,10 @@ fn at(path: &Path) -> impl Fn(io::Error) -> FileError {
 
 /// The file's entries; none where there is no file.
 fn entries(path: &Path) -> io::Result<Option<Vec<TargetGroup>>> {
+    // Reading a pipe would wait for whoever writes to it.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::other("it is no regular file"));
+    }
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -10,13 +10,11 @@ pub(crate) mod remote_write;
 mod server;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use seamless_cli::Stop;
-use seamless_core::duration::human;
 use seamless_core::http::{HttpClient, Response, SendError};
-use tokio::time::timeout;
 
 use crate::request::{Course, Request};
 use crate::series::SeriesSet;
@@ -200,27 +198,8 @@ impl Sink {
         Ok(Shown::Whole)
     }
 
-    /// Takes back what was left with others, within `limit`.
-    pub(crate) async fn close(
-        &mut self,
-        last: &Snapshot,
-        limit: Option<Duration>,
-    ) -> Result<(), SinkError> {
-        let Some(limit) = limit else {
-            return self.close_in_time(last).await;
-        };
-        let closed = timeout(limit, self.close_in_time(last)).await;
-        closed.unwrap_or_else(|_| {
-            Err(SinkError {
-                doing: "cannot clean up at",
-                target: self.target(),
-                problem: format!("not done within {}", human(limit)),
-                lasting: true,
-            })
-        })
-    }
-
-    async fn close_in_time(&mut self, last: &Snapshot) -> Result<(), SinkError> {
+    /// Takes back what was left with others.
+    pub(crate) async fn close(&mut self, last: &Snapshot) -> Result<(), SinkError> {
         match self {
             Self::File(sink) => sink.close(),
             Self::Server(sink) => sink.close().await,
@@ -262,7 +241,7 @@ pub(crate) fn accepted(
             (problem, !busy)
         }
         Err(failure) => {
-            let remedy = seamless_cli::remedy_words(failure.error.remedy(), doing);
+            let remedy = seamless_cli::remedy_words(failure.error.remedy(), "server");
             (format!("{failure} ({remedy})"), false)
         }
     };

@@ -38,7 +38,6 @@ pub(crate) struct Pushgateway {
 /// What `/api/v1/metrics` says of the groups.
 #[derive(Deserialize)]
 struct Groups {
-    #[serde(default)]
     data: Vec<Group>,
 }
 

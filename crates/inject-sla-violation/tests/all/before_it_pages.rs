@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use seamless_lab::faults::{Faults, Reply};
+use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 use seamless_lab::pty::{CTRL_C, Session};
 use seamless_lab::servers::{Alertmanager, Prometheus};
 use seamless_lab::wait_until;
@@ -119,7 +119,92 @@ fn what_a_killed_drill_has_sent_and_silenced_is_taken_back() {
     assert_eq!(states(), ["expired"]);
 }
 
+/// What a drill that is to be muted comes to.
+fn muted(alertmanager: &str, more: &[&str]) -> (i32, Value, String) {
+    let mut drill = command();
+    drill
+        .args(["n", "--serve=0", "--hold=2s", "--silence", "--output=json"])
+        .arg(format!("--alertmanager-url={alertmanager}"))
+        .args(more);
+    let ended = drill.output().unwrap();
+    let report = serde_json::from_slice(&ended.stdout).unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    (ended.status.code().unwrap(), report, stderr)
+}
+
+#[test]
+fn a_drill_that_cannot_be_muted_does_not_begin() {
+    let refusing = Refusing::start().unwrap().url().unwrap();
+    let answering = |behaviour: Behaviour| Faults::always(behaviour).unwrap();
+    let servers = [
+        answering(Reply::json("{}").into()),
+        answering(Reply::html().into()),
+        answering(Reply::status(403).into()),
+        answering(Behaviour::HangBeforeHeaders),
+    ];
+    let mut urls: Vec<String> = servers.iter().map(Faults::url).collect();
+    urls.push(refusing);
+    for (number, url) in urls.iter().enumerate() {
+        let begun = std::time::Instant::now();
+        let (code, report, stderr) = muted(url, &["--timeout=500ms"]);
+        assert!(begun.elapsed() < PATIENCE, "{number}: {stderr}");
+        assert_eq!(code, 1, "{number}: {stderr}");
+        assert!(!stderr.contains("serving"), "{number}: {stderr}");
+        let silence = &report["sinks"][1];
+        assert_eq!(silence["sink"], "silence", "{number}: {report:#}");
+        assert_eq!(silence["delivered"], 0, "{number}: {report:#}");
+        assert_eq!(silence["failed"], 1, "{number}: {report:#}");
+        assert!(silence["error"].is_string(), "{number}: {report:#}");
+    }
+    // Neither a signal nor the deadline waits for a server that does not answer.
+    let (code, report, stderr) = muted(&servers[3].url(), &["--timeout=60s", "--deadline=2s"]);
+    assert_eq!(code, 3, "{report:#} {stderr}");
+}
+
+fn a_silence_that_is_lost_is_told() {
+    let pagerduty = Faults::always(Reply::status(202)).unwrap();
+    let alertmanager = alertmanager(&pagerduty);
+    let lasting = [
+        "n",
+        "--serve=0",
+        "--silence",
+        "--hold=3s",
+        "--deadline=8s",
+        "--output=json",
+    ];
+    let url = format!("--alertmanager-url={}", alertmanager.url());
+    let arguments = [&lasting[..], &[&*url]].concat();
+    let mut drill = Injector::start(&arguments);
+    drill.says("serving");
+    {
+        let listed = alertmanager.get("/api/v2/silences", &[]).unwrap();
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let id = listed[0]["id"].as_str().unwrap().to_owned();
+        let removed = std::process::Command::new("curl")
+            .args(["-fsS", "-X", "DELETE"])
+            .arg(format!("{}/api/v2/silence/{id}", alertmanager.url()))
+            .status();
+        assert!(removed.unwrap().success());
+    }
+    let ended = drill.end();
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{report:#}");
+    let told = report["sinks"][1]["error"].as_str().unwrap();
+    assert!(told.contains("gone before the end"), "{told}");
+
+    let mut drill = Injector::start(&arguments);
+    drill.says("serving");
+    drop(alertmanager);
+    let ended = drill.end();
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{report:#}");
+    assert_eq!(report["sinks"][1]["cleaned_up"], false, "{report:#}");
+    let told = report["sinks"][1]["error"].as_str().unwrap();
+    assert!(told.contains("--cleanup"), "{told}");
+}
+
 seamless_lab::on_both_generations!(
     nothing_starts_before_y_and_enter,
     what_a_killed_drill_has_sent_and_silenced_is_taken_back,
+    a_silence_that_is_lost_is_told,
 );

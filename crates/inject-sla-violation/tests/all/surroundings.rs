@@ -1,13 +1,15 @@
 //! Signals at any moment, and a machine that lacks what a program is used to.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::empty_gateway;
+use crate::support::{Injector, PATIENCE, command, empty_gateway};
 use seamless_lab::faults::{Behaviour, Faults, Reply, Subject, bare, signalled};
+use seamless_lab::wait_until;
+use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_inject-sla-violation");
 /// A drill of a second, to every sink that is not asked but asks.
@@ -183,4 +185,53 @@ fn a_clock_that_jumps_makes_no_drill_longer() {
         let took = (at("ended_at").unwrap() - at("started_at").unwrap()).as_secs_f64();
         assert!((1.0..60.0).contains(&took), "{report:#}");
     }
+}
+
+#[test]
+fn what_somebody_else_writes_meanwhile_is_neither_overwritten_nor_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drill.prom");
+    let file = path.to_str().unwrap();
+    let mut drill = Injector::start(&["n", "--hold=10m", "--step=5s", "--write-to", file]);
+    drill.says("rewriting");
+    wait_until(PATIENCE, "the drill's file", || path.exists()).unwrap();
+    // The next step is seconds away.
+    thread::sleep(Duration::from_millis(500));
+    let beside = folder.path().join("beside");
+    fs::write(&beside, "precious 1\n").unwrap();
+    fs::rename(&beside, &path).unwrap();
+    let ended = drill.end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("will not overwrite"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious 1\n");
+}
+
+/// Whoever opens a pipe for reading waits for somebody who writes to it.
+#[test]
+fn the_clean_up_does_not_read_pipes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (option, name) in [("--write-to", "a.prom"), ("--file-sd", "a.json")] {
+        let pipe = folder.path().join(name);
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let mut cleanup = command();
+        cleanup.arg("--cleanup=d").arg(option).arg(&pipe);
+        let ended = cleanup.output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{option}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_server_that_lists_no_groups_has_not_shown_that_one_is_gone() {
+    let server = Faults::always(Reply::json("{}")).unwrap();
+    let url = server.url();
+    let arguments = ["n", "--hold=1s", "--output=json", "--push-gateway", &url];
+    let ended = Injector::start(&arguments).end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["sinks"][0]["cleaned_up"], false, "{report:#}");
 }
