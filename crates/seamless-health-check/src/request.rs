@@ -420,7 +420,17 @@ fn expected_rules(args: &Args, profile: Option<Profile>) -> anyhow::Result<RuleF
         all.groups.extend(read.groups);
     }
     if all.alerts().next().is_none() {
-        return Err(UsageError("--rules: the files hold no alert".to_owned()).into());
+        let files: Vec<String> = args
+            .rules
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let message = format!(
+            "--rules {}: no alert in it; give the file that Prometheus loads under rule_files (without --rules the \
+             shipped rules are expected)",
+            files.join(", ")
+        );
+        return Err(UsageError(message).into());
     }
     Ok(all)
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::duration;
+use crate::nullable::nullable;
 use crate::prometheus::{LoadedGroup, LoadedRule, RuleType};
 use crate::promql::Expression;
 
@@ -19,6 +20,11 @@ pub enum RuleFileError {
     /// Not YAML, or not the shape of a rule file; says where.
     #[error("not a rule file: {0}")]
     Shape(String),
+    /// More than one YAML document. Prometheus would load the first one and say nothing of the others.
+    #[error(
+        "more than one YAML document (`---`), of which Prometheus loads the first alone: make one file of each"
+    )]
+    Documents,
     /// A rule that is neither an alert nor a recording rule, or both.
     #[error("rule {index} of group {group} has {what}")]
     Rule {
@@ -149,10 +155,13 @@ impl RuleFile {
     /// # Errors
     /// [`RuleFileError`], which names the place.
     pub fn parse(text: &str) -> Result<Self, RuleFileError> {
-        let raw: RawFile = serde_saphyr::from_str(text)
-            .map_err(|e| RuleFileError::Shape(crate::yaml::problem(&e)))?;
+        let raw: RawFile =
+            serde_saphyr::from_str(text).map_err(|error| match error.without_snippet() {
+                serde_saphyr::Error::MultipleDocuments { .. } => RuleFileError::Documents,
+                _ => RuleFileError::Shape(crate::yaml::problem(&error)),
+            })?;
         let mut groups: Vec<RuleGroup> = Vec::with_capacity(raw.groups.len());
-        for group in raw.groups.into_iter().map(RuleGroup::from_raw) {
+        for group in raw.groups.into_iter().flatten().map(RuleGroup::from_raw) {
             let group = group?;
             let refused = |what| RuleFileError::Group {
                 group: group.name.clone(),
@@ -208,8 +217,8 @@ impl RuleFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
-    #[serde(default)]
-    groups: Vec<RawGroup>,
+    #[serde(default, deserialize_with = "nullable")]
+    groups: Vec<Option<RawGroup>>,
 }
 
 #[derive(Deserialize)]
@@ -218,12 +227,23 @@ struct RawGroup {
     name: String,
     interval: Option<String>,
     query_offset: Option<String>,
-    limit: Option<i64>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    rules: Vec<RawRule>,
+    limit: Option<RawLimit>,
+    #[serde(default, deserialize_with = "nullable")]
+    labels: RawLabels,
+    #[serde(default, deserialize_with = "nullable")]
+    rules: Vec<Option<RawRule>>,
 }
+
+/// A number, which Prometheus cuts to a whole one; a quoted one is none.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawLimit {
+    Whole(i64),
+    Fraction(f64),
+}
+
+/// Labels or annotations; one without a value is the empty text.
+type RawLabels = BTreeMap<String, Option<String>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -233,10 +253,10 @@ struct RawRule {
     expr: String,
     r#for: Option<String>,
     keep_firing_for: Option<String>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "nullable")]
+    labels: RawLabels,
+    #[serde(default, deserialize_with = "nullable")]
+    annotations: RawLabels,
 }
 
 impl RuleGroup {
@@ -248,7 +268,7 @@ impl RuleGroup {
         if let Some(text) = raw.query_offset {
             read_duration(&raw.name, "query_offset", text)?;
         }
-        let rules = raw.rules.into_iter().enumerate();
+        let rules = raw.rules.into_iter().flatten().enumerate();
         let rules = rules.map(|(at, mut rule)| {
             // A rule's own label stands before its group's.
             for (name, value) in &raw.labels {
@@ -261,7 +281,10 @@ impl RuleGroup {
             rules: rules.collect::<Result<_, _>>()?,
             name: raw.name,
             interval,
-            limit: bound(raw.limit),
+            limit: bound(raw.limit.map(|limit| match limit {
+                RawLimit::Whole(limit) => limit,
+                RawLimit::Fraction(limit) => limit as i64,
+            })),
         })
     }
 }
@@ -300,7 +323,11 @@ impl Rule {
         if labels.any(|name| name == "__name__" || name.is_empty()) {
             return Err(wrong("a label name that Prometheus refuses"));
         }
-        let (name, kind) = match (raw.alert, raw.record) {
+        if raw.annotations.contains_key("") {
+            return Err(wrong("an annotation without a name"));
+        }
+        let is_named = |name: &String| !name.is_empty();
+        let (name, kind) = match (raw.alert.filter(is_named), raw.record.filter(is_named)) {
             (Some(name), None) => {
                 let kind = RuleKind::Alert {
                     pending_for: given("for", raw.r#for)?,
@@ -325,10 +352,17 @@ impl Rule {
             name,
             kind,
             expr: raw.expr.into(),
-            labels: raw.labels,
-            annotations: raw.annotations,
+            labels: texts(raw.labels),
+            annotations: texts(raw.annotations),
         })
     }
+}
+
+fn texts(labels: RawLabels) -> BTreeMap<String, String> {
+    let labels = labels.into_iter();
+    labels
+        .map(|(name, text)| (name, text.unwrap_or_default()))
+        .collect()
 }
 
 /// A limit that bounds anything: 0 does not.
@@ -387,6 +421,7 @@ groups:
             ("groups: [{name: a, rules: [{expr: a}]}]", "neither"),
             ("groups: [{name: a, interval: 30}]", "interval"),
             ("groups: [{name: a}, {name: a}]", "same name"),
+            ("groups: []\n---\ngroups: []", "loads the first alone"),
         ] {
             let error = RuleFile::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

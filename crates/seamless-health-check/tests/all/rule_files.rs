@@ -34,6 +34,7 @@ fn alerts_of_a_file_are_judged_with_no_server() {
         ("coverage_ratio > 1", 1, "can never fire"),
         ("sum(backfill_completion_ratio) > 5", 0, "can-fire"),
         ("vector(1)", 0, "always fires"),
+        ("time() < 0", 1, "its expression cannot be read"),
         ("some_metric > 1", 0, "nothing is known of the metric"),
         (&format!("{QUANTILE} > 601"), 1, "can never fire"),
         (&format!("{QUANTILE} > 60"), 0, "can-fire"),
@@ -111,5 +112,39 @@ fn hostile_rules_end_by_a_verdict() {
             &which[..which.len().min(60)],
             output.status
         );
+    }
+}
+
+/// A recording that no alert reads keeps the whole file from being loaded as well.
+#[test]
+fn a_file_that_prometheus_would_not_load_fails() {
+    let output = judged(&[
+        alert("coverage_ratio < 0.98"),
+        json!({"record": "r", "expr": "sum(a"}),
+    ]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("promtool check rules"), "{text}");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+}
+
+/// What holds no alert is named, with what to give instead.
+#[test]
+fn a_file_without_an_alert_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("empty.yml");
+    for text in [
+        "",
+        "# to come",
+        "groups: []",
+        "groups: [{name: a, rules: [{record: r, expr: a}]}]",
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let output = program().arg("--rules").arg(&path).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains("empty.yml: no alert in it") && said.contains("rule_files"),
+            "{text:?}: {said}"
+        );
+        assert_eq!(output.status.code(), Some(2), "{text:?}");
     }
 }

@@ -309,6 +309,53 @@ fn a_receiver_is_asked_whether_it_takes_an_empty_export() {
     }
 }
 
+/// A receiver's token goes to it alone, and without it the message names how to give one.
+#[test]
+fn a_receiver_may_ask_for_a_token() {
+    let receiver = Faults::choose(|request, _| {
+        let status = match request.header("authorization") {
+            Some("Bearer hers") => 200,
+            _ => 401,
+        };
+        Reply::status(status).into()
+    })
+    .unwrap();
+    let prometheus = Faults::always(Reply::status(404)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "hers\n").unwrap();
+    let with = |arguments: &[&str]| {
+        let mut command = check(None, Some(&receiver.url()));
+        command.args([
+            "--only",
+            "prometheus/ready",
+            "--prometheus-url",
+            &prometheus.url(),
+        ]);
+        Run::of(command.args(arguments))
+    };
+    let refused = with(&[]);
+    let document = refused.document.to_string();
+    assert_eq!(refused.check("telemetry/receiver").0, "fail", "{document}");
+    assert!(document.contains("traces="), "{document}");
+    let file = format!("traces={}", token.display());
+    for given in [
+        ["--bearer-token-file", &file],
+        ["--header", "traces=Authorization: Bearer hers"],
+    ] {
+        let run = with(&given);
+        assert_eq!(
+            run.check("telemetry/receiver").0,
+            "pass",
+            "{:#}",
+            run.document
+        );
+    }
+    for request in prometheus.received() {
+        assert_eq!(request.header("authorization"), None, "{request}");
+    }
+}
+
 /// Logs as the usual formatters write them; each through the program.
 #[test]
 fn the_lease_events_of_every_formatter_are_read() {

@@ -47,3 +47,35 @@ fn judge(paging: &Paging) -> Outcome {
         Err(gap) => Err(gap.clone()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::alerting::tests::sound;
+
+    #[test]
+    fn one_that_answers_its_api_alone_is_ready() {
+        let failed = Gap::Failed {
+            message: "503".to_owned(),
+            hint: String::new(),
+        };
+        let no_path = || Gap::NotOffered("no such path".to_owned());
+        for (ready, has_api, word) in [
+            (Ok(()), true, "pass"),
+            (Err(no_path()), true, "pass"),
+            (Err(no_path()), false, "skip"),
+            (Err(failed), true, "fail"),
+        ] {
+            let mut paging = sound().paging;
+            let first = &mut paging.alertmanagers[0];
+            first.ready = ready;
+            if !has_api {
+                first.status = Err(no_path());
+            }
+            assert_eq!(judge(&paging).verdict.word(), word);
+        }
+        let mut none = sound().paging;
+        none.alertmanagers.clear();
+        assert_eq!(judge(&none).verdict.word(), "skip");
+    }
+}

@@ -8,7 +8,7 @@ use seamless_core::prometheus::{InstantSeries, LoadedGroup, Selector};
 use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
 
-use super::items::push;
+use super::items::{push, refused};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::paging::WATCHDOG;
@@ -43,7 +43,7 @@ pub(super) const CHECK: Check = Check {
 async fn run(site: &Site<'_>) -> Fact<Outcome> {
     let names = site.request.alert_names();
     if let Some(rules) = site.request.rules_alone() {
-        return Ok(judge(rules, &Layouts::of_schema(), &names));
+        return Ok(refused(rules).unwrap_or_else(|| judge(rules, &Layouts::of_schema(), &names)));
     }
     let (rules, buckets, tops, series) =
         tokio::join!(site.rules(), buckets(site), tops(site), site.series());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use seamless_core::promql::SeriesSelector;
 use seamless_core::rules::{Rule, RuleFile};
 
-use super::items::push;
+use super::items::{push, refused};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Presence;
@@ -38,7 +38,7 @@ pub(super) const CHECK: Check = Check {
 async fn run(site: &Site<'_>) -> Fact<Outcome> {
     let names = site.request.alert_names();
     if let Some(rules) = site.request.rules_alone() {
-        return Ok(judge(rules, None, &names));
+        return Ok(refused(rules).unwrap_or_else(|| judge(rules, None, &names)));
     }
     let (rules, series) = tokio::join!(site.rules(), site.series());
     Ok(judge(&RuleFile::loaded(rules?), Some(series?), &names))

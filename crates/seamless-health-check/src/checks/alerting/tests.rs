@@ -110,12 +110,12 @@ fn requests(all: u32, failed: u32) -> String {
 }
 
 /// What is known of a deployment.
-struct Known {
+pub(super) struct Known {
     rules: Vec<LoadedGroup>,
-    paging: Paging,
+    pub(super) paging: Paging,
 }
 
-fn sound() -> Known {
+pub(super) fn sound() -> Known {
     Known {
         rules: loaded_rules(),
         paging: Paging {
@@ -412,6 +412,58 @@ fn what_is_sent_and_held() {
             ),
         ],
     );
+}
+
+/// Whom an alert reaches, against whom it must reach.
+#[test]
+fn a_critical_alert_must_reach_who_was_asked_for() {
+    let pages = "pagerduty_configs: [{routing_key: x}]";
+    let chats = "slack_configs: [{api_url: 'http://x'}]";
+    for (integrations, asked, expected) in [
+        (pages, "", "pass alerts reach a receiver of their severity"),
+        (chats, "", "warn critical, but reaches only oncall (slack)"),
+        (
+            chats,
+            "critical=oncall",
+            "pass alerts reach a receiver of their severity",
+        ),
+        (
+            pages,
+            "critical=other",
+            "fail critical, but reaches oncall (pagerduty), not other",
+        ),
+        (
+            chats,
+            "warning=other",
+            "fail warning, but reaches oncall (slack), not other",
+        ),
+        ("labels: {}", "critical=oncall", "fail which tells nobody"),
+    ] {
+        let mut known = sound();
+        let config =
+            format!("route: {{receiver: oncall}}\nreceivers: [{{name: oncall, {integrations}}}]");
+        configure(&mut known, &config);
+        let asked = asked.split_once('=');
+        let wanted: Wanted = asked
+            .map(|(severity, name)| (severity.to_owned(), [name.to_owned()].into()))
+            .into_iter()
+            .collect();
+        let outcome = routes::judge(&Facts {
+            now: NOW.parse::<Timestamp>().unwrap().as_second() as f64,
+            expected: &RULES,
+            rules: Ok(&known.rules),
+            wanted: &wanted,
+            paging: &known.paging,
+        });
+        let (word, says) = expected.split_once(' ').unwrap();
+        let said = format!("{}\n{:?}", outcome.message, outcome.items);
+        assert_eq!(
+            outcome.verdict.word(),
+            word,
+            "{integrations} {asked:?}: {said}"
+        );
+        assert!(said.contains(says), "{integrations} {asked:?}: {said}");
+    }
 }
 
 const INTERVALS: &str = "\ntime_intervals:\n- {name: noon, time_intervals: [{times: [{start_time: '11:30', end_time: '14:00'}]}]}\n\

@@ -83,3 +83,60 @@ fn judge(listed: &Inspection, now: f64) -> Outcome {
         .items(items)
         .next(Next::lease_recover(&["--list", "--stuck"]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seamless_core::lease::LeaseSpec;
+
+    #[test]
+    fn a_lease_is_stuck_by_the_clock_of_the_coordinator() {
+        let lease = |ratio: Option<f64>| LeaseRecord {
+            claimed_at_ms: Some(0),
+            completion_ratio: ratio,
+            ..LeaseSpec::parse("key:token").unwrap().into()
+        };
+        // By this machine's clock it was claimed `now` seconds ago; the clock is ahead of the coordinator's.
+        for (ratio, now, ahead_ms, message) in [
+            (Some(0.1), 1200.0, 0, "1 of 1 leases, the oldest since 20m"),
+            (
+                Some(0.1),
+                2100.0,
+                900_000,
+                "1 of 1 leases, the oldest since 20m",
+            ),
+            (Some(0.1), 1200.0, 900_000, "none of 1 leases"),
+            (Some(0.1), 300.0, 0, "none of 1 leases"),
+            (Some(0.9), 1200.0, 0, "none of 1 leases"),
+        ] {
+            let listed = Inspection {
+                leases: vec![lease(ratio)],
+                malformed: Vec::new(),
+                ahead_ms,
+            };
+            let outcome = judge(&listed, now);
+            let is_stuck = outcome.verdict == Verdict::Warn;
+            assert_eq!(outcome.message, message, "{ratio:?} {now} {ahead_ms}");
+            assert_eq!(is_stuck, message.starts_with("1 of"), "{outcome:?}");
+        }
+        // The oldest comes first, and the count is a measured value of its own.
+        let mut younger = lease(Some(0.2));
+        younger.claimed_at_ms = Some(600_000);
+        let listed = Inspection {
+            leases: vec![younger, lease(Some(0.0))],
+            malformed: Vec::new(),
+            ahead_ms: 0,
+        };
+        let outcome = judge(&listed, 3600.0);
+        assert_eq!(outcome.message, "2 of 2 leases, the oldest since 1h");
+        let said: Vec<&str> = outcome
+            .items
+            .iter()
+            .map(|item| item.message.as_str())
+            .collect();
+        assert_eq!(
+            said[1..],
+            ["0 % done, claimed 1h ago", "20 % done, claimed 50m ago"]
+        );
+    }
+}
