@@ -54,6 +54,10 @@ impl Receiver {
             let message = format!("{} to {encoding}", answer.described());
             return Ok(Answer::NotThisEncoding(failed(message, hint)));
         }
+        if matches!(answer.status, 401 | 403) {
+            let hint = "give its credentials: --bearer-token-file traces=FILE, or --header 'traces=NAME: VALUE'";
+            return Err(failed(answer.described(), hint));
+        }
         if answer.status != 200 || answer.looks_like_html() {
             return Err(failed(answer.described(), hint));
         }
