@@ -11,7 +11,7 @@ use crate::args::Args;
 use crate::report::{Outcome, Report, SinkReport};
 use crate::request::{Course, Delivery, Request};
 use crate::series::SeriesSet;
-use crate::silence::Silence;
+use crate::silence::DrillSilence;
 use crate::sinks::file;
 use crate::sinks::file_sd;
 use crate::sinks::pushgateway::Pushgateway;
@@ -104,7 +104,7 @@ async fn places(
         sinks.push(found("remote-write", receiver.target(), ended));
     }
     for alertmanager in connections.alertmanagers() {
-        let silence = Silence::new(&connections.http, &alertmanager, id);
+        let silence = DrillSilence::new(&connections.http, &alertmanager, id);
         sinks.push(found("silence", silence.target(), silence.end().await));
     }
     if sinks.is_empty() {

@@ -3,7 +3,7 @@
 //! Owns which series there are. Their values at a step are `Values`; a series set never changes.
 
 use seamless_core::exposition::MetricType;
-use seamless_core::exposition::write::{BadLabelName, Bounds, Labels};
+use seamless_core::exposition::write::{BadLabelName, Bounds, RenderedLabels};
 use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, Phase};
 
 use crate::request::{Buckets, Request};
@@ -42,7 +42,7 @@ pub(crate) struct SeriesGroup {
     /// The phase that the observations belong to.
     pub(crate) phase: Option<Phase>,
     /// The labels of each copy.
-    pub(crate) copies: Vec<Labels>,
+    pub(crate) copies: Vec<RenderedLabels>,
     /// What the copies' labels are made of, for sinks that need them apart.
     label_source: LabelSource,
 }
@@ -144,7 +144,7 @@ fn groups(
         let copies = (0..label_source.copies(request))
             .map(|index| {
                 let pairs = label_source.pairs(request, index);
-                Labels::new(pairs.iter().map(|(name, value)| (*name, value.as_str())))
+                RenderedLabels::new(pairs.iter().map(|(name, value)| (*name, value.as_str())))
             })
             .collect::<Result<_, _>>()?;
         Ok(SeriesGroup {

@@ -21,7 +21,7 @@ const CREATED_BY: &str = "inject-sla-violation";
 pub(crate) const AFTERGLOW: Duration = Duration::from_secs(15 * 60);
 
 /// An Alertmanager and the drill's silence there.
-pub(crate) struct Silence {
+pub(crate) struct DrillSilence {
     http: HttpClient,
     alertmanager: Alertmanager,
     drill_id: String,
@@ -42,7 +42,7 @@ pub(crate) enum Made {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Matcher {
+struct SilenceMatcher {
     name: String,
     value: String,
     #[serde(rename = "isRegex")]
@@ -58,7 +58,7 @@ const fn yes() -> bool {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct NewSilence<'s> {
-    matchers: [Matcher; 1],
+    matchers: [SilenceMatcher; 1],
     #[serde(serialize_with = "rfc3339")]
     starts_at: Timestamp,
     #[serde(serialize_with = "rfc3339")]
@@ -69,20 +69,20 @@ struct NewSilence<'s> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
+struct ListedSilence {
     id: String,
     #[serde(default)]
     created_by: String,
-    matchers: Vec<Matcher>,
-    status: Status,
+    matchers: Vec<SilenceMatcher>,
+    status: ListedStatus,
 }
 
 #[derive(Deserialize)]
-struct Status {
+struct ListedStatus {
     state: String,
 }
 
-impl Silence {
+impl DrillSilence {
     pub(crate) fn new(http: &HttpClient, alertmanager: &Alertmanager, drill_id: &str) -> Self {
         Self {
             http: http.clone(),
@@ -122,7 +122,7 @@ impl Silence {
         let doing = "cannot silence the drill at";
         let now = Timestamp::now();
         let silence = NewSilence {
-            matchers: [Matcher {
+            matchers: [SilenceMatcher {
                 name: DRILL_LABEL.to_owned(),
                 value: self.drill_id.clone(),
                 is_regex: false,
@@ -137,7 +137,7 @@ impl Silence {
         let url = self.endpoint().url(&["api", "v2", "silences"]);
         self.made = Made::Perhaps;
         // Two of them are both found and removed at the end.
-        let call = http::Request::post(
+        let call = http::HttpRequest::post(
             self.endpoint(),
             url,
             Body::Json(body),
@@ -167,12 +167,16 @@ impl Silence {
         let url = self.endpoint().url(&["api", "v2", "silences"]);
         let answer = self
             .http
-            .send(&http::Request::get(self.endpoint(), url, QUERY_BODY_LIMIT))
+            .send(&http::HttpRequest::get(
+                self.endpoint(),
+                url,
+                QUERY_BODY_LIMIT,
+            ))
             .await;
         let answer = accepted(doing, &self.target(), answer)?;
-        let listed: Vec<Listed> =
+        let listed: Vec<ListedSilence> =
             serde_json::from_slice(&answer.body).map_err(|error| self.error(doing, &error))?;
-        let ours = |silence: &Listed| {
+        let ours = |silence: &ListedSilence| {
             silence.status.state != "expired"
                 && silence.created_by == CREATED_BY
                 && matches!(&*silence.matchers, [only] if only.name == DRILL_LABEL
@@ -199,9 +203,9 @@ impl Silence {
         let ids = self.ids().await?;
         for id in &ids {
             let url = self.endpoint().url(&["api", "v2", "silence", id]);
-            let call = http::Request {
+            let call = http::HttpRequest {
                 method: Method::DELETE,
-                ..http::Request::post(self.endpoint(), url, Body::Empty, SHORT_BODY_LIMIT, true)
+                ..http::HttpRequest::post(self.endpoint(), url, Body::Empty, SHORT_BODY_LIMIT, true)
             };
             accepted(doing, &self.target(), self.http.send(&call).await)?;
         }

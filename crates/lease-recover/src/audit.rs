@@ -14,7 +14,7 @@ use seamless_core::lease::{LeaseSpec, LeaseToken};
 use serde::Serialize;
 
 use crate::lease_fields::KeyParts;
-use crate::outcome::Settled;
+use crate::outcome::RecordedOutcome;
 
 /// The event's name.
 pub(crate) const EVENT: &str = "seamless.backfill.lease_recovered";
@@ -46,7 +46,7 @@ pub(crate) struct Operator {
 }
 
 #[derive(Serialize)]
-struct Event<'e> {
+struct AuditEvent<'e> {
     timestamp: String,
     level: &'static str,
     event: &'static str,
@@ -68,8 +68,13 @@ struct Event<'e> {
 
 impl Circumstances {
     /// The event for one lease, as one line of JSON with its end.
-    pub(crate) fn line(&self, spec: &LeaseSpec, settled: &Settled, at: jiff::Timestamp) -> String {
-        let event = Event {
+    pub(crate) fn line(
+        &self,
+        spec: &LeaseSpec,
+        settled: &RecordedOutcome,
+        at: jiff::Timestamp,
+    ) -> String {
+        let event = AuditEvent {
             timestamp: at.to_string(),
             level: if settled.outcome.is_recovered() {
                 "info"

@@ -17,16 +17,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::freshness::Freshness;
 use crate::limits::FailureLimit;
-use crate::outcome::{Outcome, Settled, Skip};
-use crate::records::Records;
-
-/// A lease to recover.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Target {
-    pub(crate) spec: LeaseSpec,
-    /// Selected, not named: read again before it is acted on, where the coordinator has a list.
-    pub(crate) is_selected: bool,
-}
+use crate::outcome::{Outcome, RecordedOutcome, Skip};
+use crate::recorder::Recorder;
+use crate::selection::Confirmed;
+use crate::target::TargetLease;
 
 /// How leases are sent in this run.
 pub(crate) struct Engine<'r> {
@@ -42,7 +36,7 @@ pub(crate) struct Engine<'r> {
     pub(crate) pause: Duration,
     /// Absent where the coordinator has no list.
     pub(crate) freshness: Option<Freshness<'r>>,
-    pub(crate) records: &'r Records,
+    pub(crate) records: &'r Recorder,
     pub(crate) stop: &'r Stop,
     pub(crate) deadline: Option<Instant>,
     /// How long a request in flight may go on after a signal.
@@ -53,7 +47,7 @@ pub(crate) struct Engine<'r> {
 #[derive(Debug, Default)]
 pub(crate) struct Executed {
     /// In the order of the leases.
-    pub(crate) settled: Vec<Settled>,
+    pub(crate) settled: Vec<RecordedOutcome>,
     /// The journal or audit log failed.
     pub(crate) unrecorded: Option<String>,
 }
@@ -67,12 +61,13 @@ struct Progressing {
 }
 
 impl Engine<'_> {
-    /// Recovers every lease and reports each outcome to `on_settled` once it is written down.
+    /// Recovers every confirmed lease and reports each outcome to `on_settled` once it is written down.
     pub(crate) async fn run(
         &self,
-        targets: &[Target],
-        mut on_settled: impl FnMut(&Settled),
+        confirmed: &Confirmed<'_>,
+        mut on_settled: impl FnMut(&RecordedOutcome),
     ) -> Executed {
+        let targets = confirmed.targets();
         let state = Progressing::default();
         let mut settled = Vec::with_capacity(targets.len());
         let mut rest = targets;
@@ -110,12 +105,12 @@ impl Engine<'_> {
 
     async fn run_batch(
         &self,
-        targets: &[Target],
+        targets: &[TargetLease],
         total: usize,
         state: &Progressing,
-        on_settled: &mut impl FnMut(&Settled),
-    ) -> Vec<Settled> {
-        let mut settled: Vec<Option<Settled>> = vec![None; targets.len()];
+        on_settled: &mut impl FnMut(&RecordedOutcome),
+    ) -> Vec<RecordedOutcome> {
+        let mut settled: Vec<Option<RecordedOutcome>> = vec![None; targets.len()];
         let outcomes = stream::iter(targets.iter().enumerate())
             .then(|(index, target)| async move { (index, target, self.admit(target, state).await) })
             .map(|(index, target, refused)| async move {
@@ -143,7 +138,7 @@ impl Engine<'_> {
         settled.into_iter().flatten().collect()
     }
 
-    async fn write(&self, spec: &LeaseSpec, settled: &Settled, state: &Progressing) {
+    async fn write(&self, spec: &LeaseSpec, settled: &RecordedOutcome, state: &Progressing) {
         if let Err(error) = self.records.write(spec, settled).await {
             state.unrecorded.borrow_mut().get_or_insert(error);
         }
@@ -152,8 +147,8 @@ impl Engine<'_> {
     /// What any server could have answered counts where the coordinator has shown itself since.
     async fn settle_unproven(
         &self,
-        targets: &[Target],
-        settled: &mut [Settled],
+        targets: &[TargetLease],
+        settled: &mut [RecordedOutcome],
         state: &Progressing,
     ) {
         if !self.coordinator.is_proven() {
@@ -177,7 +172,7 @@ impl Engine<'_> {
     }
 
     /// Waits for a lease's turn. `Some` if it is not to be sent.
-    async fn admit(&self, target: &Target, state: &Progressing) -> Option<Settled> {
+    async fn admit(&self, target: &TargetLease, state: &Progressing) -> Option<RecordedOutcome> {
         // What the coordinator lists as held is held, whatever the journal says of an earlier run.
         let is_listed = target.is_selected && self.freshness.is_some();
         if let Some(settled) = self.records.settled(&target.spec)
@@ -186,7 +181,7 @@ impl Engine<'_> {
             return Some(settled);
         }
         if target.spec.token.is_none() {
-            return Some(Settled::skipped(Skip::MissingToken));
+            return Some(RecordedOutcome::skipped(Skip::MissingToken));
         }
         if let (Some(rate_limiter), None) = (&self.rate_limiter, self.halted(state)) {
             let turn = rate_limiter.reserve(Instant::now());
@@ -196,12 +191,12 @@ impl Engine<'_> {
                 () = self.deadline_passed() => {}
             }
         }
-        self.halted(state).map(Settled::skipped)
+        self.halted(state).map(RecordedOutcome::skipped)
     }
 
-    async fn settle(&self, target: &Target) -> Settled {
+    async fn settle(&self, target: &TargetLease) -> RecordedOutcome {
         let Some(token) = &target.spec.token else {
-            return Settled::skipped(Skip::MissingToken);
+            return RecordedOutcome::skipped(Skip::MissingToken);
         };
         if let Some(freshness) = self.freshness.as_ref().filter(|_| target.is_selected) {
             let objection = tokio::select! {
@@ -211,17 +206,17 @@ impl Engine<'_> {
                 objection = freshness.objection(&target.spec) => objection,
             };
             if let Some(outcome) = objection {
-                return Settled::without_request(outcome);
+                return RecordedOutcome::without_request(outcome);
             }
         }
         let release = self
             .coordinator
             .release(&target.spec.key, token, self.action);
         tokio::select! {
-            release = release => Settled::of(release, self.records.is_resumed()),
-            () = self.out_of_patience() => Settled {
+            release = release => RecordedOutcome::of(release, self.records.is_resumed()),
+            () = self.out_of_patience() => RecordedOutcome {
                 requests: 1,
-                ..Settled::without_request(Outcome::Unknown(
+                ..RecordedOutcome::without_request(Outcome::Unknown(
                     "still without an answer when the run was stopped".to_owned(),
                 ))
             },

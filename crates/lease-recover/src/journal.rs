@@ -18,7 +18,7 @@ use seamless_core::lease::LeaseSpec;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::outcome::{Outcome, Settled, Skip};
+use crate::outcome::{Outcome, RecordedOutcome, Skip};
 
 const SCHEMA_VERSION: u32 = 2;
 /// How every line begins: it tells a torn line from the end of some other file.
@@ -26,7 +26,7 @@ const BEGINNING: &[u8] = br#"{"schema_version":2,"#;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
+struct JournalHeader {
     schema_version: u32,
     journal: String,
     salt: String,
@@ -36,7 +36,7 @@ const NAME: &str = "lease-recover";
 
 /// One line. Its order is the order in the file.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct JournalEntry {
     schema_version: u32,
     at: String,
     coordinator: String,
@@ -58,7 +58,7 @@ pub(crate) struct Journal {
     past: Past,
     is_resumed: bool,
     /// Absent in a dry run, which writes nothing.
-    lines: Option<mpsc::Sender<Line>>,
+    lines: Option<mpsc::Sender<PendingLine>>,
 }
 
 /// What the outcomes of a run are about.
@@ -81,7 +81,7 @@ struct Past {
 }
 
 #[derive(Debug)]
-struct Line {
+struct PendingLine {
     text: Vec<u8>,
     on_disk: oneshot::Sender<io::Result<()>>,
 }
@@ -166,16 +166,16 @@ impl Journal {
     }
 
     /// How an earlier run settled a lease, if one did. What the other action released cannot be had again.
-    pub(crate) fn settled(&self, spec: &LeaseSpec) -> Option<Settled> {
+    pub(crate) fn settled(&self, spec: &LeaseSpec) -> Option<RecordedOutcome> {
         let (action, outcome) = self.past.settled.get(&fingerprint(&self.past.salt, spec))?;
         if action == self.purpose.action {
-            return Some(Settled {
+            return Some(RecordedOutcome {
                 by_earlier_run: true,
-                ..Settled::without_request(outcome.clone())
+                ..RecordedOutcome::without_request(outcome.clone())
             });
         }
         matches!(outcome, Outcome::Released { .. })
-            .then(|| Settled::skipped(Skip::OtherAction(action.clone())))
+            .then(|| RecordedOutcome::skipped(Skip::OtherAction(action.clone())))
     }
 
     /// Whether an earlier run has used this journal.
@@ -190,10 +190,10 @@ impl Journal {
     pub(crate) async fn append(
         &self,
         spec: &LeaseSpec,
-        settled: &Settled,
+        settled: &RecordedOutcome,
         at: jiff::Timestamp,
     ) -> io::Result<()> {
-        let entry = Entry {
+        let entry = JournalEntry {
             schema_version: SCHEMA_VERSION,
             at: at.to_string(),
             coordinator: self.purpose.coordinator.clone(),
@@ -213,17 +213,19 @@ impl Journal {
         text.push(b'\n');
         let (on_disk, written) = oneshot::channel();
         let gone = || io::Error::other("the journal's thread ended");
-        lines.send(Line { text, on_disk }).map_err(|_| gone())?;
+        lines
+            .send(PendingLine { text, on_disk })
+            .map_err(|_| gone())?;
         written.await.map_err(|_| gone())?
     }
 }
 
 /// Writes lines until the run lets go of the journal. All lines that wait share one write and one
 /// flush; after an error nothing more is written, since what follows a torn line could not be read.
-fn write(file: &mut File, waiting: &mpsc::Receiver<Line>) {
+fn write(file: &mut File, waiting: &mpsc::Receiver<PendingLine>) {
     let mut broken: Option<io::ErrorKind> = None;
     while let Ok(first) = waiting.recv() {
-        let batch: Vec<Line> = std::iter::once(first).chain(waiting.try_iter()).collect();
+        let batch: Vec<PendingLine> = std::iter::once(first).chain(waiting.try_iter()).collect();
         let text: Vec<u8> = batch
             .iter()
             .flat_map(|line| line.text.iter().copied())
@@ -245,7 +247,7 @@ fn write(file: &mut File, waiting: &mpsc::Receiver<Line>) {
 
 /// Writes the first line of a new journal and returns its salt.
 fn begin(file: &mut File, path: &Path) -> anyhow::Result<String> {
-    let header = Header {
+    let header = JournalHeader {
         schema_version: SCHEMA_VERSION,
         journal: NAME.to_owned(),
         salt: random_hex()?,
@@ -289,9 +291,11 @@ fn past(content: &[u8], coordinator: &str) -> anyhow::Result<Past> {
     let Some(end) = content.iter().position(|byte| *byte == b'\n') else {
         return Ok(Past::default());
     };
-    let header: Header = serde_json::from_slice(&content[..end])
+    let header: JournalHeader = serde_json::from_slice(&content[..end])
         .ok()
-        .filter(|header: &Header| header.schema_version == SCHEMA_VERSION && header.journal == NAME)
+        .filter(|header: &JournalHeader| {
+            header.schema_version == SCHEMA_VERSION && header.journal == NAME
+        })
         .context("line 1: not the first line of a journal of this version")?;
     Ok(Past {
         salt: header.salt,
@@ -319,7 +323,7 @@ fn whole_lines(content: &[u8]) -> anyhow::Result<usize> {
 fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, (String, Outcome)>> {
     let mut settled = HashMap::new();
     for (index, line) in content.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+        let entry: JournalEntry = serde_json::from_slice(line).map_err(|error| {
             // The library's own words repeat what stands there, which may be a token.
             anyhow::anyhow!(
                 "line {}, column {}: not an entry",
@@ -349,7 +353,7 @@ fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, (St
 
 /// The outcome of an entry that settles its lease: the same request could bring nothing new. A stale
 /// token stays stale.
-fn before(entry: &Entry) -> Option<Outcome> {
+fn before(entry: &JournalEntry) -> Option<Outcome> {
     let note = Some(format!("settled by an earlier run, {}", entry.at));
     match entry.outcome.as_str() {
         "released" => Some(Outcome::Released {

@@ -20,7 +20,7 @@ mod limits;
 mod list;
 mod listing;
 mod outcome;
-mod records;
+mod recorder;
 mod recover;
 mod render;
 mod report;
@@ -28,6 +28,7 @@ mod request;
 mod run;
 mod selection;
 mod sources;
+mod target;
 mod verify;
 mod words;
 

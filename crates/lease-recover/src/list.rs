@@ -10,7 +10,7 @@ use seamless_cli::{
 };
 use seamless_core::coordinator::{Coordinator, Inspection};
 use seamless_core::exposition::Format;
-use seamless_core::http::{Body, Endpoint, Request as HttpRequest, SHORT_BODY_LIMIT};
+use seamless_core::http::{Body, Endpoint, HttpRequest, SHORT_BODY_LIMIT};
 use seamless_core::lease::LeaseSpec;
 use tokio::time::sleep;
 
@@ -23,7 +23,7 @@ use crate::request::{PUSH_GATEWAY, Request};
 /// The job under which the list is pushed.
 const JOB: &str = "seamless-leases";
 
-struct Run<'r> {
+struct ListRun<'r> {
     request: &'r Request,
     only_stuck: bool,
     coordinator: Coordinator,
@@ -42,7 +42,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitStatus> {
     let connections = request.connections()?;
     connections.announce(terminal);
-    let run = Run {
+    let run = ListRun {
         request,
         only_stuck,
         coordinator: connections.coordinator()?.with_stop(stop.flag()),
@@ -70,7 +70,7 @@ pub(crate) async fn run(
     }
 }
 
-impl Run<'_> {
+impl ListRun<'_> {
     async fn show(&self) -> anyhow::Result<ExitStatus> {
         match listing::read(&self.coordinator, self.terminal, self.stop).await {
             Ok(listed) => self.show_listed(listed),

@@ -4,7 +4,7 @@
 //! nothing here guesses.
 
 use seamless_cli::Signal;
-use seamless_core::coordinator::{Release, Unproven, Verdict};
+use seamless_core::coordinator::{Release, ReleaseVerdict, Unproven};
 
 use crate::words::advice;
 
@@ -111,7 +111,7 @@ impl Outcome {
 
 /// An outcome, and what it took.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Settled {
+pub(crate) struct RecordedOutcome {
     pub(crate) outcome: Outcome,
     /// Requests made for this lease.
     pub(crate) requests: u32,
@@ -121,7 +121,7 @@ pub(crate) struct Settled {
     pub(crate) if_proven: Option<Box<Outcome>>,
 }
 
-impl Settled {
+impl RecordedOutcome {
     /// Not sent, for this reason.
     pub(crate) fn skipped(skip: Skip) -> Self {
         Self::without_request(Outcome::Skipped(skip))
@@ -155,7 +155,7 @@ impl Settled {
     pub(crate) fn of(release: Release, resumed: bool) -> Self {
         let lost = release.earlier_attempt_lost;
         let (outcome, if_proven) = match release.verdict {
-            Verdict::Unproven(unproven) => {
+            ReleaseVerdict::Unproven(unproven) => {
                 let Unproven { meaning, answer } = *unproven;
                 let text = format!(
                     "{answer}; nothing at this URL has shown itself to be the coordinator: check the URL, and the lease with --list"
@@ -175,10 +175,10 @@ impl Settled {
 }
 
 impl Outcome {
-    fn of(verdict: Verdict, lost: bool, resumed: bool) -> Self {
+    fn of(verdict: ReleaseVerdict, lost: bool, resumed: bool) -> Self {
         match verdict {
-            Verdict::Released { completion_ratio } => Self::Released { completion_ratio },
-            Verdict::AlreadyReleased => Self::AlreadyReleased {
+            ReleaseVerdict::Released { completion_ratio } => Self::Released { completion_ratio },
+            ReleaseVerdict::AlreadyReleased => Self::AlreadyReleased {
                 note: if lost {
                     Some("most likely by this run's own earlier attempt, whose answer was lost".to_owned())
                 } else if resumed {
@@ -187,20 +187,20 @@ impl Outcome {
                     None
                 },
             },
-            Verdict::Conflict => Self::Conflict {
+            ReleaseVerdict::Conflict => Self::Conflict {
                 note: lost.then(|| {
                     "the answer to an earlier attempt was lost: it may have released the lease before somebody else claimed it".to_owned()
                 }),
             },
-            Verdict::Failed(problem) => {
-                let mut text = format!("{problem}; {}", advice(&problem));
+            ReleaseVerdict::Failed(error) => {
+                let mut text = format!("{error}; {}", advice(&error));
                 if lost {
                     text.push_str("; the answer to an earlier attempt was lost, and it may have released the lease");
                 }
                 Self::Failed(text)
             }
-            Verdict::Unknown(problem) => Self::Unknown(format!("{problem}; {}", advice(&problem))),
-            Verdict::Unproven(unproven) => Self::Unknown(unproven.answer.to_string()),
+            ReleaseVerdict::Unknown(error) => Self::Unknown(format!("{error}; {}", advice(&error))),
+            ReleaseVerdict::Unproven(unproven) => Self::Unknown(unproven.answer.to_string()),
         }
     }
 }

@@ -12,16 +12,17 @@ use seamless_core::duration::human;
 use seamless_core::http::{HttpClient, RateLimiter};
 use tokio::time::Instant;
 
-use crate::execute::{Engine, Executed, Target};
+use crate::execute::{Engine, Executed};
 use crate::freshness::Freshness;
-use crate::outcome::{Settled, Skip};
-use crate::records::Records;
+use crate::outcome::{RecordedOutcome, Skip};
+use crate::recorder::Recorder;
 use crate::render;
 use crate::report::{Report, RunError};
 use crate::request::{Recovery, Request};
 use crate::run::Run;
-use crate::selection::{Ended, Selection};
+use crate::selection::{Confirmed, Ended, Selection};
 use crate::sources;
+use crate::target::TargetLease;
 use crate::verify::{Verification, verify};
 
 /// Runs a recovery.
@@ -74,40 +75,29 @@ impl Run<'_> {
             (Some(found), Some(limiter)) => Some(found.with_rate_limiter(Arc::clone(limiter))),
             (found, _) => found,
         };
-        let records = Records::open(recovery, coordinator.as_ref())?;
+        let records = Recorder::open(recovery, coordinator.as_ref())?;
         let mut report = self.report(coordinator.as_ref());
         let given = named.specs.len();
-        let selection = Selection::of_named(named, &self.request.filter);
-        let meant = selection.targets.len();
+        let mut selection = Selection::of_named(named, &self.request.filter);
+        let meant = selection.targets().len();
         if meant < given {
             let filter = self.request.filter.described();
             self.terminal
                 .note(&format!("of {given} named, {meant} match {filter}"));
         }
         let Some(coordinator) = &coordinator else {
-            let targets = selection.targets;
+            let targets = selection.into_targets();
             let settled = self.left_unsent(&records, &targets, &Skip::DryRun, &mut report);
             return self.finish(report, targets, settled);
         };
-        let mut selection = selection;
         let chosen = selection.choose(self, coordinator, &mut report).await;
-        let go_ahead = match chosen {
+        selection.truncate(recovery.limit);
+        let confirmed = match chosen {
             Ok(()) => selection.confirm(self, coordinator).await,
             Err(ended) => Err(ended),
         };
-        let Selection {
-            mut targets,
-            is_unchecked,
-            ..
-        } = selection;
-        if let Some(limit) = recovery.limit {
-            targets.truncate(limit);
-        }
-        let mut settled = match go_ahead {
-            Ok(()) if recovery.dry_run => {
-                self.left_unsent(&records, &targets, &Skip::DryRun, &mut report)
-            }
-            Ok(()) => {
+        let mut settled = match confirmed {
+            Ok(confirmed) => {
                 let freshness = Freshness::new(
                     coordinator,
                     self.request.thresholds,
@@ -117,13 +107,14 @@ impl Run<'_> {
                     coordinator,
                     &connections.http,
                     rate_limiter,
-                    Some(freshness).filter(|_| !is_unchecked),
+                    Some(freshness).filter(|_| !confirmed.is_unchecked()),
                     &records,
                 );
-                self.execute(&engine, &targets, &mut report).await
+                self.execute(&engine, &confirmed, &mut report).await
             }
             Err(ended) => {
                 let skip = match ended {
+                    Ended::DryRun => Skip::DryRun,
                     Ended::Signal(signal) => Skip::Stopped(signal),
                     Ended::Declined => Skip::NotConfirmed,
                     Ended::Error(error) => {
@@ -132,9 +123,10 @@ impl Run<'_> {
                         Skip::NotStarted
                     }
                 };
-                self.left_unsent(&records, &targets, &skip, &mut report)
+                self.left_unsent(&records, selection.targets(), &skip, &mut report)
             }
         };
+        let targets = selection.into_targets();
         let deadline = connections.http.deadline();
         self.verify(
             coordinator,
@@ -154,7 +146,7 @@ impl Run<'_> {
         http: &HttpClient,
         rate_limiter: Option<Arc<RateLimiter>>,
         freshness: Option<Freshness<'e>>,
-        records: &'e Records,
+        records: &'e Recorder,
     ) -> Engine<'e> {
         Engine {
             coordinator,
@@ -190,11 +182,11 @@ impl Run<'_> {
 
     fn left_unsent(
         &self,
-        records: &Records,
-        targets: &[Target],
+        records: &Recorder,
+        targets: &[TargetLease],
         skip: &Skip,
         report: &mut Report,
-    ) -> Vec<Settled> {
+    ) -> Vec<RecordedOutcome> {
         targets
             .iter()
             .map(|target| {
@@ -210,21 +202,21 @@ impl Run<'_> {
     async fn execute(
         &self,
         engine: &Engine<'_>,
-        targets: &[Target],
+        confirmed: &Confirmed<'_>,
         report: &mut Report,
-    ) -> Vec<Settled> {
+    ) -> Vec<RecordedOutcome> {
         let progress = self.terminal.progress();
         let doing = match self.recovery.action.word() {
             "complete" => "completing",
             _ => "failing",
         };
-        let bar = progress.bar(targets.len() as u64, doing);
+        let bar = progress.bar(confirmed.targets().len() as u64, doing);
         let mut bad = 0;
         let Executed {
             settled,
             unrecorded,
         } = engine
-            .run(targets, |settled| {
+            .run(confirmed, |settled| {
                 if !settled.outcome.is_recovered() {
                     bad += 1;
                     bar.set_message(format!("{bad} not recovered"));
@@ -252,13 +244,13 @@ impl Run<'_> {
         &self,
         coordinator: &Coordinator,
         deadline: Option<Instant>,
-        records: &Records,
-        targets: &[Target],
-        settled: &mut [Settled],
+        records: &Recorder,
+        targets: &[TargetLease],
+        settled: &mut [RecordedOutcome],
         report: &mut Report,
     ) {
         let how = self.recovery.verify;
-        let is_due = |settled: &Settled| match how.is_asked {
+        let is_due = |settled: &RecordedOutcome| match how.is_asked {
             true => settled.outcome.is_recovered(),
             false => settled.may_be_contradicted(),
         };
@@ -284,8 +276,8 @@ impl Run<'_> {
     fn finish(
         &self,
         mut report: Report,
-        targets: Vec<Target>,
-        settled: Vec<Settled>,
+        targets: Vec<TargetLease>,
+        settled: Vec<RecordedOutcome>,
     ) -> anyhow::Result<ExitStatus> {
         let leases = targets.into_iter().map(|target| target.spec).zip(settled);
         report.add(leases, self.request.show_tokens);

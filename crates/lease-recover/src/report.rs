@@ -9,7 +9,7 @@ use seamless_core::lease::LeaseSpec;
 use serde::{Serialize, Serializer};
 
 use crate::lease_fields::LeaseFields;
-use crate::outcome::{Outcome, Settled, Skip};
+use crate::outcome::{Outcome, RecordedOutcome, Skip};
 use crate::verify::Verification;
 use crate::words::advice;
 
@@ -53,11 +53,11 @@ pub(crate) struct LeaseResult {
     pub(crate) by_earlier_run: bool,
     completion_ratio: Option<f64>,
     #[serde(skip)]
-    pub(crate) settled: Settled,
+    pub(crate) settled: RecordedOutcome,
 }
 
 impl LeaseResult {
-    fn new(spec: LeaseSpec, settled: Settled, show_tokens: bool) -> Self {
+    fn new(spec: LeaseSpec, settled: RecordedOutcome, show_tokens: bool) -> Self {
         Self {
             lease: LeaseFields::of(&spec.key, spec.token.as_ref(), show_tokens),
             outcome: settled.outcome.word(),
@@ -103,7 +103,7 @@ impl Report {
     /// Adds what became of the leases.
     pub(crate) fn add(
         &mut self,
-        leases: impl IntoIterator<Item = (LeaseSpec, Settled)>,
+        leases: impl IntoIterator<Item = (LeaseSpec, RecordedOutcome)>,
         show_tokens: bool,
     ) {
         for (spec, settled) in leases {
@@ -167,7 +167,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    fn count(&mut self, settled: &Settled) {
+    fn count(&mut self, settled: &RecordedOutcome) {
         self.processed += 1;
         let counter = match settled.outcome {
             Outcome::Released { .. } => &mut self.released,
@@ -224,7 +224,7 @@ impl RunError {
 impl From<ServiceError> for RunError {
     /// A list that cannot be had tells nothing about the leases.
     fn from(error: ServiceError) -> Self {
-        Self::CouldNotTell(format!("{error}; {}", advice(&error.problem)))
+        Self::CouldNotTell(format!("{error}; {}", advice(&error.source)))
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
         let mut report = Report::new(None, "fail", "why".to_owned(), false);
         let leases = outcomes.iter().map(|outcome| {
             let spec = LeaseSpec::parse("k:t").unwrap();
-            (spec, Settled::without_request(outcome.clone()))
+            (spec, RecordedOutcome::without_request(outcome.clone()))
         });
         report.add(leases, false);
         report

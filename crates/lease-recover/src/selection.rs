@@ -12,13 +12,13 @@ use seamless_core::duration::human;
 use seamless_core::lease::{LeaseKey, LeaseSpec};
 use seamless_core::stuck::{Stuckness, judge};
 
-use crate::execute::Target;
 use crate::filter::Filter;
 use crate::listing::{self, Judged, NoList, cannot_tell_warning, judged};
 use crate::render::table;
 use crate::report::{Report, RunError};
 use crate::run::Run;
 use crate::sources::Named;
+use crate::target::TargetLease;
 use crate::words::counted;
 
 /// More leases than these take more than a `y`: their number.
@@ -26,17 +26,36 @@ const MOST_BY_YES: usize = 25;
 
 /// Why leases that were meant are not sent, all of them.
 pub(crate) enum Ended {
+    DryRun,
     Signal(Signal),
     Declined,
     Error(RunError),
 }
 
-/// The leases of a run, on their way to being certain.
+/// Leases that are meant: named one by one, or confirmed with `--yes` or at the prompt. Only
+/// [`Selection::confirm`] makes one, and nothing else can be sent.
+pub(crate) struct Confirmed<'s> {
+    targets: &'s [TargetLease],
+    is_unchecked: bool,
+}
+
+impl<'s> Confirmed<'s> {
+    /// The leases.
+    pub(crate) const fn targets(&self) -> &'s [TargetLease] {
+        self.targets
+    }
+
+    /// Whether the coordinator has no list: selected ones cannot be read again.
+    pub(crate) const fn is_unchecked(&self) -> bool {
+        self.is_unchecked
+    }
+}
+
+/// The leases of a run, before anybody has confirmed them.
 pub(crate) struct Selection {
     /// Named ones first.
-    pub(crate) targets: Vec<Target>,
-    /// The coordinator has no list: nothing selected can be checked.
-    pub(crate) is_unchecked: bool,
+    targets: Vec<TargetLease>,
+    is_unchecked: bool,
     from_logs: Vec<LeaseSpec>,
     shown: Vec<Judged>,
     now_ms: i64,
@@ -49,7 +68,7 @@ impl Selection {
         let targets = named.specs.into_iter().filter(|spec| meant(spec));
         Self {
             targets: targets
-                .map(|spec| Target {
+                .map(|spec| TargetLease {
                     spec,
                     is_selected: false,
                 })
@@ -65,6 +84,21 @@ impl Selection {
         }
     }
 
+    /// The leases, for a report of what was not sent.
+    pub(crate) fn targets(&self) -> &[TargetLease] {
+        &self.targets
+    }
+
+    /// The leases, in the order of [`Self::targets`].
+    pub(crate) fn into_targets(self) -> Vec<TargetLease> {
+        self.targets
+    }
+
+    /// Leaves out all but the first `limit`.
+    pub(crate) fn truncate(&mut self, limit: Option<usize>) {
+        self.targets.truncate(limit.unwrap_or(usize::MAX));
+    }
+
     /// Adds what the coordinator's list says is stuck.
     pub(crate) async fn choose(
         &mut self,
@@ -78,7 +112,7 @@ impl Selection {
         match listing::read(coordinator, run.terminal, run.stop).await {
             Ok(listed) => self.choose_from(run, listed, report),
             Err(NoList::Stopped(signal)) => return Err(Ended::Signal(signal)),
-            Err(NoList::Failed(error)) if error.problem.is_not_offered() && !run.recovery.stuck => {
+            Err(NoList::Failed(error)) if error.source.is_not_offered() && !run.recovery.stuck => {
                 self.take_unchecked(run, report)?;
             }
             Err(NoList::Failed(error)) => return Err(Ended::Error(error.into())),
@@ -154,7 +188,7 @@ impl Selection {
         for judged in leases {
             let spec = LeaseSpec::from(judged.record.clone());
             if !named.contains(&spec) {
-                self.targets.push(Target {
+                self.targets.push(TargetLease {
                     spec,
                     is_selected: true,
                 });
@@ -197,16 +231,21 @@ impl Selection {
         &self,
         run: &Run<'_>,
         coordinator: &Coordinator,
-    ) -> Result<(), Ended> {
+    ) -> Result<Confirmed<'_>, Ended> {
         if let Some(signal) = run.stop.requested() {
             return Err(Ended::Signal(signal));
         }
         let recovery = run.recovery;
-        let count = recovery
-            .limit
-            .map_or(self.targets.len(), |limit| limit.min(self.targets.len()));
-        if recovery.yes || recovery.dry_run || !recovery.selects() || count == 0 {
-            return Ok(());
+        if recovery.dry_run {
+            return Err(Ended::DryRun);
+        }
+        let confirmed = Confirmed {
+            targets: &self.targets,
+            is_unchecked: self.is_unchecked,
+        };
+        let count = self.targets.len();
+        if recovery.yes || !recovery.selects() || count == 0 {
+            return Ok(confirmed);
         }
         let named = self.targets.len() - self.shown.len();
         let shown = &self.shown[..count.saturating_sub(named)];
@@ -232,7 +271,7 @@ impl Selection {
             many => Consent::Number(many),
         };
         match confirm(&question, consent, run.terminal, run.stop).await {
-            Ok(true) => Ok(()),
+            Ok(true) => Ok(confirmed),
             Ok(false) | Err(ConfirmError::NoTerminal) => Err(Ended::Declined),
             Err(ConfirmError::Stopped(signal)) => Err(Ended::Signal(signal)),
             Err(error @ ConfirmError::Terminal(_)) => {

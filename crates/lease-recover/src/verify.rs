@@ -13,10 +13,10 @@ use seamless_core::lease::LeaseKey;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use crate::execute::Target;
 use crate::listing::malformed_warning;
-use crate::outcome::{Outcome, Settled};
+use crate::outcome::{Outcome, RecordedOutcome};
 use crate::request::Verify;
+use crate::target::TargetLease;
 use crate::words::advice;
 
 /// How long between two looks.
@@ -64,14 +64,14 @@ pub(crate) async fn verify(
     how: Verify,
     deadline: Option<Instant>,
     stop: &Stop,
-    targets: &[Target],
-    settled: &mut [Settled],
+    targets: &[TargetLease],
+    settled: &mut [RecordedOutcome],
 ) -> (Verification, Vec<usize>) {
     let started = Instant::now();
     let mut gone_since = None;
     // What the newest list showed to be held still: no answer outweighs it.
     let mut held: Option<Look> = None;
-    let is_meant = |settled: &Settled| match how.is_asked {
+    let is_meant = |settled: &RecordedOutcome| match how.is_asked {
         true => settled.outcome.is_recovered(),
         false => settled.may_be_contradicted(),
     };
@@ -86,7 +86,7 @@ pub(crate) async fn verify(
         let is_late = is_over || started.elapsed() >= how.within;
         match looked {
             Err(error) if is_late || !how.is_asked => {
-                break format!("{error}; {}", advice(&error.problem));
+                break format!("{error}; {}", advice(&error.source));
             }
             Err(_) => {}
             Ok(_) if !coordinator.is_proven() => {
@@ -153,7 +153,7 @@ fn conclusion(
     }
 }
 
-fn still_held(look: &Look, settled: &mut [Settled]) -> (Verification, Vec<usize>) {
+fn still_held(look: &Look, settled: &mut [RecordedOutcome]) -> (Verification, Vec<usize>) {
     for index in &look.still_held {
         let settled = &mut settled[*index];
         settled.outcome = Outcome::Failed(format!(
@@ -174,9 +174,9 @@ fn not_possible(reason: &str) -> Verification {
 
 fn look(
     listed: &[LeaseRecord],
-    targets: &[Target],
-    settled: &[Settled],
-    is_meant: impl Fn(&Settled) -> bool,
+    targets: &[TargetLease],
+    settled: &[RecordedOutcome],
+    is_meant: impl Fn(&RecordedOutcome) -> bool,
 ) -> Look {
     let mut held: HashMap<&LeaseKey, Vec<&LeaseRecord>> = HashMap::new();
     for record in listed {
@@ -212,9 +212,9 @@ mod tests {
     use super::*;
 
     fn looked(listed: &[&str]) -> Look {
-        let targets: Vec<Target> = ["a:11", "b:22"]
+        let targets: Vec<TargetLease> = ["a:11", "b:22"]
             .iter()
-            .map(|text| Target {
+            .map(|text| TargetLease {
                 spec: LeaseSpec::parse(text).unwrap(),
                 is_selected: false,
             })
@@ -223,8 +223,8 @@ mod tests {
             completion_ratio: None,
         };
         let settled = [
-            Settled::without_request(released),
-            Settled::without_request(Outcome::Conflict { note: None }),
+            RecordedOutcome::without_request(released),
+            RecordedOutcome::without_request(Outcome::Conflict { note: None }),
         ];
         let listed: Vec<LeaseRecord> = listed
             .iter()

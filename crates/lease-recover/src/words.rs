@@ -1,10 +1,10 @@
 //! How counts and remedies are said in messages.
 
-use seamless_core::http::{Problem, Remedy};
+use seamless_core::http::{Remedy, RequestError};
 
-/// What a person should do about a problem with the coordinator.
-pub(crate) fn advice(problem: &Problem) -> String {
-    match problem.remedy() {
+/// What a person should do about a request to the coordinator that failed.
+pub(crate) fn advice(error: &RequestError) -> String {
+    match error.remedy() {
         Remedy::LowerRate => "the coordinator is limiting requests; use --rate".to_owned(),
         other => seamless_cli::remedy_words(other, "coordinator"),
     }

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use crate::counters::Counters;
 use crate::http::{
-    Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, Request, Response, SHORT_BODY_LIMIT,
-    ServiceError,
+    Endpoint, HttpClient, HttpRequest, HttpResponse, QUERY_BODY_LIMIT, RequestError,
+    SHORT_BODY_LIMIT, ServiceError,
 };
 use crate::paging::Silence;
 use crate::prometheus::Labels;
@@ -28,7 +28,7 @@ pub struct HeldAlert {
     pub annotations: Labels,
     /// Who gets it.
     #[serde(default)]
-    pub receivers: Vec<Receiver>,
+    pub receivers: Vec<ReceiverName>,
     /// Whether it goes out.
     pub status: AlertStatus,
     /// Since when, RFC 3339.
@@ -49,7 +49,7 @@ pub struct AlertGroup {
     #[serde(default)]
     pub labels: Labels,
     /// Who gets it.
-    pub receiver: Receiver,
+    pub receiver: ReceiverName,
     /// Its alerts, suppressed ones included.
     #[serde(default)]
     pub alerts: Vec<HeldAlert>,
@@ -57,7 +57,7 @@ pub struct AlertGroup {
 
 /// A receiver's name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Receiver {
+pub struct ReceiverName {
     /// The name.
     pub name: String,
 }
@@ -77,7 +77,7 @@ pub struct AlertStatus {
 
 /// What runs there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Status {
+pub struct AlertmanagerStatus {
     /// The loaded configuration.
     pub config: LoadedConfig,
     /// Its cluster.
@@ -150,7 +150,7 @@ impl Alertmanager {
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn status(&self) -> Result<Status, ServiceError> {
+    pub async fn status(&self) -> Result<AlertmanagerStatus, ServiceError> {
         self.ask("reading its configuration", &["api", "v2", "status"], &[])
             .await
     }
@@ -206,8 +206,9 @@ impl Alertmanager {
         const DOING: &str = "GET /metrics";
         let answer = self.answer(DOING, &["metrics"], &[]).await?;
         self.check(DOING, &answer)?;
-        Counters::read(&answer.body)
-            .map_err(|error| self.error(DOING, Problem::unexpected(&answer, &error.to_string())))
+        Counters::read(&answer.body).map_err(|error| {
+            self.error(DOING, RequestError::unexpected(&answer, &error.to_string()))
+        })
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -225,7 +226,7 @@ impl Alertmanager {
         doing: &'static str,
         path: &[&str],
         filters: &[String],
-    ) -> Result<Response, ServiceError> {
+    ) -> Result<HttpResponse, ServiceError> {
         let mut url = self.endpoint.url(path);
         if !filters.is_empty() {
             url.query_pairs_mut()
@@ -246,21 +247,21 @@ impl Alertmanager {
     pub fn read<T: DeserializeOwned>(
         &self,
         doing: &'static str,
-        answer: &Response,
+        answer: &HttpResponse,
     ) -> Result<T, ServiceError> {
         self.check(doing, answer)?;
         serde_json::from_slice(&answer.body).map_err(|error| {
             let found = format!("not Alertmanager's ({error})");
-            self.error(doing, Problem::unexpected(answer, &found))
+            self.error(doing, RequestError::unexpected(answer, &found))
         })
     }
 
-    fn check(&self, doing: &'static str, answer: &Response) -> Result<(), ServiceError> {
+    fn check(&self, doing: &'static str, answer: &HttpResponse) -> Result<(), ServiceError> {
         if !answer.is_success() {
-            return Err(self.error(doing, Problem::status(answer)));
+            return Err(self.error(doing, RequestError::status(answer)));
         }
         if answer.looks_like_html() {
-            return Err(self.error(doing, Problem::web_page(answer)));
+            return Err(self.error(doing, RequestError::web_page(answer)));
         }
         Ok(())
     }
@@ -270,14 +271,14 @@ impl Alertmanager {
         doing: &'static str,
         url: url::Url,
         limit: usize,
-    ) -> Result<Response, ServiceError> {
+    ) -> Result<HttpResponse, ServiceError> {
         self.http
-            .send(&Request::get(&self.endpoint, url, limit))
+            .send(&HttpRequest::get(&self.endpoint, url, limit))
             .await
             .map_err(|failure| self.error(doing, failure.into()))
     }
 
-    fn error(&self, doing: &'static str, problem: Problem) -> ServiceError {
-        ServiceError::new(&self.endpoint, doing, problem)
+    fn error(&self, doing: &'static str, error: RequestError) -> ServiceError {
+        ServiceError::new(&self.endpoint, doing, error)
     }
 }

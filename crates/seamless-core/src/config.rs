@@ -215,7 +215,7 @@ pub struct Chosen {
 
 /// An endpoint, and what the context says of it where its URL is the context's.
 #[derive(Debug, Clone)]
-pub struct Found<'c> {
+pub struct FoundEndpoint<'c> {
     /// The endpoint.
     pub endpoint: Endpoint,
     /// Its entry in the context.
@@ -234,11 +234,11 @@ pub fn endpoints<'c>(
     environment: &dyn Fn(&str) -> Option<OsString>,
     chosen: Option<&'c Chosen>,
     file: Option<&ConfigFile>,
-) -> Result<Vec<Found<'c>>, ConfigError> {
+) -> Result<Vec<FoundEndpoint<'c>>, ConfigError> {
     let parse = |text: &str, origin: &str| Endpoint::parse(service.name(), text, origin);
     let alone = |text: &str, origin: &str| {
         let endpoint = parse(text, origin)?;
-        Ok(vec![Found {
+        Ok(vec![FoundEndpoint {
             endpoint,
             settings: None,
         }])
@@ -258,7 +258,7 @@ pub fn endpoints<'c>(
         );
         let found = settings.into_iter().map(|settings| {
             let endpoint = parse(&settings.url, &origin)?;
-            Ok(Found {
+            Ok(FoundEndpoint {
                 endpoint,
                 settings: Some(settings),
             })

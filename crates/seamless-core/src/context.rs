@@ -129,7 +129,7 @@ impl std::fmt::Debug for ServiceSettings {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ContextFile {
     contexts: BTreeMap<String, Settings>,
 }
 
@@ -199,7 +199,7 @@ pub fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Settings>, Cont
         path: path.to_owned(),
         message,
     };
-    let file: File =
+    let file: ContextFile =
         serde_saphyr::from_str(text).map_err(|error| malformed(crate::yaml::problem(&error)))?;
     for (name, settings) in &file.contexts {
         let services = settings.services();

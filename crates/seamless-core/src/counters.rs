@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use prometheus_parse::{Scrape, Value};
 use thiserror::Error;
 
-use crate::exposition::read::{Event, Finding, scan};
+use crate::exposition::read::{Finding, ScanEvent, scan};
 use crate::exposition::{Format, Scraper};
 
 /// Why a text is no exposition of these servers.
@@ -38,7 +38,9 @@ impl Counters {
         let misread = |value: &str| value.contains([',', '=', '}', '"', '\\']);
         let (mut samples, mut foreign) = (0, None);
         let report = scan(document, Format::Text, |event| {
-            let Event::Sample(sample) = event else { return };
+            let ScanEvent::Sample(sample) = event else {
+                return;
+            };
             if !is_of_delivery(sample.name) {
                 return;
             }

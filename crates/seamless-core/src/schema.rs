@@ -515,7 +515,7 @@ pub fn family_of_series(series: &str) -> Option<&'static Family> {
 
 /// How urgent an alert is; the value of its `severity` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Severity {
+pub enum AlertSeverity {
     /// Pages a person, and tells Slack.
     Critical,
     /// Tells Slack.
@@ -524,7 +524,7 @@ pub enum Severity {
     None,
 }
 
-impl Severity {
+impl AlertSeverity {
     /// The value of the `severity` label.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use seamless_core::alertmanager::{Alertmanager, HeldAlert, Status};
-use seamless_core::coordinator::{Verdict, read_page, read_verdict};
-use seamless_core::http::{Endpoint, HttpClient, HttpOptions, Response};
+use seamless_core::alertmanager::{Alertmanager, AlertmanagerStatus, HeldAlert};
+use seamless_core::coordinator::{ReleaseVerdict, read_page, read_verdict};
+use seamless_core::http::{Endpoint, HttpClient, HttpOptions, HttpResponse};
 use seamless_core::prometheus::{
     Alertmanagers, FiringAlert, Labels, LoadedGroup, MetricMetadata, Prometheus, QueryValue, Target,
 };
 
 /// The first byte chooses the status and the content type, the rest is the body.
-fn answer(bytes: &[u8]) -> Response {
+fn answer(bytes: &[u8]) -> HttpResponse {
     const STATUSES: [u16; 8] = [200, 200, 200, 204, 302, 404, 409, 500];
     const TYPES: [&str; 4] = ["application/json", "text/plain", "", "text/html"];
     let (choice, body) = bytes.split_first().unwrap_or((&0, &[]));
     let status = STATUSES[usize::from(choice & 7)];
     let content_type = TYPES[usize::from(choice >> 3 & 3)];
-    Response::stored(status, content_type, body)
+    HttpResponse::stored(status, content_type, body)
 }
 
 /// A page of leases, and the same bytes as the answer to a release. Only 2xx with JSON or nothing
@@ -37,19 +37,25 @@ pub(crate) fn inspect_page(bytes: &[u8]) {
         Err(problem) => crate::assert_presentable(&problem.to_string()),
     }
     let (verdict, is_proof) = read_verdict(&answer);
-    assert!(!is_proof || matches!(verdict, Verdict::Released { .. } | Verdict::Conflict));
+    assert!(
+        !is_proof
+            || matches!(
+                verdict,
+                ReleaseVerdict::Released { .. } | ReleaseVerdict::Conflict
+            )
+    );
     match verdict {
-        Verdict::Released { completion_ratio } => {
+        ReleaseVerdict::Released { completion_ratio } => {
             assert!(answer.is_success() && !answer.looks_like_html());
             assert!(completion_ratio.is_some());
         }
-        Verdict::AlreadyReleased => panic!("without a proof"),
-        Verdict::Conflict => assert_eq!(answer.status, 409),
-        Verdict::Unproven(unproven) => {
+        ReleaseVerdict::AlreadyReleased => panic!("without a proof"),
+        ReleaseVerdict::Conflict => assert_eq!(answer.status, 409),
+        ReleaseVerdict::Unproven(unproven) => {
             assert!(answer.is_success() || answer.status == 404);
             crate::assert_presentable(&unproven.answer.to_string());
         }
-        Verdict::Failed(problem) | Verdict::Unknown(problem) => {
+        ReleaseVerdict::Failed(problem) | ReleaseVerdict::Unknown(problem) => {
             crate::assert_presentable(&problem.to_string());
         }
     }
@@ -117,7 +123,7 @@ pub(crate) fn alertmanager_answer(bytes: &[u8]) {
         Ok(_) => assert!(answer.is_success()),
         Err(error) => crate::assert_presentable(&error.to_string()),
     }
-    match alertmanager.read::<Status>("reading", &answer) {
+    match alertmanager.read::<AlertmanagerStatus>("reading", &answer) {
         Ok(_) => assert!(answer.is_success()),
         Err(error) => crate::assert_presentable(&error.to_string()),
     }

@@ -1,7 +1,7 @@
 //! Exposition text, in both formats.
 
 use seamless_core::exposition::read::{Exposition, parse, parse_as, scan};
-use seamless_core::exposition::write::{Header, Labels, Writer};
+use seamless_core::exposition::write::{Header, RenderedLabels, Writer};
 use seamless_core::exposition::{Format, Scraper, is_metric_name};
 
 /// A scrape's answer. Findings name a place in the document and are presentable; a document without fault
@@ -177,7 +177,7 @@ fn comes_back(first: &Exposition) {
                 .labels
                 .iter()
                 .map(|(name, value)| (&**name, &**value));
-            let labels = Labels::new(pairs).unwrap_or_else(|error| panic!("{error}"));
+            let labels = RenderedLabels::new(pairs).unwrap_or_else(|error| panic!("{error}"));
             writer.sample(&sample.name, &labels, sample.value, &mut document);
         }
     }

@@ -1,7 +1,7 @@
 //! Why something could not be fetched. Owns what that means for a check that needs it.
 
 use seamless_core::config::Service;
-use seamless_core::http::{Problem, Remedy, SendError, ServiceError, TransportError};
+use seamless_core::http::{Remedy, RequestError, SendError, ServiceError, TransportError};
 use seamless_core::prometheus::is_not_offered;
 
 use crate::verdict::{Outcome, Skip, Verdict};
@@ -54,8 +54,8 @@ impl From<ServiceError> for Gap {
         if is_not_offered(&error) {
             return Self::NotOffered(format!("not offered by this server ({error})"));
         }
-        let failure = match &error.problem {
-            Problem::NoResponse(failure) => Some(failure),
+        let failure = match &error.source {
+            RequestError::NoResponse(failure) => Some(failure),
             _ => None,
         };
         let hint = match error.remedy() {

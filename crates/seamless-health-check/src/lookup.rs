@@ -9,7 +9,7 @@ use crate::check::{Check, Group, Need};
 use crate::checks;
 use crate::formats::json::SCHEMA_VERSION;
 use crate::formats::text::has_room;
-use crate::output::{Format, outputs};
+use crate::output::{OutputFormat, outputs};
 
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +33,14 @@ pub(crate) fn asked(args: &Args, terminal: &Terminal) -> anyhow::Result<Option<S
     };
     let (width, palette) = (terminal.width(), terminal.palette());
     let text = match outputs(&args.output)?.as_slice() {
-        [one] if one.path.is_none() && one.format == Format::Json => json(&checks)?,
-        [one] if one.path.is_none() && one.format == Format::Text && explained => checks
+        [one] if one.path.is_none() && one.format == OutputFormat::Json => json(&checks)?,
+        [one] if one.path.is_none() && one.format == OutputFormat::Text && explained => checks
             .iter()
             .map(|check| explanation(check, palette, width))
             .collect(),
-        [one] if one.path.is_none() && one.format == Format::Text => list(&checks, palette, width),
+        [one] if one.path.is_none() && one.format == OutputFormat::Text => {
+            list(&checks, palette, width)
+        }
         _ => {
             let message = "--list and --explain write text or json, to stdout";
             return Err(UsageError(message.to_owned()).into());
@@ -137,7 +139,7 @@ fn example(check: &Check) -> String {
 }
 
 #[derive(Serialize)]
-struct Document {
+struct CheckList {
     schema_version: u32,
     checks: Vec<Entry>,
 }
@@ -167,7 +169,7 @@ fn json(checks: &[Check]) -> anyhow::Result<String> {
         remedy: check.explained.remedy,
         example: example(check),
     };
-    let document = Document {
+    let document = CheckList {
         schema_version: SCHEMA_VERSION,
         checks: checks.iter().map(entry).collect(),
     };

@@ -6,7 +6,7 @@ use seamless_cli::UsageError;
 
 /// A format of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum OutputFormat {
     Text,
     Short,
     Paths,
@@ -17,7 +17,7 @@ pub(crate) enum Format {
     Github,
 }
 
-impl Format {
+impl OutputFormat {
     pub(crate) const ALL: [Self; 8] = [
         Self::Text,
         Self::Short,
@@ -50,7 +50,7 @@ impl Format {
 /// A format and, unless it goes to stdout, its file.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
-    pub(crate) format: Format,
+    pub(crate) format: OutputFormat,
     pub(crate) path: Option<PathBuf>,
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
             Some((name, path)) => (name, Some(PathBuf::from(path))),
             None => (text.as_str(), None),
         };
-        let format = Format::from_name(name).ok_or_else(|| {
-            let known = Format::ALL.map(Format::name).join(", ");
+        let format = OutputFormat::from_name(name).ok_or_else(|| {
+            let known = OutputFormat::ALL.map(OutputFormat::name).join(", ");
             UsageError(format!(
                 "--output {text}: no such format; there are {known}"
             ))
@@ -81,7 +81,7 @@ pub(crate) fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
         0 => outputs.insert(
             0,
             Output {
-                format: Format::Text,
+                format: OutputFormat::Text,
                 path: None,
             },
         ),

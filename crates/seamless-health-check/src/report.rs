@@ -14,7 +14,7 @@ use crate::verdict::{Item, Next, Outcome, Skip, Verdict};
 
 /// A check with what it came to.
 #[derive(Debug, Clone)]
-pub(crate) struct Finding {
+pub(crate) struct CheckResult {
     pub(crate) check: Check,
     pub(crate) outcome: Outcome,
     /// The command that comes next, whole.
@@ -23,7 +23,7 @@ pub(crate) struct Finding {
     runbook: Option<Arc<str>>,
 }
 
-impl Finding {
+impl CheckResult {
     /// What to do, where there is something to do.
     pub(crate) fn hint(&self) -> Option<&str> {
         let hint = self.outcome.hint.as_deref().unwrap_or(self.check.hint);
@@ -69,7 +69,7 @@ impl Finding {
 /// What a run found.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
-    pub(crate) findings: Vec<Finding>,
+    pub(crate) findings: Vec<CheckResult>,
     pub(crate) warnings: Vec<String>,
     pub(crate) endpoints: Vec<(String, String)>,
     /// When it began, in seconds since the epoch.
@@ -118,7 +118,7 @@ impl Report {
                     .iter()
                     .filter(|other| other.check.group == group)
             };
-            let skipped = |other: &Finding| matches!(other.outcome.verdict, Verdict::Skip(_));
+            let skipped = |other: &CheckResult| matches!(other.outcome.verdict, Verdict::Skip(_));
             if of_group().all(skipped) && !groups.iter().any(|(name, _)| *name == group.name()) {
                 groups.push((group.name(), finding.message()));
             }
@@ -149,8 +149,11 @@ impl Report {
 }
 
 /// What each check came to, in their order. One whose precondition has not passed is skipped.
-pub(crate) fn findings(request: &Request, outcomes: Vec<(Check, Fact<Outcome>)>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
+pub(crate) fn findings(
+    request: &Request,
+    outcomes: Vec<(Check, Fact<Outcome>)>,
+) -> Vec<CheckResult> {
+    let mut findings: Vec<CheckResult> = Vec::new();
     for (check, outcome) in outcomes {
         let unmet = check.requires.iter().find(|id| {
             findings.iter().any(|finding| {
@@ -172,7 +175,7 @@ pub(crate) fn findings(request: &Request, outcomes: Vec<(Check, Fact<Outcome>)>)
         let next = outcome.next.clone();
         let next = next.or_else(|| alert(request, &outcome));
         let next = next.unwrap_or_else(|| again(&check));
-        findings.push(Finding {
+        findings.push(CheckResult {
             check,
             next: request.own.command(&next, check.group),
             runbook: request.runbook.clone(),

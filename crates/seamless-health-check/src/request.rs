@@ -25,7 +25,7 @@ use crate::input::Input;
 use crate::next::Own;
 use crate::output::{Output, outputs};
 use crate::paging::Wanted;
-use crate::telemetry::{Receiver, Spans};
+use crate::telemetry::{OtlpReceiver, Spans};
 
 /// As many requests as one round may have under way at the same server.
 const CONCURRENCY: usize = 24;
@@ -103,7 +103,7 @@ impl Telemetry {
                 let endpoint = endpoint
                     .without_last_segment("traces")
                     .without_last_segment("v1");
-                Some(Spans::Receiver(Receiver::new(
+                Some(Spans::Receiver(OtlpReceiver::new(
                     connections.http.clone(),
                     endpoint,
                 )))

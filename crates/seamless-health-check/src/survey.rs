@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use seamless_core::exposition::read::{Event, Report, SampleRef, scan};
+use seamless_core::exposition::read::{SampleRef, ScanEvent, ScanReport, scan};
 use seamless_core::exposition::{Format, MetricType, is_metric_name};
 use seamless_core::schema::{FAMILIES, Family, Kind, Phase};
 
@@ -23,7 +23,7 @@ pub(crate) struct Survey {
     pub(crate) empty: bool,
     pub(crate) format: Format,
     /// Which scrapers refuse it, and what else is wrong.
-    pub(crate) report: Report,
+    pub(crate) report: ScanReport,
     /// In the order in which the text first speaks of them.
     pub(crate) families: Vec<Surveyed>,
     /// Of the schema's histograms, each family, phase and set of bounds once.
@@ -74,14 +74,14 @@ impl Survey {
             ..Surveying::default()
         };
         let report = scan(document, format, |event| match event {
-            Event::Help { family, .. } | Event::Unit { family, .. } => {
+            ScanEvent::Help { family, .. } | ScanEvent::Unit { family, .. } => {
                 surveying.family(family);
             }
-            Event::Type { family, kind } => {
+            ScanEvent::Type { family, kind } => {
                 let place = surveying.family(family);
                 surveying.families[place].kind = kind;
             }
-            Event::Sample(sample) => surveying.sample(&sample),
+            ScanEvent::Sample(sample) => surveying.sample(&sample),
             _ => {}
         });
         surveying.end_series();

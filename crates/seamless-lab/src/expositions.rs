@@ -29,7 +29,7 @@ enum FormatWord {
 /// Documents that have one thing in common.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kind {
+pub struct DocumentClass {
     /// What they have in common.
     #[serde(rename = "kind")]
     pub name: String,
@@ -41,7 +41,7 @@ pub struct Kind {
     documents: Vec<String>,
 }
 
-impl Kind {
+impl DocumentClass {
     /// The format they are in.
     #[must_use]
     pub const fn format(&self) -> Format {
@@ -95,6 +95,6 @@ impl Kind {
 ///
 /// # Errors
 /// If the file of documents is not what it should be.
-pub fn kinds() -> Result<Vec<Kind>> {
+pub fn kinds() -> Result<Vec<DocumentClass>> {
     serde_json::from_str(include_str!("expositions.json")).context("expositions.json")
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use seamless_cli::{ExitStatus, Terminal};
-use seamless_core::http::{Body, Endpoint, HttpClient, HttpOptions, Request, SHORT_BODY_LIMIT};
+use seamless_core::http::{Body, Endpoint, HttpClient, HttpOptions, HttpRequest, SHORT_BODY_LIMIT};
 
 use args::{Args, Command};
 
@@ -28,7 +28,7 @@ async fn tell(terminal: &Terminal, lab: &str, path: &[&str]) -> Result<ExitStatu
     let endpoint = Endpoint::parse("lab", lab, "--lab")?;
     let http = HttpClient::new(HttpOptions::default(), [&endpoint])?;
     let url = endpoint.url(path);
-    let call = Request::post(&endpoint, url, Body::Empty, SHORT_BODY_LIMIT, true);
+    let call = HttpRequest::post(&endpoint, url, Body::Empty, SHORT_BODY_LIMIT, true);
     let state: Option<serde_json::Value> = match http.send(&call).await {
         Ok(answer) if answer.is_success() => serde_json::from_slice(&answer.body).ok(),
         Ok(_) => None,

@@ -112,7 +112,7 @@ fn lease_outcomes() -> String {
 
 fn expositions() -> Result<String> {
     let kinds = expositions::kinds()?;
-    let documents: usize = kinds.iter().map(expositions::Kind::len).sum();
+    let documents: usize = kinds.iter().map(expositions::DocumentClass::len).sum();
     let mut page = format!(
         "{GENERATED}\n# Expositions\n\n\
          What a scrape comes to, and what `seamless-health-check --metrics-url` says: {documents} documents in {} kinds, \

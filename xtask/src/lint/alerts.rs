@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use seamless_core::rules::{Rule, RuleFile};
-use seamless_core::schema::Severity;
+use seamless_core::schema::AlertSeverity;
 
 use super::expressions::{self, Role};
 use super::{At, Finding};
@@ -54,7 +54,11 @@ fn alert(rule: &Rule, anchors: &BTreeSet<String>, at: &mut At<'_>) {
         text.unwrap_or_default().to_owned()
     };
     let severity = text(&rule.labels, "severity");
-    let known = [Severity::Critical, Severity::Warning, Severity::None];
+    let known = [
+        AlertSeverity::Critical,
+        AlertSeverity::Warning,
+        AlertSeverity::None,
+    ];
     if !known.iter().any(|known| known.label() == severity) {
         let message = format!("`{severity}` is no severity that a route knows");
         at.wrong("severity", message);
@@ -69,7 +73,7 @@ fn alert(rule: &Rule, anchors: &BTreeSet<String>, at: &mut At<'_>) {
     }
     let description = text(&rule.annotations, "description");
     let measured = description.contains("$value") || description.contains("| query }}");
-    if severity != Severity::None.label() && !measured {
+    if severity != AlertSeverity::None.label() && !measured {
         let message = "the description does not say the measured value";
         at.wrong("annotation", message);
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 use crate::report::{Outcome, SinkReport};
 use crate::request::{Course, Request};
 use crate::series::SeriesSet;
-use crate::sinks::{Shown, Sink, SinkError, Snapshot};
+use crate::sinks::{Delivered, Sink, SinkError, Snapshot};
 use crate::values::{Condition, Values};
 
 /// How long a delivery that is under way may go on after a signal.
@@ -126,8 +126,8 @@ impl Injection<'_> {
     async fn show(&self, sinks: &mut [Working], snapshot: &Snapshot) -> bool {
         for working in sinks {
             let error = match working.sink.show(snapshot).await {
-                Ok(Shown::CutShort) => continue,
-                Ok(Shown::Whole) => {
+                Ok(Delivered::CutShort) => continue,
+                Ok(Delivered::Whole) => {
                     working.delivered += 1;
                     working.failing = false;
                     continue;

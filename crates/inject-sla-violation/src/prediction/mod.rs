@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use seamless_cli::clean;
-use seamless_core::analysis::{Analysis, Layout, Layouts, Verdict as Judged};
+use seamless_core::analysis::{Analysis, FiringVerdict, Layout, Layouts};
 use seamless_core::duration;
 use seamless_core::promql::{Comparison, Expression, QueryError, SeriesSelector};
 use seamless_core::rules::{Rule, RuleFile};
-use seamless_core::schema::{Family, Severity, Unit};
+use seamless_core::schema::{AlertSeverity, Family, Unit};
 use serde::Serialize;
 
 use crate::args::Histograms;
@@ -58,7 +58,7 @@ pub(crate) struct Prediction {
 }
 
 /// Whether one rule fires: after so long, or why not.
-type Verdict = Result<Duration, Vec<Obstacle>>;
+type PredictedDelay = Result<Duration, Vec<Obstacle>>;
 
 impl Prediction {
     /// Whether nothing is expected that cannot be.
@@ -115,7 +115,7 @@ pub(crate) fn predictions(
 /// Whether the rule's alerts page.
 pub(crate) fn is_critical(rule: &Rule) -> bool {
     let severity = rule.labels.get("severity");
-    severity.is_some_and(|severity| severity == Severity::Critical.label())
+    severity.is_some_and(|severity| severity == AlertSeverity::Critical.label())
 }
 
 /// The alerts of severity critical that should fire, and after how long.
@@ -156,7 +156,7 @@ pub(crate) fn predict(
     request: &Request,
     series_set: &SeriesSet,
     scrape: ScrapeInfo,
-) -> Result<Verdict, QueryError> {
+) -> Result<PredictedDelay, QueryError> {
     if NOT_INJECTED.contains(&name) {
         return Ok(Err(vec![Obstacle::NotInjected]));
     }
@@ -223,7 +223,7 @@ struct Predictor<'s> {
 }
 
 impl Predictor<'_> {
-    fn predict(&self, rule: &Rule) -> Result<Verdict, QueryError> {
+    fn predict(&self, rule: &Rule) -> Result<PredictedDelay, QueryError> {
         let mut needed = Vec::new();
         self.needed(
             &rule.expr,
@@ -258,7 +258,7 @@ impl Predictor<'_> {
         }
         let layouts = self.layouts();
         let judgement = Analysis::new(self.file, &layouts).judge(rule);
-        if let Judged::NeverFires(reason) = judgement.verdict {
+        if let FiringVerdict::NeverFires(reason) = judgement.verdict {
             let is_quantile = !self.file.thresholds(rule)?.is_empty();
             return Ok(Err(vec![Obstacle::NeverFires {
                 reason: reason.to_string(),

@@ -4,7 +4,7 @@ use seamless_core::rules;
 use super::*;
 use crate::args::Args;
 
-fn verdict(arguments: &[&str], file: &RuleFile, alert: &str, scrape: ScrapeInfo) -> Verdict {
+fn verdict(arguments: &[&str], file: &RuleFile, alert: &str, scrape: ScrapeInfo) -> PredictedDelay {
     let program = ["inject-sla-violation", "n"];
     let args = Args::try_parse_from(program.iter().chain(arguments)).unwrap();
     let request = Request::from_args(&args).unwrap();
@@ -12,7 +12,7 @@ fn verdict(arguments: &[&str], file: &RuleFile, alert: &str, scrape: ScrapeInfo)
     predict(file, alert, &request, &series_set, scrape).unwrap()
 }
 
-fn obstacles(verdict: &Verdict) -> Vec<&'static str> {
+fn obstacles(verdict: &PredictedDelay) -> Vec<&'static str> {
     let obstacles = verdict.as_ref().err();
     obstacles
         .into_iter()

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use seamless_cli::Stop;
-use seamless_core::http::{HttpClient, Response, SendError};
+use seamless_core::http::{HttpClient, HttpResponse, SendError};
 
 use crate::request::{Course, Request};
 use crate::series::SeriesSet;
@@ -85,7 +85,7 @@ impl Snapshot {
 
 /// What became of a delivery that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum Delivered {
     Whole,
     /// A signal came; only some of the series were sent.
     CutShort,
@@ -188,14 +188,14 @@ impl Sink {
     }
 
     /// Delivers a snapshot.
-    pub(crate) async fn show(&mut self, snapshot: &Snapshot) -> Result<Shown, SinkError> {
+    pub(crate) async fn show(&mut self, snapshot: &Snapshot) -> Result<Delivered, SinkError> {
         match self {
             Self::File(sink) => sink.show(snapshot)?,
             Self::Server(sink) => sink.show(snapshot),
             Self::Pushgateway(sink) => sink.show(snapshot).await?,
             Self::RemoteWrite(sink) => return sink.show(snapshot).await,
         }
-        Ok(Shown::Whole)
+        Ok(Delivered::Whole)
     }
 
     /// Takes back what was left with others.
@@ -226,8 +226,8 @@ impl Sink {
 pub(crate) fn accepted(
     doing: &'static str,
     target: &str,
-    answer: Result<Response, SendError>,
-) -> Result<Response, SinkError> {
+    answer: Result<HttpResponse, SendError>,
+) -> Result<HttpResponse, SinkError> {
     let (problem, lasting) = match answer {
         // A page where these servers say nothing is a login page, and no delivery.
         Ok(answer) if answer.is_success() && !answer.looks_like_html() => return Ok(answer),
@@ -254,7 +254,7 @@ pub(crate) fn accepted(
 }
 
 /// The first line of an answer in plain text: these servers explain themselves so.
-fn plain_words(answer: &Response) -> Option<String> {
+fn plain_words(answer: &HttpResponse) -> Option<String> {
     if answer.looks_like_html() {
         return None;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::Method;
 use seamless_core::exposition::Format;
 use seamless_core::http::{
-    self, Body, Endpoint, HttpClient, QUERY_BODY_LIMIT, Response, SHORT_BODY_LIMIT, SendError,
+    self, Body, Endpoint, HttpClient, HttpResponse, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT, SendError,
 };
 use seamless_core::schema::DRILL_LABEL;
 use serde::Deserialize;
@@ -129,7 +129,11 @@ impl Pushgateway {
         let url = self.endpoint.url(&["api", "v1", "metrics"]);
         let answer = self
             .http
-            .send(&http::Request::get(&self.endpoint, url, QUERY_BODY_LIMIT))
+            .send(&http::HttpRequest::get(
+                &self.endpoint,
+                url,
+                QUERY_BODY_LIMIT,
+            ))
             .await;
         let target = self.target();
         let answer = accepted(doing, &target, answer).map_err(|error| self.advised(error))?;
@@ -159,13 +163,13 @@ impl Pushgateway {
         }
     }
 
-    async fn send(&self, method: Method, body: Body) -> Result<Response, SendError> {
+    async fn send(&self, method: Method, body: Body) -> Result<HttpResponse, SendError> {
         let path = ["metrics", "job", JOB, DRILL_LABEL, &self.drill_id];
         let url = self.endpoint.url(&path);
-        let call = http::Request {
+        let call = http::HttpRequest {
             method,
             // A push replaces the group, so that pushing twice does no harm.
-            ..http::Request::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true)
+            ..http::HttpRequest::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true)
         };
         self.http.send(&call).await
     }

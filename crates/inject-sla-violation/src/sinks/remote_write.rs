@@ -10,7 +10,7 @@ use seamless_cli::Stop;
 use seamless_core::exposition::write::Bounds;
 use seamless_core::http::{self, Body, Endpoint, HttpClient, SHORT_BODY_LIMIT};
 
-use super::{Shown, SinkError, Snapshot, accepted};
+use super::{Delivered, SinkError, Snapshot, accepted};
 use crate::request::Request;
 use crate::series::SeriesFamily;
 use crate::values::Value;
@@ -80,7 +80,7 @@ impl RemoteWrite {
         self.endpoint.to_string()
     }
 
-    pub(super) async fn show(&mut self, snapshot: &Snapshot) -> Result<Shown, SinkError> {
+    pub(super) async fn show(&mut self, snapshot: &Snapshot) -> Result<Delivered, SinkError> {
         self.written = true;
         self.write(snapshot, snapshot.at, false).await
     }
@@ -100,7 +100,12 @@ impl RemoteWrite {
         self.write(last, at, true).await.map(drop)
     }
 
-    async fn write(&self, snapshot: &Snapshot, at: i64, stale: bool) -> Result<Shown, SinkError> {
+    async fn write(
+        &self,
+        snapshot: &Snapshot,
+        at: i64,
+        stale: bool,
+    ) -> Result<Delivered, SinkError> {
         let mut batch = Vec::with_capacity(BATCH);
         for (family, values) in snapshot
             .series_set
@@ -124,7 +129,7 @@ impl RemoteWrite {
                     }
                     // A step of a million series is cut short by a signal; its end is not.
                     if !stale && self.stop.requested().is_some() {
-                        return Ok(Shown::CutShort);
+                        return Ok(Delivered::CutShort);
                     }
                     if batch.len() >= BATCH {
                         self.send(std::mem::take(&mut batch)).await?;
@@ -135,7 +140,7 @@ impl RemoteWrite {
         if !batch.is_empty() {
             self.send(batch).await?;
         }
-        Ok(Shown::Whole)
+        Ok(Delivered::Whole)
     }
 
     async fn send(&self, timeseries: Vec<TimeSeries>) -> Result<(), SinkError> {
@@ -150,10 +155,10 @@ impl RemoteWrite {
                 lasting: true,
             })?;
         let body = Body::Raw("application/x-protobuf", HEADERS, packed);
-        let call = http::Request {
+        let call = http::HttpRequest {
             method: Method::POST,
             // The same sample twice is the same sample.
-            ..http::Request::post(
+            ..http::HttpRequest::post(
                 &self.endpoint,
                 self.endpoint.whole_url(),
                 body,

@@ -57,7 +57,7 @@ pub(crate) struct Server {
 }
 
 #[derive(Clone)]
-struct Shown {
+struct Served {
     snapshots: watch::Receiver<Snapshot>,
     scrapes: Arc<AtomicU64>,
     request: Arc<Request>,
@@ -84,7 +84,7 @@ impl Server {
         let router = Router::new()
             .route("/", get(async || Html(LANDING_PAGE)))
             .route("/metrics", get(metrics))
-            .with_state(Shown {
+            .with_state(Served {
                 snapshots: newest,
                 scrapes: Arc::clone(&scrapes),
                 request: Arc::new(request.clone()),
@@ -200,7 +200,7 @@ fn refused(serve: &Serve, error: &io::Error) -> UsageError {
     UsageError(format!("cannot listen on {host}:{port}: {what}"))
 }
 
-async fn metrics(State(shown): State<Shown>, method: Method, headers: HeaderMap) -> Response {
+async fn metrics(State(shown): State<Served>, method: Method, headers: HeaderMap) -> Response {
     let text = |name| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()

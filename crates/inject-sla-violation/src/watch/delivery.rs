@@ -13,7 +13,7 @@ use seamless_core::alertmanager::AlertGroup;
 use seamless_core::paging::{Configuration, Counters};
 use seamless_core::schema::DRILL_LABEL;
 
-use super::stage::Reason;
+use super::stage::MissReason;
 
 /// How long a request may take after the group has waited.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ pub(super) struct Seen<'a> {
 
 /// Which counters tell of an integration: its kind, and its receiver where that is counted apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Integration {
+struct CountedIntegration {
     kind: String,
     receiver: Option<String>,
 }
@@ -58,32 +58,32 @@ struct Counts {
 
 /// The way of one alert to its receivers.
 #[derive(Debug, Default)]
-pub(super) struct Delivery {
-    baseline: Option<BTreeMap<Integration, Counts>>,
+pub(super) struct Notification {
+    baseline: Option<BTreeMap<CountedIntegration, Counts>>,
     shown_since: Option<Duration>,
     /// Over which integrations other groups may have notified in the same time.
-    crowded: BTreeMap<Integration, String>,
+    crowded: BTreeMap<CountedIntegration, String>,
 }
 
 /// What is known.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum DeliveryState {
     /// Nothing yet.
     Waiting,
     /// Every integration was called and answered well.
     Notified(String),
     /// It was not, or that cannot be told.
-    Missed(Reason),
+    Missed(MissReason),
 }
 
-impl Delivery {
+impl Notification {
     /// Takes in what was seen at `now` (since the start of the drill).
     pub(super) fn look(
         &mut self,
         awaited: &Awaited<'_>,
         seen: &Seen<'_>,
         now: Duration,
-    ) -> Verdict {
+    ) -> DeliveryState {
         let is_ours = |group: &AlertGroup| {
             group.alerts.iter().any(|alert| {
                 alert.labels.get("alertname") == awaited.alert
@@ -101,23 +101,23 @@ impl Delivery {
         if mine.is_empty() {
             self.baseline = Some(counted(seen));
             self.crowded.clear();
-            return Verdict::Waiting;
+            return DeliveryState::Waiting;
         }
         let since = *self.shown_since.get_or_insert(now);
         if reached.is_empty() {
             let found = mine.iter().map(|group| group.receiver.name.clone());
-            return Verdict::Missed(Reason::OtherReceiver {
+            return DeliveryState::Missed(MissReason::OtherReceiver {
                 wanted: awaited.receiver.unwrap_or_default().to_owned(),
                 found: found.collect::<BTreeSet<_>>().into_iter().collect(),
             });
         }
         let Some(baseline) = &self.baseline else {
-            return Verdict::Missed(Reason::CannotTellDelivery(
+            return DeliveryState::Missed(MissReason::CannotTellDelivery(
                 "the group was there before anything was counted".to_owned(),
             ));
         };
         let by_receiver = counts_receivers(seen);
-        let key = |receiver: &str, kind: &str| Integration {
+        let key = |receiver: &str, kind: &str| CountedIntegration {
             kind: kind.to_owned(),
             receiver: by_receiver.then(|| receiver.to_owned()),
         };
@@ -130,12 +130,12 @@ impl Delivery {
                 }
             }
         }
-        let mut needed: BTreeMap<Integration, usize> = BTreeMap::new();
+        let mut needed: BTreeMap<CountedIntegration, usize> = BTreeMap::new();
         let mut shared = None;
         for receiver in &reached {
             let kinds = kinds(seen.config, receiver);
             if kinds.is_empty() {
-                return Verdict::Missed(Reason::NoIntegration((*receiver).to_owned()));
+                return DeliveryState::Missed(MissReason::NoIntegration((*receiver).to_owned()));
             }
             for (kind, count) in kinds {
                 let key = key(receiver, &kind);
@@ -145,14 +145,14 @@ impl Delivery {
             }
         }
         if let Some(kind) = shared {
-            return Verdict::Missed(Reason::CannotTellDelivery(format!(
+            return DeliveryState::Missed(MissReason::CannotTellDelivery(format!(
                 "{} are both called over {kind}, and Alertmanager counts them together (start it with \
                  --enable-feature=receiver-name-in-metrics, or name one with --expect-receiver)",
                 joined(&reached)
             )));
         }
         let now_counted = counted(seen);
-        let grown = |key: &Integration| {
+        let grown = |key: &CountedIntegration| {
             let after = now_counted.get(key).copied().unwrap_or_default();
             let before = baseline.get(key).copied().unwrap_or_default();
             Counts {
@@ -169,20 +169,20 @@ impl Delivery {
         let wait = group_wait(seen.config, &mine, &reached);
         let late = now.saturating_sub(since) > wait + PATIENCE;
         if !done && failed.is_none() && !late {
-            return Verdict::Waiting;
+            return DeliveryState::Waiting;
         }
         if let Some((key, other)) = needed
             .keys()
             .find_map(|key| self.crowded.get_key_value(key))
         {
-            return Verdict::Missed(Reason::CannotTellDelivery(format!(
+            return DeliveryState::Missed(MissReason::CannotTellDelivery(format!(
                 "in the same time {other} was at {}, which Alertmanager counts together",
                 key.kind
             )));
         }
         if let Some(key) = failed {
             let Counts { requests, failures } = grown(key);
-            return Verdict::Missed(Reason::NotificationFailed {
+            return DeliveryState::Missed(MissReason::NotificationFailed {
                 kind: key.kind.clone(),
                 requests,
                 failures,
@@ -191,14 +191,14 @@ impl Delivery {
         if done {
             let kinds: Vec<String> = needed.keys().map(|key| key.kind.clone()).collect();
             let receivers = joined(&reached);
-            return Verdict::Notified(format!("{receivers}, over {}", kinds.join(", ")));
+            return DeliveryState::Notified(format!("{receivers}, over {}", kinds.join(", ")));
         }
         let silent: Vec<String> = needed
             .iter()
             .filter(|(key, count)| grown(key).requests < **count as f64)
             .map(|(key, _)| key.kind.clone())
             .collect();
-        Verdict::Missed(Reason::NoRequest {
+        DeliveryState::Missed(MissReason::NoRequest {
             kinds: silent,
             waited: wait + PATIENCE,
         })
@@ -223,14 +223,14 @@ fn counts_receivers(seen: &Seen<'_>) -> bool {
 }
 
 /// The sums over all Alertmanagers.
-fn counted(seen: &Seen<'_>) -> BTreeMap<Integration, Counts> {
+fn counted(seen: &Seen<'_>) -> BTreeMap<CountedIntegration, Counts> {
     let by_receiver = counts_receivers(seen);
-    let mut sums: BTreeMap<Integration, Counts> = BTreeMap::new();
+    let mut sums: BTreeMap<CountedIntegration, Counts> = BTreeMap::new();
     for counters in seen.counters {
         for name in FAILURES.iter().chain([&REQUESTS]) {
             for (labels, value) in counters.series(name) {
                 let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
-                let key = Integration {
+                let key = CountedIntegration {
                     kind: label("integration"),
                     receiver: by_receiver.then(|| label("receiver_name")),
                 };
@@ -333,9 +333,9 @@ receivers:
         }
     }
 
-    fn verdict(before: &[Counters], case: &Case) -> Verdict {
+    fn verdict(before: &[Counters], case: &Case) -> DeliveryState {
         let config = Configuration::parse(CONFIG).unwrap();
-        let mut delivery = Delivery::default();
+        let mut delivery = Notification::default();
         let awaited = Awaited {
             alert: "Slow",
             drill_id: "d",
@@ -348,7 +348,7 @@ receivers:
         };
         assert_eq!(
             delivery.look(&awaited, &none, Duration::ZERO),
-            Verdict::Waiting
+            DeliveryState::Waiting
         );
         let seen = |counters| Seen {
             config: &config,
@@ -360,11 +360,11 @@ receivers:
         delivery.look(&awaited, &seen(&case.counters), now)
     }
 
-    fn reason(verdict: Verdict) -> &'static str {
+    fn reason(verdict: DeliveryState) -> &'static str {
         match verdict {
-            Verdict::Missed(reason) => reason.name(),
-            Verdict::Waiting => "waiting",
-            Verdict::Notified(_) => "notified",
+            DeliveryState::Missed(reason) => reason.name(),
+            DeliveryState::Waiting => "waiting",
+            DeliveryState::Notified(_) => "notified",
         }
     }
 

@@ -6,14 +6,14 @@ use seamless_core::http::ServiceError;
 use seamless_core::prometheus::{LoadedGroup, Selector, quote};
 use seamless_core::schema::DRILL_LABEL;
 
-use super::stage::{Expectation, Reason, Stage};
+use super::stage::{Expectation, MissReason, Stage};
 use super::view::{View, receivers, rules_named, value_of};
 use crate::prediction::{self, Obstacle, ScrapeInfo};
 use crate::rulebook;
 
 impl View {
     /// The reason why `expectation` has not come through `missed`.
-    pub(super) async fn diagnose(&self, expectation: &Expectation, missed: Stage) -> Reason {
+    pub(super) async fn diagnose(&self, expectation: &Expectation, missed: Stage) -> MissReason {
         let found = match missed {
             Stage::Target => self.why_no_target().await,
             Stage::Sample => self.why_no_sample().await,
@@ -30,9 +30,9 @@ impl View {
         let remedy = seamless_cli::remedy_words(error.remedy(), error.service);
         let text = format!("{error}; {remedy}");
         if self.is_surely_missed(expectation, missed).await {
-            Reason::Unexplained(text)
+            MissReason::Unexplained(text)
         } else {
-            Reason::CannotAsk(text)
+            MissReason::CannotAsk(text)
         }
     }
 
@@ -59,25 +59,25 @@ impl View {
         }
     }
 
-    async fn why_no_target(&self) -> Result<Reason, ServiceError> {
+    async fn why_no_target(&self) -> Result<MissReason, ServiceError> {
         let targets = self.prometheus.targets().await?.data;
         let sources = self.sources().await.unwrap_or_default();
         Ok(match self.target(&targets, &sources) {
-            None => Reason::NoTarget {
+            None => MissReason::NoTarget {
                 url: self.served.clone().unwrap_or_default(),
                 others: targets.len(),
                 similar: self
                     .similar_target(&targets)
                     .map(|target| format!("{}: {}", target.scrape_url, target.last_error)),
             },
-            Some(target) if target.health == "down" => Reason::TargetDown {
+            Some(target) if target.health == "down" => MissReason::TargetDown {
                 error: target.last_error.clone(),
             },
-            Some(_) => Reason::NoSample { scraped: false },
+            Some(_) => MissReason::NoSample { scraped: false },
         })
     }
 
-    async fn why_no_sample(&self) -> Result<Reason, ServiceError> {
+    async fn why_no_sample(&self) -> Result<MissReason, ServiceError> {
         // Where a target's own label stands in the way, Prometheus renames the series' label.
         let renamed = format!("exported_{DRILL_LABEL}");
         let displaced = format!(
@@ -92,7 +92,7 @@ impl View {
             .map(|series| quote(series.metric.get(DRILL_LABEL)))
             .collect();
         if !found.is_empty() {
-            return Ok(Reason::OtherDrill { found });
+            return Ok(MissReason::OtherDrill { found });
         }
         if self.served.is_some() {
             let targets = self.prometheus.targets().await?.data;
@@ -101,22 +101,22 @@ impl View {
                 .target(&targets, &sources)
                 .filter(|t| t.health == "down")
             {
-                return Ok(Reason::TargetDown {
+                return Ok(MissReason::TargetDown {
                     error: target.last_error.clone(),
                 });
             }
         }
-        Ok(Reason::NoSample {
+        Ok(MissReason::NoSample {
             scraped: self.served.is_some(),
         })
     }
 
-    async fn why_not_true(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {
+    async fn why_not_true(&self, expectation: &Expectation) -> Result<MissReason, ServiceError> {
         let groups = self.prometheus.rules().await?.data;
         if let Some(rule) =
             rules_named(&groups, &expectation.alert).find(|rule| rule.health == "err")
         {
-            return Ok(Reason::RuleFails {
+            return Ok(MissReason::RuleFails {
                 error: rule.last_error.clone(),
             });
         }
@@ -126,16 +126,16 @@ impl View {
                 .map(|rule| rule.last_evaluation.clone())
                 .max()
                 .unwrap_or_default();
-            return Ok(Reason::NotEvaluated { last });
+            return Ok(MissReason::NotEvaluated { last });
         }
         if let Some(obstacle) = self.obstacle(expectation, &groups).await? {
-            return Ok(Reason::Obstacle(obstacle));
+            return Ok(MissReason::Obstacle(obstacle));
         }
         if !true_now.is_empty() {
             let found = true_now.iter().map(|drill| quote(drill)).collect();
-            return Ok(Reason::RuleDropsDrill { found });
+            return Ok(MissReason::RuleDropsDrill { found });
         }
-        Ok(Reason::ExpressionEmpty)
+        Ok(MissReason::ExpressionEmpty)
     }
 
     /// The drills, each once, whose series the alert's expressions return now; empty for no drill.
@@ -223,48 +223,51 @@ impl View {
             .max_by(f64::total_cmp))
     }
 
-    async fn why_not_firing(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {
+    async fn why_not_firing(&self, expectation: &Expectation) -> Result<MissReason, ServiceError> {
         let groups = self.prometheus.rules().await?.data;
         let alerts = self.alerts(&expectation.alert, &groups);
         if let Some(alert) = alerts.first() {
             let pending_for = rules_named(&groups, &expectation.alert)
                 .find(|rule| rule.alerts.iter().any(|other| other == *alert))
                 .map_or(0.0, |rule| rule.duration);
-            return Ok(Reason::StillPending {
+            return Ok(MissReason::StillPending {
                 since: alert.active_at.clone(),
                 pending_for: Duration::try_from_secs_f64(pending_for).unwrap_or_default(),
             });
         }
         // It was pending and is not any more: the violation ended too early, or was none for long.
         Ok(match self.obstacle(expectation, &groups).await? {
-            Some(obstacle) => Reason::Obstacle(obstacle),
-            None => Reason::ExpressionEmpty,
+            Some(obstacle) => MissReason::Obstacle(obstacle),
+            None => MissReason::ExpressionEmpty,
         })
     }
 
-    async fn why_not_received(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {
+    async fn why_not_received(
+        &self,
+        expectation: &Expectation,
+    ) -> Result<MissReason, ServiceError> {
         if !self.alertmanagers.is_empty() {
             let held = match self.all_held().await {
                 Ok(held) => held,
-                Err(error) => return Ok(Reason::CannotAsk(error.to_string())),
+                Err(error) => return Ok(MissReason::CannotAsk(error.to_string())),
             };
             for alert in self.held(&expectation.alert, &held) {
                 if !alert.status.silenced_by.is_empty() {
                     let by = alert.status.silenced_by.clone();
-                    return Ok(Reason::Silenced { by });
+                    return Ok(MissReason::Silenced { by });
                 }
                 if !alert.status.inhibited_by.is_empty() {
                     let by = self.inhibitors(&alert.status.inhibited_by).await;
-                    return Ok(Reason::Inhibited { by });
+                    return Ok(MissReason::Inhibited { by });
                 }
             }
         }
         let active = self.prometheus.alertmanagers().await?.data.active;
         if active.is_empty() {
-            return Ok(Reason::NoAlertmanager);
+            return Ok(MissReason::NoAlertmanager);
         }
         let sent_to = active.into_iter().map(|to| to.url).collect();
-        Ok(Reason::NotReceived { sent_to })
+        Ok(MissReason::NotReceived { sent_to })
     }
 
     /// The names of the alerts that inhibit, where they can be found by their fingerprints; else those.
@@ -287,21 +290,24 @@ impl View {
     }
 
     /// The time was over before it could be judged, or what it is judged by could not be had.
-    async fn why_not_notified(&self) -> Result<Reason, ServiceError> {
+    async fn why_not_notified(&self) -> Result<MissReason, ServiceError> {
         for alertmanager in &self.alertmanagers {
             alertmanager.counters().await?;
             alertmanager.groups().await?;
         }
-        Ok(Reason::NoRequest {
+        Ok(MissReason::NoRequest {
             kinds: vec!["its receivers".to_owned()],
             waited: self.start.elapsed(),
         })
     }
 
-    async fn why_not_resolved(&self, expectation: &Expectation) -> Result<Reason, ServiceError> {
+    async fn why_not_resolved(
+        &self,
+        expectation: &Expectation,
+    ) -> Result<MissReason, ServiceError> {
         let groups = self.prometheus.rules().await?.data;
         let alerts = self.alerts(&expectation.alert, &groups);
-        Ok(Reason::NotResolved {
+        Ok(MissReason::NotResolved {
             held: alerts.is_empty(),
             value: value_of(&alerts),
         })

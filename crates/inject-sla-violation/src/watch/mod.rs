@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::request::Request;
 
-use delivery::{Awaited, Delivery, Seen, Verdict};
+use delivery::{Awaited, DeliveryState, Notification, Seen};
 use view::{Source, receivers, rules_named, value_of};
 
 pub(crate) use stage::{Expectation, Reached};
@@ -63,7 +63,7 @@ pub(crate) struct Watch {
 }
 
 /// What tells of the Alertmanagers' notifications.
-struct Sending {
+struct Notifying {
     config: Configuration,
     counters: Vec<Counters>,
     groups: Vec<AlertGroup>,
@@ -75,7 +75,7 @@ struct Look {
     groups: Option<Vec<LoadedGroup>>,
     targets: Option<Vec<Target>>,
     held: Option<Vec<HeldAlert>>,
-    sending: Option<Sending>,
+    sending: Option<Notifying>,
     sources: Option<Vec<Source>>,
 }
 
@@ -121,8 +121,8 @@ impl Watch {
     ) {
         let stages = self.stages();
         let end = self.view.start + self.within;
-        let mut deliveries: Vec<Delivery> = Vec::new();
-        deliveries.resize_with(expectations.snapshot().len(), Delivery::default);
+        let mut deliveries: Vec<Notification> = Vec::new();
+        deliveries.resize_with(expectations.snapshot().len(), Notification::default);
         while self
             .look(expectations, &stages, &mut deliveries, &tell)
             .await
@@ -156,7 +156,7 @@ impl Watch {
         &self,
         expectations: &Expectations,
         stages: &[Stage],
-        deliveries: &mut [Delivery],
+        deliveries: &mut [Notification],
         tell: &impl Fn(&Expectation, &Reached),
     ) -> bool {
         let now = expectations.snapshot();
@@ -184,7 +184,7 @@ impl Watch {
                 tell(&expectation, &reached);
                 expectation.reached.push(reached);
             }
-            if let Verdict::Missed(reason) = verdict
+            if let DeliveryState::Missed(reason) = verdict
                 && expectation.next(stages) == Some(Stage::Notified)
             {
                 let stage = Stage::Notified;
@@ -230,12 +230,12 @@ impl Watch {
     }
 
     /// What the Alertmanagers count and hold; nothing where one of them does not say.
-    async fn sending(&self) -> Option<Sending> {
+    async fn sending(&self) -> Option<Notifying> {
         if self.view.request.silence {
             return None;
         }
         let status = self.view.alertmanagers.first()?.status().await.ok()?;
-        let mut sending = Sending {
+        let mut sending = Notifying {
             config: Configuration::parse(&status.config.original).ok()?,
             counters: Vec::new(),
             groups: Vec::new(),
@@ -253,10 +253,10 @@ impl Watch {
         &self,
         expectation: &Expectation,
         look: &Look,
-        delivery: &mut Delivery,
-    ) -> Verdict {
+        delivery: &mut Notification,
+    ) -> DeliveryState {
         let Some(sending) = &look.sending else {
-            return Verdict::Waiting;
+            return DeliveryState::Waiting;
         };
         let awaited = Awaited {
             alert: &expectation.alert,
@@ -277,7 +277,7 @@ impl Watch {
         expectation: &Expectation,
         stages: &[Stage],
         look: &Look,
-        delivered: &Verdict,
+        delivered: &DeliveryState,
     ) -> Vec<(Stage, Option<String>)> {
         let alerts = self.view.alerts(
             &expectation.alert,
@@ -309,8 +309,8 @@ impl Watch {
                     .as_deref()
                     .and_then(|held| receivers(held, self.view.request.silence)),
                 Stage::Notified => match delivered {
-                    Verdict::Notified(whom) => Some(Some(whom.clone())),
-                    Verdict::Waiting | Verdict::Missed(_) => None,
+                    DeliveryState::Notified(whom) => Some(Some(whom.clone())),
+                    DeliveryState::Waiting | DeliveryState::Missed(_) => None,
                 },
                 Stage::Resolved => self.resolved(&alerts, look, held.as_deref()),
             };

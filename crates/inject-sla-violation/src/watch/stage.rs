@@ -78,7 +78,7 @@ pub(crate) struct Reached {
 #[derive(Debug, Clone)]
 pub(crate) struct Missed {
     pub(crate) stage: Stage,
-    pub(crate) reason: Reason,
+    pub(crate) reason: MissReason,
 }
 
 impl Serialize for Missed {
@@ -122,7 +122,7 @@ impl Expectation {
 
 /// Why a stage was missed.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Reason {
+pub(crate) enum MissReason {
     /// The servers could not be asked: nothing is known.
     CannotAsk(String),
     /// It is not there, that is known; why could not be asked.
@@ -190,7 +190,7 @@ pub(crate) enum Reason {
     NotResolved { value: Option<String>, held: bool },
 }
 
-impl Reason {
+impl MissReason {
     /// Its name in the JSON report.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
@@ -221,14 +221,14 @@ impl Reason {
     }
 }
 
-impl Reason {
+impl MissReason {
     /// Whether the stage may have been reached all the same.
     pub(crate) const fn is_unknown(&self) -> bool {
         matches!(self, Self::CannotAsk(_) | Self::CannotTellDelivery(_))
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for MissReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CannotAsk(error) => write!(f, "could not ask: {error}"),

@@ -11,7 +11,7 @@ use seamless_core::prometheus::{
 use seamless_core::schema::DRILL_LABEL;
 use tokio::time::Instant;
 
-use super::stage::Reason;
+use super::stage::MissReason;
 use crate::request::{Course, Histograms, Request};
 use crate::rulebook;
 use crate::series::SeriesSet;
@@ -119,7 +119,10 @@ impl View {
     }
 
     /// The first histogram that `alert` reads and whose live series have other buckets than the drill's.
-    pub(super) async fn other_buckets(&self, alert: &str) -> Result<Option<Reason>, ServiceError> {
+    pub(super) async fn other_buckets(
+        &self,
+        alert: &str,
+    ) -> Result<Option<MissReason>, ServiceError> {
         if self.request.histograms == Histograms::Native {
             return Ok(None);
         }
@@ -150,7 +153,7 @@ impl View {
             live.sort_by(f64::total_cmp);
             live.dedup();
             if !live.is_empty() && live != family.edges {
-                return Ok(Some(Reason::OtherBuckets {
+                return Ok(Some(MissReason::OtherBuckets {
                     family: family.family.name,
                     live,
                     drill: family.edges.to_vec(),

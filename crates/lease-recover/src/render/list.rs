@@ -14,13 +14,13 @@ struct Document<'d> {
     coordinator: &'d str,
     now_ms: i64,
     leases: Vec<Listed>,
-    summary: Summary,
+    summary: ListSummary,
     error: Option<&'d str>,
     exit_code: u8,
 }
 
 #[derive(Serialize)]
-struct Summary {
+struct ListSummary {
     leases: usize,
     stuck: usize,
     cannot_tell: usize,
@@ -60,7 +60,7 @@ pub(crate) fn document(
             .iter()
             .map(|judged| listed(judged, now_ms, show_tokens))
             .collect(),
-        summary: Summary {
+        summary: ListSummary {
             leases: leases.len(),
             stuck: leases.iter().filter(stuck).count(),
             cannot_tell: cannot_tell(leases),

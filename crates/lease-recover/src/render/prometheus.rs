@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use seamless_core::exposition::write::{BadLabelName, Header, Labels, Writer};
+use seamless_core::exposition::write::{BadLabelName, Header, RenderedLabels, Writer};
 use seamless_core::exposition::{Format, MetricType};
 use seamless_core::lease::LeaseKey;
 
@@ -16,24 +16,24 @@ use crate::listing::Judged;
 /// `seamless_leases` counts all.
 const MOST_LEASES: usize = 1000;
 
-struct Family {
+struct ExposedFamily {
     name: &'static str,
     help: &'static str,
     value: fn(&Judged, i64) -> Option<f64>,
 }
 
-const PER_LEASE: [Family; 4] = [
-    Family {
+const PER_LEASE: [ExposedFamily; 4] = [
+    ExposedFamily {
         name: "seamless_lease_held",
         help: "1 for each lease that the coordinator lists as held",
         value: |_, _| Some(1.0),
     },
-    Family {
+    ExposedFamily {
         name: "seamless_lease_completion_ratio",
         help: "How much of the window of a held lease is done, 0 to 1",
         value: |judged, _| judged.record.completion_ratio,
     },
-    Family {
+    ExposedFamily {
         name: "seamless_lease_age_seconds",
         help: "How long ago a held lease was claimed",
         value: |judged, now_ms| {
@@ -41,7 +41,7 @@ const PER_LEASE: [Family; 4] = [
             Some(now_ms.saturating_sub(at) as f64 / 1000.0)
         },
     },
-    Family {
+    ExposedFamily {
         name: "seamless_lease_expires_in_seconds",
         help: "How long until a held lease expires; negative where it has",
         value: |judged, now_ms| {
@@ -89,7 +89,7 @@ pub(crate) fn exposition(
             }
         }
     }
-    let own = Labels::new([("coordinator", coordinator)])?;
+    let own = RenderedLabels::new([("coordinator", coordinator)])?;
     let name = "seamless_leases";
     header(
         name,
@@ -104,10 +104,14 @@ pub(crate) fn exposition(
     Ok(out)
 }
 
-fn labels(coordinator: &str, key: &LeaseKey, judged: &Judged) -> Result<Labels, BadLabelName> {
+fn labels(
+    coordinator: &str,
+    key: &LeaseKey,
+    judged: &Judged,
+) -> Result<RenderedLabels, BadLabelName> {
     let parts = KeyParts::of(key);
     let interval = parts.interval.map(|interval| interval.to_string());
-    Labels::new([
+    RenderedLabels::new([
         ("coordinator", coordinator),
         ("lease_key", key.as_str()),
         ("node_id", parts.node_id.as_deref().unwrap_or_default()),

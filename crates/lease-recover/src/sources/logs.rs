@@ -66,12 +66,12 @@ impl OpenLeases {
         };
         match event {
             None => {}
-            Some(Event::Claimed(key, token)) => {
+            Some(LeaseEvent::Claimed(key, token)) => {
                 self.claims += 1;
                 self.file.claimed += 1;
                 self.by_key.insert(key, (self.claims, token));
             }
-            Some(Event::Ended(key, which)) => {
+            Some(LeaseEvent::Ended(key, which)) => {
                 self.file.ended += 1;
                 let held = self.by_key.get(&key);
                 if held.is_some_and(|(_, token)| which.may_be(token.as_ref())) {
@@ -114,7 +114,7 @@ impl OpenLeases {
 }
 
 #[derive(Debug, PartialEq)]
-enum Event {
+enum LeaseEvent {
     Claimed(LeaseKey, Option<LeaseToken>),
     Ended(LeaseKey, Which),
 }
@@ -138,22 +138,22 @@ impl Which {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum LeaseEventKind {
     Claimed,
     Ended,
     Recovered,
 }
 
-fn kind(name: &str) -> Option<Kind> {
+fn kind(name: &str) -> Option<LeaseEventKind> {
     match name {
-        CLAIMED => Some(Kind::Claimed),
-        RECOVERED => Some(Kind::Recovered),
-        _ => ENDED.contains(&name).then_some(Kind::Ended),
+        CLAIMED => Some(LeaseEventKind::Claimed),
+        RECOVERED => Some(LeaseEventKind::Recovered),
+        _ => ENDED.contains(&name).then_some(LeaseEventKind::Ended),
     }
 }
 
 /// The event of a record, if it is one of ours.
-fn event(record: &Record) -> Result<Option<Event>, String> {
+fn event(record: &Record) -> Result<Option<LeaseEvent>, String> {
     let Some(kind) = record.event.as_deref().and_then(kind) else {
         return Ok(None);
     };
@@ -166,12 +166,15 @@ fn event(record: &Record) -> Result<Option<Event>, String> {
         .ok_or("the event has no lease_key")?;
     let token = text("lease_token").and_then(LeaseToken::new);
     Ok(match kind {
-        Kind::Claimed => Some(Event::Claimed(key, token)),
-        Kind::Ended => Some(Event::Ended(key, token.map_or(Which::Any, Which::Whole))),
-        Kind::Recovered => {
+        LeaseEventKind::Claimed => Some(LeaseEvent::Claimed(key, token)),
+        LeaseEventKind::Ended => Some(LeaseEvent::Ended(
+            key,
+            token.map_or(Which::Any, Which::Whole),
+        )),
+        LeaseEventKind::Recovered => {
             let settled = text("outcome").is_some_and(|word| RECOVERED_OUTCOMES.contains(&word));
             let prefix = text("token_prefix").map(str::to_owned);
-            settled.then(|| Event::Ended(key, prefix.map_or(Which::Any, Which::Prefix)))
+            settled.then(|| LeaseEvent::Ended(key, prefix.map_or(Which::Any, Which::Prefix)))
         }
     })
 }

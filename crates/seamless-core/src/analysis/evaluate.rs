@@ -11,8 +11,8 @@ use promql_parser::parser::{
 };
 
 use super::interval::{INF, Range};
-use super::labels::LabelSet;
-use super::sources::Layout;
+use super::labels::PossibleLabels;
+use super::layout::Layout;
 use super::{Analysis, BetweenEdges, Reason};
 use crate::promql::{Comparison, SeriesSelector};
 
@@ -25,7 +25,7 @@ const MOST_NOTES: usize = 20;
 
 /// What a part of an expression can be.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fact {
+pub struct AbstractValue {
     /// The values of its series. Means nothing for native histograms.
     pub range: Range,
     /// Whether it can have no result.
@@ -40,7 +40,7 @@ pub struct Fact {
     pub(super) single: bool,
     /// Whether values, or series that are there or not, decide what it returns.
     pub(super) filtered: bool,
-    pub(super) labels: LabelSet,
+    pub(super) labels: PossibleLabels,
     /// The histogram that its buckets, or its native samples, belong to.
     pub(super) histogram: Option<(String, Layout)>,
     /// Whether its samples are native histograms.
@@ -50,7 +50,7 @@ pub struct Fact {
     pub(super) between_edges: Vec<BetweenEdges>,
 }
 
-impl Fact {
+impl AbstractValue {
     /// A scalar.
     pub(super) fn scalar(range: Range) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Fact {
             unknown: None,
             single: true,
             filtered: false,
-            labels: LabelSet::none(),
+            labels: PossibleLabels::none(),
             histogram: None,
             native: false,
             edges: Vec::new(),
@@ -136,11 +136,11 @@ impl Fact {
 }
 
 impl Analysis<'_> {
-    pub(super) fn evaluate(&self, expr: &Expr) -> Fact {
+    pub(super) fn evaluate(&self, expr: &Expr) -> AbstractValue {
         let depth = self.depth.get();
         if depth >= DEEPEST {
             let why = "with the recording rules that it reads, it is nested too deeply";
-            return Fact::unknown(Reason::Unreadable(why.to_owned()));
+            return AbstractValue::unknown(Reason::Unreadable(why.to_owned()));
         }
         self.depth.set(depth + 1);
         let fact = self.part(expr);
@@ -148,10 +148,10 @@ impl Analysis<'_> {
         fact
     }
 
-    fn part(&self, expr: &Expr) -> Fact {
+    fn part(&self, expr: &Expr) -> AbstractValue {
         match expr {
-            Expr::NumberLiteral(number) => Fact::scalar(Range::point(number.val)),
-            Expr::StringLiteral(_) => Fact::scalar(Range::ANY),
+            Expr::NumberLiteral(number) => AbstractValue::scalar(Range::point(number.val)),
+            Expr::StringLiteral(_) => AbstractValue::scalar(Range::ANY),
             Expr::Paren(paren) => self.evaluate(&paren.expr),
             Expr::Unary(unary) => {
                 let inner = self.evaluate(&unary.expr);
@@ -172,20 +172,20 @@ impl Analysis<'_> {
                 fact
             }
             Expr::Extension(extension) => {
-                Fact::unknown(Reason::Function(extension.expr.name().to_owned()))
+                AbstractValue::unknown(Reason::Function(extension.expr.name().to_owned()))
             }
         }
     }
 
-    fn selectors(&self, selector: &VectorSelector, _: &Expr) -> Fact {
+    fn selectors(&self, selector: &VectorSelector, _: &Expr) -> AbstractValue {
         let alternatives = SeriesSelector::of(selector);
         let facts = alternatives.iter().map(|selector| self.selected(selector));
         facts
-            .reduce(Fact::either)
-            .unwrap_or_else(|| Fact::unknown(Reason::Metric(String::new())))
+            .reduce(AbstractValue::either)
+            .unwrap_or_else(|| AbstractValue::unknown(Reason::Metric(String::new())))
     }
 
-    fn binary(&self, binary: &BinaryExpr, whole: &Expr) -> Fact {
+    fn binary(&self, binary: &BinaryExpr, whole: &Expr) -> AbstractValue {
         let (left, right) = (self.evaluate(&binary.lhs), self.evaluate(&binary.rhs));
         let op = binary.op.id();
         let matching = binary.modifier.as_ref().and_then(|m| m.matching.as_ref());
@@ -263,12 +263,12 @@ impl Analysis<'_> {
     fn combined(
         &self,
         binary: &BinaryExpr,
-        left: &Fact,
-        right: &Fact,
+        left: &AbstractValue,
+        right: &AbstractValue,
         both: bool,
         matching: Option<&LabelModifier>,
-    ) -> Fact {
-        let mut fact = Fact::scalar(Range::ANY);
+    ) -> AbstractValue {
+        let mut fact = AbstractValue::scalar(Range::ANY);
         fact.between_edges.clone_from(&left.between_edges);
         note(&mut fact.between_edges, &right.between_edges);
         fact.filtered = left.filtered || right.filtered;
@@ -299,7 +299,7 @@ impl Analysis<'_> {
         fact
     }
 
-    fn aggregate(&self, aggregate: &AggregateExpr, whole: &Expr) -> Fact {
+    fn aggregate(&self, aggregate: &AggregateExpr, whole: &Expr) -> AbstractValue {
         let inner = self.evaluate(&aggregate.expr);
         let param = aggregate.param.as_ref().map(|param| self.evaluate(param));
         let op = aggregate.op.id();
@@ -343,7 +343,7 @@ impl Analysis<'_> {
             }
             _ => {
                 let name = aggregate.op.to_string();
-                let mut unknown = Fact::unknown(Reason::Function(name));
+                let mut unknown = AbstractValue::unknown(Reason::Function(name));
                 unknown.between_edges = fact.between_edges;
                 return unknown;
             }
@@ -357,7 +357,7 @@ impl Analysis<'_> {
             // How many there are does not depend on what they are, unless a comparison chose them.
             fact.unknown = inner.unknown.filter(|_| inner.filtered);
             if op == T_COUNT_VALUES {
-                fact.labels = LabelSet::default();
+                fact.labels = PossibleLabels::default();
                 fact.single = false;
             }
         }
@@ -375,24 +375,28 @@ fn note(notes: &mut Vec<BetweenEdges>, more: &[BetweenEdges]) {
 }
 
 /// Whether the two sides surely match because neither has labels that are compared.
-fn empty_match(left: &Fact, right: &Fact, matching: Option<&LabelModifier>) -> bool {
+fn empty_match(
+    left: &AbstractValue,
+    right: &AbstractValue,
+    matching: Option<&LabelModifier>,
+) -> bool {
     let on_nothing = matches!(matching, Some(LabelModifier::Include(on)) if on.labels.is_empty());
     on_nothing || (left.labels.is_none() && right.labels.is_none())
 }
 
-fn included(many: &LabelSet, labels: &[String]) -> LabelSet {
+fn included(many: &PossibleLabels, labels: &[String]) -> PossibleLabels {
     labels
         .iter()
         .fold(many.clone(), |set, label| set.freed(label))
 }
 
 fn unless(
-    left: &Fact,
-    right: &Fact,
+    left: &AbstractValue,
+    right: &AbstractValue,
     matching: Option<&LabelModifier>,
     whole: &Expr,
     mismatch: Option<String>,
-) -> Fact {
+) -> AbstractValue {
     let mut fact = left.clone();
     note(&mut fact.between_edges, &right.between_edges);
     if !right.present || mismatch.is_some() {
@@ -423,7 +427,7 @@ fn arithmetic(op: u16, left: Range, right: Range) -> Range {
 }
 
 /// The edges of a quantile that is multiplied or divided by a constant.
-fn scaled_edges(op: u16, left: &Fact, right: &Fact) -> Vec<f64> {
+fn scaled_edges(op: u16, left: &AbstractValue, right: &AbstractValue) -> Vec<f64> {
     let (edges, by) = match (op, left.range.single(), right.range.single()) {
         (T_MUL, _, Some(by)) => (&left.edges, by),
         (T_MUL, Some(by), _) => (&right.edges, by),
@@ -436,14 +440,14 @@ fn scaled_edges(op: u16, left: &Fact, right: &Fact) -> Vec<f64> {
 }
 
 fn compared(
-    mut fact: Fact,
-    left: &Fact,
-    right: &Fact,
+    mut fact: AbstractValue,
+    left: &AbstractValue,
+    right: &AbstractValue,
     comparison: Comparison,
     bool: bool,
     keeps_left: bool,
     whole: &Expr,
-) -> Fact {
+) -> AbstractValue {
     let (can_be_true, can_be_false) = left.range.outcomes(comparison, right.range);
     if can_be_true {
         fact.between_edges.extend(between(left, right, whole));
@@ -482,7 +486,11 @@ fn compared(
 }
 
 /// The edges around a constant that a quantile is compared with, unless it is one of them.
-fn between(quantile: &Fact, constant: &Fact, whole: &Expr) -> Option<BetweenEdges> {
+fn between(
+    quantile: &AbstractValue,
+    constant: &AbstractValue,
+    whole: &Expr,
+) -> Option<BetweenEdges> {
     let threshold = constant.range.single()?;
     let close = |edge: f64| (edge - threshold).abs() <= 1e-9 * threshold.abs();
     if quantile.edges.iter().any(|edge| close(*edge)) {

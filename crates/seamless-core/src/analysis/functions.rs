@@ -4,14 +4,14 @@ use std::f64::consts::PI;
 
 use promql_parser::parser::{Call, Expr};
 
-use super::evaluate::{Fact, deviation, quantile, summed};
+use super::evaluate::{AbstractValue, deviation, quantile, summed};
 use super::interval::{INF, Range};
-use super::sources::Layout;
+use super::layout::Layout;
 use super::{Analysis, Reason};
 
 impl Analysis<'_> {
-    pub(super) fn call(&self, call: &Call, whole: &Expr) -> Fact {
-        let arguments: Vec<Fact> = call
+    pub(super) fn call(&self, call: &Call, whole: &Expr) -> AbstractValue {
+        let arguments: Vec<AbstractValue> = call
             .args
             .args
             .iter()
@@ -19,14 +19,14 @@ impl Analysis<'_> {
             .collect();
         let name = call.func.name;
         match (name, arguments.as_slice()) {
-            ("time", []) => Fact::scalar(Range::NOT_NEGATIVE),
-            ("pi", []) => Fact::scalar(Range::point(PI)),
-            ("vector", [value]) => Fact {
-                labels: super::labels::LabelSet::none(),
+            ("time", []) => AbstractValue::scalar(Range::NOT_NEGATIVE),
+            ("pi", []) => AbstractValue::scalar(Range::point(PI)),
+            ("vector", [value]) => AbstractValue {
+                labels: super::labels::PossibleLabels::none(),
                 ..value.clone()
             },
             ("scalar", [vector]) => {
-                let mut fact = Fact::scalar(vector.range.or_nan());
+                let mut fact = AbstractValue::scalar(vector.range.or_nan());
                 fact.unknown.clone_from(&vector.unknown);
                 fact.between_edges.clone_from(&vector.between_edges);
                 if !vector.present {
@@ -48,10 +48,10 @@ impl Analysis<'_> {
                 inner.clone()
             }
             (_, []) => calendar(name).map_or_else(
-                || Fact::unknown(Reason::Function(name.to_owned())),
-                |range| Fact {
+                || AbstractValue::unknown(Reason::Function(name.to_owned())),
+                |range| AbstractValue {
                     range,
-                    ..Fact::scalar(range)
+                    ..AbstractValue::scalar(range)
                 },
             ),
             _ => mapped(name, &arguments, whole),
@@ -59,9 +59,9 @@ impl Analysis<'_> {
     }
 }
 
-fn absent(inner: &Fact, whole: &Expr) -> Fact {
-    let mut fact = Fact::scalar(Range::point(1.0));
-    fact.labels = super::labels::LabelSet::default();
+fn absent(inner: &AbstractValue, whole: &Expr) -> AbstractValue {
+    let mut fact = AbstractValue::scalar(Range::point(1.0));
+    fact.labels = super::labels::PossibleLabels::default();
     fact.between_edges.clone_from(&inner.between_edges);
     fact.absent = inner.present;
     // Whether a metric of which nothing is known is there cannot be told, nor need it be.
@@ -91,11 +91,11 @@ fn calendar(name: &str) -> Option<Range> {
 }
 
 /// A function of one or more values per series.
-fn mapped(name: &str, arguments: &[Fact], whole: &Expr) -> Fact {
+fn mapped(name: &str, arguments: &[AbstractValue], whole: &Expr) -> AbstractValue {
     let series = match (name, arguments) {
         ("quantile_over_time", [_, series]) | ("histogram_fraction", [_, _, series]) => series,
         (_, [series, ..]) => series,
-        (_, []) => return Fact::unknown(Reason::Function(name.to_owned())),
+        (_, []) => return AbstractValue::unknown(Reason::Function(name.to_owned())),
     };
     let range = series.range;
     let at = |index: usize| arguments.get(index).map_or(Range::ANY, |fact| fact.range);
@@ -221,8 +221,8 @@ fn mapped(name: &str, arguments: &[Fact], whole: &Expr) -> Fact {
     fact
 }
 
-fn not_analysed(name: &str, arguments: &[Fact]) -> Fact {
-    let mut fact = Fact::unknown(Reason::Function(name.to_owned()));
+fn not_analysed(name: &str, arguments: &[AbstractValue]) -> AbstractValue {
+    let mut fact = AbstractValue::unknown(Reason::Function(name.to_owned()));
     fact.between_edges = arguments
         .iter()
         .flat_map(|a| a.between_edges.clone())
@@ -253,7 +253,7 @@ fn clamped(range: Range, least: Range, most: Range) -> Range {
 }
 
 /// A function of native histograms.
-fn native(name: &str, series: &Fact) -> Fact {
+fn native(name: &str, series: &AbstractValue) -> AbstractValue {
     let values = match name {
         "histogram_count" => Range::NOT_NEGATIVE,
         // The schema's observations are durations.
@@ -270,12 +270,16 @@ fn native(name: &str, series: &Fact) -> Fact {
         "count_over_time" => Range::new(1.0, f64::MAX),
         "present_over_time" => Range::point(1.0),
         "timestamp" | "changes" | "resets" => Range::NOT_NEGATIVE,
-        _ => return Fact::unknown(Reason::Function(format!("{name} of native histograms"))),
+        _ => {
+            return AbstractValue::unknown(Reason::Function(format!(
+                "{name} of native histograms"
+            )));
+        }
     };
     series.clone().valued(values)
 }
 
-fn histogram_quantile(q: &Fact, buckets: &Fact, whole: &Expr) -> Fact {
+fn histogram_quantile(q: &AbstractValue, buckets: &AbstractValue, whole: &Expr) -> AbstractValue {
     let q_range = q.range;
     let mut fact = buckets.clone().valued(Range::ANY);
     fact.labels = buckets.labels.without(&["le".to_owned()]);
@@ -283,9 +287,10 @@ fn histogram_quantile(q: &Fact, buckets: &Fact, whole: &Expr) -> Fact {
         return fact;
     }
     // Without `le` there are no buckets; a classic histogram alone has it.
-    let lacks_le = buckets
-        .labels
-        .mismatch(&super::labels::LabelSet::default().fixed("le", "1"), None);
+    let lacks_le = buckets.labels.mismatch(
+        &super::labels::PossibleLabels::default().fixed("le", "1"),
+        None,
+    );
     let (name, layout) = match &buckets.histogram {
         Some((name, layout)) => (name.clone(), layout.clone()),
         None if lacks_le.as_deref() == Some("le") && buckets.unknown.is_none() => {

@@ -6,7 +6,7 @@ use promql_parser::parser::LabelModifier;
 
 /// The labels of every series of a result, its name left out.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct LabelSet {
+pub(super) struct PossibleLabels {
     /// The only labels that there can be; any without.
     pub(super) only: Option<BTreeSet<String>>,
     /// Labels that are surely absent.
@@ -15,7 +15,7 @@ pub(super) struct LabelSet {
     pub(super) has: BTreeMap<String, Option<String>>,
 }
 
-impl LabelSet {
+impl PossibleLabels {
     /// No labels.
     pub(super) fn none() -> Self {
         Self {

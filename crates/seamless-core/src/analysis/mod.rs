@@ -6,14 +6,14 @@
 //! It evaluates nothing and asks no server.
 //!
 //! ```
-//! use seamless_core::analysis::{Analysis, Layouts, Verdict};
+//! use seamless_core::analysis::{Analysis, FiringVerdict, Layouts};
 //! use seamless_core::rules::RuleFile;
 //!
 //! let file = "groups: [{name: a, rules: [{alert: A, expr: backfill_completion_ratio < 0}]}]";
 //! let rules = RuleFile::parse(file)?;
 //! let rule = rules.alerts().next().ok_or("no rule")?;
 //! let judgement = Analysis::new(&rules, &Layouts::of_schema()).judge(rule);
-//! assert!(matches!(judgement.verdict, Verdict::NeverFires(_)));
+//! assert!(matches!(judgement.verdict, FiringVerdict::NeverFires(_)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -21,6 +21,7 @@ mod evaluate;
 mod functions;
 mod interval;
 mod labels;
+mod layout;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -32,13 +33,13 @@ use std::fmt;
 use crate::promql::Expression;
 use crate::rules::{Rule, RuleFile};
 
-pub use evaluate::Fact;
+pub use evaluate::AbstractValue;
 pub use interval::Range;
-pub use sources::{Layout, Layouts};
+pub use layout::{Layout, Layouts};
 
 /// What comes of an alert.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum FiringVerdict {
     /// It can fire, and need not.
     CanFire,
     /// Nothing that its series can be makes it fire.
@@ -134,7 +135,7 @@ pub struct BetweenEdges {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: FiringVerdict,
     /// Thresholds between two bucket edges.
     pub between_edges: Vec<BetweenEdges>,
 }
@@ -144,7 +145,7 @@ pub struct Judgement {
 pub struct Analysis<'a> {
     rules: &'a RuleFile,
     layouts: &'a Layouts,
-    recorded: RefCell<BTreeMap<String, Option<Fact>>>,
+    recorded: RefCell<BTreeMap<String, Option<AbstractValue>>>,
     /// How many parts the one that is looked at lies in, through recording rules.
     depth: Cell<usize>,
 }
@@ -166,10 +167,10 @@ impl<'a> Analysis<'a> {
     pub fn judge(&self, rule: &Rule) -> Judgement {
         let fact = self.expression(&rule.expr);
         let verdict = match (fact.never, fact.unknown) {
-            (Some(why), _) if !fact.present => Verdict::NeverFires(why),
-            (_, Some(why)) => Verdict::Unknown(why),
-            (_, None) if !fact.filtered => Verdict::AlwaysFires(Reason::NoCondition),
-            (_, None) => Verdict::CanFire,
+            (Some(why), _) if !fact.present => FiringVerdict::NeverFires(why),
+            (_, Some(why)) => FiringVerdict::Unknown(why),
+            (_, None) if !fact.filtered => FiringVerdict::AlwaysFires(Reason::NoCondition),
+            (_, None) => FiringVerdict::CanFire,
         };
         Judgement {
             verdict,
@@ -179,10 +180,10 @@ impl<'a> Analysis<'a> {
 
     /// What an expression can be.
     #[must_use]
-    pub fn expression(&self, expression: &Expression) -> Fact {
+    pub fn expression(&self, expression: &Expression) -> AbstractValue {
         match expression.query() {
             Ok(query) => self.evaluate(query.tree()),
-            Err(error) => Fact::unknown(Reason::Unreadable(error.to_string())),
+            Err(error) => AbstractValue::unknown(Reason::Unreadable(error.to_string())),
         }
     }
 }

@@ -5,77 +5,17 @@ use std::collections::BTreeMap;
 
 use promql_parser::label::{METRIC_NAME, Matcher};
 
-use super::evaluate::Fact;
+use super::evaluate::AbstractValue;
 use super::interval::Range;
-use super::labels::LabelSet;
+use super::labels::PossibleLabels;
+use super::layout::Layout;
 use super::{Analysis, Reason};
 use crate::promql::SeriesSelector;
-use crate::rules::Rule;
 use crate::schema::{FAMILIES, Family, Kind, Unit, family_of_series};
-
-/// Where a histogram's observations are counted.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Layout {
-    /// Classic buckets with these finite upper edges, in order; series may have different ones.
-    Classic(Vec<f64>),
-    /// A native histogram with exponential buckets: no greatest edge.
-    Exponential,
-    /// A native histogram with custom buckets up to this edge.
-    Custom(f64),
-    /// There are no series of this form.
-    Absent,
-    /// Not known.
-    Unknown,
-}
-
-/// The layouts of histograms, by documented name: classic and native.
-#[derive(Debug, Clone, Default)]
-pub struct Layouts {
-    classic: BTreeMap<String, Layout>,
-    native: BTreeMap<String, Layout>,
-}
-
-impl Layouts {
-    /// Those of the schema; native histograms are exponential.
-    #[must_use]
-    pub fn of_schema() -> Self {
-        let mut layouts = Self::default();
-        for family in FAMILIES {
-            if let Kind::Histogram(edges) = family.kind {
-                layouts.set_classic(family.name, edges.iter().copied());
-                layouts.set_native(family.name, Layout::Exponential);
-            }
-        }
-        layouts
-    }
-
-    /// Sets the finite edges of a classic histogram: the union over its series.
-    pub fn set_classic(&mut self, histogram: &str, edges: impl IntoIterator<Item = f64>) {
-        let mut edges: Vec<f64> = edges.into_iter().filter(|edge| edge.is_finite()).collect();
-        edges.sort_by(f64::total_cmp);
-        edges.dedup();
-        let layout = if edges.is_empty() {
-            Layout::Unknown
-        } else {
-            Layout::Classic(edges)
-        };
-        self.classic.insert(histogram.to_owned(), layout);
-    }
-
-    /// Says that there are no classic series of a histogram.
-    pub fn without_classic(&mut self, histogram: &str) {
-        self.classic.insert(histogram.to_owned(), Layout::Absent);
-    }
-
-    /// Sets the layout of a native histogram.
-    pub fn set_native(&mut self, histogram: &str, layout: Layout) {
-        self.native.insert(histogram.to_owned(), layout);
-    }
-}
 
 impl Analysis<'_> {
     /// What the series of a selector can be.
-    pub(super) fn selected(&self, selector: &SeriesSelector) -> Fact {
+    pub(super) fn selected(&self, selector: &SeriesSelector) -> AbstractValue {
         let mut fact = match selector.name() {
             Some(name) => self.named(name, selector),
             None => self.matching(selector),
@@ -93,39 +33,35 @@ impl Analysis<'_> {
     }
 
     /// A selector by a pattern: the schema's names that it matches.
-    fn matching(&self, selector: &SeriesSelector) -> Fact {
+    fn matching(&self, selector: &SeriesSelector) -> AbstractValue {
         let names = FAMILIES.iter().flat_map(Family::exposed_names);
         let named = names.filter(|name| selector.selects_name(name));
         let facts = named.map(|name| self.named(&name, selector));
-        let unnamed = || Fact::unknown(Reason::Metric(braced(&selector.matchers)));
-        facts.reduce(Fact::either).unwrap_or_else(unnamed)
+        let unnamed = || AbstractValue::unknown(Reason::Metric(braced(&selector.matchers)));
+        facts.reduce(AbstractValue::either).unwrap_or_else(unnamed)
     }
 
-    fn named(&self, name: &str, selector: &SeriesSelector) -> Fact {
+    fn named(&self, name: &str, selector: &SeriesSelector) -> AbstractValue {
         let mut recordings = self.rules.recordings_named(name).peekable();
-        let contradicts = |rule: &Rule| {
-            let labels = rule.labels.iter();
-            labels.clone().any(|(label, value)| {
-                let mut matchers = selector.matchers_of(label);
-                matchers.any(|matcher| !matcher.is_match(value))
-            })
-        };
-        if recordings.peek().is_some() && recordings.all(contradicts) {
+        if recordings.peek().is_some() && !recordings.any(|rule| rule.may_be_selected_by(selector))
+        {
             let part = format!("{name}{}", braced(&selector.matchers));
             let why = "no rule records series with such labels";
-            return Fact::series(Range::ANY).empty(Reason::Empty { part, why });
+            return AbstractValue::series(Range::ANY).empty(Reason::Empty { part, why });
         }
         if let Some(fact) = self.recorded(name) {
             return fact;
         }
         let mut fact = match name {
-            "up" => Fact::series(Range::new(0.0, 1.0)).with_labels(&["job", "instance"]),
-            "ALERTS" => Fact::series(Range::point(1.0)).with_labels(&["alertname", "alertstate"]),
+            "up" => AbstractValue::series(Range::new(0.0, 1.0)).with_labels(&["job", "instance"]),
+            "ALERTS" => {
+                AbstractValue::series(Range::point(1.0)).with_labels(&["alertname", "alertstate"])
+            }
             // What the health check writes.
-            "seamless_health_check_healthy" => Fact::series(Range::new(0.0, 1.0)),
+            "seamless_health_check_healthy" => AbstractValue::series(Range::new(0.0, 1.0)),
             // What Prometheus and every client library expose.
             "scrape_duration_seconds" | "scrape_samples_scraped" | "process_start_time_seconds" => {
-                Fact::series(Range::NOT_NEGATIVE).with_labels(&["job", "instance"])
+                AbstractValue::series(Range::NOT_NEGATIVE).with_labels(&["job", "instance"])
             }
             _ => match family_of_series(name) {
                 Some(family) => self.family(name, family),
@@ -134,7 +70,7 @@ impl Analysis<'_> {
                     .iter()
                     .any(|s| name.ends_with(s)) =>
                 {
-                    let mut fact = Fact::series(Range::NOT_NEGATIVE);
+                    let mut fact = AbstractValue::series(Range::NOT_NEGATIVE);
                     if name.ends_with("_bucket") {
                         fact = fact.with_labels(&["le"]);
                         fact.histogram = Some((name.to_owned(), Layout::Unknown));
@@ -143,9 +79,9 @@ impl Analysis<'_> {
                 }
                 // And these are points in time.
                 None if name.ends_with("_timestamp_seconds") || name.ends_with("_time") => {
-                    Fact::series(Range::NOT_NEGATIVE)
+                    AbstractValue::series(Range::NOT_NEGATIVE)
                 }
-                None => Fact::unknown(Reason::Metric(name.to_owned())),
+                None => AbstractValue::unknown(Reason::Metric(name.to_owned())),
             },
         };
         if let Some((_, Layout::Classic(edges))) = &mut fact.histogram {
@@ -173,7 +109,7 @@ impl Analysis<'_> {
         fact
     }
 
-    fn family(&self, name: &str, family: &Family) -> Fact {
+    fn family(&self, name: &str, family: &Family) -> AbstractValue {
         // A world may be the empty one; whatever else the schema names is there.
         let labels: Vec<&str> = family
             .labels
@@ -195,7 +131,7 @@ impl Analysis<'_> {
             (Kind::Gauge, _) if family.name.contains("expires_in") => Range::FINITE,
             _ => Range::NOT_NEGATIVE,
         };
-        let mut fact = Fact::series(values).with_labels(&labels);
+        let mut fact = AbstractValue::series(values).with_labels(&labels);
         if matches!(family.kind, Kind::Histogram(_)) {
             if name.ends_with("_bucket") {
                 fact = fact.with_labels(&["le"]);
@@ -220,9 +156,9 @@ impl Analysis<'_> {
     }
 
     /// What the recording rules called `name` store; none if there is no such rule.
-    fn recorded(&self, name: &str) -> Option<Fact> {
+    fn recorded(&self, name: &str) -> Option<AbstractValue> {
         if let Some(known) = self.recorded.borrow().get(name) {
-            let cycle = || Fact::unknown(Reason::Cycle(name.to_owned()));
+            let cycle = || AbstractValue::unknown(Reason::Cycle(name.to_owned()));
             return Some(known.clone().unwrap_or_else(cycle));
         }
         let mut rules = self.rules.recordings_named(name).peekable();
@@ -235,7 +171,7 @@ impl Analysis<'_> {
             }
             fact
         });
-        let mut fact = facts.reduce(Fact::either)?;
+        let mut fact = facts.reduce(AbstractValue::either)?;
         // A recorded series is stored: whether it is there is a matter of when.
         fact.absent = true;
         fact.single = false;
@@ -269,7 +205,7 @@ fn is_ratio(name: &str) -> bool {
     operation.is_some_and(|operation| operation == "ratio" || operation.starts_with("ratio_rate"))
 }
 
-impl Fact {
+impl AbstractValue {
     fn with_labels(mut self, labels: &[&str]) -> Self {
         let has = labels.iter().map(|label| ((*label).to_owned(), None));
         self.labels.has.extend(has);
@@ -284,7 +220,7 @@ impl Fact {
             present: true,
             single: false,
             filtered: false,
-            labels: LabelSet::default(),
+            labels: PossibleLabels::default(),
             ..Self::scalar(range)
         }
     }

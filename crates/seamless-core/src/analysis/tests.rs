@@ -59,7 +59,7 @@ fn what_can_never_fire_is_told_with_its_reason() {
         ("seamless_lease_held > 1", "from 0 to 1"),
         ("a:labelled{phase=\"storage\"} > 0.5", "no rule records"),
     ] {
-        let Verdict::NeverFires(reason) = judge(expr).verdict else {
+        let FiringVerdict::NeverFires(reason) = judge(expr).verdict else {
             panic!("{expr}: {:?}", judge(expr));
         };
         assert!(reason.to_string().contains(part), "{expr}: {reason}");
@@ -79,7 +79,7 @@ fn what_can_fire_is_not_refused() {
         "1 / coverage_ratio > 100",
         "sum by (node_id) (coverage_ratio) / on (node_id) group_left () coverage_ratio > 1",
     ] {
-        assert_eq!(judge(expr).verdict, Verdict::CanFire, "{expr}");
+        assert_eq!(judge(expr).verdict, FiringVerdict::CanFire, "{expr}");
     }
 }
 
@@ -92,7 +92,7 @@ fn what_always_fires_and_what_cannot_be_told() {
     ] {
         let verdict = judge(expr).verdict;
         assert!(
-            matches!(verdict, Verdict::AlwaysFires(_)),
+            matches!(verdict, FiringVerdict::AlwaysFires(_)),
             "{expr}: {verdict:?}"
         );
     }
@@ -105,16 +105,19 @@ fn what_always_fires_and_what_cannot_be_told() {
             "x_bucket",
         ),
     ] {
-        let Verdict::Unknown(reason) = judge(expr).verdict else {
+        let FiringVerdict::Unknown(reason) = judge(expr).verdict else {
             panic!("{expr}: {:?}", judge(expr));
         };
         assert!(reason.to_string().contains(part), "{expr}: {reason}");
     }
     // What is not known decides nothing here.
-    assert_eq!(judge("count(node_load1) > 4").verdict, Verdict::CanFire);
+    assert_eq!(
+        judge("count(node_load1) > 4").verdict,
+        FiringVerdict::CanFire
+    );
     assert!(matches!(
         judge("sin(node_load1) > 4").verdict,
-        Verdict::NeverFires(_)
+        FiringVerdict::NeverFires(_)
     ));
 }
 
@@ -140,8 +143,8 @@ fn every_shipped_alert_is_known_and_can_fire() {
     for rule in rules.alerts() {
         let verdict = analysis.judge(rule).verdict;
         if rule.name == "SeamlessWatchdog" {
-            assert!(matches!(verdict, Verdict::AlwaysFires(_)));
-        } else if verdict != Verdict::CanFire {
+            assert!(matches!(verdict, FiringVerdict::AlwaysFires(_)));
+        } else if verdict != FiringVerdict::CanFire {
             wrong.push((&rule.name, verdict));
         }
     }
@@ -159,7 +162,7 @@ fn hostile_nesting_is_refused_in_no_time() {
         format!("{}up{}", "abs(".repeat(deep), ")".repeat(deep)),
     ] {
         let started = std::time::Instant::now();
-        assert!(matches!(judge(&expr).verdict, Verdict::Unknown(_)));
+        assert!(matches!(judge(&expr).verdict, FiringVerdict::Unknown(_)));
         assert!(started.elapsed().as_secs() < 1);
     }
 }
@@ -167,5 +170,8 @@ fn hostile_nesting_is_refused_in_no_time() {
 #[test]
 fn a_rate_over_what_may_be_nan_may_be_negative() {
     let verdict = judge("rate((60 % seamless_conformance_flag_total)[2m:15s]) < 0").verdict;
-    assert!(!matches!(verdict, Verdict::NeverFires(_)), "{verdict:?}");
+    assert!(
+        !matches!(verdict, FiringVerdict::NeverFires(_)),
+        "{verdict:?}"
+    );
 }

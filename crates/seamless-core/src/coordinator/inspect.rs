@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use crate::http::{Problem, Response};
+use crate::http::{HttpResponse, RequestError};
 use crate::lease::{LeaseKey, LeaseSpec, LeaseToken};
 
 /// A lease as the inspect endpoint shows it. Only the key is certain; a token is there for all but
@@ -107,25 +107,25 @@ pub struct Page {
 /// of lease objects), plain-text lines of them.
 ///
 /// # Errors
-/// [`Problem`] unless the answer is 2xx and a list of leases from its first byte to its last.
-pub fn read_page(answer: &Response) -> Result<Page, Problem> {
+/// [`RequestError`] unless the answer is 2xx and a list of leases from its first byte to its last.
+pub fn read_page(answer: &HttpResponse) -> Result<Page, RequestError> {
     #[derive(Deserialize)]
     struct Object {
         leases: Vec<Entry>,
         #[serde(default)]
-        next_cursor: Option<Cursor>,
+        next_cursor: Option<NextCursor>,
     }
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Cursor {
+    enum NextCursor {
         Text(String),
         Number(serde_json::Number),
     }
     if !answer.is_success() {
-        return Err(Problem::status(answer));
+        return Err(RequestError::status(answer));
     }
     if answer.looks_like_html() {
-        return Err(Problem::web_page(answer));
+        return Err(RequestError::web_page(answer));
     }
     let unreadable = |error: serde_json::Error| {
         let found = if error.is_eof() {
@@ -133,19 +133,22 @@ pub fn read_page(answer: &Response) -> Result<Page, Problem> {
         } else {
             "no list of leases"
         };
-        Problem::unexpected(answer, found)
+        RequestError::unexpected(answer, found)
     };
     if answer.body.is_empty() {
         // A list of none has at least brackets, or a line's end. What sends nothing at all may be anybody.
-        return Err(Problem::unexpected(answer, "empty, and no list of leases"));
+        return Err(RequestError::unexpected(
+            answer,
+            "empty, and no list of leases",
+        ));
     }
     let body = answer.body.trim_ascii();
     match body.first() {
         Some(b'{') => {
             let object: Object = serde_json::from_slice(body).map_err(unreadable)?;
             let next = object.next_cursor.map(|cursor| match cursor {
-                Cursor::Text(text) => text,
-                Cursor::Number(number) => number.to_string(),
+                NextCursor::Text(text) => text,
+                NextCursor::Number(number) => number.to_string(),
             });
             Ok(Page {
                 is_proof: true,
@@ -156,18 +159,18 @@ pub fn read_page(answer: &Response) -> Result<Page, Problem> {
             let entries: Vec<Entry> = serde_json::from_slice(body).map_err(unreadable)?;
             let page = Page::of(entries, None);
             if page.leases.is_empty() && !page.malformed.is_empty() {
-                return Err(Problem::unexpected(answer, "no list of leases"));
+                return Err(RequestError::unexpected(answer, "no list of leases"));
             }
             Ok(page)
         }
         _ => {
-            let text =
-                std::str::from_utf8(body).map_err(|_| Problem::unexpected(answer, "not UTF-8"))?;
+            let text = std::str::from_utf8(body)
+                .map_err(|_| RequestError::unexpected(answer, "not UTF-8"))?;
             let lines = text.lines().filter(|line| !line.trim().is_empty());
             let page = Page::of(lines.map(Entry::of_text).collect(), None);
             // Any text has lines: only a canonical key shows that these are leases.
             if !body.is_empty() && (!page.is_proof || !page.malformed.is_empty()) {
-                return Err(Problem::unexpected(answer, "no list of leases"));
+                return Err(RequestError::unexpected(answer, "no list of leases"));
             }
             Ok(page)
         }
@@ -265,8 +268,8 @@ fn ratio(reported: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, content_type: &str, body: &str) -> Response {
-        Response::stored(status, content_type, body)
+    fn answer(status: u16, content_type: &str, body: &str) -> HttpResponse {
+        HttpResponse::stored(status, content_type, body)
     }
 
     #[test]

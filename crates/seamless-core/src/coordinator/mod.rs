@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::http::{
-    Body, Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, RateLimiter, Request, Response,
-    SHORT_BODY_LIMIT, ServiceError,
+    Body, Endpoint, HttpClient, HttpRequest, HttpResponse, QUERY_BODY_LIMIT, RateLimiter,
+    RequestError, SHORT_BODY_LIMIT, ServiceError,
 };
 use crate::lease::{LeaseKey, LeaseToken};
 use verdict::{check_health, check_success, no_answer, reported_state};
 
 pub use inspect::{Inspection, LeaseRecord, Page, read_page};
-pub use verdict::{Release, Unproven, Verdict, read as read_verdict};
+pub use verdict::{Release, ReleaseVerdict, Unproven, read as read_verdict};
 
 /// More pages than any coordinator has; a cursor that never ends is an error.
 const MAX_PAGES: usize = 10_000;
@@ -132,9 +132,9 @@ impl Coordinator {
         &self,
         doing: &'static str,
         url: url::Url,
-    ) -> Result<(Page, Response), ServiceError> {
+    ) -> Result<(Page, HttpResponse), ServiceError> {
         let answer = self.get(doing, url, QUERY_BODY_LIMIT).await?;
-        let page = read_page(&answer).map_err(|problem| self.error(doing, problem))?;
+        let page = read_page(&answer).map_err(|error| self.error(doing, error))?;
         if page.is_proof {
             self.proof.seen.store(true, Ordering::SeqCst);
         }
@@ -196,10 +196,10 @@ impl Coordinator {
         &self,
         doing: &'static str,
         path: &str,
-        answer: &Response,
+        answer: &HttpResponse,
     ) -> Result<Health, ServiceError> {
-        check_health(answer).map_err(|problem| self.error(doing, problem))?;
-        let reported = reported_state(answer).map_err(|problem| self.error(doing, problem))?;
+        check_health(answer).map_err(|error| self.error(doing, error))?;
+        let reported = reported_state(answer).map_err(|error| self.error(doing, error))?;
         Ok(Health {
             path: path.to_owned(),
             reported,
@@ -244,7 +244,7 @@ impl Coordinator {
                 break;
             }
         }
-        Err(self.error(DOING, Problem::EndlessPages { pages }))
+        Err(self.error(DOING, RequestError::EndlessPages { pages }))
     }
 
     /// Fails or completes the lease `key` held under `token`. Repeating it does no harm: the second
@@ -283,9 +283,9 @@ impl Coordinator {
         }
     }
 
-    async fn verdict(&self, answer: &Response) -> Verdict {
+    async fn verdict(&self, answer: &HttpResponse) -> ReleaseVerdict {
         match verdict::read(answer) {
-            (Verdict::Unproven(unproven), _) if self.prove().await => unproven.meaning,
+            (ReleaseVerdict::Unproven(unproven), _) if self.prove().await => unproven.meaning,
             (verdict, is_proof) => {
                 if is_proof {
                     self.proof.seen.store(true, Ordering::SeqCst);
@@ -355,7 +355,7 @@ impl Coordinator {
     async fn claimed(
         &self,
         doing: &'static str,
-        call: Request<'_>,
+        call: HttpRequest<'_>,
     ) -> Result<Option<Claim>, ServiceError> {
         #[derive(Deserialize)]
         struct Lease {
@@ -376,7 +376,7 @@ impl Coordinator {
         if matches!(answer.status, 404 | 409) {
             return Ok(None);
         }
-        check_success(&answer).map_err(|problem| self.error(doing, problem))?;
+        check_success(&answer).map_err(|error| self.error(doing, error))?;
         let claimed: Option<Claimed> = serde_json::from_slice(&answer.body).ok();
         let claim = claimed.and_then(|claimed| {
             Some(Claim {
@@ -387,13 +387,13 @@ impl Coordinator {
         });
         claim
             .map(Some)
-            .ok_or_else(|| self.error(doing, Problem::unexpected(&answer, "no lease")))
+            .ok_or_else(|| self.error(doing, RequestError::unexpected(&answer, "no lease")))
     }
 
-    fn post(&self, url: url::Url, request: &impl Serialize, repeatable: bool) -> Request<'_> {
+    fn post(&self, url: url::Url, request: &impl Serialize, repeatable: bool) -> HttpRequest<'_> {
         // Plain structs of text and numbers always serialize.
         let body = serde_json::to_vec(request).unwrap_or_default();
-        Request::post(
+        HttpRequest::post(
             &self.endpoint,
             url,
             Body::Json(body),
@@ -407,15 +407,15 @@ impl Coordinator {
         doing: &'static str,
         url: url::Url,
         limit: usize,
-    ) -> Result<Response, ServiceError> {
+    ) -> Result<HttpResponse, ServiceError> {
         self.http
-            .send(&Request::get(&self.endpoint, url, limit))
+            .send(&HttpRequest::get(&self.endpoint, url, limit))
             .await
             .map_err(|failure| self.error(doing, failure.into()))
     }
 
-    fn error(&self, doing: &'static str, problem: Problem) -> ServiceError {
-        ServiceError::new(&self.endpoint, doing, problem)
+    fn error(&self, doing: &'static str, error: RequestError) -> ServiceError {
+        ServiceError::new(&self.endpoint, doing, error)
     }
 }
 

@@ -6,13 +6,13 @@ use std::fmt;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::http::{Problem, Response, SendError, TransportError};
+use crate::http::{HttpResponse, RequestError, SendError, TransportError};
 
 /// What became of one request to fail or complete a lease.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Release {
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: ReleaseVerdict,
     /// How many attempts were made.
     pub attempts: u32,
     /// An earlier attempt may have been acted on, and its answer was lost: an `AlreadyReleased` is then
@@ -22,7 +22,7 @@ pub struct Release {
 
 /// What an answer proves. Status by status: `docs/reference/lease-outcomes.md`.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum ReleaseVerdict {
     /// The coordinator released it now.
     Released {
         /// The completion it reported, 0 to 1.
@@ -35,50 +35,54 @@ pub enum Verdict {
     /// It would be that, had anything at this base URL shown itself to be the coordinator.
     Unproven(Box<Unproven>),
     /// Any other answer, or it could not be sent at all.
-    Failed(Problem),
+    Failed(RequestError),
     /// It was sent, and no usable answer could be had.
-    Unknown(Problem),
+    Unknown(RequestError),
 }
 
 /// An answer that any server could have given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unproven {
     /// What it means if the coordinator gave it.
-    pub meaning: Verdict,
+    pub meaning: ReleaseVerdict,
     /// The answer, with the server's own words.
-    pub answer: Problem,
+    pub answer: RequestError,
 }
 
 /// What the answer to a release says, and whether only the coordinator can have given it.
 #[must_use]
-pub fn read(answer: &Response) -> (Verdict, bool) {
+pub fn read(answer: &HttpResponse) -> (ReleaseVerdict, bool) {
     let unproven = |meaning| {
-        let answer = Problem::status(answer);
+        let answer = RequestError::status(answer);
         (
-            Verdict::Unproven(Box::new(Unproven { meaning, answer })),
+            ReleaseVerdict::Unproven(Box::new(Unproven { meaning, answer })),
             false,
         )
     };
     match answer.status {
         // What says that it failed has released nothing, whatever its status.
-        200..300 if reports_failure(answer) => (Verdict::Failed(Problem::status(answer)), false),
+        200..300 if reports_failure(answer) => (ReleaseVerdict::Failed(RequestError::status(answer)), false),
         200..300 => match (check_success(answer), completion_ratio(answer)) {
-            (Ok(()), completion_ratio @ Some(_)) => (Verdict::Released { completion_ratio }, true),
-            (Ok(()), None) => unproven(Verdict::Released {
+            (Ok(()), completion_ratio @ Some(_)) => {
+                (ReleaseVerdict::Released { completion_ratio }, true)
+            }
+            (Ok(()), None) => unproven(ReleaseVerdict::Released {
                 completion_ratio: None,
             }),
-            (Err(problem), _) if is_cut_off(answer) => (Verdict::Unknown(problem), false),
-            (Err(problem), _) => (Verdict::Failed(problem), false),
+            (Err(error), _) if is_cut_off(answer) => (ReleaseVerdict::Unknown(error), false),
+            (Err(error), _) => (ReleaseVerdict::Failed(error), false),
         },
         // A web server's own error page says nothing about a lease.
-        404 | 409 if answer.looks_like_html() => (Verdict::Failed(Problem::status(answer)), false),
-        404 => unproven(Verdict::AlreadyReleased),
-        409 => (Verdict::Conflict, is_json_object(answer)),
-        _ => (Verdict::Failed(Problem::status(answer)), false),
+        404 | 409 if answer.looks_like_html() => {
+            (ReleaseVerdict::Failed(RequestError::status(answer)), false)
+        }
+        404 => unproven(ReleaseVerdict::AlreadyReleased),
+        409 => (ReleaseVerdict::Conflict, is_json_object(answer)),
+        _ => (ReleaseVerdict::Failed(RequestError::status(answer)), false),
     }
 }
 
-fn completion_ratio(answer: &Response) -> Option<f64> {
+fn completion_ratio(answer: &HttpResponse) -> Option<f64> {
     #[derive(Deserialize)]
     struct Done {
         completion_ratio: f64,
@@ -88,7 +92,7 @@ fn completion_ratio(answer: &Response) -> Option<f64> {
 }
 
 /// Whether the body is an object with an `error` or `errors`, or with `ok` or `success` that is false.
-fn reports_failure(answer: &Response) -> bool {
+fn reports_failure(answer: &HttpResponse) -> bool {
     use serde_json::Value;
     let Ok(members) = serde_json::from_slice::<serde_json::Map<String, Value>>(&answer.body) else {
         return false;
@@ -104,12 +108,12 @@ fn reports_failure(answer: &Response) -> bool {
         })
 }
 
-fn is_json_object(answer: &Response) -> bool {
+fn is_json_object(answer: &HttpResponse) -> bool {
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer.body).is_ok()
 }
 
 /// Whether the body is JSON that ends too early.
-fn is_cut_off(answer: &Response) -> bool {
+fn is_cut_off(answer: &HttpResponse) -> bool {
     let body = answer.body.trim_ascii();
     body.starts_with(b"{")
         && serde_json::from_slice::<IgnoredAny>(body).is_err_and(|error| error.is_eof())
@@ -117,7 +121,7 @@ fn is_cut_off(answer: &Response) -> bool {
 
 /// No answer: `Failed` if nothing can have been released, or if a status came that is none of success;
 /// `Unknown` if it may have been.
-pub(super) fn no_answer(failure: SendError) -> Verdict {
+pub(super) fn no_answer(failure: SendError) -> ReleaseVerdict {
     let refused = match failure.error {
         TransportError::Truncated { status } | TransportError::TooLarge { status, .. } => {
             !matches!(status, 200..300)
@@ -126,33 +130,35 @@ pub(super) fn no_answer(failure: SendError) -> Verdict {
         _ => false,
     };
     if failure.may_have_been_processed && !refused {
-        Verdict::Unknown(failure.into())
+        ReleaseVerdict::Unknown(failure.into())
     } else {
-        Verdict::Failed(failure.into())
+        ReleaseVerdict::Failed(failure.into())
     }
 }
 
 /// Whether an answer is 2xx with a JSON or an empty body: the coordinator speaking.
-pub(super) fn check_success(answer: &Response) -> Result<(), Problem> {
+pub(super) fn check_success(answer: &HttpResponse) -> Result<(), RequestError> {
     if !answer.is_success() {
-        return Err(Problem::status(answer));
+        return Err(RequestError::status(answer));
     }
     if answer.body.trim_ascii().is_empty() {
         return Ok(());
     }
     if answer.looks_like_html() {
-        return Err(Problem::web_page(answer));
+        return Err(RequestError::web_page(answer));
     }
     match serde_json::from_slice::<IgnoredAny>(&answer.body) {
         Ok(_) => Ok(()),
-        Err(error) if error.is_eof() => Err(Problem::unexpected(answer, "JSON that was cut off")),
-        Err(_) => Err(Problem::unexpected(answer, "not JSON")),
+        Err(error) if error.is_eof() => {
+            Err(RequestError::unexpected(answer, "JSON that was cut off"))
+        }
+        Err(_) => Err(RequestError::unexpected(answer, "not JSON")),
     }
 }
 
 /// A health endpoint has answered: any 2xx, unless it is half of a JSON document or a page of HTML, which
 /// shows that somebody else answers.
-pub(super) fn check_health(answer: &Response) -> Result<(), Problem> {
+pub(super) fn check_health(answer: &HttpResponse) -> Result<(), RequestError> {
     let is_text = !matches!(answer.body.trim_ascii().first(), None | Some(b'{' | b'['));
     if answer.is_success() && is_text && !answer.looks_like_html() {
         return Ok(());
@@ -162,13 +168,13 @@ pub(super) fn check_health(answer: &Response) -> Result<(), Problem> {
 
 /// The `status` or `state` of a health body, in lower case; of several, one that is not good. Only a
 /// JSON object reports one.
-pub(super) fn reported_state(answer: &Response) -> Result<Option<String>, Problem> {
+pub(super) fn reported_state(answer: &HttpResponse) -> Result<Option<String>, RequestError> {
     let body = answer.body.trim_ascii();
     if !body.starts_with(b"{") {
         return Ok(None);
     }
-    let members: States =
-        serde_json::from_slice(body).map_err(|_| Problem::unexpected(answer, "not readable"))?;
+    let members: States = serde_json::from_slice(body)
+        .map_err(|_| RequestError::unexpected(answer, "not readable"))?;
     let words: Vec<String> = members
         .0
         .iter()
@@ -219,8 +225,8 @@ impl<'de> Deserialize<'de> for States {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, content_type: &str, body: &str) -> Response {
-        Response::stored(status, content_type, body)
+    fn answer(status: u16, content_type: &str, body: &str) -> HttpResponse {
+        HttpResponse::stored(status, content_type, body)
     }
 
     #[test]
@@ -275,10 +281,10 @@ mod tests {
     #[test]
     fn an_unproven_answer_keeps_the_servers_words() {
         let (verdict, _) = read(&answer(404, "text/plain", "404 page not found"));
-        let Verdict::Unproven(unproven) = verdict else {
+        let ReleaseVerdict::Unproven(unproven) = verdict else {
             panic!("{verdict:?}");
         };
-        assert_eq!(unproven.meaning, Verdict::AlreadyReleased);
+        assert_eq!(unproven.meaning, ReleaseVerdict::AlreadyReleased);
         assert!(unproven.answer.to_string().contains("404 page not found"));
     }
 
@@ -319,19 +325,19 @@ mod tests {
         };
         assert!(matches!(
             no_answer(failure(TransportError::Refused)),
-            Verdict::Failed(_)
+            ReleaseVerdict::Failed(_)
         ));
         assert!(matches!(
             no_answer(failure(TransportError::Interrupted)),
-            Verdict::Unknown(_)
+            ReleaseVerdict::Unknown(_)
         ));
         assert!(matches!(
             no_answer(failure(TransportError::Truncated { status: 200 })),
-            Verdict::Unknown(_)
+            ReleaseVerdict::Unknown(_)
         ));
         assert!(matches!(
             no_answer(failure(TransportError::Truncated { status: 500 })),
-            Verdict::Failed(_)
+            ReleaseVerdict::Failed(_)
         ));
     }
 }

@@ -1,7 +1,7 @@
 //! Rendering families and series as exposition text.
 //!
 //! Owns escaping, number formatting and the order of a family's lines. Labels are rendered once, as
-//! [`Labels`], and copied from then on, so that a scrape costs little more than copying its bytes. It
+//! [`RenderedLabels`], and copied from then on, so that a scrape costs little more than copying its bytes. It
 //! appends to a buffer that the caller owns and may drain at any point: a document of any size can be
 //! written through a buffer of one size. It does not check that a document is whole or that series are
 //! unique: [`super::read`] does.
@@ -10,14 +10,14 @@ use super::{Format, MetricType, is_label_name};
 
 /// A series' labels, already escaped: `node_id="a",phase="total"`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Labels(Box<str>);
+pub struct RenderedLabels(Box<str>);
 
 /// A label name that the format does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} cannot name a label; a name matches [a-zA-Z_][a-zA-Z0-9_]*")]
 pub struct BadLabelName(pub String);
 
-impl Labels {
+impl RenderedLabels {
     /// Renders pairs of name and value, in the given order.
     ///
     /// # Errors
@@ -148,14 +148,14 @@ impl Writer {
     }
 
     /// A counter's or gauge's sample.
-    pub fn sample(self, name: &str, labels: &Labels, value: f64, out: &mut Vec<u8>) {
+    pub fn sample(self, name: &str, labels: &RenderedLabels, value: f64, out: &mut Vec<u8>) {
         push_series(name, "", labels, None, out);
         push_float(value, out);
         out.push(b'\n');
     }
 
     /// A counter's sample that counts whole things.
-    pub fn count(self, name: &str, labels: &Labels, value: u64, out: &mut Vec<u8>) {
+    pub fn count(self, name: &str, labels: &RenderedLabels, value: u64, out: &mut Vec<u8>) {
         push_series(name, "", labels, None, out);
         push_integer(value, out);
         out.push(b'\n');
@@ -168,7 +168,7 @@ impl Writer {
     pub fn histogram(
         self,
         name: &str,
-        labels: &Labels,
+        labels: &RenderedLabels,
         bounds: &Bounds,
         counts: &[u64],
         sum: f64,
@@ -197,7 +197,13 @@ impl Writer {
     }
 }
 
-fn push_series(name: &str, suffix: &str, labels: &Labels, bound: Option<&str>, out: &mut Vec<u8>) {
+fn push_series(
+    name: &str,
+    suffix: &str,
+    labels: &RenderedLabels,
+    bound: Option<&str>,
+    out: &mut Vec<u8>,
+) {
     out.reserve(name.len() + suffix.len() + labels.0.len() + 48);
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(suffix.as_bytes());
@@ -239,7 +245,7 @@ mod tests {
     fn document(format: Format) -> String {
         let writer = Writer::new(format);
         let mut out = Vec::new();
-        let labels = Labels::new([("node_id", "a\"b\\c\nd"), ("phase", "total")]).unwrap();
+        let labels = RenderedLabels::new([("node_id", "a\"b\\c\nd"), ("phase", "total")]).unwrap();
         writer.header(
             Header {
                 name: "wait_seconds",
@@ -265,7 +271,7 @@ mod tests {
             },
             &mut out,
         );
-        writer.count("flags_total", &Labels::default(), 7, &mut out);
+        writer.count("flags_total", &RenderedLabels::default(), 7, &mut out);
         writer.finish(&mut out);
         String::from_utf8(out).unwrap()
     }
@@ -310,7 +316,10 @@ flags_total 7
     #[test]
     fn a_name_that_is_no_label_is_refused() {
         for name in ["", "a-b", "1a", "a:b"] {
-            assert_eq!(Labels::new([(name, "v")]), Err(BadLabelName(name.into())));
+            assert_eq!(
+                RenderedLabels::new([(name, "v")]),
+                Err(BadLabelName(name.into()))
+            );
         }
     }
 }

@@ -13,8 +13,8 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
-use super::error::{self, SendError, Stage, TransportError};
-use super::message::{Body, Request, Response};
+use super::error::{self, RequestStage, SendError, TransportError};
+use super::message::{Body, HttpRequest, HttpResponse};
 use super::rate_limiter::RateLimiter;
 use super::setup::{Clients, HttpOptions, HttpSetupError};
 use super::streaming::BodyReader;
@@ -121,7 +121,7 @@ impl HttpClient {
 
     fn tell(
         &self,
-        call: &Request<'_>,
+        call: &HttpRequest<'_>,
         number: u32,
         took: Duration,
         outcome: Result<u16, &TransportError>,
@@ -163,7 +163,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`SendError`] if there is no whole answer.
-    pub async fn send(&self, call: &Request<'_>) -> Result<Response, SendError> {
+    pub async fn send(&self, call: &HttpRequest<'_>) -> Result<HttpResponse, SendError> {
         let attempts = Cell::new(0);
         let lost = Cell::new(false);
         let last = RefCell::new(None);
@@ -211,7 +211,7 @@ impl HttpClient {
             .when(|unsettled| call.repeatable && unsettled.worth_repeating() && !self.is_stopped())
             .adjust(|unsettled, delay| {
                 let delay = match unsettled {
-                    RetryCause::Response(Response {
+                    RetryCause::Response(HttpResponse {
                         retry_after: Some(asked),
                         ..
                     }) => delay.map(|delay| delay.max(*asked)),
@@ -238,9 +238,9 @@ impl HttpClient {
     /// [`SendError`] if there is no whole answer.
     pub async fn send_and_read<T: Send + 'static>(
         &self,
-        call: Request<'_>,
+        call: HttpRequest<'_>,
         read: impl Fn(&mut dyn Read) -> T + Send + Sync + 'static,
-    ) -> Result<(Response, Option<T>), SendError> {
+    ) -> Result<(HttpResponse, Option<T>), SendError> {
         let found = Arc::new(Mutex::new(None));
         let place = Arc::clone(&found);
         let reader = BodyReader::new(move |body| {
@@ -248,7 +248,7 @@ impl HttpClient {
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
         });
         let reader = Some(reader);
-        let answer = self.send(&Request { reader, ..call }).await?;
+        let answer = self.send(&HttpRequest { reader, ..call }).await?;
         let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok((answer, found))
     }
@@ -260,7 +260,7 @@ impl HttpClient {
         }
     }
 
-    async fn attempt(&self, call: &Request<'_>) -> Result<Response, TransportError> {
+    async fn attempt(&self, call: &HttpRequest<'_>) -> Result<HttpResponse, TransportError> {
         let clients = &self.shared.clients;
         let client = clients.serving(call.endpoint);
         let body_started = BodyStarted::default();
@@ -270,12 +270,12 @@ impl HttpClient {
         let secrets = secrets_of(&request, call.endpoint);
         self.notice_closed_connections().await;
         let bound = AttemptDeadline::new(self.shared.clients.options.timeout, self.deadline());
-        let stage = Cell::new(Stage::AwaitingResponse);
+        let stage = Cell::new(RequestStage::AwaitingResponse);
         let exchange = exchange(client, request, call, &bound, &stage);
         let Ok(exchanged) = tokio::time::timeout_at(bound.at, exchange).await else {
             let nothing_out = call.body.is_tracked() && !body_started.is_set();
             return Err(bound.passed(match stage.get() {
-                Stage::AwaitingResponse if nothing_out => Stage::Connecting,
+                RequestStage::AwaitingResponse if nothing_out => RequestStage::Connecting,
                 stage => stage,
             }));
         };
@@ -306,29 +306,29 @@ impl HttpClient {
 async fn exchange(
     client: &reqwest::Client,
     request: reqwest::Request,
-    call: &Request<'_>,
+    call: &HttpRequest<'_>,
     bound: &AttemptDeadline,
-    stage: &Cell<Stage>,
-) -> Result<Response, TransportError> {
+    stage: &Cell<RequestStage>,
+) -> Result<HttpResponse, TransportError> {
     let mut response = match client.execute(request).await {
         Ok(response) => response,
-        Err(error) if error.is_timeout() => return Err(bound.passed(Stage::Connecting)),
+        Err(error) if error.is_timeout() => return Err(bound.passed(RequestStage::Connecting)),
         Err(error) => return Err(error::before_response(&error)),
     };
-    stage.set(Stage::ReadingBody);
+    stage.set(RequestStage::ReadingBody);
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
     let limit = call.limit;
     let reader = call.reader.as_ref();
     if let Some(reader) = reader.filter(|_| response.status().is_success()) {
         let beginning = reader.read(&mut response, limit).await?;
-        return Ok(Response::of(status, &headers, beginning));
+        return Ok(HttpResponse::of(status, &headers, beginning));
     }
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Err(_) => return Err(TransportError::Truncated { status }),
-            Ok(None) => return Ok(Response::of(status, &headers, body)),
+            Ok(None) => return Ok(HttpResponse::of(status, &headers, body)),
             Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
                 return Err(TransportError::TooLarge { status, limit });
             }
@@ -339,7 +339,7 @@ async fn exchange(
 
 #[derive(Clone)]
 enum RetryCause {
-    Response(Response),
+    Response(HttpResponse),
     TransportError(TransportError),
 }
 
@@ -370,7 +370,7 @@ impl AttemptDeadline {
         }
     }
 
-    const fn passed(&self, stage: Stage) -> TransportError {
+    const fn passed(&self, stage: RequestStage) -> TransportError {
         if self.is_deadline {
             TransportError::DeadlinePassed { stage }
         } else {
@@ -384,7 +384,7 @@ impl AttemptDeadline {
 
 fn request(
     client: &reqwest::Client,
-    call: &Request<'_>,
+    call: &HttpRequest<'_>,
     body_started: &BodyStarted,
 ) -> reqwest::RequestBuilder {
     let mut request = client

@@ -62,7 +62,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Reads a base URL. `service` names what answers there (`coordinator`), `origin` where the text
-    /// came from (`--coordinator-url`).
+    /// came from: an option, a variable, a file.
     ///
     /// Userinfo becomes basic authentication, a trailing `/` is dropped, a path prefix is kept.
     ///

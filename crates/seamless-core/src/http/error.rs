@@ -9,7 +9,7 @@ use super::remedy::Remedy;
 
 /// How far a request had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum RequestStage {
     /// Resolving the name, opening the connection, the TLS handshake.
     Connecting,
     /// The request is out; no status line yet.
@@ -18,7 +18,7 @@ pub enum Stage {
     ReadingBody,
 }
 
-impl fmt::Display for Stage {
+impl fmt::Display for RequestStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connecting => "connecting",
@@ -61,13 +61,13 @@ pub enum TransportError {
         /// The timeout.
         after: Duration,
         /// How far it had come.
-        stage: Stage,
+        stage: RequestStage,
     },
     /// The deadline of the whole run passed.
     #[error("the run's deadline passed ({stage})")]
     DeadlinePassed {
         /// How far it had come.
-        stage: Stage,
+        stage: RequestStage,
     },
     /// The body is larger than it may be.
     #[error("the answer (HTTP {status}) is larger than {limit} bytes")]
@@ -88,7 +88,7 @@ impl TransportError {
                 false
             }
             Self::TimedOut { stage, .. } | Self::DeadlinePassed { stage } => {
-                !matches!(stage, Stage::Connecting)
+                !matches!(stage, RequestStage::Connecting)
             }
             Self::Interrupted
             | Self::Truncated { .. }

@@ -37,7 +37,7 @@ impl Body {
 
 /// One request.
 #[derive(Debug, Clone)]
-pub struct Request<'e> {
+pub struct HttpRequest<'e> {
     /// Whom it goes to, with the credentials.
     pub endpoint: &'e Endpoint,
     /// The method.
@@ -56,7 +56,7 @@ pub struct Request<'e> {
     pub reader: Option<BodyReader>,
 }
 
-impl<'e> Request<'e> {
+impl<'e> HttpRequest<'e> {
     /// A GET, which is repeatable.
     #[must_use]
     pub const fn get(endpoint: &'e Endpoint, url: Url, limit: usize) -> Self {
@@ -96,7 +96,7 @@ impl<'e> Request<'e> {
 
 /// A whole answer, whatever its status.
 #[derive(Debug, Clone)]
-pub struct Response {
+pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,
     /// The content type, lower case, without parameters.
@@ -123,7 +123,7 @@ const SHOWN_OF_A_SECRET: usize = 4;
 /// The most characters of a server's own words that are quoted.
 const LONGEST_QUOTE: usize = 200;
 
-impl Response {
+impl HttpResponse {
     /// An answer that was not had over this client: kept from elsewhere, or made up for a test.
     #[must_use]
     pub fn stored(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_servers_words_are_kept_to_one_line() {
-        let answer = |body: String| Response::stored(500, "", body);
+        let answer = |body: String| HttpResponse::stored(500, "", body);
         let detail = answer(format!(
             r#"{{"detail":"no\n\u001b[31m{}"}}"#,
             "x".repeat(500)
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn the_words_are_found_among_several_members() {
-        let detail = |body: &str| Response::stored(500, "", body).detail();
+        let detail = |body: &str| HttpResponse::stored(500, "", body).detail();
         let both = r#"{"message":"the cause","error":"Internal Server Error"}"#;
         assert_eq!(detail(both).as_deref(), Some("Internal Server Error"));
         assert_eq!(
@@ -336,7 +336,8 @@ mod tests {
 
     #[test]
     fn what_was_sent_as_a_secret_is_not_quoted_back() {
-        let mut answer = Response::stored(409, "", r#"{"error":"token deadbeefcafe is stale"}"#);
+        let mut answer =
+            HttpResponse::stored(409, "", r#"{"error":"token deadbeefcafe is stale"}"#);
         answer.hide("deadbeefcafe");
         assert_eq!(answer.detail().unwrap(), "token [redacted] is stale");
         answer.location = Some("https://login/deadbeefcafe".to_owned());

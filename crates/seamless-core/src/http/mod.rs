@@ -1,6 +1,6 @@
 //! One pooled HTTP client: endpoints, authentication, timeouts, retries, body bounds.
 //!
-//! Owns how a request is sent and what became of it ([`Response`] or [`SendError`], for a service [`ServiceError`]). It follows no
+//! Owns how a request is sent and what became of it ([`HttpResponse`] or [`SendError`], for a service [`ServiceError`]). It follows no
 //! redirect, retries only what the caller declares repeatable, and never reads past a bound. It does
 //! not know what the bodies mean.
 
@@ -17,11 +17,11 @@ mod tracked_body;
 
 pub use client::{Attempt, HttpClient};
 pub use endpoint::{Endpoint, EndpointError};
-pub use error::{SendError, Stage, TransportError};
-pub use message::{Body, Request, Response};
+pub use error::{RequestStage, SendError, TransportError};
+pub use message::{Body, HttpRequest, HttpResponse};
 pub use rate_limiter::RateLimiter;
 pub use remedy::Remedy;
-pub use service::{Problem, ServiceError};
+pub use service::{RequestError, ServiceError};
 pub use setup::{HttpOptions, HttpSetupError, TlsFile, TlsFiles};
 pub use streaming::BodyReader;
 

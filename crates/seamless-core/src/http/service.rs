@@ -5,12 +5,12 @@
 
 use super::endpoint::Endpoint;
 use super::error::{SendError, TransportError};
-use super::message::Response;
+use super::message::HttpResponse;
 use super::remedy::Remedy;
 
 /// A request to a service that gave nothing usable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{doing} at {service} {endpoint}: {problem}")]
+#[error("{doing} at {service} {endpoint}: {source}")]
 pub struct ServiceError {
     /// What answers there: `coordinator`, `Prometheus`.
     pub service: &'static str,
@@ -19,13 +19,12 @@ pub struct ServiceError {
     /// Where, without credentials.
     pub endpoint: String,
     /// What came back.
-    #[source]
-    pub problem: Problem,
+    pub source: RequestError,
 }
 
 /// What came back instead of a usable response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum RequestError {
     /// No whole response.
     #[error(transparent)]
     NoResponse(#[from] SendError),
@@ -65,10 +64,10 @@ pub enum Problem {
     },
 }
 
-impl Problem {
+impl RequestError {
     /// What a status other than 2xx says.
     #[must_use]
-    pub fn status(response: &Response) -> Self {
+    pub fn status(response: &HttpResponse) -> Self {
         Self::Status {
             status: response.status,
             described: response.described(),
@@ -78,7 +77,7 @@ impl Problem {
 
     /// A 2xx with a body of another kind. `found` is quoted: it may repeat parts of the body.
     #[must_use]
-    pub fn unexpected(response: &Response, found: &str) -> Self {
+    pub fn unexpected(response: &HttpResponse, found: &str) -> Self {
         Self::Unexpected {
             status: response.status,
             found: response.quoted(found),
@@ -87,7 +86,7 @@ impl Problem {
 
     /// A 2xx with a web page.
     #[must_use]
-    pub fn web_page(response: &Response) -> Self {
+    pub fn web_page(response: &HttpResponse) -> Self {
         Self::unexpected(response, response.markup())
     }
 
@@ -140,18 +139,18 @@ impl Problem {
 impl ServiceError {
     /// What went wrong at `endpoint`.
     #[must_use]
-    pub fn new(endpoint: &Endpoint, doing: &'static str, problem: Problem) -> Self {
+    pub fn new(endpoint: &Endpoint, doing: &'static str, error: RequestError) -> Self {
         Self {
             service: endpoint.service(),
             doing,
             endpoint: endpoint.to_string(),
-            problem,
+            source: error,
         }
     }
 
     /// What a person should do next.
     #[must_use]
     pub const fn remedy(&self) -> Remedy {
-        self.problem.remedy()
+        self.source.remedy()
     }
 }

@@ -57,7 +57,7 @@ impl PartialEq for RelabelRule {
 }
 
 #[derive(Deserialize)]
-struct RawConfig {
+struct RawSending {
     #[serde(default)]
     global: RawGlobal,
     #[serde(default)]
@@ -74,7 +74,7 @@ struct RawGlobal {
 #[derive(Default, Deserialize)]
 struct RawAlerting {
     #[serde(default)]
-    alert_relabel_configs: Vec<RawRule>,
+    alert_relabel_configs: Vec<RawRelabelRule>,
     #[serde(default)]
     alertmanagers: Vec<RawAlertmanagers>,
 }
@@ -82,11 +82,11 @@ struct RawAlerting {
 #[derive(Deserialize)]
 struct RawAlertmanagers {
     #[serde(default)]
-    alert_relabel_configs: Vec<RawRule>,
+    alert_relabel_configs: Vec<RawRelabelRule>,
 }
 
 #[derive(Deserialize)]
-struct RawRule {
+struct RawRelabelRule {
     #[serde(default)]
     source_labels: Vec<String>,
     separator: Option<String>,
@@ -113,7 +113,7 @@ impl Sending {
     /// # Errors
     /// [`SendingError`] where it is not Prometheus's, or a relabelling rule cannot be applied by us.
     pub fn parse(text: &str) -> Result<Self, SendingError> {
-        let raw: RawConfig = serde_saphyr::from_str(text)
+        let raw: RawSending = serde_saphyr::from_str(text)
             .map_err(|error| SendingError(crate::yaml::problem(&error)))?;
         let mut rules = raw.alerting.alert_relabel_configs;
         let mut groups = raw.alerting.alertmanagers;
@@ -164,7 +164,7 @@ impl Sending {
 }
 
 impl RelabelRule {
-    fn read(raw: RawRule) -> Result<Self, SendingError> {
+    fn read(raw: RawRelabelRule) -> Result<Self, SendingError> {
         let pattern = raw.regex.unwrap_or_else(|| "(.*)".to_owned());
         let regex = regex::whole(&pattern, true).map_err(|e| SendingError(e.to_string()))?;
         let action = raw

@@ -8,14 +8,14 @@ use serde::de::DeserializeOwned;
 
 use super::labels::Labels;
 use super::response::{
-    Alertmanagers, Alerts, BuildInfo, FiringAlert, LoadedConfig, LoadedGroup, MetricMetadata,
+    Alertmanagers, Alerts, BuildInfo, FiringAlert, LoadedGroup, LoadedYaml, MetricMetadata,
     QueryValue, RuleGroups, RuntimeInfo, Target, Targets,
 };
 use crate::counters::Counters;
 use crate::duration;
 use crate::http::{
-    Body, Endpoint, HttpClient, Problem, QUERY_BODY_LIMIT, Request, Response, SHORT_BODY_LIMIT,
-    ServiceError,
+    Body, Endpoint, HttpClient, HttpRequest, HttpResponse, QUERY_BODY_LIMIT, RequestError,
+    SHORT_BODY_LIMIT, ServiceError,
 };
 use crate::promql::Scope;
 
@@ -31,7 +31,7 @@ const LIST_LIMIT: usize = 1 << 30;
 
 /// An answer's data, and what the server said beside it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reply<T> {
+pub struct WithWarnings<T> {
     /// The data.
     pub data: T,
     /// Warnings: a partial answer of a federated store, say.
@@ -40,13 +40,13 @@ pub struct Reply<T> {
 
 /// A 400 to a request that asks something is about what it asks.
 fn about_what_was_asked(mut error: ServiceError) -> ServiceError {
-    if let Problem::Status {
+    if let RequestError::Status {
         status: status @ 400,
         described,
         detail,
-    } = error.problem
+    } = error.source
     {
-        error.problem = Problem::Refused {
+        error.source = RequestError::Refused {
             status,
             kind: described,
             message: detail.unwrap_or_else(|| "it gave no reason".to_owned()),
@@ -56,10 +56,11 @@ fn about_what_was_asked(mut error: ServiceError) -> ServiceError {
 }
 
 /// Whether the server answered that it has no such endpoint. VictoriaMetrics says so with 400, which is
-/// [`Problem::Refused`] where something was asked.
+/// [`RequestError::Refused`] where something was asked.
 #[must_use]
 pub const fn is_not_offered(error: &ServiceError) -> bool {
-    matches!(error.problem, Problem::Status { status: 400, .. }) || error.problem.is_not_offered()
+    matches!(error.source, RequestError::Status { status: 400, .. })
+        || error.source.is_not_offered()
 }
 
 /// A client of one Prometheus, or of a server that speaks its API.
@@ -103,7 +104,7 @@ impl Prometheus {
         let answer = self
             .send(
                 DOING,
-                &Request::get(
+                &HttpRequest::get(
                     &self.endpoint,
                     self.endpoint.url(&["-", "ready"]),
                     SHORT_BODY_LIMIT,
@@ -111,11 +112,11 @@ impl Prometheus {
             )
             .await?;
         if !answer.is_success() {
-            return Err(self.error(DOING, Problem::status(&answer)));
+            return Err(self.error(DOING, RequestError::status(&answer)));
         }
         // By what it is, not by its label: VictoriaMetrics calls its compressed line of text HTML.
         if answer.body.trim_ascii().starts_with(b"<") {
-            return Err(self.error(DOING, Problem::web_page(&answer)));
+            return Err(self.error(DOING, RequestError::web_page(&answer)));
         }
         Ok(())
     }
@@ -128,7 +129,7 @@ impl Prometheus {
         &self,
         expression: &str,
         time: Option<f64>,
-    ) -> Result<Reply<QueryValue>, ServiceError> {
+    ) -> Result<WithWarnings<QueryValue>, ServiceError> {
         let mut fields = vec![("query".to_owned(), self.scoped(expression))];
         fields.extend(time.map(|time| ("time".to_owned(), format!("{time:.3}"))));
         self.query("a query", &["api", "v1", "query"], fields).await
@@ -144,7 +145,7 @@ impl Prometheus {
         start: f64,
         end: f64,
         step: f64,
-    ) -> Result<Reply<QueryValue>, ServiceError> {
+    ) -> Result<WithWarnings<QueryValue>, ServiceError> {
         let mut fields = vec![("query".to_owned(), self.scoped(expression))];
         for (name, value) in [("start", start), ("end", end), ("step", step)] {
             fields.push((name.to_owned(), format!("{value:.3}")));
@@ -163,7 +164,7 @@ impl Prometheus {
         selector: &str,
         start: f64,
         end: f64,
-    ) -> Result<Reply<Vec<Labels>>, ServiceError> {
+    ) -> Result<WithWarnings<Vec<Labels>>, ServiceError> {
         let fields = vec![
             ("match[]".to_owned(), selector.to_owned()),
             ("start".to_owned(), format!("{start:.3}")),
@@ -177,8 +178,8 @@ impl Prometheus {
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn rules(&self) -> Result<Reply<Vec<LoadedGroup>>, ServiceError> {
-        let reply: Reply<RuleGroups> = self
+    pub async fn rules(&self) -> Result<WithWarnings<Vec<LoadedGroup>>, ServiceError> {
+        let reply: WithWarnings<RuleGroups> = self
             .list("listing rules", &["api", "v1", "rules"], &[])
             .await?;
         Ok(reply.map(|groups| groups.groups))
@@ -188,8 +189,8 @@ impl Prometheus {
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn alerts(&self) -> Result<Reply<Vec<FiringAlert>>, ServiceError> {
-        let reply: Reply<Alerts> = self
+    pub async fn alerts(&self) -> Result<WithWarnings<Vec<FiringAlert>>, ServiceError> {
+        let reply: WithWarnings<Alerts> = self
             .query("listing alerts", &["api", "v1", "alerts"], Vec::new())
             .await?;
         Ok(reply.map(|alerts| alerts.alerts))
@@ -199,9 +200,9 @@ impl Prometheus {
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn targets(&self) -> Result<Reply<Vec<Target>>, ServiceError> {
+    pub async fn targets(&self) -> Result<WithWarnings<Vec<Target>>, ServiceError> {
         let active = [("state", "active")];
-        let reply: Reply<Targets> = self
+        let reply: WithWarnings<Targets> = self
             .list("listing targets", &["api", "v1", "targets"], &active)
             .await?;
         Ok(reply.map(|targets| targets.active))
@@ -213,7 +214,7 @@ impl Prometheus {
     /// [`ServiceError`].
     pub async fn metadata(
         &self,
-    ) -> Result<Reply<BTreeMap<String, Vec<MetricMetadata>>>, ServiceError> {
+    ) -> Result<WithWarnings<BTreeMap<String, Vec<MetricMetadata>>>, ServiceError> {
         self.list("reading metadata", &["api", "v1", "metadata"], &[])
             .await
     }
@@ -222,7 +223,7 @@ impl Prometheus {
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn alertmanagers(&self) -> Result<Reply<Alertmanagers>, ServiceError> {
+    pub async fn alertmanagers(&self) -> Result<WithWarnings<Alertmanagers>, ServiceError> {
         self.query(
             "listing Alertmanagers",
             &["api", "v1", "alertmanagers"],
@@ -237,7 +238,7 @@ impl Prometheus {
     /// [`ServiceError`].
     pub async fn config(&self) -> Result<String, ServiceError> {
         let path = ["api", "v1", "status", "config"];
-        let reply: Reply<LoadedConfig> = self
+        let reply: WithWarnings<LoadedYaml> = self
             .query("reading its configuration", &path, Vec::new())
             .await?;
         Ok(reply.data.yaml)
@@ -259,7 +260,7 @@ impl Prometheus {
     /// [`ServiceError`].
     pub async fn retention(&self) -> Result<Option<Duration>, ServiceError> {
         let path = ["api", "v1", "status", "runtimeinfo"];
-        let reply: Reply<RuntimeInfo> = self
+        let reply: WithWarnings<RuntimeInfo> = self
             .query("reading its retention", &path, Vec::new())
             .await?;
         // Such as `15d`, `30d or 50GiB`, `50GiB`.
@@ -276,20 +277,21 @@ impl Prometheus {
     pub async fn counters(&self) -> Result<Counters, ServiceError> {
         const DOING: &str = "GET /metrics";
         let url = self.endpoint.url(&["metrics"]);
-        let request = Request::get(&self.endpoint, url, SERVER_LIMIT);
+        let request = HttpRequest::get(&self.endpoint, url, SERVER_LIMIT);
         let answer = self.send(DOING, &request).await?;
         if !answer.is_success() {
-            return Err(self.error(DOING, Problem::status(&answer)));
+            return Err(self.error(DOING, RequestError::status(&answer)));
         }
-        Counters::read(&answer.body)
-            .map_err(|error| self.error(DOING, Problem::unexpected(&answer, &error.to_string())))
+        Counters::read(&answer.body).map_err(|error| {
+            self.error(DOING, RequestError::unexpected(&answer, &error.to_string()))
+        })
     }
 
     /// Which server it is.
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn build_info(&self) -> Result<Reply<BuildInfo>, ServiceError> {
+    pub async fn build_info(&self) -> Result<WithWarnings<BuildInfo>, ServiceError> {
         self.query(
             "reading build information",
             &["api", "v1", "status", "buildinfo"],
@@ -312,7 +314,7 @@ impl Prometheus {
         doing: &'static str,
         path: &[&str],
         fields: Vec<(String, String)>,
-    ) -> Result<Reply<T>, ServiceError> {
+    ) -> Result<WithWarnings<T>, ServiceError> {
         let mut url = self.endpoint.url(path);
         let limit = match path {
             [.., "status", _] => SERVER_LIMIT,
@@ -325,12 +327,12 @@ impl Prometheus {
             .sum();
         let call = if length > LONGEST_GET {
             // Queries change nothing, so sending one twice is safe.
-            Request::post(&self.endpoint, url, Body::Form(fields), limit, true)
+            HttpRequest::post(&self.endpoint, url, Body::Form(fields), limit, true)
         } else {
             if !fields.is_empty() {
                 url.query_pairs_mut().extend_pairs(&fields);
             }
-            Request::get(&self.endpoint, url, limit)
+            HttpRequest::get(&self.endpoint, url, limit)
         };
         let answer = self.send(doing, &call).await?;
         let read = self.read(doing, &answer);
@@ -347,12 +349,12 @@ impl Prometheus {
         doing: &'static str,
         path: &[&str],
         fields: &[(&str, &str)],
-    ) -> Result<Reply<T>, ServiceError> {
+    ) -> Result<WithWarnings<T>, ServiceError> {
         let mut url = self.endpoint.url(path);
         if !fields.is_empty() {
             url.query_pairs_mut().extend_pairs(fields);
         }
-        let call = Request::get(&self.endpoint, url, LIST_LIMIT);
+        let call = HttpRequest::get(&self.endpoint, url, LIST_LIMIT);
         let read = |body: &mut dyn std::io::Read| serde_json::from_reader(body);
         let sent = self.http.send_and_read(call, read);
         let (answer, found) = sent
@@ -374,8 +376,8 @@ impl Prometheus {
     pub fn read<T: DeserializeOwned>(
         &self,
         doing: &'static str,
-        answer: &Response,
-    ) -> Result<Reply<T>, ServiceError> {
+        answer: &HttpResponse,
+    ) -> Result<WithWarnings<T>, ServiceError> {
         self.open(doing, answer, || serde_json::from_slice(&answer.body))
     }
 
@@ -383,9 +385,9 @@ impl Prometheus {
     fn open<T>(
         &self,
         doing: &'static str,
-        answer: &Response,
+        answer: &HttpResponse,
         read: impl FnOnce() -> serde_json::Result<Envelope<T>>,
-    ) -> Result<Reply<T>, ServiceError> {
+    ) -> Result<WithWarnings<T>, ServiceError> {
         #[derive(Deserialize)]
         struct Refusal {
             #[serde(rename = "errorType", default)]
@@ -393,22 +395,22 @@ impl Prometheus {
             error: String,
         }
         if !answer.is_success() {
-            let problem = match serde_json::from_slice::<Refusal>(&answer.body) {
-                Ok(refusal) if !refusal.kind.is_empty() => Problem::Refused {
+            let error = match serde_json::from_slice::<Refusal>(&answer.body) {
+                Ok(refusal) if !refusal.kind.is_empty() => RequestError::Refused {
                     status: answer.status,
                     kind: answer.quoted(&refusal.kind),
                     message: answer.quoted(&refusal.error),
                 },
-                _ => Problem::status(answer),
+                _ => RequestError::status(answer),
             };
-            return Err(self.error(doing, problem));
+            return Err(self.error(doing, error));
         }
         if answer.looks_like_html() {
-            return Err(self.error(doing, Problem::web_page(answer)));
+            return Err(self.error(doing, RequestError::web_page(answer)));
         }
         let not_prometheus = |why: &str| {
             let found = format!("not Prometheus's ({why})");
-            self.error(doing, Problem::unexpected(answer, &found))
+            self.error(doing, RequestError::unexpected(answer, &found))
         };
         let envelope = read().map_err(|error| not_prometheus(&error.to_string()))?;
         if envelope.status != "success" {
@@ -416,7 +418,7 @@ impl Prometheus {
         }
         let mut warnings = envelope.warnings;
         warnings.extend(envelope.infos);
-        Ok(Reply {
+        Ok(WithWarnings {
             data: envelope.data,
             warnings: warnings
                 .iter()
@@ -428,14 +430,14 @@ impl Prometheus {
     async fn send(
         &self,
         doing: &'static str,
-        request: &Request<'_>,
-    ) -> Result<Response, ServiceError> {
+        request: &HttpRequest<'_>,
+    ) -> Result<HttpResponse, ServiceError> {
         let sent = self.http.send(request).await;
         sent.map_err(|error| self.error(doing, error.into()))
     }
 
-    fn error(&self, doing: &'static str, problem: Problem) -> ServiceError {
-        ServiceError::new(&self.endpoint, doing, problem)
+    fn error(&self, doing: &'static str, error: RequestError) -> ServiceError {
+        ServiceError::new(&self.endpoint, doing, error)
     }
 }
 
@@ -449,9 +451,9 @@ struct Envelope<T> {
     infos: Vec<String>,
 }
 
-impl<T> Reply<T> {
-    fn map<U>(self, change: impl FnOnce(T) -> U) -> Reply<U> {
-        Reply {
+impl<T> WithWarnings<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> WithWarnings<U> {
+        WithWarnings {
             data: change(self.data),
             warnings: self.warnings,
         }

@@ -313,7 +313,7 @@ pub struct Alertmanagers {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct LoadedConfig {
+pub(super) struct LoadedYaml {
     #[serde(default)]
     pub(super) yaml: String,
 }

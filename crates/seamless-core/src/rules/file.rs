@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::duration;
 use crate::nullable::nullable;
 use crate::prometheus::{LoadedGroup, LoadedRule, RuleType};
-use crate::promql::Expression;
+use crate::promql::{Expression, SeriesSelector};
 
 /// Why a text is not a rule file.
 #[derive(Debug, Error)]
@@ -126,6 +126,16 @@ impl Rule {
     #[must_use]
     pub const fn is_alert(&self) -> bool {
         matches!(self.kind, RuleKind::Alert { .. })
+    }
+
+    /// Whether `selector` may select what the rule gives: none of its matchers refuses a label that the rule sets.
+    /// Labels that come from the expression are not looked at.
+    #[must_use]
+    pub fn may_be_selected_by(&self, selector: &SeriesSelector) -> bool {
+        selector.matchers.iter().all(|matcher| {
+            let value = self.labels.get(&matcher.name);
+            value.is_none_or(|value| matcher.is_match(value))
+        })
     }
 
     /// How long the expression must hold before the alert fires: `for`, zero without it.

@@ -179,13 +179,8 @@ impl RuleFile {
         if seen.len() >= MOST_RECORDINGS || !seen.insert(name.to_owned()) {
             return Ok(());
         }
-        let fits = |rule: &Rule| {
-            series.matchers.iter().all(|matcher| {
-                let value = rule.labels.get(&matcher.name);
-                value.is_none_or(|value| matcher.is_match(value))
-            })
-        };
-        for recording in self.recordings_named(name).filter(|rule| fits(rule)) {
+        let recordings = self.recordings_named(name);
+        for recording in recordings.filter(|rule| rule.may_be_selected_by(series)) {
             let selectors = recording.expr.query()?.selectors();
             if let Some(edge) = lowest_edge(&selectors) {
                 found.push(edge);

@@ -3,13 +3,13 @@
 use seamless_cli::ExitStatus;
 use serde::Serialize;
 
-use crate::report::{Finding, Report};
+use crate::report::{CheckResult, Report};
 use crate::told::Told;
 
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Serialize)]
-struct Document {
+struct JsonDocument {
     schema_version: u32,
     healthy: bool,
     exit_code: u8,
@@ -17,16 +17,16 @@ struct Document {
     duration_seconds: f64,
     rounds: u32,
     stopped_by: Option<&'static str>,
-    counts: Counts,
-    endpoints: Vec<Endpoint>,
+    counts: JsonCounts,
+    endpoints: Vec<JsonEndpoint>,
     warnings: Vec<String>,
-    checks: Vec<Check>,
+    checks: Vec<JsonCheck>,
     /// Who would be told of which alert, through each Alertmanager.
     paths: Vec<Told>,
 }
 
 #[derive(Serialize)]
-struct Counts {
+struct JsonCounts {
     pass: usize,
     warn: usize,
     fail: usize,
@@ -34,13 +34,13 @@ struct Counts {
 }
 
 #[derive(Serialize)]
-struct Endpoint {
+struct JsonEndpoint {
     service: String,
     url: String,
 }
 
 #[derive(Serialize)]
-struct Check {
+struct JsonCheck {
     id: String,
     group: &'static str,
     title: &'static str,
@@ -53,11 +53,11 @@ struct Check {
     next: Option<String>,
     /// A URL.
     runbook: Option<String>,
-    items: Vec<Item>,
+    items: Vec<JsonItem>,
 }
 
 #[derive(Serialize)]
-struct Item {
+struct JsonItem {
     subject: String,
     verdict: &'static str,
     message: String,
@@ -82,7 +82,7 @@ pub(super) fn refusal(error: &str) -> String {
 pub(super) fn render(report: &Report) -> anyhow::Result<String> {
     let counts = report.counts();
     let status = report.status();
-    let document = Document {
+    let document = JsonDocument {
         schema_version: SCHEMA_VERSION,
         healthy: status.code() == 0,
         exit_code: status.code(),
@@ -90,7 +90,7 @@ pub(super) fn render(report: &Report) -> anyhow::Result<String> {
         duration_seconds: report.took.as_secs_f64(),
         rounds: report.rounds,
         stopped_by: report.stopped.map(seamless_cli::Signal::name),
-        counts: Counts {
+        counts: JsonCounts {
             pass: counts.pass,
             warn: counts.warn,
             fail: counts.fail,
@@ -99,7 +99,7 @@ pub(super) fn render(report: &Report) -> anyhow::Result<String> {
         endpoints: report
             .endpoints
             .iter()
-            .map(|(service, url)| Endpoint {
+            .map(|(service, url)| JsonEndpoint {
                 service: service.clone(),
                 url: url.clone(),
             })
@@ -111,8 +111,8 @@ pub(super) fn render(report: &Report) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-fn check(finding: &Finding) -> Check {
-    Check {
+fn check(finding: &CheckResult) -> JsonCheck {
+    JsonCheck {
         id: finding.check.id(),
         group: finding.check.group.name(),
         title: finding.check.title,
@@ -127,7 +127,7 @@ fn check(finding: &Finding) -> Check {
             .outcome
             .items
             .iter()
-            .map(|item| Item {
+            .map(|item| JsonItem {
                 subject: item.subject.clone(),
                 verdict: item.verdict.word(),
                 message: item.message.clone(),

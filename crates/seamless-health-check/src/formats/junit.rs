@@ -5,7 +5,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
 use crate::check::Group;
-use crate::report::{Finding, Report};
+use crate::report::{CheckResult, Report};
 use crate::verdict::Verdict;
 
 pub(super) fn render(report: &Report) -> anyhow::Result<String> {
@@ -40,7 +40,7 @@ fn as_schema_has_it(xml: &str) -> String {
     counted.unwrap_or_else(|| xml.to_owned())
 }
 
-fn case(finding: &Finding) -> TestCase {
+fn case(finding: &CheckResult) -> TestCase {
     let message = plain(&finding.message());
     let status = match &finding.outcome.verdict {
         Verdict::Pass | Verdict::Warn => TestCaseStatus::success(),
@@ -72,7 +72,7 @@ fn case(finding: &Finding) -> TestCase {
     case
 }
 
-fn details(finding: &Finding) -> String {
+fn details(finding: &CheckResult) -> String {
     let mut lines = vec![finding.message()];
     for item in &finding.outcome.items {
         if matches!(item.verdict, Verdict::Warn | Verdict::Fail) {

@@ -14,7 +14,7 @@ mod textfile;
 use anyhow::Context as _;
 use seamless_cli::{ExitStatus, Palette, Refusal, Terminal};
 
-use crate::output::Format;
+use crate::output::OutputFormat;
 use crate::report::Report;
 use crate::request::Request;
 
@@ -25,28 +25,30 @@ pub(crate) struct Look {
     pub(crate) width: Option<usize>,
 }
 
-fn render(format: Format, report: &Report, look: Look) -> anyhow::Result<String> {
+fn render(format: OutputFormat, report: &Report, look: Look) -> anyhow::Result<String> {
     Ok(match format {
-        Format::Text => text::render(report, look),
-        Format::Short => short::render(report, look),
-        Format::Paths => paths::render(report, look),
-        Format::Json => json::render(report)?,
-        Format::Junit => junit::render(report)?,
-        Format::Nagios => nagios::render(report),
-        Format::Prometheus => textfile::render(report),
-        Format::Github => github::render(report),
+        OutputFormat::Text => text::render(report, look),
+        OutputFormat::Short => short::render(report, look),
+        OutputFormat::Paths => paths::render(report, look),
+        OutputFormat::Json => json::render(report)?,
+        OutputFormat::Junit => junit::render(report)?,
+        OutputFormat::Nagios => nagios::render(report),
+        OutputFormat::Prometheus => textfile::render(report),
+        OutputFormat::Github => github::render(report),
     })
 }
 
 /// What stands on stdout when nothing was checked, for the formats that programs read there.
 pub(crate) fn refusal(outputs: &[String], error: &str) -> Option<Refusal> {
-    let mut formats = outputs.iter().filter_map(|name| Format::from_name(name));
+    let mut formats = outputs
+        .iter()
+        .filter_map(|name| OutputFormat::from_name(name));
     formats.find_map(|format| match format {
-        Format::Json => Some(Refusal {
+        OutputFormat::Json => Some(Refusal {
             document: json::refusal(error),
             status: ExitStatus::Usage,
         }),
-        Format::Nagios => Some(Refusal {
+        OutputFormat::Nagios => Some(Refusal {
             document: nagios::refusal(error),
             status: ExitStatus::Undetermined,
         }),
@@ -95,7 +97,7 @@ pub(crate) fn write(
             None => render(output.format, report, look).context("rendering the result")?,
         };
         terminal.result(status, &text)?;
-        if output.format == Format::Nagios && !matches!(status, ExitStatus::Stopped(_)) {
+        if output.format == OutputFormat::Nagios && !matches!(status, ExitStatus::Stopped(_)) {
             status = nagios::exit_status(report);
         }
     }

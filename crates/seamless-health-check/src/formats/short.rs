@@ -4,7 +4,7 @@
 use seamless_cli::{clean, truncated, wrapped};
 
 use super::{Look, text};
-use crate::report::{Finding, Report};
+use crate::report::{CheckResult, Report};
 use crate::verdict::Verdict;
 
 /// Lines of a terminal, without the command and the prompt after it.
@@ -30,8 +30,8 @@ enum Detail {
 }
 
 pub(super) fn render(report: &Report, look: Look) -> String {
-    let is_bad = |finding: &&Finding| finding.outcome.verdict.is_bad();
-    let bad: Vec<&Finding> = report.findings.iter().filter(is_bad).collect();
+    let is_bad = |finding: &&CheckResult| finding.outcome.verdict.is_bad();
+    let bad: Vec<&CheckResult> = report.findings.iter().filter(is_bad).collect();
     let mut end = Vec::new();
     if let Some(first) = bad.first() {
         let more = "what a check means: seamless-health-check --explain";
@@ -50,7 +50,7 @@ pub(super) fn render(report: &Report, look: Look) -> String {
 }
 
 /// As much of the findings as `room` lines hold.
-fn screen(bad: &[&Finding], look: Look, room: usize) -> Vec<String> {
+fn screen(bad: &[&CheckResult], look: Look, room: usize) -> Vec<String> {
     // Where not even a line of each has room, the ids of the others have.
     let mut shown = bad.len();
     let mut others = Vec::new();
@@ -91,7 +91,7 @@ fn screen(bad: &[&Finding], look: Look, room: usize) -> Vec<String> {
     blocks.into_iter().flatten().chain(others).collect()
 }
 
-fn block(finding: &Finding, look: Look, detail: Detail) -> Vec<String> {
+fn block(finding: &CheckResult, look: Look, detail: Detail) -> Vec<String> {
     let verdict = &finding.outcome.verdict;
     let items = match detail {
         Detail::Items => text::items(finding, look, MARGIN, ITEMS),

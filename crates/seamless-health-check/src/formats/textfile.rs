@@ -1,6 +1,6 @@
 //! Exposition about the run itself, for node_exporter's textfile collector.
 
-use seamless_core::exposition::write::{Header, Labels, Writer};
+use seamless_core::exposition::write::{Header, RenderedLabels, Writer};
 use seamless_core::exposition::{Format, MetricType};
 
 use crate::report::Report;
@@ -12,7 +12,7 @@ pub(super) fn render(report: &Report) -> String {
         let kind = MetricType::Gauge;
         writer.header(Header { name, kind, help }, out);
     };
-    let labels = |pairs: &[(&str, &str)]| Labels::new(pairs.iter().copied());
+    let labels = |pairs: &[(&str, &str)]| RenderedLabels::new(pairs.iter().copied());
 
     let name = "seamless_health_check_verdict";
     gauge(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use seamless_core::alertmanager::{HeldAlert, Status};
+use seamless_core::alertmanager::{AlertmanagerStatus, HeldAlert};
 use seamless_core::paging::{AlertShape, Configuration, Counters, LabelSet, Sending, Silence};
 use seamless_core::prometheus::{InstantSeries, LoadedGroup};
 use seamless_core::rules::{Rule, RuleFile};
@@ -101,7 +101,7 @@ pub(crate) struct OneAlertmanager {
     /// Its URL, or the file.
     pub(crate) name: String,
     pub(crate) ready: Fact<()>,
-    pub(crate) status: Fact<Status>,
+    pub(crate) status: Fact<AlertmanagerStatus>,
     pub(crate) config: Fact<Configuration>,
     /// What it holds, and the time by its clock in milliseconds since the epoch.
     pub(crate) alerts: Fact<(Vec<HeldAlert>, Option<i64>)>,

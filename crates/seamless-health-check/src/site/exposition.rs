@@ -71,7 +71,7 @@ pub(super) async fn read(request: &Request, now: f64) -> Fact<Exposed> {
         Some(Metrics::Url(source)) => {
             let (client, endpoint) = source.as_ref();
             let scraper = scraper(request).await;
-            let mut call = http::Request::get(endpoint, endpoint.whole_url(), QUERY_BODY_LIMIT);
+            let mut call = http::HttpRequest::get(endpoint, endpoint.whole_url(), QUERY_BODY_LIMIT);
             call.accept = scraper.accept();
             let failed = |message: String, hint: &str| Gap::Failed {
                 message: format!("reading the exposition at {endpoint}: {message}"),

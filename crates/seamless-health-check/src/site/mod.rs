@@ -16,7 +16,7 @@ use seamless_cli::Stop;
 use seamless_core::coordinator::Coordinator;
 use seamless_core::prometheus::{
     Alertmanagers, InstantSeries, LoadedGroup, MetricMetadata, Prometheus, QueryValue, RangeSeries,
-    Reply, Target,
+    Target, WithWarnings,
 };
 use tokio::sync::OnceCell;
 
@@ -244,7 +244,7 @@ impl<'r> Site<'r> {
     }
 
     /// The data of a reply; its warnings are kept.
-    fn data<T>(&self, reply: Reply<T>) -> T {
+    fn data<T>(&self, reply: WithWarnings<T>) -> T {
         self.warnings.borrow_mut().extend(reply.warnings);
         reply.data
     }

@@ -14,7 +14,7 @@ use super::lines::{self, Broken, Leases, Line};
 
 /// A documented event.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Event {
+pub(crate) struct LogEvent {
     pub(crate) name: &'static str,
     fields: &'static [(&'static str, When)],
 }
@@ -106,7 +106,7 @@ const DOMAIN_GATE: &[(&str, When)] = &[
     ("reason", When::Always),
 ];
 
-impl Event {
+impl LogEvent {
     pub(crate) const CLAIMED: Self = Self {
         name: "seamless.backfill.coordinator_claimed",
         fields: LEASE,
@@ -141,7 +141,7 @@ impl Event {
     ];
 
     fn named(name: &str) -> Option<&'static Self> {
-        const EVENTS: [Event; 6] = Event::ALL;
+        const EVENTS: [LogEvent; 6] = LogEvent::ALL;
         EVENTS.iter().find(|event| event.name == name)
     }
 
@@ -203,7 +203,7 @@ impl Logs {
     }
 
     /// What was seen of an event.
-    pub(crate) fn seen(&self, event: Event) -> Seen {
+    pub(crate) fn seen(&self, event: LogEvent) -> Seen {
         self.events.get(event.name).cloned().unwrap_or_default()
     }
 
@@ -225,7 +225,7 @@ impl Logs {
     }
 
     fn note(&mut self, line: u64, record: &Record) {
-        let event = record.event.as_deref().and_then(Event::named);
+        let event = record.event.as_deref().and_then(LogEvent::named);
         let Some(event) = event else { return };
         let seen = self.events.entry(event.name).or_default();
         seen.count += 1;
@@ -256,7 +256,7 @@ mod tests {
     }
 
     /// `field[condition]: count, line` of each.
-    fn lacking(text: &str, event: Event) -> Vec<String> {
+    fn lacking(text: &str, event: LogEvent) -> Vec<String> {
         let seen = read(text).seen(event);
         let shown = seen.lacking.iter().map(|(field, lacking)| {
             let Lacking {
@@ -272,9 +272,9 @@ mod tests {
     #[test]
     fn a_field_is_asked_for_only_where_the_platform_writes_it() {
         let downgrade = |rest: &str| {
-            let name = Event::SLA_DOWNGRADE.name;
+            let name = LogEvent::SLA_DOWNGRADE.name;
             let line = format!(r#"{{"event":"{name}","mode":"hold"{rest}}}"#);
-            lacking(&format!("{{}}\n{line}\n{line}\n"), Event::SLA_DOWNGRADE)
+            lacking(&format!("{{}}\n{line}\n{line}\n"), LogEvent::SLA_DOWNGRADE)
         };
         let phase = r#","phase":"total","elapsed_ms":1,"budget_ms":2"#;
         let of = |reason: &str| format!(r#","node_id":"n","reason":"{reason}""#);
@@ -298,11 +298,11 @@ mod tests {
     #[test]
     fn a_lease_event_says_what_its_key_says() {
         let claimed = |key: &str, rest: &str| {
-            let name = Event::CLAIMED.name;
+            let name = LogEvent::CLAIMED.name;
             let line = format!(
                 r#"{{"message":"{name}","coordinator_id":"c","lease_key":"{key}","node_id":"n","lease_token":"t","lease_until_ms":1{rest}}}"#
             );
-            lacking(&line, Event::CLAIMED)
+            lacking(&line, LogEvent::CLAIMED)
         };
         let window = r#","interval":60,"batch_start":1,"batch_end":2"#;
         assert_eq!(claimed("n:60:1:2", window), [""; 0]);

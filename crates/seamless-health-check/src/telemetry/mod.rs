@@ -18,15 +18,15 @@ use tokio::time::Instant;
 
 use crate::gap::{Fact, Gap};
 pub(crate) use lines::Broken;
-pub(crate) use logs::{Event, Logs};
-pub(crate) use receiver::Receiver;
+pub(crate) use logs::{LogEvent, Logs};
+pub(crate) use receiver::OtlpReceiver;
 pub(crate) use traces::Traces;
 
 /// Where spans are, or go.
 #[derive(Debug, Clone)]
 pub(crate) enum Spans {
     File(PathBuf),
-    Receiver(Receiver),
+    Receiver(OtlpReceiver),
 }
 
 /// Reads a log, in any of the forms that core reads; `-` is stdin.

@@ -3,19 +3,19 @@
 
 use std::fmt;
 
-use seamless_core::http::{Body, Endpoint, HttpClient, Request, SHORT_BODY_LIMIT};
+use seamless_core::http::{Body, Endpoint, HttpClient, HttpRequest, SHORT_BODY_LIMIT};
 use serde_json::Value;
 
 use crate::gap::{Fact, Gap};
 
 /// A receiver, by its base URL.
 #[derive(Debug, Clone)]
-pub(crate) struct Receiver {
+pub(crate) struct OtlpReceiver {
     http: HttpClient,
     endpoint: Endpoint,
 }
 
-impl Receiver {
+impl OtlpReceiver {
     pub(crate) const fn new(http: HttpClient, endpoint: Endpoint) -> Self {
         Self { http, endpoint }
     }
@@ -40,7 +40,7 @@ impl Receiver {
             message: format!("sending an empty export to {self}: {message}"),
             hint: hint.to_owned(),
         };
-        let mut call = Request::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true);
+        let mut call = HttpRequest::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true);
         call.accept = "*/*";
         let answer = self.http.send(&call).await.map_err(|failure| {
             Gap::failed(
@@ -84,7 +84,7 @@ fn complaint(body: &[u8]) -> Option<String> {
     message.filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-impl fmt::Display for Receiver {
+impl fmt::Display for OtlpReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.endpoint.fmt(f)
     }

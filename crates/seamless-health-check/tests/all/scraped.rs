@@ -9,7 +9,7 @@ use crate::support::{PATIENCE, Run, program};
 use seamless_core::exposition::read::scan;
 use seamless_core::exposition::{Format, Scraper};
 use seamless_fuzz::{Mutations, is_accepted};
-use seamless_lab::expositions::{Kind, Verdict, kinds};
+use seamless_lab::expositions::{DocumentClass, Verdict, kinds};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 use seamless_lab::servers::{Generation, Prometheus};
 use seamless_lab::wait_until;
@@ -105,7 +105,7 @@ fn judged(server: &Faults, index: usize, scraper: Scraper) -> Run {
     Run::of(program().args(arguments))
 }
 
-fn of_kind(kind: &Kind, now: SystemTime) -> impl Iterator<Item = Document> {
+fn of_kind(kind: &DocumentClass, now: SystemTime) -> impl Iterator<Item = Document> {
     kind.documents(now).map(|body| Document {
         content_type: Some(kind.format().content_type().to_owned()),
         body,
@@ -115,7 +115,7 @@ fn of_kind(kind: &Kind, now: SystemTime) -> impl Iterator<Item = Document> {
 /// Fails exactly where the scrape fails, and says what is wrong with what is taken.
 fn verdicts_are_the_scrapers() {
     let (kinds, now, scraper) = (kinds().unwrap(), SystemTime::now(), scraper());
-    let documents: Vec<(&Kind, Document)> = kinds
+    let documents: Vec<(&DocumentClass, Document)> = kinds
         .iter()
         .flat_map(|kind| of_kind(kind, now).map(move |document| (kind, document)))
         .collect();

@@ -49,7 +49,7 @@ async fn note(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
         let words = "the body is too large".to_owned();
-        return Problem(StatusCode::PAYLOAD_TOO_LARGE, words).into_response();
+        return ProblemDetails(StatusCode::PAYLOAD_TOO_LARGE, words).into_response();
     };
     let received = Received::new(&parts, &body);
     let allowed = shared.options.bearer.as_ref().is_none_or(|token| {
@@ -59,21 +59,21 @@ async fn note(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
     tokio::time::sleep(shared.options.latency).await;
     if !allowed {
         let words = "a bearer token is needed".to_owned();
-        return Problem(StatusCode::UNAUTHORIZED, words).into_response();
+        return ProblemDetails(StatusCode::UNAUTHORIZED, words).into_response();
     }
     next.run(Request::from_parts(parts, body.into())).await
 }
 
 /// An answer that is not 2xx: the status and the coordinator's words.
-struct Problem(StatusCode, String);
+struct ProblemDetails(StatusCode, String);
 
-impl IntoResponse for Problem {
+impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response {
         (self.0, Json(json!({"error": self.1}))).into_response()
     }
 }
 
-impl From<Refusal> for Problem {
+impl From<Refusal> for ProblemDetails {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Unknown => Self(StatusCode::NOT_FOUND, "no such lease".to_owned()),
@@ -82,8 +82,8 @@ impl From<Refusal> for Problem {
     }
 }
 
-fn no_such_endpoint() -> Problem {
-    Problem(StatusCode::NOT_FOUND, "no such endpoint".to_owned())
+fn no_such_endpoint() -> ProblemDetails {
+    ProblemDetails(StatusCode::NOT_FOUND, "no such endpoint".to_owned())
 }
 
 fn granted(lease: &Lease) -> Response {
@@ -94,12 +94,12 @@ fn granted(lease: &Lease) -> Response {
     .into_response()
 }
 
-fn read<'b, T: Deserialize<'b>>(body: &'b Bytes) -> Result<T, Problem> {
+fn read<'b, T: Deserialize<'b>>(body: &'b Bytes) -> Result<T, ProblemDetails> {
     serde_json::from_slice(body)
-        .map_err(|error| Problem(StatusCode::BAD_REQUEST, error.to_string()))
+        .map_err(|error| ProblemDetails(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
-async fn claim(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Problem> {
+async fn claim(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, ProblemDetails> {
     #[derive(Deserialize)]
     struct Claim {
         key: String,
@@ -117,7 +117,7 @@ async fn claim(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Respons
     Ok(granted(&lease))
 }
 
-async fn renew(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Problem> {
+async fn renew(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, ProblemDetails> {
     #[derive(Deserialize)]
     struct Renewal {
         key: String,
@@ -144,17 +144,25 @@ struct End {
     reason: Option<String>,
 }
 
-async fn complete(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Problem> {
+async fn complete(
+    State(shared): State<Arc<Shared>>,
+    body: Bytes,
+) -> Result<Response, ProblemDetails> {
     let End { key, token, .. } = read(&body)?;
     end(&shared, &key, &token, Outcome::Completed)
 }
 
-async fn fail(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Problem> {
+async fn fail(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, ProblemDetails> {
     let End { key, token, reason } = read(&body)?;
     end(&shared, &key, &token, Outcome::Failed(reason))
 }
 
-fn end(shared: &Shared, key: &str, token: &str, outcome: Outcome) -> Result<Response, Problem> {
+fn end(
+    shared: &Shared,
+    key: &str,
+    token: &str,
+    outcome: Outcome,
+) -> Result<Response, ProblemDetails> {
     let lease = lock(&shared.table).end(key, token, outcome)?;
     Ok(Json(json!({"completion_ratio": lease.completion_ratio})).into_response())
 }

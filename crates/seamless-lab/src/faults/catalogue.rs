@@ -19,11 +19,11 @@ use crate::received::Received;
 pub struct Fault {
     /// What it is called in tables.
     pub name: &'static str,
-    kind: Kind,
+    kind: FaultKind,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum FaultKind {
     /// What the n-th request gets instead of the polite answer.
     Answers(fn(Reply, usize) -> Behaviour),
     Refuses,
@@ -45,11 +45,11 @@ const BYTE_EVERY: Duration = Duration::from_millis(250);
 const fn answers(name: &'static str, change: fn(Reply, usize) -> Behaviour) -> Fault {
     Fault {
         name,
-        kind: Kind::Answers(change),
+        kind: FaultKind::Answers(change),
     }
 }
 
-const fn of(name: &'static str, kind: Kind) -> Fault {
+const fn of(name: &'static str, kind: FaultKind) -> Fault {
     Fault { name, kind }
 }
 
@@ -101,19 +101,19 @@ fn bomb(polite: &Reply) -> Behaviour {
 
 /// Every fault.
 pub const CATALOGUE: [Fault; 44] = [
-    of("connection refused", Kind::Refuses),
-    of("the name does not resolve", Kind::HasNoName),
+    of("connection refused", FaultKind::Refuses),
+    of("the name does not resolve", FaultKind::HasNoName),
     of(
         "TLS: certificate for another name",
-        Kind::Shows(Certificate::OtherName),
+        FaultKind::Shows(Certificate::OtherName),
     ),
     of(
         "TLS: certificate expired",
-        Kind::Shows(Certificate::Expired),
+        FaultKind::Shows(Certificate::Expired),
     ),
     of(
         "TLS: unknown authority",
-        Kind::Shows(Certificate::UnknownAuthority),
+        FaultKind::Shows(Certificate::UnknownAuthority),
     ),
     answers("reset", |_, _| Behaviour::ResetAfterReading),
     answers("reset once, then fine", |polite, number| match number {
@@ -280,8 +280,8 @@ impl Fault {
     #[must_use]
     pub fn behaviour(self, polite: Reply, number: usize) -> Option<Behaviour> {
         match self.kind {
-            Kind::Answers(change) => Some(change(polite, number)),
-            Kind::Refuses | Kind::HasNoName | Kind::Shows(_) => None,
+            FaultKind::Answers(change) => Some(change(polite, number)),
+            FaultKind::Refuses | FaultKind::HasNoName | FaultKind::Shows(_) => None,
         }
     }
 
@@ -312,7 +312,7 @@ impl Fault {
             running,
         };
         Ok(match self.kind {
-            Kind::Answers(change) => {
+            FaultKind::Answers(change) => {
                 if self.name == BOMB {
                     bomb(&Reply::status(200));
                 }
@@ -327,11 +327,11 @@ impl Fault {
                 })?;
                 faulty(faults.url(), Vec::new(), Running::Faults(faults))
             }
-            Kind::Refuses => {
+            FaultKind::Refuses => {
                 let refusing = Refusing::start()?;
                 faulty(refusing.url()?, Vec::new(), Running::Refusing(refusing))
             }
-            Kind::HasNoName => {
+            FaultKind::HasNoName => {
                 // Never resolves (RFC 6761).
                 faulty(
                     "http://nothing.invalid".to_owned(),
@@ -339,7 +339,7 @@ impl Fault {
                     Running::Nothing,
                 )
             }
-            Kind::Shows(certificate) => {
+            FaultKind::Shows(certificate) => {
                 let server = TlsServer::start(certificate)?;
                 let authority = server.authority_file().display().to_string();
                 let arguments = vec!["--ca-cert".to_owned(), authority];

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use seamless_core::coordinator::{Action, Claim, Coordinator, Verdict};
+use seamless_core::coordinator::{Action, Claim, Coordinator, ReleaseVerdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
 use seamless_core::lease::LeaseKey;
 use tokio::time::Instant;
@@ -157,7 +157,7 @@ impl Worker {
         let release = self.coordinator.release(key, &claim.token, &action).await;
         let unsaid = if failed { 0.0 } else { 1.0 };
         let ratio = match release.verdict {
-            Verdict::Released { completion_ratio } => {
+            ReleaseVerdict::Released { completion_ratio } => {
                 let ratio = completion_ratio.unwrap_or(unsaid);
                 inner.log(&lease.event(event, &claim, ratio, reason));
                 ratio

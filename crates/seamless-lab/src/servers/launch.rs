@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use seamless_core::http::{
-    Body, Endpoint, HttpClient, HttpOptions, QUERY_BODY_LIMIT, Request, Response,
+    Body, Endpoint, HttpClient, HttpOptions, HttpRequest, HttpResponse, QUERY_BODY_LIMIT,
 };
 use tempfile::TempDir;
 
@@ -149,12 +149,12 @@ fn listens(process: u32, port: u16) -> bool {
 }
 
 /// Sends one request on a client of its own: the connection belongs to the runtime of this call.
-fn send(endpoint: &Endpoint, url: &url::Url, body: Option<Body>) -> Result<Response> {
+fn send(endpoint: &Endpoint, url: &url::Url, body: Option<Body>) -> Result<HttpResponse> {
     background::run_here(async || {
         let http = HttpClient::new(HttpOptions::default(), [endpoint])?;
         let call = match body {
-            None => Request::get(endpoint, url.clone(), QUERY_BODY_LIMIT),
-            Some(body) => Request::post(endpoint, url.clone(), body, QUERY_BODY_LIMIT, false),
+            None => HttpRequest::get(endpoint, url.clone(), QUERY_BODY_LIMIT),
+            Some(body) => HttpRequest::post(endpoint, url.clone(), body, QUERY_BODY_LIMIT, false),
         };
         Ok(http.send(&call).await?)
     })
@@ -226,7 +226,7 @@ impl Server {
         self.checked(path, send(&self.endpoint, &url, Some(body))?)
     }
 
-    fn checked(&self, path: &str, answer: Response) -> Result<String> {
+    fn checked(&self, path: &str, answer: HttpResponse) -> Result<String> {
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         if !answer.is_success() {
             bail!("{} of {}: {}: {text}", path, self.url(), answer.described());

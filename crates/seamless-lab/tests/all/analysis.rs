@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use prost::Message;
-use seamless_core::analysis::{Analysis, Fact, Layouts};
+use seamless_core::analysis::{AbstractValue, Analysis, Layouts};
 use seamless_core::promql::Expression;
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::SECONDS_BUCKETS;
@@ -575,7 +575,7 @@ fn evaluated(prometheus: &Oracle, expr: &str) -> Option<Vec<f64>> {
 }
 
 /// What is wrong with what the analysis says of these values, if anything.
-fn wrong(fact: &Fact, values: &[f64]) -> Option<String> {
+fn wrong(fact: &AbstractValue, values: &[f64]) -> Option<String> {
     // Rounding in the last digits differs between libraries and with the order of a sum.
     let near = |value: f64| {
         let slack = 1e-9 * value.abs().clamp(1e-9, f64::MAX);

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use seamless_core::coordinator::{Action, Coordinator as Client, Verdict};
+use seamless_core::coordinator::{Action, Coordinator as Client, ReleaseVerdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
 use seamless_core::lease::{LeaseKey, LeaseToken};
 use seamless_lab::coordinator::{Coordinator, InspectShape, Lease, Outcome, now_ms};
@@ -37,7 +37,7 @@ fn fail() -> Action {
     }
 }
 
-async fn release(url: &str, token: &str) -> Verdict {
+async fn release(url: &str, token: &str) -> ReleaseVerdict {
     let token = LeaseToken::new(token).unwrap();
     client(url).release(&key(), &token, &fail()).await.verdict
 }
@@ -69,17 +69,17 @@ async fn a_lease_lives_and_ends_as_the_protocol_says() {
     assert!(shown[0].claimed_at_ms.is_some_and(|at| at <= now_ms()));
 
     let url = coordinator.url();
-    assert_eq!(release(&url, "stale").await, Verdict::Conflict);
+    assert_eq!(release(&url, "stale").await, ReleaseVerdict::Conflict);
     let released = release(&url, claim.token.expose()).await;
     assert_eq!(
         released,
-        Verdict::Released {
+        ReleaseVerdict::Released {
             completion_ratio: Some(0.4)
         }
     );
     assert_eq!(
         release(&url, claim.token.expose()).await,
-        Verdict::AlreadyReleased
+        ReleaseVerdict::AlreadyReleased
     );
     let ended = coordinator.ended();
     assert_eq!(
@@ -166,12 +166,12 @@ async fn each_fault_is_what_it_says() {
         let server = Faults::always(behaviour.clone()).unwrap();
         let verdict = release(&server.url(), "t").await;
         let word = match &verdict {
-            Verdict::Released { .. } => "released",
-            Verdict::AlreadyReleased => "already released",
-            Verdict::Conflict => "conflict",
-            Verdict::Failed(_) => "failed",
-            Verdict::Unknown(_) => "unknown",
-            Verdict::Unproven(_) => "unproven",
+            ReleaseVerdict::Released { .. } => "released",
+            ReleaseVerdict::AlreadyReleased => "already released",
+            ReleaseVerdict::Conflict => "conflict",
+            ReleaseVerdict::Failed(_) => "failed",
+            ReleaseVerdict::Unknown(_) => "unknown",
+            ReleaseVerdict::Unproven(_) => "unproven",
         };
         assert_eq!(word, expected, "{behaviour:?} gave {verdict:?}");
         let received = server.received();
@@ -181,7 +181,10 @@ async fn each_fault_is_what_it_says() {
     for behaviour in [B::HangInBody(body()), B::Dribble(body(), pause)] {
         let server = Faults::always(behaviour).unwrap();
         let verdict = release(&server.url(), "t").await;
-        assert!(!matches!(verdict, Verdict::Released { .. }), "{verdict:?}");
+        assert!(
+            !matches!(verdict, ReleaseVerdict::Released { .. }),
+            "{verdict:?}"
+        );
     }
 }
 
@@ -194,7 +197,10 @@ async fn a_sequence_is_followed_and_every_request_kept() {
     ])
     .unwrap();
     let verdict = release(&server.url(), "t").await;
-    assert!(matches!(verdict, Verdict::Released { .. }), "{verdict:?}");
+    assert!(
+        matches!(verdict, ReleaseVerdict::Released { .. }),
+        "{verdict:?}"
+    );
     // The first was reset unread.
     assert_eq!(server.received().len(), 2);
 }
@@ -223,5 +229,5 @@ async fn behaviour_may_depend_on_the_request_and_connections_are_counted() {
 async fn a_refusing_port_refuses() {
     let refusing = Refusing::start().unwrap();
     let verdict = release(&refusing.url().unwrap(), "t").await;
-    assert!(matches!(verdict, Verdict::Failed(_)), "{verdict:?}");
+    assert!(matches!(verdict, ReleaseVerdict::Failed(_)), "{verdict:?}");
 }

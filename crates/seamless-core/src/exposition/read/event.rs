@@ -6,7 +6,7 @@ use crate::exposition::MetricType;
 /// One thing that a document states.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Event<'v> {
+pub enum ScanEvent<'v> {
     /// `# HELP`.
     Help {
         /// The family.

@@ -18,10 +18,10 @@ mod statement;
 
 use super::{Format, MetricType};
 
-pub use event::{Event, ExemplarRef, SampleRef};
+pub use event::{ExemplarRef, SampleRef, ScanEvent};
 pub use labels::Label;
 pub use problem::{Finding, Found, Problem};
-pub use scan::{Report, scan};
+pub use scan::{ScanReport, scan};
 
 /// A document, read whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,12 +29,12 @@ pub struct Exposition {
     /// The format it was read as.
     pub format: Format,
     /// Its families, in the order in which it first speaks of them.
-    pub families: Vec<Family>,
+    pub families: Vec<ParsedFamily>,
 }
 
 /// A metric family.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Family {
+pub struct ParsedFamily {
     /// The name that its comments use.
     pub name: String,
     /// What `# TYPE` says; [`MetricType::Untyped`] without one.
@@ -44,12 +44,12 @@ pub struct Family {
     /// What `# UNIT` says.
     pub unit: Option<String>,
     /// Its samples, in the order of the document.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<ParsedSample>,
 }
 
 /// A sample.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
+pub struct ParsedSample {
     /// The line it stands on, counted from 1.
     pub line: usize,
     /// Its own name: the family's, or that with a suffix.
@@ -64,7 +64,7 @@ pub struct Sample {
     pub exemplar: Option<Exemplar>,
 }
 
-impl Sample {
+impl ParsedSample {
     /// The value of the label `name`.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
@@ -86,12 +86,12 @@ pub struct Exemplar {
 impl Exposition {
     /// The family named `name`.
     #[must_use]
-    pub fn family(&self, name: &str) -> Option<&Family> {
+    pub fn family(&self, name: &str) -> Option<&ParsedFamily> {
         self.families.iter().find(|family| family.name == name)
     }
 
     /// Every sample, family by family.
-    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+    pub fn samples(&self) -> impl Iterator<Item = &ParsedSample> {
         self.families.iter().flat_map(|family| &family.samples)
     }
 }
@@ -126,22 +126,22 @@ fn find<'a>(labels: &'a [(String, String)], name: &str) -> Option<&'a str> {
 
 #[derive(Default)]
 struct Collect {
-    families: Vec<Family>,
+    families: Vec<ParsedFamily>,
     index: std::collections::HashMap<String, usize>,
 }
 
 impl Collect {
-    fn take(&mut self, event: Event<'_>) {
+    fn take(&mut self, event: ScanEvent<'_>) {
         match event {
-            Event::Help { family, text } => {
+            ScanEvent::Help { family, text } => {
                 self.with(family, |family| family.help = Some(text.to_owned()));
             }
-            Event::Type { family, kind } => self.with(family, |family| family.kind = kind),
-            Event::Unit { family, unit } => {
+            ScanEvent::Type { family, kind } => self.with(family, |family| family.kind = kind),
+            ScanEvent::Unit { family, unit } => {
                 self.with(family, |family| family.unit = Some(unit.to_owned()));
             }
-            Event::Sample(sample) => self.with(sample.family, |family| {
-                family.samples.push(Sample {
+            ScanEvent::Sample(sample) => self.with(sample.family, |family| {
+                family.samples.push(ParsedSample {
                     line: sample.line,
                     name: sample.name.to_owned(),
                     labels: owned(sample.labels),
@@ -157,9 +157,9 @@ impl Collect {
         }
     }
 
-    fn with(&mut self, name: &str, change: impl FnOnce(&mut Family)) {
+    fn with(&mut self, name: &str, change: impl FnOnce(&mut ParsedFamily)) {
         let index = self.index.get(name).copied().unwrap_or_else(|| {
-            self.families.push(Family {
+            self.families.push(ParsedFamily {
                 name: name.to_owned(),
                 kind: MetricType::Untyped,
                 help: None,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use memchr::memchr_iter;
 
-use super::event::{Event, ExemplarRef, SampleRef};
+use super::event::{ExemplarRef, SampleRef, ScanEvent};
 use super::family::{forbidden, may_have_exemplar, owners, stands_alone, suffixes};
 use super::findings::Findings;
 use super::metric::{Histograms, Part};
@@ -20,7 +20,7 @@ use crate::exposition::{Format, MetricType, Scraper};
 
 /// What reading a document has shown, but for its samples.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct ScanReport {
     refused_by_2: Option<Finding>,
     refused_by_3: Option<Finding>,
     /// By both, where reading ended.
@@ -34,7 +34,7 @@ pub struct Report {
     pub samples: usize,
 }
 
-impl Report {
+impl ScanReport {
     /// Why `scraper` refuses the whole document; `None` where it takes it.
     #[must_use]
     pub const fn refused_by(&self, scraper: Scraper) -> Option<&Finding> {
@@ -64,10 +64,10 @@ impl Report {
 
 /// Reads `document` as far as a scraper does, and hands what it states to `visit`, in order. Reading ends
 /// where every Prometheus refuses the document, and goes on after everything else that is wrong.
-pub fn scan(document: &[u8], format: Format, mut visit: impl FnMut(Event<'_>)) -> Report {
+pub fn scan(document: &[u8], format: Format, mut visit: impl FnMut(ScanEvent<'_>)) -> ScanReport {
     let mut scan = Scan::new(document, format);
     let mut statements = Statements::new(document, format);
-    let mut report = Report::default();
+    let mut report = ScanReport::default();
     let mut passed = 0;
     // Prometheus 3 does not even parse a document without a byte.
     while !document.is_empty() {
@@ -98,7 +98,7 @@ pub fn scan(document: &[u8], format: Format, mut visit: impl FnMut(Event<'_>)) -
             Ok(Statement::Comment) => {}
             Ok(Statement::Help(family, text)) => {
                 scan.comment(start, "HELP", &family);
-                visit(Event::Help {
+                visit(ScanEvent::Help {
                     family: &family,
                     text: &text,
                 });
@@ -106,14 +106,14 @@ pub fn scan(document: &[u8], format: Format, mut visit: impl FnMut(Event<'_>)) -
             Ok(Statement::Type(family, kind)) => {
                 scan.comment(start, "TYPE", &family);
                 scan.set_type(&family, kind);
-                visit(Event::Type {
+                visit(ScanEvent::Type {
                     family: &family,
                     kind,
                 });
             }
             Ok(Statement::Unit(family, unit)) => {
                 scan.comment(start, "UNIT", &family);
-                visit(Event::Unit {
+                visit(ScanEvent::Unit {
                     family: &family,
                     unit: &unit,
                 });
@@ -137,7 +137,7 @@ pub fn scan(document: &[u8], format: Format, mut visit: impl FnMut(Event<'_>)) -
 }
 
 /// What is known of a family so far.
-struct Family {
+struct FamilyState {
     name: Box<str>,
     kind: Option<MetricType>,
     /// The lines of HELP, TYPE and UNIT.
@@ -147,7 +147,7 @@ struct Family {
     histograms: Histograms,
 }
 
-impl Family {
+impl FamilyState {
     fn kind(&self) -> MetricType {
         self.kind.unwrap_or(MetricType::Untyped)
     }
@@ -159,7 +159,7 @@ struct Scan<'a> {
     /// The line of the statement being read.
     line: usize,
     samples: usize,
-    families: Vec<Family>,
+    families: Vec<FamilyState>,
     index: HashMap<Box<str>, usize>,
     /// The family of the lines just read.
     current: Option<usize>,
@@ -211,7 +211,7 @@ impl<'a> Scan<'a> {
             return *index;
         }
         let index = self.families.len();
-        self.families.push(Family {
+        self.families.push(FamilyState {
             name: name.into(),
             kind: None,
             comments: [None; 3],
@@ -291,7 +291,7 @@ impl<'a> Scan<'a> {
         at: usize,
         sample: &RawSample<'_>,
         statements: &Statements<'_>,
-        visit: &mut impl FnMut(Event<'_>),
+        visit: &mut impl FnMut(ScanEvent<'_>),
     ) {
         self.samples += 1;
         let name = &*sample.name;
@@ -300,13 +300,13 @@ impl<'a> Scan<'a> {
         let kind = self
             .families
             .get(index)
-            .map_or(MetricType::Untyped, Family::kind);
+            .map_or(MetricType::Untyped, FamilyState::kind);
         self.seen.add(self.hasher.series(name, labels));
         self.judge(at, index, kind, suffix, sample, statements);
         let Some(family) = self.families.get(index) else {
             return;
         };
-        visit(Event::Sample(SampleRef {
+        visit(ScanEvent::Sample(SampleRef {
             line: self.line,
             family: &family.name,
             kind,
@@ -423,7 +423,7 @@ impl<'a> Scan<'a> {
             }
         }
         // In the text format a counter has its suffix in its name.
-        let kind = self.families.get(index).map(Family::kind);
+        let kind = self.families.get(index).map(FamilyState::kind);
         let suffix = match (kind, self.format) {
             (Some(MetricType::Counter), Format::Text) => "_total",
             _ => suffix,

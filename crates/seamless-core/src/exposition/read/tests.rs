@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exposition::Scraper;
-use crate::exposition::write::{Bounds, Header, Labels, Writer};
+use crate::exposition::write::{Bounds, Header, RenderedLabels, Writer};
 
 fn text(document: &str) -> Result<Exposition, Finding> {
     parse_as(document.as_bytes(), Format::Text)
@@ -181,7 +181,7 @@ fn what_is_wrong_many_times_is_one_finding_and_reading_goes_on() {
     }
     let mut samples = 0;
     let report = scan(document.as_bytes(), Format::Text, |event| {
-        samples += usize::from(matches!(event, Event::Sample(_)));
+        samples += usize::from(matches!(event, ScanEvent::Sample(_)));
     });
     assert_eq!((samples, report.samples), (1000, 1000));
     assert_eq!(report.findings.len(), 1);
@@ -195,7 +195,7 @@ fn names_in_quotes_are_read_with_escapes_undone() {
     let mut seen = Vec::new();
     let document = b"# TYPE \"a.\\\"b\" gauge\n{x=\"1\", \"a.\\\"b\", \"c d\"=\"2\"} 3\n";
     let report = scan(document, Format::Text, |event| {
-        if let Event::Sample(sample) = event {
+        if let ScanEvent::Sample(sample) = event {
             let labels = sample.labels.iter();
             let labels: Vec<String> = labels.map(|(n, v)| format!("{n}={v}")).collect();
             seen.push((sample.name.to_owned(), sample.kind, labels));
@@ -222,7 +222,7 @@ fn an_unterminated_eof_is_the_end_and_anything_cut_short_is_not() {
 fn the_visitor_sees_samples_up_to_the_first_fault() {
     let mut seen = Vec::new();
     let report = scan(b"a 1\nb 2\nc x\nd 4\n", Format::Text, |event| {
-        if let Event::Sample(sample) = event {
+        if let ScanEvent::Sample(sample) = event {
             seen.push(sample.name.to_owned());
         }
     });
@@ -261,14 +261,14 @@ proptest! {
         let header = Header { name: "g", kind: MetricType::Gauge, help: &help };
         writer.header(header, &mut out);
         for (label, value) in &values {
-            let labels = Labels::new([("x", label.as_str())]).unwrap();
+            let labels = RenderedLabels::new([("x", label.as_str())]).unwrap();
             writer.sample("g", &labels, *value, &mut out);
         }
         let header = Header { name: "h", kind: MetricType::Histogram, help: "H." };
         writer.header(header, &mut out);
         let bounds = Bounds::new(&[0.1, 1.0, 60.0]);
         for label in values.keys() {
-            let labels = Labels::new([("x", label.as_str())]).unwrap();
+            let labels = RenderedLabels::new([("x", label.as_str())]).unwrap();
             writer.histogram("h", &labels, &bounds, &counts, sum, &mut out);
         }
         writer.finish(&mut out);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use seamless_core::analysis::{self, Analysis, Judgement, Layout, Layouts};
+use seamless_core::analysis::{Analysis, FiringVerdict, Judgement, Layout, Layouts};
 use seamless_core::prometheus::{InstantSeries, LoadedGroup, Selector};
 use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
@@ -222,9 +222,9 @@ fn judge(rules: &RuleFile, live: &Layouts, shipped: &BTreeSet<&str>) -> Outcome 
 fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<Item> {
     let item = |verdict, message: String| Item::new(&rule.name, verdict, message);
     let mut items = vec![match &by_live.verdict {
-        analysis::Verdict::CanFire => item(Verdict::Pass, "can fire".to_owned()),
-        analysis::Verdict::NeverFires(reason) => {
-            let with_schema = matches!(by_schema.verdict, analysis::Verdict::NeverFires(_));
+        FiringVerdict::CanFire => item(Verdict::Pass, "can fire".to_owned()),
+        FiringVerdict::NeverFires(reason) => {
+            let with_schema = matches!(by_schema.verdict, FiringVerdict::NeverFires(_));
             let advice = if with_schema {
                 ""
             } else {
@@ -233,13 +233,13 @@ fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<
             item(Verdict::Fail, format!("can never fire: {reason}{advice}"))
         }
         // The watchdog is meant to.
-        analysis::Verdict::AlwaysFires(_) if rule.name == WATCHDOG => {
+        FiringVerdict::AlwaysFires(_) if rule.name == WATCHDOG => {
             item(Verdict::Pass, "always fires, as it is meant to".to_owned())
         }
-        analysis::Verdict::AlwaysFires(reason) => {
+        FiringVerdict::AlwaysFires(reason) => {
             item(Verdict::Warn, format!("always fires: {reason}"))
         }
-        analysis::Verdict::Unknown(reason) => {
+        FiringVerdict::Unknown(reason) => {
             let reason = format!("cannot be told: {reason}");
             item(Verdict::Skip(Skip::NotApplicable(reason.clone())), reason)
         }

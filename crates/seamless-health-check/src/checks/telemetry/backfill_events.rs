@@ -4,7 +4,7 @@ use super::events::{LOG_HINT, event, not_occurred};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
-use crate::telemetry::{Event, Logs};
+use crate::telemetry::{LogEvent, Logs};
 use crate::verdict::{Item, Outcome, Verdict};
 
 pub(super) const CHECK: Check = Check {
@@ -34,8 +34,8 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 }
 
 fn judge(logs: &Logs) -> Outcome {
-    let claimed = event(logs, Event::CLAIMED);
-    let ended = [Event::COMPLETED, Event::FAILED].map(|of| (of, event(logs, of)));
+    let claimed = event(logs, LogEvent::CLAIMED);
+    let ended = [LogEvent::COMPLETED, LogEvent::FAILED].map(|of| (of, event(logs, of)));
     let nothing = claimed.is_none() && ended.iter().all(|(_, item)| item.is_none());
     if nothing {
         let (lines, levels) = (logs.lines, &logs.levels);
@@ -44,7 +44,7 @@ fn judge(logs: &Logs) -> Outcome {
     }
     let absent = "is not in the log, though leases were ended while it was written";
     let mut items =
-        vec![claimed.unwrap_or_else(|| Item::new(Event::CLAIMED.name, Verdict::Warn, absent))];
+        vec![claimed.unwrap_or_else(|| Item::new(LogEvent::CLAIMED.name, Verdict::Warn, absent))];
     let ended = ended.map(|(of, item)| item.unwrap_or_else(|| not_occurred(of)));
     items.extend(ended);
     Outcome::of(

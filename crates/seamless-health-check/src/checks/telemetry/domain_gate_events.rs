@@ -4,7 +4,7 @@ use super::events::{LOG_HINT, event, not_occurred, occurring};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
-use crate::telemetry::{Event, Logs};
+use crate::telemetry::{LogEvent, Logs};
 use crate::verdict::Outcome;
 
 pub(super) const CHECK: Check = Check {
@@ -34,8 +34,8 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 }
 
 fn judge(logs: &Logs) -> Outcome {
-    let downgrade = event(logs, Event::GATE_DOWNGRADE);
-    let item = downgrade.unwrap_or_else(|| not_occurred(Event::GATE_DOWNGRADE));
+    let downgrade = event(logs, LogEvent::GATE_DOWNGRADE);
+    let item = downgrade.unwrap_or_else(|| not_occurred(LogEvent::GATE_DOWNGRADE));
     occurring(vec![item], "no downgrade by a domain gate in this log")
 }
 

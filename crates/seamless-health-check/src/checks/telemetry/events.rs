@@ -2,7 +2,7 @@
 
 use seamless_core::logs::DROPPED_FIELDS;
 
-use crate::telemetry::{Broken, Event, Logs};
+use crate::telemetry::{Broken, LogEvent, Logs};
 use crate::verdict::{Item, Outcome, Skip, Verdict};
 use crate::words::listed;
 
@@ -15,7 +15,7 @@ pub(super) fn broken(broken: &Broken, lines: u64) -> String {
 }
 
 /// What the log shows of an event; `None` if it is not there.
-pub(super) fn event(logs: &Logs, event: Event) -> Option<Item> {
+pub(super) fn event(logs: &Logs, event: LogEvent) -> Option<Item> {
     let seen = logs.seen(event);
     if seen.count == 0 {
         return None;
@@ -45,7 +45,7 @@ pub(super) fn event(logs: &Logs, event: Event) -> Option<Item> {
 }
 
 /// An event that a healthy system does not write.
-pub(super) fn not_occurred(event: Event) -> Item {
+pub(super) fn not_occurred(event: LogEvent) -> Item {
     let reason = "none in this log".to_owned();
     Item::new(
         event.name,

@@ -6,7 +6,7 @@ use super::events::{LOG_HINT, event, not_occurred, occurring};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
-use crate::telemetry::{Event, Logs, Traces};
+use crate::telemetry::{LogEvent, Logs, Traces};
 use crate::verdict::{Item, Outcome, Verdict};
 use crate::words::seconds;
 
@@ -42,16 +42,16 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 
 /// `over`: a span that took longer than its phase may, if the traces show one.
 fn judge(logs: &Logs, over: Option<String>) -> Outcome {
-    let exceeded = match (event(logs, Event::PHASE_EXCEEDED), over) {
+    let exceeded = match (event(logs, LogEvent::PHASE_EXCEEDED), over) {
         (Some(item), _) => item,
         (None, Some(over)) => {
             let message = format!("is not in the log, though {over}");
-            Item::new(Event::PHASE_EXCEEDED.name, Verdict::Warn, message)
+            Item::new(LogEvent::PHASE_EXCEEDED.name, Verdict::Warn, message)
         }
-        (None, None) => not_occurred(Event::PHASE_EXCEEDED),
+        (None, None) => not_occurred(LogEvent::PHASE_EXCEEDED),
     };
-    let downgrade = event(logs, Event::SLA_DOWNGRADE);
-    let downgrade = downgrade.unwrap_or_else(|| not_occurred(Event::SLA_DOWNGRADE));
+    let downgrade = event(logs, LogEvent::SLA_DOWNGRADE);
+    let downgrade = downgrade.unwrap_or_else(|| not_occurred(LogEvent::SLA_DOWNGRADE));
     occurring(
         vec![exceeded, downgrade],
         "no phase over its budget in this log",

@@ -4,12 +4,12 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use seamless_core::http::{Response, SHORT_BODY_LIMIT, SendError, TransportError};
+use seamless_core::http::{HttpResponse, SHORT_BODY_LIMIT, SendError, TransportError};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 
 use super::get;
 
-async fn raw(bytes: impl Into<Vec<u8>>) -> Result<Response, SendError> {
+async fn raw(bytes: impl Into<Vec<u8>>) -> Result<HttpResponse, SendError> {
     let server = Faults::always(Behaviour::Garbage(bytes.into())).unwrap();
     get(&server.url()).await
 }

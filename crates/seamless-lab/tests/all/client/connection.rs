@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use seamless_core::http::{HttpOptions, SHORT_BODY_LIMIT, Stage, TransportError};
+use seamless_core::http::{HttpOptions, RequestStage, SHORT_BODY_LIMIT, TransportError};
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ fn page() -> Reply {
     Reply::json(r#"{"status":"ok","and":"a body that is long enough to be cut in two"}"#)
 }
 
-fn timed_out(stage: Stage) -> TransportError {
+fn timed_out(stage: RequestStage) -> TransportError {
     TransportError::TimedOut {
         after: TIMEOUT,
         stage,
@@ -34,16 +34,24 @@ async fn each_stage_has_its_fault() {
         (B::ResetBeforeReading, TransportError::Interrupted, 4),
         (B::ResetAfterReading, TransportError::Interrupted, 4),
         (B::CloseWithoutAnswer, TransportError::Interrupted, 4),
-        (B::HangBeforeHeaders, timed_out(Stage::AwaitingResponse), 1),
         (
-            B::HangWithinHeaders(page()),
-            timed_out(Stage::AwaitingResponse),
+            B::HangBeforeHeaders,
+            timed_out(RequestStage::AwaitingResponse),
             1,
         ),
-        (B::HangInBody(page()), timed_out(Stage::ReadingBody), 1),
+        (
+            B::HangWithinHeaders(page()),
+            timed_out(RequestStage::AwaitingResponse),
+            1,
+        ),
+        (
+            B::HangInBody(page()),
+            timed_out(RequestStage::ReadingBody),
+            1,
+        ),
         (
             B::Dribble(page(), slowly),
-            timed_out(Stage::AwaitingResponse),
+            timed_out(RequestStage::AwaitingResponse),
             1,
         ),
         (B::EndlessBody, too_large, 1),
@@ -83,7 +91,7 @@ async fn what_was_never_sent_cannot_have_been_processed() {
     // `.invalid` never resolves (RFC 6761); without a network the system takes its time to say so.
     let failure = get("http://coordinator.invalid:1").await.unwrap_err();
     let unresolved = matches!(failure.error, TransportError::NameNotResolved(_))
-        || failure.error == timed_out(Stage::Connecting);
+        || failure.error == timed_out(RequestStage::Connecting);
     assert!(unresolved, "{failure:?}");
     assert!(!failure.may_have_been_processed);
 }
@@ -96,8 +104,8 @@ async fn the_runs_deadline_is_told_apart_from_the_timeout() {
         ..options()
     };
     for (behaviour, stage) in [
-        (Behaviour::HangBeforeHeaders, Stage::AwaitingResponse),
-        (Behaviour::HangInBody(page()), Stage::ReadingBody),
+        (Behaviour::HangBeforeHeaders, RequestStage::AwaitingResponse),
+        (Behaviour::HangInBody(page()), RequestStage::ReadingBody),
     ] {
         let server = Faults::always(behaviour).unwrap();
         let failure = get_with(deadline_in(TIMEOUT), &server.url())
@@ -123,6 +131,6 @@ async fn a_connection_that_never_opens_is_not_a_request_that_was_sent() {
     let _fills_the_queue = tokio::net::TcpStream::connect(address).await.unwrap();
     let url = format!("http://{address}");
     let failure = get(&url).await.unwrap_err();
-    assert_eq!(failure.error, timed_out(Stage::Connecting));
+    assert_eq!(failure.error, timed_out(RequestStage::Connecting));
     assert!(!failure.may_have_been_processed);
 }

@@ -16,7 +16,7 @@ mod tls;
 use std::time::{Duration, Instant};
 
 use seamless_core::http::{
-    Body, Endpoint, HttpClient, HttpOptions, Request, Response, SHORT_BODY_LIMIT, SendError,
+    Body, Endpoint, HttpClient, HttpOptions, HttpRequest, HttpResponse, SHORT_BODY_LIMIT, SendError,
 };
 
 /// The timeout of one request in these tests.
@@ -39,24 +39,24 @@ fn client(options: HttpOptions, endpoint: &Endpoint) -> HttpClient {
     HttpClient::new(options, [endpoint]).unwrap()
 }
 
-async fn get_with(options: HttpOptions, url: &str) -> Result<Response, SendError> {
+async fn get_with(options: HttpOptions, url: &str) -> Result<HttpResponse, SendError> {
     let endpoint = endpoint(url);
-    let call = Request::get(&endpoint, endpoint.url(&["x"]), SHORT_BODY_LIMIT);
+    let call = HttpRequest::get(&endpoint, endpoint.url(&["x"]), SHORT_BODY_LIMIT);
     let started = Instant::now();
     let outcome = client(options, &endpoint).send(&call).await;
     assert!(started.elapsed() < SOON, "it took {:?}", started.elapsed());
     outcome
 }
 
-async fn get(url: &str) -> Result<Response, SendError> {
+async fn get(url: &str) -> Result<HttpResponse, SendError> {
     get_with(options(), url).await
 }
 
 /// A POST that must not be sent twice.
-async fn post_once(url: &str) -> Result<Response, SendError> {
+async fn post_once(url: &str) -> Result<HttpResponse, SendError> {
     let endpoint = endpoint(url);
     let body = Body::Json(b"{}".to_vec());
-    let call = Request::post(
+    let call = HttpRequest::post(
         &endpoint,
         endpoint.url(&["x"]),
         body,

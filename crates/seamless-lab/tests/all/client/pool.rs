@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use seamless_core::http::{Request, SHORT_BODY_LIMIT};
+use seamless_core::http::{HttpRequest, SHORT_BODY_LIMIT};
 use seamless_lab::faults::{Faults, Reply};
 
 use super::{client, endpoint, options};
@@ -49,9 +49,9 @@ async fn a_kept_connection_that_the_server_closed_is_not_a_lost_attempt() {
     let client = client(options(), &endpoint);
     for repeatable in [true, false, true, false, true] {
         let url = endpoint.url(&["x"]);
-        let call = Request {
+        let call = HttpRequest {
             repeatable,
-            ..Request::get(&endpoint, url, SHORT_BODY_LIMIT)
+            ..HttpRequest::get(&endpoint, url, SHORT_BODY_LIMIT)
         };
         let answer = client.send(&call).await.unwrap();
         assert_eq!(
@@ -69,7 +69,7 @@ async fn one_connection_serves_one_request_after_the_other() {
     let endpoint = endpoint(&server.url());
     let client = client(options(), &endpoint);
     for _ in 0..20 {
-        let call = Request::get(&endpoint, endpoint.url(&["x"]), SHORT_BODY_LIMIT);
+        let call = HttpRequest::get(&endpoint, endpoint.url(&["x"]), SHORT_BODY_LIMIT);
         client.send(&call).await.unwrap();
     }
     assert_eq!((server.received().len(), server.connections()), (20, 1));

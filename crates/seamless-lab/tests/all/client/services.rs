@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use seamless_core::alertmanager::Alertmanager;
-use seamless_core::coordinator::{Action, Coordinator, Release, Verdict};
-use seamless_core::http::Problem;
+use seamless_core::coordinator::{Action, Coordinator, Release, ReleaseVerdict};
+use seamless_core::http::RequestError;
 use seamless_core::lease::{LeaseKey, LeaseToken};
 use seamless_core::prometheus::{Prometheus, QueryValue};
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
@@ -99,7 +99,10 @@ async fn taken_for_none(behaviour: Behaviour) {
         alertmanager.alerts(&[]),
         alertmanager.status(),
     );
-    let settled = !matches!(release.verdict, Verdict::Failed(_) | Verdict::Unknown(_));
+    let settled = !matches!(
+        release.verdict,
+        ReleaseVerdict::Failed(_) | ReleaseVerdict::Unknown(_)
+    );
     assert!(!settled, "{behaviour:?}: {release:?}");
     // A status of success is healthy, whatever words come with it.
     let unhealthy = health.err().map(|error| error.to_string());
@@ -117,14 +120,14 @@ async fn taken_for_none(behaviour: Behaviour) {
 }
 
 /// `released`, `already_released`, `conflict`, `failed` or `unknown`.
-const fn word(verdict: &Verdict) -> &'static str {
+const fn word(verdict: &ReleaseVerdict) -> &'static str {
     match verdict {
-        Verdict::Released { .. } => "released",
-        Verdict::AlreadyReleased => "already_released",
-        Verdict::Conflict => "conflict",
-        Verdict::Failed(_) => "failed",
-        Verdict::Unknown(_) => "unknown",
-        Verdict::Unproven(_) => "unproven",
+        ReleaseVerdict::Released { .. } => "released",
+        ReleaseVerdict::AlreadyReleased => "already_released",
+        ReleaseVerdict::Conflict => "conflict",
+        ReleaseVerdict::Failed(_) => "failed",
+        ReleaseVerdict::Unknown(_) => "unknown",
+        ReleaseVerdict::Unproven(_) => "unproven",
     }
 }
 
@@ -202,12 +205,12 @@ async fn a_coordinator_that_repeats_the_token_does_not_get_it_printed() {
     let body = format!(r#"{{"error":"bad token {TOKEN}"}}"#);
     let faults = Faults::always(json(422, body)).unwrap();
     let release = release_at(&faults.url()).await;
-    let Verdict::Failed(problem) = &release.verdict else {
+    let ReleaseVerdict::Failed(error) = &release.verdict else {
         panic!("{release:?}");
     };
-    assert!(problem.to_string().contains("bad token"), "{problem}");
+    assert!(error.to_string().contains("bad token"), "{error}");
     assert!(
-        !format!("{problem} {release:?}").contains(TOKEN),
+        !format!("{error} {release:?}").contains(TOKEN),
         "{release:?}"
     );
 }
@@ -258,7 +261,10 @@ async fn pages_that_do_not_end_are_an_error_of_bounded_size() {
     for cycle in [1, 2, 7] {
         let faults = Faults::choose(move |_, number| page((number % cycle).to_string())).unwrap();
         let error = coordinator(&faults).inspect().await.unwrap_err();
-        assert_eq!(error.problem, Problem::EndlessPages { pages: cycle + 1 });
+        assert_eq!(
+            error.source,
+            RequestError::EndlessPages { pages: cycle + 1 }
+        );
         assert_eq!(faults.received().len(), cycle + 1);
     }
 }
@@ -292,7 +298,7 @@ async fn prometheus_values_are_read_as_they_are_and_nothing_else_is() {
         let faults = Faults::always(vector(text)).unwrap();
         let error = prometheus(&faults).instant("up", None).await.unwrap_err();
         assert!(
-            matches!(error.problem, Problem::Unexpected { .. }),
+            matches!(error.source, RequestError::Unexpected { .. }),
             "{text}: {error}"
         );
     }
@@ -310,7 +316,7 @@ async fn prometheus_values_are_read_as_they_are_and_nothing_else_is() {
         let faults = Faults::always(json(200, body)).unwrap();
         let error = prometheus(&faults).instant("up", None).await.unwrap_err();
         assert!(
-            matches!(error.problem, Problem::Unexpected { .. }),
+            matches!(error.source, RequestError::Unexpected { .. }),
             "{body}: {error}"
         );
         assert!(!error.to_string().contains(char::is_control), "{error:?}");
@@ -334,7 +340,7 @@ async fn a_refusal_keeps_the_servers_words_in_one_line() {
     let error = prometheus(&faults).instant("up{", None).await.unwrap_err();
     let text = error.to_string();
     assert!(
-        matches!(error.problem, Problem::Refused { status: 400, .. }),
+        matches!(error.source, RequestError::Refused { status: 400, .. }),
         "{text}"
     );
     assert!(

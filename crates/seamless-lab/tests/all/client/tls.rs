@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use seamless_core::http::{HttpOptions, Response, SendError, Stage, TlsFiles, TransportError};
+use seamless_core::http::{
+    HttpOptions, HttpResponse, RequestStage, SendError, TlsFiles, TransportError,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -72,7 +74,7 @@ impl Authority {
             .unwrap()
     }
 
-    async fn get(&self, address: SocketAddr) -> Result<Response, SendError> {
+    async fn get(&self, address: SocketAddr) -> Result<HttpResponse, SendError> {
         let tls = TlsFiles {
             ca_cert: Some(self.file()),
             client_cert: None,
@@ -246,7 +248,7 @@ async fn a_handshake_that_hangs_is_a_connection_that_never_opened() {
     let failure = get_with(HttpOptions { tls, ..options() }, &url)
         .await
         .unwrap_err();
-    let stage = Stage::Connecting;
+    let stage = RequestStage::Connecting;
     assert_eq!(
         failure.error,
         TransportError::TimedOut {

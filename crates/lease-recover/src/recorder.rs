@@ -8,17 +8,17 @@ use seamless_core::lease::LeaseSpec;
 
 use crate::audit::{AuditLog, Circumstances, Operator};
 use crate::journal::{Journal, Purpose, random_hex};
-use crate::outcome::{Settled, Skip};
+use crate::outcome::{RecordedOutcome, Skip};
 use crate::request::Recovery;
 
 /// Where the outcomes of a run are written down.
-pub(crate) struct Records {
+pub(crate) struct Recorder {
     journal: Option<Journal>,
     audit_log: Option<AuditLog>,
     circumstances: Circumstances,
 }
 
-impl Records {
+impl Recorder {
     /// Opens what the run writes to, for the coordinator that it is about.
     pub(crate) fn open(
         recovery: &Recovery,
@@ -54,7 +54,7 @@ impl Records {
     }
 
     /// How an earlier run settled a lease, if one did.
-    pub(crate) fn settled(&self, spec: &LeaseSpec) -> Option<Settled> {
+    pub(crate) fn settled(&self, spec: &LeaseSpec) -> Option<RecordedOutcome> {
         self.journal.as_ref()?.settled(spec)
     }
 
@@ -64,9 +64,9 @@ impl Records {
     }
 
     /// The outcome of a lease that is not sent: what an earlier run found, or why.
-    pub(crate) fn unsent(&self, spec: &LeaseSpec, skip: Skip) -> Settled {
+    pub(crate) fn unsent(&self, spec: &LeaseSpec, skip: Skip) -> RecordedOutcome {
         self.settled(spec).unwrap_or_else(|| {
-            Settled::skipped(if spec.token.is_none() {
+            RecordedOutcome::skipped(if spec.token.is_none() {
                 Skip::MissingToken
             } else {
                 skip
@@ -78,7 +78,11 @@ impl Records {
     ///
     /// # Errors
     /// What could not be written, in words.
-    pub(crate) async fn write(&self, spec: &LeaseSpec, settled: &Settled) -> Result<(), String> {
+    pub(crate) async fn write(
+        &self,
+        spec: &LeaseSpec,
+        settled: &RecordedOutcome,
+    ) -> Result<(), String> {
         if let Some(journal) = self.journal.as_ref().filter(|_| !settled.by_earlier_run) {
             journal
                 .append(spec, settled, jiff::Timestamp::now())
@@ -92,7 +96,7 @@ impl Records {
     ///
     /// # Errors
     /// What could not be written, in words.
-    pub(crate) fn emit(&self, spec: &LeaseSpec, settled: &Settled) -> Result<(), String> {
+    pub(crate) fn emit(&self, spec: &LeaseSpec, settled: &RecordedOutcome) -> Result<(), String> {
         let Some(log) = &self.audit_log else {
             return Ok(());
         };
