@@ -3,6 +3,7 @@
 //! Nothing here is part of the shipped programs.
 
 pub mod bench;
+pub(crate) mod cargo;
 pub mod coverage;
 pub mod dist;
 pub mod docs;

@@ -15,6 +15,7 @@ pub mod coordinator;
 pub mod expositions;
 pub mod faults;
 mod interrupt;
+pub mod kept;
 pub mod pager;
 mod process;
 pub mod pty;

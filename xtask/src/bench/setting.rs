@@ -30,7 +30,7 @@ pub(super) fn release() -> PathBuf {
 /// Builds those packages in the release profile.
 pub(super) fn cargo(packages: &[&str]) -> Result<()> {
     crate::say(&format!("building {}", packages.join(" ")));
-    let status = Command::new(env!("CARGO"))
+    let status = crate::cargo::outside(env!("CARGO"))
         .args(["build", "--release", "--locked"])
         .args(packages)
         .current_dir(crate::root())

@@ -1,17 +1,15 @@
 //! The shipped programs, built and run as a person would run them.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use seamless_lab::servers::{Process, Start};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::timeline::Wait;
+use crate::cargo;
 
 /// The built programs' files.
 #[derive(Debug)]
@@ -45,39 +43,24 @@ impl Programs {
     /// Builds them, as the tests use them or as they are released, and asks cargo where they are.
     pub(crate) fn build(release: bool) -> Result<Self> {
         crate::say("building the programs");
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--locked"]);
+        let mut arguments = vec!["build", "--locked"];
         if release {
-            command.arg("--release");
+            arguments.push("--release");
         } else {
             // With this program's own dependencies in the choice, cargo chooses the same features for all
             // that they share, and nothing is compiled a second time.
-            command.args(["--package", env!("CARGO_PKG_NAME")]);
+            arguments.extend(["--package", env!("CARGO_PKG_NAME")]);
         }
-        command.arg("--message-format=json-render-diagnostics");
-        for name in NAMES {
-            command.args(["--package", name]);
-        }
-        let mut child = command
-            .current_dir(crate::root())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot run cargo")?;
-        let messages = child.stdout.take().context("no output of cargo")?;
-        let mut found = Vec::new();
-        for line in BufReader::new(messages).lines() {
-            found.extend(executable(&line.context("cannot read cargo's messages")?));
-        }
-        if !child.wait().context("cannot wait for cargo")?.success() {
-            bail!("the programs do not build (see above)");
-        }
+        arguments.extend(NAMES.iter().flat_map(|name| ["--package", *name]));
+        let built = cargo::build(&arguments)?;
         Self::from(|name| {
-            found
-                .iter()
-                .find(|(found, _)| found == name)
-                .map(|(_, file)| file.clone())
-                .ok_or_else(|| anyhow!("cargo built no {name}"))
+            let built = built.iter().filter(|artifact| artifact.target.name == name);
+            let file = built
+                .filter_map(|artifact| artifact.executable.clone())
+                .next();
+            Ok(file
+                .with_context(|| format!("cargo built no {name}"))?
+                .into())
         })
     }
 
@@ -112,21 +95,6 @@ impl Programs {
             health: file(health)?,
         })
     }
-}
-
-/// The name and file of the program that a message of cargo speaks of.
-fn executable(message: &str) -> Option<(String, PathBuf)> {
-    #[derive(Deserialize)]
-    struct Message {
-        target: Target,
-        executable: PathBuf,
-    }
-    #[derive(Deserialize)]
-    struct Target {
-        name: String,
-    }
-    let message: Message = serde_json::from_str(message).ok()?;
-    Some((message.target.name, message.executable))
 }
 
 /// What a program is run with besides its arguments.

@@ -1,5 +1,5 @@
 //! A fault of each sort at every endpoint that a drill delivers to or asks, and what the program makes of it. The
-//! table beside this file is what the test expects; `FAULT_MATRIX=write` writes it anew.
+//! table beside this file is what the test expects; `KEPT_TABLES=write` writes it anew.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
 //! Every fault of every endpoint of the coordinator, and what the program makes of it. The table beside
-//! this file is what the test expects; `FAULT_MATRIX=write` writes it anew.
+//! this file is what the test expects; `KEPT_TABLES=write` writes it anew.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! Every fault of every endpoint that is asked, and what the check that asks it makes of it. The table
-//! beside this file is what the test expects; `FAULT_MATRIX=write` writes it anew.
+//! beside this file is what the test expects; `KEPT_TABLES=write` writes it anew.
 
 use std::path::Path;
 use std::time::Duration;

@@ -13,13 +13,12 @@ use std::time::Duration;
 
 use super::Trial;
 use super::catalogue::Fault;
+use crate::kept;
 
 /// Trials mostly wait, so more of them run at a time than there are processors.
 const AT_A_TIME: usize = 8;
 /// The largest body that is read is 64 MiB, twice while it is copied to a larger buffer.
 const MOST_KIB: u64 = 320 * 1024;
-/// Set to `write`, the committed tables are replaced.
-const VARIABLE: &str = "FAULT_MATRIX";
 
 /// The table.
 #[derive(Debug)]
@@ -107,27 +106,7 @@ impl Matrix {
     /// # Panics
     /// If they differ.
     pub fn check(self, path: impl AsRef<Path>) {
-        let path = path.as_ref();
-        if std::env::var_os(VARIABLE).is_some_and(|value| value == "write") {
-            assert!(
-                std::fs::write(path, &self.text).is_ok(),
-                "cannot write {}",
-                path.display()
-            );
-            return;
-        }
-        let expected = std::fs::read_to_string(path).unwrap_or_default();
-        let differences: Vec<String> = self
-            .text
-            .lines()
-            .filter(|line| !expected.lines().any(|other| other == *line))
-            .map(str::to_owned)
-            .collect();
-        assert!(
-            self.text == expected,
-            "{} says otherwise ({VARIABLE}=write replaces it). Now: {differences:#?}",
-            path.display()
-        );
+        kept::check(&self.text, path);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Deployments with one thing wrong, and the check that names it. The faults are in place in real
 //! servers wherever those can have them. The table beside this file is what the test expects;
-//! `BROKEN_DEPLOYMENTS=write` writes it anew.
+//! `KEPT_TABLES=write` writes it anew.
 //!
 //! Every check is there but `environment/endpoints`: it lists the endpoints in use, and one that cannot
 //! be used is a usage error before any check runs.

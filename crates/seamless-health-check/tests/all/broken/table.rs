@@ -6,10 +6,11 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
+use seamless_lab::kept;
+use seamless_lab::servers::Generation;
+
 use crate::support::Run;
 
-/// Set to `write`, the kept table is replaced.
-const VARIABLE: &str = "BROKEN_DEPLOYMENTS";
 /// Scenes mostly wait for scrapes, so more of them run at a time than there are processors.
 const AT_A_TIME: usize = 6;
 
@@ -104,14 +105,15 @@ impl Row {
     }
 }
 
-/// Runs the scenes, a few at a time; their rows in the order of the scenes.
+/// Runs the scenes on the chosen generation of servers, a few at a time; their rows in the order of the scenes.
 pub(crate) fn play(scenes: &[&(dyn Fn() -> Vec<Row> + Sync)]) -> Vec<Row> {
+    let generation = Generation::chosen();
     let next = Mutex::new(0..scenes.len());
     let mut rows: Vec<(usize, Vec<Row>)> = thread::scope(|scope| {
         let play = || {
             let mut mine = Vec::new();
             while let Some(index) = next.lock().ok().and_then(|mut next| next.next()) {
-                mine.push((index, scenes[index]()));
+                mine.push((index, generation.during(scenes[index])));
             }
             mine
         };
@@ -135,22 +137,5 @@ pub(crate) fn check(rows: &[Row], path: &Path) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{row}");
     }
-    if std::env::var_os(VARIABLE).is_some_and(|value| value == "write") {
-        assert!(
-            std::fs::write(path, &text).is_ok(),
-            "cannot write {}",
-            path.display()
-        );
-        return;
-    }
-    let kept = std::fs::read_to_string(path).unwrap_or_default();
-    let differences: Vec<&str> = text
-        .lines()
-        .filter(|line| !kept.lines().any(|other| other == *line))
-        .collect();
-    assert!(
-        text == kept,
-        "{} says otherwise ({VARIABLE}=write replaces it). Now: {differences:#?}",
-        path.display()
-    );
+    kept::check(&text, path);
 }

@@ -1,6 +1,6 @@
 //! Would anyone be paged? Broken ways from a rule to a person, each in place in real servers of both
 //! generations, and the check that names it. The table beside this file is what the test expects;
-//! `BROKEN_DEPLOYMENTS=write` writes it anew.
+//! `KEPT_TABLES=write` writes it anew.
 
 mod cluster;
 mod site;
@@ -9,7 +9,6 @@ use std::path::Path;
 
 use crate::broken::table::{self, Row};
 use crate::support::PATIENCE;
-use seamless_lab::servers::Generation;
 use seamless_lab::wait_until;
 use serde_json::{Value, json};
 use site::{Site, routed};
@@ -653,19 +652,17 @@ fn who_would_be_told_fits_the_terminal() {
 }
 
 fn every_broken_way_is_named() {
-    // Both wait most of the time: Prometheus takes seconds to find its Alertmanager after a reload.
-    let generation = Generation::chosen();
-    let reported = std::thread::spawn(move || generation.during(|| world::rows(&Site::start())));
-    let site = Site::start();
-    let mut rows = sound(&site);
-    rows.extend(files(&site));
-    rows.extend(routes(&site));
-    rows.extend(silences(&site));
-    rows.extend(rules(&site));
-    rows.extend(two_alertmanagers(&site));
-    rows.extend(sending(&site));
-    rows.extend(where_prometheus_scrapes_alertmanager(&site));
-    rows.extend(reported.join().unwrap());
+    // Each site is reconfigured again and again, so that its scenes play one after the other.
+    let on_a_site = |scenes: &[fn(&Site) -> Vec<Row>]| {
+        let site = Site::start();
+        scenes.iter().flat_map(|scene| scene(&site)).collect()
+    };
+    let rows = table::play(&[
+        &|| on_a_site(&[sound, files, routes]),
+        &|| on_a_site(&[silences, rules, two_alertmanagers]),
+        &|| on_a_site(&[sending, where_prometheus_scrapes_alertmanager]),
+        &|| world::rows(&Site::start()),
+    ]);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/paths.md");
     table::check(&rows, &path);
 }
