@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Drill, until};
 use crate::report::{Outcome, SinkReport};
-use crate::silence::{AFTERGLOW, Made, Silence};
+use crate::silence::{AFTERGLOW, DrillSilence, Made};
 use crate::sinks::SinkError;
 
 /// How long the removal of a silence waits for the drill's alerts to resolve: before that, whoever is on
@@ -35,12 +35,12 @@ enum Removed {
 }
 
 impl Drill<'_> {
-    pub(super) fn silences(&self) -> Vec<Silence> {
+    pub(super) fn silences(&self) -> Vec<DrillSilence> {
         if !self.request.silence {
             return Vec::new();
         }
         let silence = |alertmanager: Alertmanager| {
-            Silence::new(
+            DrillSilence::new(
                 &self.connections.http,
                 &alertmanager,
                 &self.request.drill_id,
@@ -53,7 +53,7 @@ impl Drill<'_> {
             .collect()
     }
 
-    pub(super) async fn silence(&self, silences: &mut [Silence]) -> Result<(), SinkError> {
+    pub(super) async fn silence(&self, silences: &mut [DrillSilence]) -> Result<(), SinkError> {
         let lasting = self.course.hold.max(self.request.within);
         for silence in silences {
             silence.begin(lasting).await?;
@@ -69,7 +69,7 @@ impl Drill<'_> {
     /// Removes the silences once nothing would be sent for want of them.
     pub(super) async fn end_silences(
         &self,
-        silences: &[Silence],
+        silences: &[DrillSilence],
         outcome: Outcome,
         deadline: Option<Instant>,
     ) -> (Outcome, Vec<SinkReport>) {
@@ -92,7 +92,7 @@ impl Drill<'_> {
 
     async fn end_silence(
         &self,
-        silence: &Silence,
+        silence: &DrillSilence,
         outcome: Outcome,
         deadline: Option<Instant>,
     ) -> SinkReport {
@@ -155,7 +155,7 @@ impl Drill<'_> {
         report.error = Some(text.to_owned());
     }
 
-    async fn remove(&self, silence: &Silence) -> Result<Removed, SinkError> {
+    async fn remove(&self, silence: &DrillSilence) -> Result<Removed, SinkError> {
         let held = silence.holds_back().await?;
         if held > 0 {
             return Ok(Removed::Kept(held));
@@ -178,7 +178,7 @@ impl Drill<'_> {
     }
 
     /// Waits until Alertmanager holds none of the drill's alerts, but not for ever.
-    async fn resolved(&self, silence: &Silence) {
+    async fn resolved(&self, silence: &DrillSilence) {
         let end = Instant::now() + RESOLVING;
         let (mut told, mut failing_since) = (false, None);
         while Instant::now() < end {

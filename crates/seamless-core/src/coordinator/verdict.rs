@@ -61,7 +61,9 @@ pub fn read(answer: &HttpResponse) -> (ReleaseVerdict, bool) {
     };
     match answer.status {
         // What says that it failed has released nothing, whatever its status.
-        200..300 if reports_failure(answer) => (ReleaseVerdict::Failed(RequestError::status(answer)), false),
+        200..300 if reports_failure(answer) => {
+            (ReleaseVerdict::Failed(RequestError::status(answer)), false)
+        }
         200..300 => match (check_success(answer), completion_ratio(answer)) {
             (Ok(()), completion_ratio @ Some(_)) => {
                 (ReleaseVerdict::Released { completion_ratio }, true)
