@@ -11,6 +11,7 @@ mod formats;
 mod gap;
 #[cfg(test)]
 mod given;
+mod group;
 mod input;
 mod lookup;
 mod next;

@@ -12,7 +12,7 @@ use seamless_core::duration;
 use url::Url;
 
 use crate::args::{Args, DEFAULT_MAX_AGE};
-use crate::check::Group;
+use crate::group::Group;
 use crate::verdict::Next;
 
 /// The endpoint options of a run, as words of a shell.

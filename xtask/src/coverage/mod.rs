@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::grafana::{self, Dashboard, Filling};
+use crate::grafana::dashboard::{self, Dashboard, Filling};
 use crate::install;
 pub(crate) use injected::{Injector, rules};
 pub use matrix::{Matrix, Row};
@@ -165,7 +165,7 @@ fn rows() -> anyhow::Result<Vec<Row>> {
         .with("__rate_interval", "15s")
         .with("__range", "5m");
     let mut rows = Vec::new();
-    for (file, text) in grafana::rendered(&crate::root())? {
+    for (file, text) in dashboard::rendered(&crate::root())? {
         let dashboard: Dashboard = serde_json::from_str(&text).with_context(|| file.clone())?;
         for panel in dashboard.drawn() {
             for target in &panel.targets {

@@ -3,7 +3,7 @@
 //! Owns the model of a dashboard and the checks for which Grafana's own packages are needed. Those come
 //! from npm, into the build folder. No Grafana server is asked: this repository cannot install one.
 
-mod dashboard;
+pub mod dashboard;
 mod draw;
 mod npm;
 mod types;
