@@ -16,6 +16,10 @@ use crate::process::{Process, Program, Start};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const PORT_ATTEMPTS: u32 = 5;
+/// What a server that works hard, or a reload of many rules, is given.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// What a server that may not be there yet is given.
+const PROBE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How to start a server.
 pub(crate) struct Launch<'l> {
@@ -104,7 +108,7 @@ fn await_ready(
             }
             bail!("{name} did not start ({status}); the end of its log:\n{log}");
         }
-        let answer = send(endpoint, &endpoint.url_of_path(ready), None);
+        let answer = send(endpoint, &endpoint.url_of_path(ready), None, PROBE_WITHIN);
         // Another server may have taken the port first and given the answer.
         if answer.is_ok_and(|answer| answer.is_success()) && listens(process.id(), port) {
             return Ok(true);
@@ -149,9 +153,18 @@ fn listens(process: u32, port: u16) -> bool {
 }
 
 /// Sends one request on a client of its own: the connection belongs to the runtime of this call.
-fn send(endpoint: &Endpoint, url: &url::Url, body: Option<Body>) -> Result<HttpResponse> {
+fn send(
+    endpoint: &Endpoint,
+    url: &url::Url,
+    body: Option<Body>,
+    timeout: Duration,
+) -> Result<HttpResponse> {
     background::run_here(async || {
-        let http = HttpClient::new(HttpOptions::default(), [endpoint])?;
+        let options = HttpOptions {
+            timeout,
+            ..HttpOptions::default()
+        };
+        let http = HttpClient::new(options, [endpoint])?;
         let call = match body {
             None => HttpRequest::get(endpoint, url.clone(), QUERY_BODY_LIMIT),
             Some(body) => HttpRequest::post(endpoint, url.clone(), body, QUERY_BODY_LIMIT, false),
@@ -211,7 +224,7 @@ impl Server {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.checked(path, send(&self.endpoint, &url, None)?)
+        self.checked(path, send(&self.endpoint, &url, None, ANSWER_WITHIN)?)
     }
 
     /// POSTs JSON (or nothing) to `path` below its URL.
@@ -223,7 +236,7 @@ impl Server {
             Body::Json(json.to_string().into_bytes())
         });
         let url = self.endpoint.url_of_path(path);
-        self.checked(path, send(&self.endpoint, &url, Some(body))?)
+        self.checked(path, send(&self.endpoint, &url, Some(body), ANSWER_WITHIN)?)
     }
 
     fn checked(&self, path: &str, answer: HttpResponse) -> Result<String> {
