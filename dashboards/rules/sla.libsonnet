@@ -110,7 +110,7 @@ function(config) {
         > ignoring (top) group_left () %(allowed)s * sum by (%(by)s) (%(all)s or histogram_count(%(whole)s))
       )
     ||| % parts,
-    labels: { form: 'native' },
+    labels: { phase: phase, top: parts.top, form: 'native' },
   },
 
   local ratio(logical) = {
