@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use seamless_core::rules::RuleFile;
 use seamless_lab::servers::Prometheus;
 use serde_json::json;
@@ -143,18 +143,29 @@ fn asked(prometheus: &Prometheus, expression: &str, time: f64) -> Result<f64> {
     Ok(least)
 }
 
-/// Seconds of the health check's run that asks this server.
+/// Seconds of the health check's run of all that it asks this server.
 pub(super) fn health_check(prometheus: &Prometheus, program: &Path) -> Result<f64> {
     let command = [
         program.display().to_string(),
         "--output=json".to_owned(),
         "--timeout=60s".to_owned(),
         "--deadline=120s".to_owned(),
+        "--only=prometheus".to_owned(),
+        "--only=alerting".to_owned(),
+        "--only=sla".to_owned(),
     ];
     let environment = [("QMTL_PROMETHEUS_URL", prometheus.url())];
     let mut least = f64::INFINITY;
     for _ in 0..ASKED {
-        least = least.min(Ran::of(&command, &environment)?.seconds);
+        let ran = Ran::of(&command, &environment)?;
+        // Any verdict will do, a run that asked nothing will not.
+        let said = ran.stderr.lines().last().unwrap_or_default();
+        ensure!(
+            matches!(ran.code, Some(0 | 1 | 3)),
+            "the health check ended with {:?}: {said}",
+            ran.code
+        );
+        least = least.min(ran.seconds);
     }
     Ok(least)
 }
