@@ -205,7 +205,7 @@ fn job(check: &str, name: &str, command: &[&str]) -> Job {
     }
 }
 
-/// Tells that a command has ended. What a test said is told if it failed, at the end; what a check said, at once.
+/// Tells that a command has ended, and what it said; of a test that passed, only that it did.
 fn tell(done: &Done) -> Result<()> {
     let Job { check, name, .. } = &done.job;
     let count = Count::of(&done.output);
@@ -216,7 +216,7 @@ fn tell(done: &Done) -> Result<()> {
     };
     let took = seconds(done.took);
     let mut out = std::io::stdout().lock();
-    if count.is_none() && !done.output.trim().is_empty() {
+    if (count.is_none() || !done.success) && !done.output.trim().is_empty() {
         writeln!(out, "\n── {}\n{}", done.job.typed, done.output.trim_end())?;
     }
     writeln!(out, "{verdict:7} {took:>5}  {check}  {name}")?;
