@@ -19,6 +19,7 @@ mod nullable;
 pub mod paging;
 pub mod prometheus;
 pub mod promql;
+pub mod remote_write;
 pub mod rules;
 pub mod schema;
 pub mod stuck;

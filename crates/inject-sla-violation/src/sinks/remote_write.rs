@@ -4,11 +4,11 @@
 //! with its labels sorted and one sample at the step's own time. At the end every series gets a
 //! staleness marker, so that it ends there instead of lingering for five minutes.
 
-use prost::Message;
 use reqwest::Method;
 use seamless_cli::Stop;
 use seamless_core::exposition::write::Bounds;
 use seamless_core::http::{self, Body, Endpoint, HttpClient, SHORT_BODY_LIMIT};
+use seamless_core::remote_write::{self, Label, Sample, TimeSeries, WriteRequest};
 
 use super::{Delivered, SinkError, Snapshot, accepted};
 use crate::request::Request;
@@ -19,36 +19,6 @@ use crate::values::Value;
 const BATCH: usize = 2000;
 /// The NaN that means "this series ends here".
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
-
-#[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
 
 /// A receiver.
 pub(crate) struct RemoteWrite {
@@ -125,6 +95,7 @@ impl RemoteWrite {
                                 value,
                                 timestamp: at,
                             }],
+                            histograms: Vec::new(),
                         });
                     }
                     // A step of a million series is cut short by a signal; its end is not.
@@ -145,16 +116,14 @@ impl RemoteWrite {
 
     async fn send(&self, timeseries: Vec<TimeSeries>) -> Result<(), SinkError> {
         let doing = "cannot write to";
-        let message = WriteRequest { timeseries }.encode_to_vec();
-        let packed = snap::raw::Encoder::new()
-            .compress_vec(&message)
-            .map_err(|error| SinkError {
-                doing,
-                target: self.target(),
-                problem: error.to_string(),
-                lasting: true,
-            })?;
-        let body = Body::Raw("application/x-protobuf", HEADERS, packed);
+        let packed = WriteRequest { timeseries }.body();
+        let packed = packed.map_err(|error| SinkError {
+            doing,
+            target: self.target(),
+            problem: error.to_string(),
+            lasting: true,
+        })?;
+        let body = Body::Raw(remote_write::CONTENT_TYPE, remote_write::HEADERS, packed);
         let call = http::HttpRequest {
             method: Method::POST,
             // The same sample twice is the same sample.
@@ -169,11 +138,6 @@ impl RemoteWrite {
         accepted(doing, &self.target(), self.http.send(&call).await).map(drop)
     }
 }
-
-const HEADERS: &[(&str, &str)] = &[
-    ("Content-Encoding", "snappy"),
-    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
-];
 
 /// A sample's name, its `le` when it has one, and its value.
 type Part = (String, Option<String>, f64);
@@ -206,13 +170,7 @@ fn samples(family: &SeriesFamily, value: &Value) -> Vec<Part> {
 }
 
 fn labels(name: &str, pairs: &[(&str, String)], bound: Option<&str>) -> Vec<Label> {
-    let label = |name: &str, value: &str| Label {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    };
-    let mut labels = vec![label("__name__", name)];
-    labels.extend(pairs.iter().map(|(name, value)| label(name, value)));
-    labels.extend(bound.map(|bound| label("le", bound)));
-    labels.sort_by(|a, b| a.name.cmp(&b.name));
-    labels
+    let own = pairs.iter().map(|(name, value)| (*name, value.as_str()));
+    let bound = bound.map(|bound| ("le", bound));
+    remote_write::labels([("__name__", name)].into_iter().chain(own).chain(bound))
 }

@@ -245,13 +245,17 @@ fn what_is_wrong_with_the_scraping_is_named() {
         .rules(ranges.to_string())
         .start()
         .unwrap();
-    let start_for = |alert: &str, prometheus: &Prometheus, id: &str| {
+    let start_within = |within: &str, alert: &str, prometheus: &Prometheus, id: &str| {
         let alert = format!("--expect-alert={alert}");
-        Drill::start(prometheus, folder.path(), id, &[&alert, "--within=45s"])
+        Drill::start(prometheus, folder.path(), id, &[&alert, within])
+    };
+    // What is missed is told when the time is over; what comes through ends the drill at once.
+    let start_for = |alert: &str, prometheus: &Prometheus, id: &str| {
+        start_within("--within=45s", alert, prometheus, id)
     };
     let start = |prometheus: &Prometheus, id: &str| start_for("Slow", prometheus, id);
     // A range of two scrapes holds two samples in either generation.
-    let two = start_for("Two", &slow, "two");
+    let two = start_within("--within=3m", "Two", &slow, "two");
     let cases = [
         (start(&limited, "down"), "target", "target_down"),
         (start(&relabelled, "renamed"), "sample", "other_drill_label"),

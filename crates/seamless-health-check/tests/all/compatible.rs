@@ -6,7 +6,9 @@ use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::{Deployment, PATIENCE, Run, program, shipped};
-use prost::Message as _;
+use seamless_core::remote_write::{
+    self, BucketSpan, Histogram, Sample, TimeSeries, WriteRequest, labels,
+};
 use seamless_lab::Received;
 use seamless_lab::coordinator::Coordinator;
 use seamless_lab::faults::{Faults, Reply};
@@ -226,87 +228,14 @@ fn what_victoriametrics_does_not_offer_is_skipped_with_the_reason() {
     assert!(reason.contains("native_histograms=false"), "{reason}");
 }
 
-/// What remote write 1.0 carries, as far as it is needed here: `prompb/types.proto` of Prometheus.
-pub(crate) mod prompb {
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(crate) struct WriteRequest {
-        #[prost(message, repeated, tag = "1")]
-        pub(crate) timeseries: Vec<TimeSeries>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(crate) struct TimeSeries {
-        #[prost(message, repeated, tag = "1")]
-        pub(crate) labels: Vec<Label>,
-        #[prost(message, repeated, tag = "2")]
-        pub(crate) samples: Vec<Sample>,
-        #[prost(message, repeated, tag = "4")]
-        pub(crate) histograms: Vec<Histogram>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(crate) struct Label {
-        #[prost(string, tag = "1")]
-        pub(crate) name: String,
-        #[prost(string, tag = "2")]
-        pub(crate) value: String,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(crate) struct Sample {
-        #[prost(double, tag = "1")]
-        pub(crate) value: f64,
-        #[prost(int64, tag = "2")]
-        pub(crate) timestamp: i64,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(crate) struct Histogram {
-        #[prost(uint64, tag = "1")]
-        pub(crate) count: u64,
-        #[prost(double, tag = "3")]
-        pub(crate) sum: f64,
-        #[prost(sint32, tag = "4")]
-        pub(crate) schema: i32,
-        #[prost(double, tag = "5")]
-        pub(crate) zero_threshold: f64,
-        #[prost(message, repeated, tag = "11")]
-        pub(crate) positive_spans: Vec<BucketSpan>,
-        #[prost(sint64, repeated, tag = "12")]
-        pub(crate) positive_deltas: Vec<i64>,
-        #[prost(int64, tag = "15")]
-        pub(crate) timestamp: i64,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(crate) struct BucketSpan {
-        #[prost(sint32, tag = "1")]
-        pub(crate) offset: i32,
-        #[prost(uint32, tag = "2")]
-        pub(crate) length: u32,
-    }
-}
-
-pub(crate) fn labels(pairs: &[(&str, &str)]) -> Vec<prompb::Label> {
-    let mut labels: Vec<prompb::Label> = pairs
-        .iter()
-        .map(|(name, value)| prompb::Label {
-            name: (*name).to_owned(),
-            value: (*value).to_owned(),
-        })
-        .collect();
-    labels.sort_by(|a, b| a.name.cmp(&b.name));
-    labels
-}
-
 /// `count` requests of one second each: schema 0 has a bucket per power of two, and 0 is that of 1.
-fn of_a_second(count: u64, timestamp: i64) -> prompb::Histogram {
-    prompb::Histogram {
+fn of_a_second(count: u64, timestamp: i64) -> Histogram {
+    Histogram {
         count,
         sum: count as f64,
         schema: 0,
         zero_threshold: 1e-9,
-        positive_spans: vec![prompb::BucketSpan {
+        positive_spans: vec![BucketSpan {
             offset: 0,
             length: 1,
         }],
@@ -315,12 +244,9 @@ fn of_a_second(count: u64, timestamp: i64) -> prompb::Histogram {
     }
 }
 
-pub(crate) fn write(server: &Prometheus, request: &prompb::WriteRequest) {
-    let compressed = snap::raw::Encoder::new()
-        .compress_vec(&request.encode_to_vec())
-        .unwrap();
+pub(crate) fn write(server: &Prometheus, request: &WriteRequest) {
     let headers = [
-        ("content-type", "application/x-protobuf"),
+        ("content-type", remote_write::CONTENT_TYPE),
         ("content-encoding", "snappy"),
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -331,7 +257,7 @@ pub(crate) fn write(server: &Prometheus, request: &prompb::WriteRequest) {
             path: "/api/v1/write".to_owned(),
             query: None,
             headers: headers.into(),
-            body: compressed,
+            body: request.body().unwrap(),
         },
     );
     assert_eq!(
@@ -351,8 +277,8 @@ fn native_histograms_and_series_that_nobody_scrapes_are_checked_too() {
     let now = i64::try_from(now.as_millis()).unwrap();
     let times: Vec<i64> = (0..5).rev().map(|back| now - back * 15_000).collect();
     let phases = ["storage_wait", "backfill_wait", "live_wait", "total"];
-    let native = phases.map(|phase| prompb::TimeSeries {
-        labels: labels(&[
+    let native = phases.map(|phase| TimeSeries {
+        labels: labels([
             ("__name__", "seamless_sla_deadline_seconds"),
             ("node_id", "seam-node-1"),
             ("phase", phase),
@@ -363,8 +289,8 @@ fn native_histograms_and_series_that_nobody_scrapes_are_checked_too() {
             .map(|(step, time)| of_a_second(step * 100, *time))
             .collect(),
     });
-    let gauge = prompb::TimeSeries {
-        labels: labels(&[
+    let gauge = TimeSeries {
+        labels: labels([
             ("__name__", "coverage_ratio"),
             ("node_id", "seam-node-1"),
             ("interval", "60"),
@@ -372,14 +298,14 @@ fn native_histograms_and_series_that_nobody_scrapes_are_checked_too() {
         ]),
         samples: times
             .iter()
-            .map(|time| prompb::Sample {
+            .map(|time| Sample {
                 value: 1.0,
                 timestamp: *time,
             })
             .collect(),
         histograms: Vec::new(),
     };
-    let request = prompb::WriteRequest {
+    let request = WriteRequest {
         timeseries: native.into_iter().chain([gauge]).collect(),
     };
     write(&server, &request);
@@ -435,9 +361,9 @@ fn a_series_that_ended_is_as_old_as_its_last_sample() {
         .unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let ended = i64::try_from(now.as_millis()).unwrap() - 8 * 60_000;
-    let gauge = prompb::TimeSeries {
-        labels: labels(&[("__name__", "coverage_ratio"), ("node_id", "n")]),
-        samples: vec![prompb::Sample {
+    let gauge = TimeSeries {
+        labels: labels([("__name__", "coverage_ratio"), ("node_id", "n")]),
+        samples: vec![Sample {
             value: 1.0,
             timestamp: ended,
         }],
@@ -445,7 +371,7 @@ fn a_series_that_ended_is_as_old_as_its_last_sample() {
     };
     write(
         &server,
-        &prompb::WriteRequest {
+        &WriteRequest {
             timeseries: vec![gauge],
         },
     );

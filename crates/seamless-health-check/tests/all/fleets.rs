@@ -3,9 +3,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::compatible::prompb::{BucketSpan, Histogram, Sample, TimeSeries, WriteRequest};
-use crate::compatible::{labels, write};
+use crate::compatible::write;
 use crate::support::{PATIENCE, Run, program, shipped};
+use seamless_core::remote_write::{
+    BucketSpan, Histogram, Sample, TimeSeries, WriteRequest, labels,
+};
 use seamless_lab::servers::Prometheus;
 use seamless_lab::wait_until;
 use serde_json::Value;
@@ -52,7 +54,7 @@ impl Fleet {
             timestamp: *time,
         });
         self.series.push(TimeSeries {
-            labels: labels(&pairs),
+            labels: labels(pairs.iter().copied()),
             samples: samples.collect(),
             histograms: Vec::new(),
         });
@@ -104,7 +106,7 @@ impl Fleet {
             ("phase", phase),
         ];
         self.series.push(TimeSeries {
-            labels: labels(&pairs),
+            labels: labels(pairs.iter().copied()),
             samples: Vec::new(),
             histograms: histograms.collect(),
         });

@@ -4,8 +4,9 @@ use std::fs;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::compatible::{forward, labels, prompb, write};
+use crate::compatible::{forward, write};
 use crate::support::{PATIENCE, Run, program};
+use seamless_core::remote_write::{Sample, TimeSeries, WriteRequest, labels};
 use seamless_lab::coordinator::Coordinator;
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::runtime::Runtime;
@@ -82,17 +83,17 @@ fn a_range_is_open_on_the_left_from_prometheus_3_on() {
         .unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let start = i64::try_from(now.as_secs()).unwrap() - 60;
-    let samples = [0, 1000, 2000, 3000, 4100].map(|after| prompb::Sample {
+    let samples = [0, 1000, 2000, 3000, 4100].map(|after| Sample {
         value: after as f64,
         timestamp: start * 1000 + after,
     });
-    let series = prompb::TimeSeries {
-        labels: labels(&[("__name__", "scraped")]),
+    let series = TimeSeries {
+        labels: labels([("__name__", "scraped")]),
         samples: samples.to_vec(),
         histograms: Vec::new(),
     };
     let timeseries = vec![series];
-    write(&prometheus, &prompb::WriteRequest { timeseries });
+    write(&prometheus, &WriteRequest { timeseries });
     let holds = |range: &str, after_ms: i64| {
         let at = (start * 1000 + after_ms) as f64 / 1000.0;
         let found = |function: &str| {

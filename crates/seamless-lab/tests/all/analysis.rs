@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use prost::Message;
 use seamless_core::analysis::{AbstractValue, Analysis, Layouts};
 use seamless_core::promql::Expression;
+use seamless_core::remote_write::{self, BucketSpan, Histogram, Sample, TimeSeries, WriteRequest};
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::SECONDS_BUCKETS;
 use seamless_lab::servers::Prometheus;
@@ -34,64 +34,6 @@ groups:
   - {record: 'rec:ratio', expr: 'avg by (node_id) (coverage_ratio)', labels: {site: s}}
 ";
 
-#[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-    #[prost(message, repeated, tag = "4")]
-    histograms: Vec<Histogram>,
-}
-
-/// A native histogram with whole counts, as remote write 1.0 carries it (prompb/types.proto).
-#[derive(Clone, PartialEq, Message)]
-struct Histogram {
-    #[prost(uint64, tag = "1")]
-    count: u64,
-    #[prost(double, tag = "3")]
-    sum: f64,
-    #[prost(double, tag = "5")]
-    zero_threshold: f64,
-    #[prost(message, repeated, tag = "11")]
-    positive_spans: Vec<BucketSpan>,
-    #[prost(sint64, repeated, tag = "12")]
-    positive_deltas: Vec<i64>,
-    #[prost(int64, tag = "15")]
-    timestamp: i64,
-}
-
-/// Consecutive buckets, of which each ends at twice the edge of the one before.
-#[derive(Clone, PartialEq, Message)]
-struct BucketSpan {
-    #[prost(sint32, tag = "1")]
-    offset: i32,
-    #[prost(uint32, tag = "2")]
-    length: u32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
-
 fn now_ms() -> i64 {
     seamless_lab::coordinator::now_ms()
 }
@@ -103,15 +45,11 @@ fn series(
     end: i64,
     mut next: impl FnMut() -> f64,
 ) {
-    let mut labels: Vec<Label> = labels
+    let labels = labels
         .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| Label {
-            name: (*name).to_owned(),
-            value: (*value).to_owned(),
-        })
-        .collect();
-    labels.sort_by(|a, b| a.name.cmp(&b.name));
+        .copied()
+        .filter(|(_, value)| !value.is_empty());
+    let labels = remote_write::labels(labels);
     let samples = (0..SAMPLES)
         .map(|index| Sample {
             value: next(),
@@ -130,11 +68,7 @@ fn native(random: &mut fastrand::Rng, name: &str, node: &str, end: i64) -> TimeS
     const BUCKETS: usize = 15;
     let mut counts = [0_i64; BUCKETS];
     let mut sum = 0.0;
-    let mut labels = Vec::new();
-    for (name, value) in [("__name__", name), ("node_id", node), ("phase", "total")] {
-        let (name, value) = (name.to_owned(), value.to_owned());
-        labels.push(Label { name, value });
-    }
+    let labels = remote_write::labels([("__name__", name), ("node_id", node), ("phase", "total")]);
     let histograms = (0..SAMPLES)
         .map(|index| {
             let bucket = random.usize(..BUCKETS);
@@ -148,6 +82,7 @@ fn native(random: &mut fastrand::Rng, name: &str, node: &str, end: i64) -> TimeS
             Histogram {
                 count: u64::try_from(counts.iter().sum::<i64>()).unwrap(),
                 sum,
+                schema: 0,
                 zero_threshold: 1e-128,
                 positive_spans: vec![BucketSpan {
                     offset: -4,
@@ -632,16 +567,17 @@ fn no_value_lies_outside_what_the_analysis_allows() {
         .unwrap();
     let end = now_ms() / STEP_MS * STEP_MS;
     let timeseries = data(&mut random, end);
-    let body = WriteRequest { timeseries }.encode_to_vec();
-    let body = snap::raw::Encoder::new().compress_vec(&body).unwrap();
+    let body = WriteRequest { timeseries }.body().unwrap();
     let client = reqwest::blocking::Client::builder()
         .tls_certs_only([])
         .build()
         .unwrap();
-    client
-        .post(format!("{}/api/v1/write", prometheus.url()))
-        .header("Content-Encoding", "snappy")
-        .header("X-Prometheus-Remote-Write-Version", "0.1.0")
+    let request = client.post(format!("{}/api/v1/write", prometheus.url()));
+    let headers = remote_write::HEADERS.iter();
+    headers
+        .fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        })
         .body(body)
         .send()
         .and_then(reqwest::blocking::Response::error_for_status)
