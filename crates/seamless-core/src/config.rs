@@ -4,12 +4,12 @@
 //! read and takes the environment from its caller.
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::bounds;
 use crate::context::{Context, ServiceSettings, Settings};
 use crate::http::{Endpoint, EndpointError};
 
@@ -194,14 +194,7 @@ impl ConfigFile {
 
 /// Reads a UTF-8 file of at most 4 MiB.
 fn read_small(path: &Path) -> std::io::Result<String> {
-    const LARGEST: u64 = 4 * 1024 * 1024;
-    let mut text = String::new();
-    let file = std::fs::File::open(path)?;
-    file.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
-    }
-    Ok(text)
+    bounds::read_text(std::fs::File::open(path)?, 4 << 20)
 }
 
 /// The context that a run is in.

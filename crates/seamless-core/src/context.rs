@@ -18,13 +18,13 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use url::Url;
 
+use crate::bounds;
 use crate::rules::Profile;
 
 /// Larger files are refused.
@@ -264,15 +264,7 @@ fn read(path: &Path) -> Result<Option<(String, u32)>, ContextError> {
         Err(error) => return Err(unreadable(error)),
     };
     let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-    let mut text = String::new();
-    let read = file
-        .take(SIZE_LIMIT + 1)
-        .read_to_string(&mut text)
-        .map_err(unreadable)?;
-    if read as u64 > SIZE_LIMIT {
-        let larger = std::io::Error::other("it is larger than 1 MiB");
-        return Err(unreadable(larger));
-    }
+    let text = bounds::read_text(file, SIZE_LIMIT).map_err(unreadable)?;
     Ok(Some((text, mode)))
 }
 

@@ -6,6 +6,7 @@
 
 pub mod alertmanager;
 pub mod analysis;
+pub mod bounds;
 pub mod config;
 pub mod context;
 pub mod coordinator;

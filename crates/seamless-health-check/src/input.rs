@@ -2,10 +2,11 @@
 //! behind the path, and that what can be read only once is read once.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use seamless_core::bounds;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::time::Instant;
 
@@ -81,19 +82,8 @@ impl Input {
 }
 
 fn whole(path: Option<&Path>) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
     match path {
-        Some(path) => File::open(path)?
-            .take(LARGEST + 1)
-            .read_to_end(&mut bytes)?,
-        None => io::stdin()
-            .lock()
-            .take(LARGEST + 1)
-            .read_to_end(&mut bytes)?,
-    };
-    if bytes.len() as u64 > LARGEST {
-        let message = format!("it is larger than {} MiB", LARGEST / 1024 / 1024);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        Some(path) => bounds::read(File::open(path)?, LARGEST),
+        None => bounds::read(io::stdin().lock(), LARGEST),
     }
-    Ok(bytes)
 }

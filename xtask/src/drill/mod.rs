@@ -36,6 +36,16 @@ use scenario::{SCENARIOS, Scenario};
 use stack::Stack;
 use timeline::{Missed, Timeline};
 
+/// The folder of the shipped programs, which are built first.
+///
+/// # Errors
+/// If they do not build.
+pub fn built_programs() -> Result<PathBuf> {
+    let programs = Programs::build(false)?;
+    let folder = programs.recover.parent();
+    Ok(folder.context("the programs are in no folder")?.to_owned())
+}
+
 /// Arguments of `cargo xtask drill`.
 #[derive(clap::Args)]
 pub struct Args {

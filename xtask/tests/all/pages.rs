@@ -19,11 +19,6 @@ use tempfile::TempDir;
 use xtask::docs::Page;
 use xtask::render::Override;
 
-const PROGRAMS: [&str; 3] = [
-    "inject-sla-violation",
-    "lease-recover",
-    "seamless-health-check",
-];
 const RUNBOOK: &str = "docs/runbook.md";
 const FIRST_LOOK: &str = "First look.";
 const REMEDY: &str = "Remedy.";
@@ -291,26 +286,8 @@ impl Lab {
 
 /// The folder of the programs, built once.
 pub(crate) fn programs() -> &'static Path {
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(built);
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| xtask::drill::built_programs().unwrap());
     &FOLDER
-}
-
-fn built() -> PathBuf {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--locked"]).current_dir(xtask::root());
-    for name in PROGRAMS {
-        build.args(["--package", name]);
-    }
-    assert!(
-        build.status().unwrap().success(),
-        "the programs do not build"
-    );
-    let test = std::env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap().to_path_buf();
-    for name in PROGRAMS {
-        assert!(folder.join(name).exists(), "{name} is not in {folder:?}");
-    }
-    folder
 }
 
 fn page(path: &str) -> Page {

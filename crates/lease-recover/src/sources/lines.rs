@@ -1,10 +1,11 @@
 //! Lines of a file or of standard input, bounded and numbered.
 
 use std::fs::File;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 use std::path::Path;
 
 use anyhow::Context;
+use seamless_core::bounds;
 use seamless_core::logs::unpacked;
 
 use crate::request::is_stdin;
@@ -54,13 +55,9 @@ pub(super) fn read(
 ) -> anyhow::Result<()> {
     let mut line = Vec::new();
     for number in 1.. {
-        line.clear();
         let place = || format!("{name}: line {number}");
-        (&mut reader)
-            .take(LONGEST_LINE as u64 + 2)
-            .read_until(b'\n', &mut line)
-            .with_context(|| format!("{}: cannot be read", place()))?;
-        if line.is_empty() {
+        let read = bounds::read_line(&mut reader, LONGEST_LINE + 2, &mut line);
+        if !read.with_context(|| format!("{}: cannot be read", place()))? {
             break;
         }
         let is_torn = line.last() != Some(&b'\n');

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use super::remedy::Remedy;
+use crate::bounds;
 
 /// How far a request had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +171,7 @@ pub(super) fn before_response(error: &reqwest::Error) -> TransportError {
         // With TLS 1.3 a server refuses the client's certificate after the handshake seems done. Any
         // other failure of an open connection says nothing of what became of the request.
         return if error.is_connect() || refuses_certificate(tls) {
-            TransportError::Tls(bounded(&tls.to_string()))
+            TransportError::Tls(bounds::shortened(&tls.to_string()))
         } else {
             TransportError::Interrupted
         };
@@ -211,15 +212,6 @@ fn refuses_certificate(error: &rustls::Error) -> bool {
                 | UnsupportedCertificate
         )
     )
-}
-
-/// Bounds a text that holds what the server sent: a certificate may list a thousand names.
-fn bounded(text: &str) -> String {
-    const LONGEST: usize = 300;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 fn innermost(error: &(dyn Error + 'static)) -> String {

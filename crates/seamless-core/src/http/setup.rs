@@ -3,7 +3,6 @@
 //! Owns reading and checking certificates before anybody is contacted. It sends nothing.
 
 use std::fmt;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 
 use super::endpoint::{Endpoint, without_userinfo};
 use super::error::ResolveError;
+use crate::bounds;
 
 /// Certificate files, in PEM.
 #[derive(Debug, Clone, Default)]
@@ -240,20 +240,13 @@ fn proxies(
 
 /// Reads a certificate or key file; the system's whole bundle of authorities is a twentieth of the bound.
 fn read(file: TlsFile, path: &Path) -> Result<Vec<u8>, HttpSetupError> {
-    const LARGEST: u64 = 4 * 1024 * 1024;
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|opened| opened.take(LARGEST + 1).read_to_end(&mut bytes));
-    let read = match read {
-        Ok(length) if length as u64 > LARGEST => Err(std::io::ErrorKind::FileTooLarge.into()),
-        other => other,
-    };
-    read.map(|_| bytes)
-        .map_err(|source| HttpSetupError::Unreadable {
-            file,
-            path: path.to_owned(),
-            source,
-        })
+    const LARGEST: u64 = 4 << 20;
+    let read = std::fs::File::open(path).and_then(|opened| bounds::read(opened, LARGEST));
+    read.map_err(|source| HttpSetupError::Unreadable {
+        file,
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Resolves names through the system, with an error that can be told apart by its type.

@@ -2,7 +2,9 @@
 //! be read.
 
 use std::collections::{HashSet, VecDeque};
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead};
+
+use seamless_core::bounds;
 
 /// The longest line that is read: an OTLP batch takes some hundred kilobytes.
 const LONGEST: usize = 16 << 20;
@@ -27,16 +29,12 @@ pub(super) fn each(reader: &mut dyn BufRead, mut take: impl FnMut(Line)) -> io::
     let mut buffer = Vec::new();
     let mut number = 0;
     loop {
-        buffer.clear();
-        let read = (&mut *reader)
-            .take(LONGEST as u64)
-            .read_until(b'\n', &mut buffer)?;
-        if read == 0 {
+        if !bounds::read_line(reader, LONGEST, &mut buffer)? {
             return Ok(number);
         }
         number += 1;
         let ended = buffer.last() == Some(&b'\n');
-        let too_long = !ended && read == LONGEST;
+        let too_long = !ended && buffer.len() == LONGEST;
         if too_long {
             reader.skip_until(b'\n')?;
             buffer.clear();

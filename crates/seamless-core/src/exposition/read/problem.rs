@@ -2,7 +2,7 @@
 
 /// One thing that is wrong with a document, at its first place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {}", bounded(&problem.to_string()))]
+#[error("line {line}, column {column}: {}", crate::bounds::shortened(&problem.to_string()))]
 pub struct Finding {
     /// The line, counted from 1.
     pub line: usize,
@@ -12,15 +12,6 @@ pub struct Finding {
     pub problem: Problem,
     /// In how many more places of the same family the same is wrong.
     pub further: usize,
-}
-
-/// A text of bounded length: names out of the document can be of any.
-fn bounded(text: &str) -> String {
-    const LONGEST: usize = 300;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// What can be wrong at one place of a document.
