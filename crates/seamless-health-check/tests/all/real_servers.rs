@@ -71,6 +71,7 @@ fn a_healthy_deployment_passes_and_what_breaks_it_is_named() {
         prometheus,
         coordinator,
         alertmanager,
+        ..
     } = deployment;
     drop(runtime);
     wait_until(PATIENCE, "the series to end", || {

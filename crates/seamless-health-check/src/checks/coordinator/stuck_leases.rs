@@ -98,16 +98,21 @@ mod tests {
         };
         // By this machine's clock it was claimed `now` seconds ago; the clock is ahead of the coordinator's.
         for (ratio, now, ahead_ms, message) in [
-            (Some(0.1), 1200.0, 0, "1 of 1 leases, the oldest since 20m"),
+            (
+                Some(0.1),
+                1200.0,
+                0,
+                "1 of 1 leases stuck, the oldest for 20m",
+            ),
             (
                 Some(0.1),
                 2100.0,
                 900_000,
-                "1 of 1 leases, the oldest since 20m",
+                "1 of 1 leases stuck, the oldest for 20m",
             ),
-            (Some(0.1), 1200.0, 900_000, "none of 1 leases"),
-            (Some(0.1), 300.0, 0, "none of 1 leases"),
-            (Some(0.9), 1200.0, 0, "none of 1 leases"),
+            (Some(0.1), 1200.0, 900_000, "none of 1 leases is stuck"),
+            (Some(0.1), 300.0, 0, "none of 1 leases is stuck"),
+            (Some(0.9), 1200.0, 0, "none of 1 leases is stuck"),
         ] {
             let listed = Inspection {
                 leases: vec![lease(ratio)],
@@ -128,7 +133,7 @@ mod tests {
             ahead_ms: 0,
         };
         let outcome = judge(&listed, 3600.0);
-        assert_eq!(outcome.message, "2 of 2 leases, the oldest since 1h");
+        assert_eq!(outcome.message, "2 of 2 leases stuck, the oldest for 1h");
         let said: Vec<&str> = outcome
             .items
             .iter()

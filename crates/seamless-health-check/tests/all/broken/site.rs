@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use seamless_lab::coordinator::Coordinator;
 use seamless_lab::faults::{Faults, Reply};
+use seamless_lab::pager::Pager;
 use seamless_lab::runtime::Runtime;
 use seamless_lab::servers::{Alertmanager, Prometheus, PrometheusBuilder};
 use seamless_lab::wait_until;
 
-use crate::support::{PATIENCE, program, shipped};
+use crate::support::{PATIENCE, alertmanager, program, shipped};
 
 /// Everything that is sound.
 pub(crate) struct Site {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) coordinator: Coordinator,
     pub(crate) alertmanager: Alertmanager,
+    _pager: Pager,
     /// The rules that should be loaded.
     rules: tempfile::NamedTempFile,
 }
@@ -28,17 +30,6 @@ pub(crate) fn rules() -> String {
         .replace("interval: 5m", "interval: 1s")
 }
 
-/// An Alertmanager with a change to the shipped configuration.
-pub(crate) fn alertmanager(change: impl FnOnce(String) -> String) -> Alertmanager {
-    let config = shipped("alertmanager.yml").replace("/etc/alertmanager/secrets/", "");
-    Alertmanager::builder()
-        .config(change(config))
-        .file("slack_api_url", "http://127.0.0.1:1/slack")
-        .file("pagerduty_routing_key", "key")
-        .start()
-        .unwrap()
-}
-
 /// The `HOST:PORT` of a stand-in.
 pub(crate) fn address(faults: &Faults) -> String {
     faults.url().replace("http://", "")
@@ -48,10 +39,12 @@ impl Site {
     pub(crate) fn start() -> Self {
         let coordinator = Coordinator::start().unwrap();
         let runtime = Runtime::builder().coordinator(coordinator.url());
+        let (alertmanager, pager) = alertmanager();
         Self {
             runtime: Arc::new(runtime.start().unwrap()),
             coordinator,
-            alertmanager: alertmanager(|config| config),
+            alertmanager,
+            _pager: pager,
             rules: {
                 let file = tempfile::NamedTempFile::new().unwrap();
                 std::fs::write(file.path(), rules()).unwrap();
