@@ -64,6 +64,8 @@ fn pattern(output: &str) -> Regex {
         }
         let line = regex::escape(line.trim_end());
         let line = number.replace_all(&line, "[0-9.]+");
+        // What takes milliseconds on one machine takes seconds on another.
+        let line = line.replace("[0-9.]+ms", "[0-9.]+m?s");
         let line = Regex::new("[▁-█]+").unwrap().replace_all(&line, "[▁-█]+");
         let line = Regex::new("─+").unwrap().replace_all(&line, "─+");
         let line = line.replace('…', ".*");
