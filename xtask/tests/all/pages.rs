@@ -136,6 +136,11 @@ impl Lab {
         samples.iter().map(|sample| sample.value).collect()
     }
 
+    /// Waits until an expression has a result.
+    pub(crate) fn shows(&self, expression: &str) {
+        self.wait(expression, || self.query(expression).first().map(|_| ()));
+    }
+
     fn wait<T>(&self, what: &str, probe: impl FnMut() -> Option<T>) -> T {
         wait_for(PATIENCE, what, probe).unwrap_or_else(|error| {
             panic!(

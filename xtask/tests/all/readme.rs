@@ -107,9 +107,12 @@ fn what_the_readme_shows_is_what_is_printed() {
 
     let lab = Lab::start(TIME_SCALE);
     lab.misbehaves(Misbehaviour::SlowStorage);
-    lab.fires_of("SeamlessSlaErrorBudgetBurn", |labels| {
-        labels["severity"] == "critical"
-    });
+    for severity in ["critical", "warning"] {
+        lab.fires_of("SeamlessSlaErrorBudgetBurn", |labels| {
+            labels["severity"] == severity
+        });
+    }
+    lab.shows("seamless:sla_error:ratio_rate30d{phase='storage_wait'} > 0.01");
     let mut count = typed(&lab, look);
     drop(lab);
 
