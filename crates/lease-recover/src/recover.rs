@@ -250,11 +250,7 @@ impl Run<'_> {
         report: &mut Report,
     ) {
         let how = self.recovery.verify;
-        let is_due = |settled: &RecordedOutcome| match how.is_asked {
-            true => settled.outcome.is_recovered(),
-            false => settled.may_be_contradicted(),
-        };
-        if !settled.iter().any(is_due) {
+        if !settled.iter().any(|settled| how.is_about(settled)) {
             return;
         }
         let progress = self.terminal.progress();

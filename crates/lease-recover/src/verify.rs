@@ -57,6 +57,17 @@ struct Look {
     unclear: usize,
 }
 
+impl Verify {
+    /// Whether the list has something to say of this outcome.
+    pub(crate) const fn is_about(&self, settled: &RecordedOutcome) -> bool {
+        if self.is_asked {
+            settled.outcome.is_recovered()
+        } else {
+            settled.may_be_contradicted()
+        }
+    }
+}
+
 /// Looks until the list agrees or the time is over. A lease that is still held under its token then was not
 /// recovered, whatever was answered: its outcome becomes a failure. Returns which outcomes changed, too.
 pub(crate) async fn verify(
@@ -71,10 +82,6 @@ pub(crate) async fn verify(
     let mut gone_since = None;
     // What the newest list showed to be held still: no answer outweighs it.
     let mut held: Option<Look> = None;
-    let is_meant = |settled: &RecordedOutcome| match how.is_asked {
-        true => settled.outcome.is_recovered(),
-        false => settled.may_be_contradicted(),
-    };
     let stopped = "the run was stopped first".to_owned();
     let reason = loop {
         let looked = tokio::select! {
@@ -93,7 +100,7 @@ pub(crate) async fn verify(
                 break "nothing at this URL has shown itself to be the coordinator".to_owned();
             }
             Ok(listed) => {
-                let look = look(&listed.leases, targets, settled, is_meant);
+                let look = look(&listed.leases, targets, settled, how);
                 let is_held = !look.still_held.is_empty();
                 match malformed_warning(&listed).filter(|_| !is_held) {
                     Some(reason) if is_late || !how.is_asked => break reason,
@@ -176,7 +183,7 @@ fn look(
     listed: &[LeaseRecord],
     targets: &[TargetLease],
     settled: &[RecordedOutcome],
-    is_meant: impl Fn(&RecordedOutcome) -> bool,
+    how: Verify,
 ) -> Look {
     let mut held: HashMap<&LeaseKey, Vec<&LeaseRecord>> = HashMap::new();
     for record in listed {
@@ -184,7 +191,7 @@ fn look(
     }
     let mut look = Look::default();
     for (index, (target, settled)) in targets.iter().zip(settled).enumerate() {
-        if !is_meant(settled) {
+        if !how.is_about(settled) {
             continue;
         }
         look.recovered += 1;
@@ -230,9 +237,12 @@ mod tests {
             .iter()
             .map(|text| LeaseRecord::from(LeaseSpec::parse(text).unwrap()))
             .collect();
-        look(&listed, &targets, &settled, |settled| {
-            settled.outcome.is_recovered()
-        })
+        let how = Verify {
+            is_asked: true,
+            within: Duration::ZERO,
+            await_reclaim: None,
+        };
+        look(&listed, &targets, &settled, how)
     }
 
     #[test]

@@ -69,11 +69,7 @@ impl Blueprint {
         let runtime = with_traces(runtime, self.otlp, dir.path()).start()?;
         let routes = Routes::led_to_pager(&self.routes, &pager, self.time_scale)
             .context("the routes (alertmanager.yml)")?;
-        let mut alertmanager = Alertmanager::builder().config(routes.config);
-        for (name, content) in routes.files {
-            alertmanager = alertmanager.file(name, content);
-        }
-        let alertmanager = alertmanager.start()?;
+        let alertmanager = Alertmanager::builder().routes(routes).start()?;
         let mut prometheus = Prometheus::builder();
         if self.coordinator_exports_gauge {
             prometheus = prometheus.scrape("coordinator", [coordinator.address()]);

@@ -41,9 +41,7 @@ use timeline::{Missed, Timeline};
 /// # Errors
 /// If they do not build.
 pub fn built_programs() -> Result<PathBuf> {
-    let programs = Programs::build(false)?;
-    let folder = programs.recover.parent();
-    Ok(folder.context("the programs are in no folder")?.to_owned())
+    Ok(Programs::build(false)?.folder()?.to_owned())
 }
 
 /// Arguments of `cargo xtask drill`.

@@ -74,12 +74,15 @@ impl Programs {
         })
     }
 
+    /// The folder that they are in.
+    pub(super) fn folder(&self) -> Result<&Path> {
+        let folder = self.recover.parent();
+        folder.context("the programs are in no folder")
+    }
+
     /// A `PATH` on which they are found first.
     pub(super) fn on_path(&self) -> Result<OsString> {
-        let folder = self
-            .recover
-            .parent()
-            .context("the programs are in no folder")?;
+        let folder = self.folder()?;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = [folder.to_owned()]
             .into_iter()

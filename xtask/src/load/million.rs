@@ -47,11 +47,7 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
     let pager = Pager::start()?;
     let coordinator = Coordinator::start()?;
     let routes = Routes::led_to_pager(&read("alertmanager.yml")?, &pager, 1.0)?;
-    let mut alertmanager = Alertmanager::builder().config(routes.config);
-    for (name, content) in routes.files {
-        alertmanager = alertmanager.file(name, content);
-    }
-    let alertmanager = alertmanager.start()?;
+    let alertmanager = Alertmanager::builder().routes(routes).start()?;
     let prometheus = Prometheus::builder()
         .scrape_interval(SCRAPE_INTERVAL)
         .scrape_config(json!({

@@ -88,14 +88,8 @@ impl Run {
 pub(crate) fn alertmanager() -> (Alertmanager, Pager) {
     let pager = Pager::start().unwrap();
     let routes = Routes::led_to_pager(&shipped("alertmanager.yml"), &pager, 1.0).unwrap();
-    let builder = Alertmanager::builder().config(routes.config);
-    let alertmanager = routes
-        .files
-        .into_iter()
-        .fold(builder, |builder, (name, content)| {
-            builder.file(name, content)
-        });
-    (alertmanager.start().unwrap(), pager)
+    let alertmanager = Alertmanager::builder().routes(routes).start();
+    (alertmanager.unwrap(), pager)
 }
 
 /// Everything that a healthy deployment has.

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::ALERTMANAGER;
 use super::launch::{Launch, Server};
+use crate::routes::Routes;
 
 /// Drops every alert: enough for tests that only read its API.
 const NO_RECEIVER: &str = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
@@ -69,6 +70,15 @@ impl AlertmanagerBuilder {
     pub fn config(mut self, yaml: impl Into<String>) -> Self {
         self.config = Some(yaml.into());
         self
+    }
+
+    /// A configuration with the files that it names.
+    #[must_use]
+    pub fn routes(self, routes: Routes) -> Self {
+        let files = routes.files.into_iter();
+        files.fold(self.config(routes.config), |builder, (name, content)| {
+            builder.file(name, content)
+        })
     }
 
     /// A file beside the configuration, such as a secret or a template; relative paths in the
