@@ -25,6 +25,8 @@ function(config) {
   local limiter = schema.families.seamless_rl_tokens_available.labels,
 
   local of_interval(interval) = staleness + promql.braces(['interval="%d"' % interval, config.live_selector]),
+  // All samples since the evaluation before: a domain that was within its limit between the two was so, too.
+  local between_evaluations = window(config.day_evaluation_interval),
   local limit(interval) = (config.bars_held_back + 1) * interval + config.max_staleness,
   local day = durations.seconds(config.lookback),
   // A domain that was live within the last day cannot be staler than that day: what is, is a backtest.
@@ -91,14 +93,15 @@ function(config) {
           {
             record: fresh,
             expr: std.join('or\n', [
-              'min by (%s) (%s) <= %d\n' % [of_domain, of_interval(interval), limit(interval)]
+              'min by (%s) (min_over_time(%s[%s])) <= %d\n'
+              % [of_domain, of_interval(interval), between_evaluations, limit(interval)]
               for interval in config.intervals
             ]),
           },
           { record: live, expr: 'max by (%s) (present_over_time(%s[%s]))' % [of_domain, fresh, window(config.lookback)] },
         ]
       ) + [
-        { record: covered, expr: 'max by (%s) (%s)' % [of_domain, coverage] },
+        { record: covered, expr: 'max by (%s) (max_over_time(%s[%s]))' % [of_domain, coverage, between_evaluations] },
         { record: best, expr: 'max by (%s) (max_over_time(%s[%s]))' % [of_domain, covered, window(config.lookback)] },
       ],
     },
