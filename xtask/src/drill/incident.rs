@@ -83,16 +83,12 @@ const GREEN_AGAIN: &str = "health check green again";
 
 /// The stages, in order.
 pub(super) fn stages() -> impl Iterator<Item = &'static str> {
-    let injected = STALE
-        .stages
-        .iter()
-        .chain(SLOW.stages)
-        .map(|(_, name)| *name);
-    [GREEN].into_iter().chain(injected).chain([
+    let stale = STALE.stages.iter().map(|(_, name)| *name);
+    let slow = SLOW.stages.iter().map(|(_, name)| *name);
+    let stranded = [FAILED, KILLED, PENDING];
+    let before = [GREEN].into_iter().chain(stale).chain(stranded);
+    before.chain(slow).chain([
         IN_SLACK,
-        FAILED,
-        KILLED,
-        PENDING,
         FIRING,
         PAGED,
         PAGED_SLACK,
@@ -115,14 +111,24 @@ pub(super) fn rehearse(
 ) -> Result<(), Missed> {
     timeline.stage(GREEN, |wait| healthy(stack, programs, wait))?;
     inject(&STALE, stack, programs, timeline)?;
+    let failed = timeline.stage(FAILED, |wait| fail_backfill(stack, wait))?;
+    let lease = timeline.stage(KILLED, |wait| kill_worker(stack, wait))?;
+    let stuck = Alert {
+        name: STUCK,
+        drill: "",
+        label: Some(("lease_key", &lease.key)),
+    };
+    timeline.stage(PENDING, |wait| {
+        reaches(stack, wait, stuck, "pending", minutes(3))
+    })?;
+    // While the lease's alert is pending.
     inject(&SLOW, stack, programs, timeline)?;
     timeline.stage(IN_SLACK, |wait| {
         notified(stack, wait, Service::Slack, "notice", |notice| {
             fires(notice, DEGRADED, &stack.drill)
         })
     })?;
-    let failed = timeline.stage(FAILED, |wait| fail_backfill(stack, wait))?;
-    strand(stack, programs, timeline)?;
+    free(&lease, stuck, stack, programs, timeline)?;
 
     timeline.stage(RESOLVED, |wait| {
         let drill = Alert {
@@ -157,17 +163,14 @@ pub(super) fn rehearse(
     timeline.stage(GREEN_AGAIN, |wait| healthy(stack, programs, wait))
 }
 
-/// From a killed worker to the end of its page.
-fn strand(stack: &Stack, programs: &Programs, timeline: &mut Timeline) -> Result<(), Missed> {
-    let lease = timeline.stage(KILLED, |wait| kill_worker(stack, wait))?;
-    let stuck = Alert {
-        name: STUCK,
-        drill: "",
-        label: Some(("lease_key", &lease.key)),
-    };
-    timeline.stage(PENDING, |wait| {
-        reaches(stack, wait, stuck, "pending", minutes(3))
-    })?;
+/// From the alert on a dead worker's lease to the end of its page.
+fn free(
+    lease: &Lease,
+    stuck: Alert<'_>,
+    stack: &Stack,
+    programs: &Programs,
+    timeline: &mut Timeline,
+) -> Result<(), Missed> {
     timeline.stage(FIRING, |wait| {
         reaches(stack, wait, stuck, "firing", minutes(10))
     })?;
@@ -181,9 +184,9 @@ fn strand(stack: &Stack, programs: &Programs, timeline: &mut Timeline) -> Result
             fires(notice, STUCK, &lease.key)
         })
     })?;
-    timeline.stage(LISTED, |wait| list(stack, programs, wait, &lease))?;
+    timeline.stage(LISTED, |wait| list(stack, programs, wait, lease))?;
     timeline.stage(RECOVERED, |wait| {
-        recover(stack, programs, wait, &page, &lease)
+        recover(stack, programs, wait, &page, lease)
     })?;
     let recovered = Instant::now();
     let left = |time| (stack.pace.of(time) + BUSY).saturating_sub(recovered.elapsed());
