@@ -15,32 +15,32 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Render the alert rules and dashboards from their jsonnet sources.
-    Render(xtask::render::Args),
+    Render(xtask::render::RenderArgs),
     /// Hold rules, dashboards, rule tests, runbook and crates to the schema and to each other.
-    Lint(xtask::lint::Args),
+    Lint(xtask::lint::LintArgs),
     /// Measure the programs against their peers and against what cannot be beaten.
-    Bench(xtask::bench::Args),
+    Bench(xtask::bench::BenchArgs),
     /// Build the release: tarball, Debian package, Kubernetes manifests.
-    Dist(xtask::dist::Args),
+    Dist(xtask::dist::DistArgs),
     /// Generate the reference pages, man pages and completions, and check what the documents say.
-    Docs(xtask::docs::Args),
+    Docs(xtask::docs::DocsArgs),
     /// Run every panel's query and every alert's expression on a real Prometheus fed by the injector.
-    Coverage(xtask::coverage::Args),
+    Coverage(xtask::coverage::CoverageArgs),
     /// Check the dashboards with what Grafana publishes of itself.
-    Grafana(xtask::grafana::Args),
+    Grafana(xtask::grafana::GrafanaArgs),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
-    Drill(Box<xtask::drill::Args>),
+    Drill(Box<xtask::drill::DrillArgs>),
     /// Put the programs under load: 900,000 series, 100,000 leases with faults, 1,000,000 series in Prometheus.
-    Load(xtask::load::Args),
+    Load(xtask::load::LoadArgs),
     /// Build today's Prometheus, Alertmanager and VictoriaMetrics, which the tests run beside the distribution's.
-    Servers(xtask::servers::Args),
+    Servers(xtask::servers::ServersArgs),
     /// Measure what domains cost a Prometheus with the shipped rules.
-    Sizing(xtask::sizing::Args),
+    Sizing(xtask::sizing::SizingArgs),
     /// Run a program and print what it took, as JSON.
     #[command(hide = true)]
-    Launch(xtask::measure::Launch),
+    Launch(xtask::measure::LaunchArgs),
     /// Check everything: format, lints, rendered files, rules, tests on real servers, the drill.
-    Test(xtask::test::Args),
+    Test(xtask::test::TestArgs),
 }
 
 fn main() -> ExitCode {

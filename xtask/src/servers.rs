@@ -16,13 +16,13 @@ use serde::Deserialize;
 
 /// Arguments of `cargo xtask servers`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct ServersArgs {}
 
 /// The oldest Go that builds them.
 const GO: (u32, u32) = (1, 26);
 
 /// A module and the programs that are built from it.
-struct Source {
+struct ServerSource {
     module: &'static str,
     programs: &'static [&'static str],
     /// Where the programs' packages are in the module.
@@ -33,8 +33,8 @@ struct Source {
     version: &'static str,
 }
 
-const SOURCES: &[Source] = &[
-    Source {
+const SOURCES: &[ServerSource] = &[
+    ServerSource {
         module: PROMETHEUS_MODULE,
         programs: &["prometheus", "promtool"],
         folder: "cmd",
@@ -43,14 +43,14 @@ const SOURCES: &[Source] = &[
         tags: "remove_all_sd",
         version: "github.com/prometheus/common/version.Version",
     },
-    Source {
+    ServerSource {
         module: ALERTMANAGER_MODULE,
         programs: &["alertmanager", "amtool"],
         folder: "cmd",
         tags: "",
         version: "github.com/prometheus/common/version.Version",
     },
-    Source {
+    ServerSource {
         module: VICTORIA_METRICS_MODULE,
         programs: &["victoria-metrics", "vmalert"],
         folder: "app",
@@ -64,7 +64,7 @@ const SOURCES: &[Source] = &[
 /// # Errors
 /// [`UsageError`] if something is missing and there is no Go that can build it; any other error if a build
 /// fails.
-pub fn run(_: &Args) -> Result<ExitCode> {
+pub fn run(_: &ServersArgs) -> Result<ExitCode> {
     let folder = ensure_built()?;
     let mut rows = Vec::new();
     for source in SOURCES {
@@ -121,7 +121,7 @@ fn is_built() -> bool {
     })
 }
 
-impl Source {
+impl ServerSource {
     fn missing(&self, folder: &Path) -> impl Iterator<Item = &'static str> {
         let programs = self.programs.iter().copied();
         programs.filter(move |program| !folder.join(program).is_file())

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use seamless_cli::{Connections, ExitStatus, Stop, Terminal, UsageError, clean};
 
 use crate::args::Args;
-use crate::report::{Outcome, Report, SinkReport};
+use crate::report::{Report, RunOutcome, SinkReport};
 use crate::request::{Course, Delivery, Request};
 use crate::series::SeriesSet;
 use crate::silence::DrillSilence;
 use crate::sinks::file;
 use crate::sinks::file_sd;
-use crate::sinks::pushgateway::Pushgateway;
-use crate::sinks::remote_write::RemoteWrite;
+use crate::sinks::pushgateway::PushgatewaySink;
+use crate::sinks::remote_write::RemoteWriteSink;
 use crate::sinks::{Clock, SinkError, Snapshot};
 use crate::values::Values;
 
@@ -36,13 +36,13 @@ pub(crate) async fn run(
     let work = places(args, request, course, connections, &series_set, stop);
     let outcome = tokio::select! {
         biased;
-        signal = stop.wait() => Outcome::stopped(signal),
+        signal = stop.wait() => RunOutcome::stopped(signal),
         reports = work => {
             sinks = reports?;
             if sinks.iter().all(|sink| sink.cleaned_up) {
-                Outcome::Done
+                RunOutcome::Done
             } else {
-                Outcome::SinkFailed
+                RunOutcome::SinkFailed
             }
         }
     };
@@ -91,12 +91,12 @@ async fn places(
         sinks.push(found("file-sd", path.display().to_string(), removed));
     }
     if let Some(endpoint) = &course.push_gateway {
-        let gateway = Pushgateway::new(&connections.http, endpoint, id);
+        let gateway = PushgatewaySink::new(&connections.http, endpoint, id);
         let removed = gateway.delete().await;
         sinks.push(found("push-gateway", gateway.target(), removed));
     }
     if let Some(endpoint) = &course.remote_write {
-        let receiver = RemoteWrite::new(&connections.http, endpoint, request, stop);
+        let receiver = RemoteWriteSink::new(&connections.http, endpoint, request, stop);
         let clock = Clock::start();
         let values = Values::first(series_set, request, clock.moment());
         let last = Snapshot::now(series_set, &values, clock);

@@ -7,7 +7,7 @@ use seamless_core::duration;
 use serde::Serialize;
 
 use crate::args::OutputFormat;
-use crate::drill::Pages;
+use crate::drill::PagingDrill;
 use crate::json;
 use crate::prediction::Prediction;
 use crate::report::{self, FamilyReport};
@@ -35,7 +35,7 @@ pub(crate) struct Plan {
     rules: String,
     alerts: Vec<Prediction>,
     /// Whom the drill would page; none where no critical alert should fire.
-    pages: Option<Pages>,
+    pages: Option<PagingDrill>,
     /// Why the rules could not be had; nothing is known of the alerts then.
     error: Option<String>,
     #[serde(skip)]
@@ -54,7 +54,7 @@ impl Plan {
         series_set: &SeriesSet,
         rules: String,
         alerts: Result<Vec<Prediction>, String>,
-        pages: Option<Pages>,
+        pages: Option<PagingDrill>,
     ) -> Self {
         let (alerts, error) = match alerts {
             Ok(alerts) => (alerts, None),

@@ -35,7 +35,7 @@ pub(crate) struct Report {
     /// Whether the run only took back what an earlier one had left.
     #[serde(skip)]
     pub(crate) cleaned_only: bool,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RunOutcome,
     pub(crate) exit_code: u8,
     pub(crate) steps: u64,
     pub(crate) series: u64,
@@ -65,7 +65,7 @@ pub(crate) fn refusal(outputs: &[String], error: &str) -> Option<Refusal> {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub(crate) enum RunOutcome {
     /// Everything was delivered for as long as asked.
     Done,
     /// A sink did not take a delivery, or something could not be taken back.
@@ -84,7 +84,7 @@ pub(crate) enum Outcome {
     Terminated,
 }
 
-impl Outcome {
+impl RunOutcome {
     /// What the process says with its exit code.
     pub(crate) const fn status(self) -> ExitStatus {
         match self {
@@ -97,7 +97,7 @@ impl Outcome {
     }
 }
 
-impl Outcome {
+impl RunOutcome {
     /// The outcome of a run that a signal ended.
     pub(crate) const fn stopped(signal: Signal) -> Self {
         match signal {
@@ -217,7 +217,7 @@ impl Report {
         series_set: &SeriesSet,
         started_at: Timestamp,
         took: Duration,
-        outcome: Outcome,
+        outcome: RunOutcome,
     ) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
@@ -269,16 +269,16 @@ impl Report {
             text.push_str(&expectation.text());
         }
         text.push_str(match self.outcome {
-            Outcome::Done => "",
-            Outcome::AlertMissed => "failed: an expected alert did not come through\n",
-            Outcome::CannotTell => "could not tell about the expected alerts (see above)\n",
-            Outcome::SinkFailed => {
+            RunOutcome::Done => "",
+            RunOutcome::AlertMissed => "failed: an expected alert did not come through\n",
+            RunOutcome::CannotTell => "could not tell about the expected alerts (see above)\n",
+            RunOutcome::SinkFailed => {
                 "failed: a sink rejected data or was not cleaned up (see above)\n"
             }
-            Outcome::Declined => "not started\n",
-            Outcome::DeadlineOver => "stopped: the --deadline ran out\n",
-            Outcome::Interrupted => "stopped by SIGINT\n",
-            Outcome::Terminated => "stopped by SIGTERM\n",
+            RunOutcome::Declined => "not started\n",
+            RunOutcome::DeadlineOver => "stopped: the --deadline ran out\n",
+            RunOutcome::Interrupted => "stopped by SIGINT\n",
+            RunOutcome::Terminated => "stopped by SIGTERM\n",
         });
         text
     }

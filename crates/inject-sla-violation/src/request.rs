@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use seamless_cli::{Connections, UsageError, Wanted};
+use seamless_cli::{Connections, UsageError, WantedEndpoint};
 use seamless_core::config::Service;
 use seamless_core::duration;
 use seamless_core::http::Endpoint;
@@ -267,20 +267,20 @@ fn delivery(args: &Args) -> anyhow::Result<Delivery> {
 
 /// The endpoints of a drill. What only the environment names is looked up only where an alert is awaited or
 /// silenced; credentials without a prefix are for Prometheus then.
-pub(crate) fn wanted(args: &Args) -> Vec<Wanted<'_>> {
+pub(crate) fn wanted(args: &Args) -> Vec<WantedEndpoint<'_>> {
     let awaits = !args.expect_alert.is_empty();
     let prometheus = args.prometheus.prometheus_url.as_deref();
     let mut alertmanagers = args.alertmanager_url.iter().map(String::as_str);
     let alertmanager = alertmanagers.next();
     let (gateway, receiver) = (args.push_gateway.as_deref(), args.remote_write.as_deref());
     let mut wanted = vec![
-        Wanted::service(Service::Prometheus, prometheus)
+        WantedEndpoint::service(Service::Prometheus, prometheus)
             .main()
             .used(awaits || prometheus.is_some()),
-        Wanted::service(Service::Alertmanager, alertmanager)
+        WantedEndpoint::service(Service::Alertmanager, alertmanager)
             .used(awaits || args.silence || alertmanager.is_some()),
-        Wanted::own("Pushgateway", "push-gateway", "--push-gateway", gateway),
-        Wanted::own(
+        WantedEndpoint::own("Pushgateway", "push-gateway", "--push-gateway", gateway),
+        WantedEndpoint::own(
             "remote-write receiver",
             "remote-write",
             "--remote-write",
@@ -288,25 +288,27 @@ pub(crate) fn wanted(args: &Args) -> Vec<Wanted<'_>> {
         )
         .whole(),
     ];
-    wanted.extend(alertmanagers.map(|url| Wanted::service(Service::Alertmanager, Some(url))));
+    wanted
+        .extend(alertmanagers.map(|url| WantedEndpoint::service(Service::Alertmanager, Some(url))));
     wanted
 }
 
 /// The endpoints of a plan: those of the drill, of which only the services named on the command line are asked.
-pub(crate) fn wanted_by_plan(args: &Args) -> Vec<Wanted<'_>> {
+pub(crate) fn wanted_by_plan(args: &Args) -> Vec<WantedEndpoint<'_>> {
     let prometheus = args.prometheus.prometheus_url.as_deref();
     let mut alertmanagers = args.alertmanager_url.iter().map(String::as_str);
     let alertmanager = alertmanagers.next();
-    let unused = |name, prefix, option| Wanted::own(name, prefix, option, None).used(false);
+    let unused = |name, prefix, option| WantedEndpoint::own(name, prefix, option, None).used(false);
     let mut wanted = vec![
-        Wanted::service(Service::Prometheus, prometheus)
+        WantedEndpoint::service(Service::Prometheus, prometheus)
             .main()
             .used(prometheus.is_some()),
-        Wanted::service(Service::Alertmanager, alertmanager).used(alertmanager.is_some()),
+        WantedEndpoint::service(Service::Alertmanager, alertmanager).used(alertmanager.is_some()),
         unused("Pushgateway", "push-gateway", "--push-gateway"),
         unused("remote-write receiver", "remote-write", "--remote-write"),
     ];
-    wanted.extend(alertmanagers.map(|url| Wanted::service(Service::Alertmanager, Some(url))));
+    wanted
+        .extend(alertmanagers.map(|url| WantedEndpoint::service(Service::Alertmanager, Some(url))));
     wanted
 }
 

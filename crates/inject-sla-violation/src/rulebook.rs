@@ -5,7 +5,7 @@ use std::path::Path;
 
 use seamless_cli::UsageError;
 use seamless_core::http::ServiceError;
-use seamless_core::prometheus::Prometheus;
+use seamless_core::prometheus::PrometheusClient;
 use seamless_core::rules::{Profile, RuleFile};
 
 /// Reads a rule file.
@@ -27,6 +27,6 @@ pub(crate) fn shipped(profile: Profile) -> anyhow::Result<RuleFile> {
 }
 
 /// The rules that a Prometheus has loaded.
-pub(crate) async fn loaded(prometheus: &Prometheus) -> Result<RuleFile, ServiceError> {
+pub(crate) async fn loaded(prometheus: &PrometheusClient) -> Result<RuleFile, ServiceError> {
     Ok(RuleFile::loaded(&prometheus.rules().await?.data))
 }

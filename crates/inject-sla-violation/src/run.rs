@@ -11,10 +11,10 @@ use seamless_core::exposition::Format;
 use crate::args::Args;
 use crate::cleanup;
 use crate::document;
-use crate::drill::{AlertPath, Drill, Pages};
+use crate::drill::{AlertPath, Drill, PagingDrill};
 use crate::plan::Plan;
 use crate::prediction::{self, ScrapeInfo};
-use crate::report::{Outcome, Report, SinkReport};
+use crate::report::{Report, RunOutcome, SinkReport};
 use crate::request::{self, Delivery, OneShot, Request};
 use crate::rulebook;
 use crate::series::SeriesSet;
@@ -112,7 +112,7 @@ async fn plan(
     let predictions = match rules {
         Ok(rules) => {
             if let Delivery::Lasting(course) = &request.delivery {
-                pages = Pages::of(request, course, series_set, &rules, path.as_ref());
+                pages = PagingDrill::of(request, course, series_set, &rules, path.as_ref());
             }
             let scrape = ScrapeInfo::default();
             Ok(prediction::predictions(
@@ -164,8 +164,8 @@ fn once(
             say_that_rates_stand_still(terminal);
             let written = write_file(path, &snapshot);
             let outcome = match &written {
-                Ok(()) => Outcome::Done,
-                Err(_) => Outcome::SinkFailed,
+                Ok(()) => RunOutcome::Done,
+                Err(_) => RunOutcome::SinkFailed,
             };
             let mut report = Report::new(request, series_set, started_at, began.elapsed(), outcome);
             report.steps = values.step;

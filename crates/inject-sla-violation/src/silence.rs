@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::Method;
-use seamless_core::alertmanager::Alertmanager;
+use seamless_core::alertmanager::AlertmanagerClient;
 use seamless_core::http::{self, Body, Endpoint, HttpClient, QUERY_BODY_LIMIT, SHORT_BODY_LIMIT};
 use seamless_core::schema::DRILL_LABEL;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub(crate) const AFTERGLOW: Duration = Duration::from_secs(15 * 60);
 /// An Alertmanager and the drill's silence there.
 pub(crate) struct DrillSilence {
     http: HttpClient,
-    alertmanager: Alertmanager,
+    alertmanager: AlertmanagerClient,
     drill_id: String,
     made: Made,
     /// Why it could not be made.
@@ -83,7 +83,11 @@ struct ListedStatus {
 }
 
 impl DrillSilence {
-    pub(crate) fn new(http: &HttpClient, alertmanager: &Alertmanager, drill_id: &str) -> Self {
+    pub(crate) fn new(
+        http: &HttpClient,
+        alertmanager: &AlertmanagerClient,
+        drill_id: &str,
+    ) -> Self {
         Self {
             http: http.clone(),
             alertmanager: alertmanager.clone(),
@@ -115,7 +119,7 @@ impl DrillSilence {
     /// Makes the silence, which expires by itself when the drill and what its rules look back over are past.
     async fn post(&mut self, lasting: Duration) -> Result<(), SinkError> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct CreatedSilence {
             #[serde(rename = "silenceID")]
             _id: String,
         }
@@ -153,7 +157,7 @@ impl DrillSilence {
             self.made = Made::No;
         }
         let answer = accepted(doing, &self.target(), answer)?;
-        if serde_json::from_slice::<Answer>(&answer.body).is_err() {
+        if serde_json::from_slice::<CreatedSilence>(&answer.body).is_err() {
             let problem = "its answer names no silence: is it an Alertmanager?";
             return Err(self.error(doing, &problem));
         }

@@ -3,7 +3,7 @@
 
 /// Answers that come to the same outcome.
 #[derive(Debug, Clone, Copy)]
-pub struct Answer {
+pub struct AnswerClass {
     /// What the server does, in Markdown.
     pub what: &'static str,
     /// The outcome where the coordinator has not shown itself in this run.
@@ -12,8 +12,8 @@ pub struct Answer {
     pub proven: &'static str,
 }
 
-const fn answer(what: &'static str, outcome: &'static str, proven: &'static str) -> Answer {
-    Answer {
+const fn answer(what: &'static str, outcome: &'static str, proven: &'static str) -> AnswerClass {
+    AnswerClass {
         what,
         outcome,
         proven,
@@ -21,7 +21,7 @@ const fn answer(what: &'static str, outcome: &'static str, proven: &'static str)
 }
 
 /// Every answer to `POST …/leases/fail` and `POST …/leases/complete`.
-pub const ANSWERS: [Answer; 12] = [
+pub const ANSWERS: [AnswerClass; 12] = [
     answer(
         "2xx, a JSON object with `completion_ratio` from 0 to 1",
         "released",

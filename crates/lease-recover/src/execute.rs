@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use seamless_cli::Stop;
-use seamless_core::coordinator::{Action, Coordinator};
+use seamless_core::coordinator::{Action, CoordinatorClient};
 use seamless_core::http::RateLimiter;
 use seamless_core::lease::LeaseSpec;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::freshness::Freshness;
 use crate::limits::FailureLimit;
-use crate::outcome::{Outcome, RecordedOutcome, Skip};
+use crate::outcome::{LeaseOutcome, RecordedOutcome, Skip};
 use crate::recorder::Recorder;
 use crate::selection::Confirmed;
 use crate::target::TargetLease;
 
 /// How leases are sent in this run.
 pub(crate) struct Engine<'r> {
-    pub(crate) coordinator: &'r Coordinator,
+    pub(crate) coordinator: &'r CoordinatorClient,
     pub(crate) action: &'r Action,
     pub(crate) concurrency: usize,
     /// Taken by first attempts here, and by the coordinator's client when it repeats them.
@@ -201,8 +201,8 @@ impl Engine<'_> {
         if let Some(freshness) = self.freshness.as_ref().filter(|_| target.is_selected) {
             let objection = tokio::select! {
                 biased;
-                signal = self.stop.wait() => Some(Outcome::Skipped(Skip::Stopped(signal))),
-                () = self.deadline_passed() => Some(Outcome::Skipped(Skip::Deadline)),
+                signal = self.stop.wait() => Some(LeaseOutcome::Skipped(Skip::Stopped(signal))),
+                () = self.deadline_passed() => Some(LeaseOutcome::Skipped(Skip::Deadline)),
                 objection = freshness.objection(&target.spec) => objection,
             };
             if let Some(outcome) = objection {
@@ -216,7 +216,7 @@ impl Engine<'_> {
             release = release => RecordedOutcome::of(release, self.records.is_resumed()),
             () = self.out_of_patience() => RecordedOutcome {
                 requests: 1,
-                ..RecordedOutcome::without_request(Outcome::Unknown(
+                ..RecordedOutcome::without_request(LeaseOutcome::Unknown(
                     "still without an answer when the run was stopped".to_owned(),
                 ))
             },

@@ -8,14 +8,14 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use seamless_core::coordinator::{Coordinator, LeaseRecord};
+use seamless_core::coordinator::{CoordinatorClient, LeaseRecord};
 use seamless_core::http::ServiceError;
 use seamless_core::lease::{LeaseKey, LeaseSpec};
 use seamless_core::stuck::{Stuckness, Thresholds, judge};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use crate::outcome::{Outcome, Skip};
+use crate::outcome::{LeaseOutcome, Skip};
 
 /// How old a reading may be when a lease is acted on.
 const FRESH: Duration = Duration::from_secs(2);
@@ -27,15 +27,15 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// The shared reading.
 pub(crate) struct Freshness<'c> {
-    coordinator: &'c Coordinator,
+    coordinator: &'c CoordinatorClient,
     thresholds: Thresholds,
     /// Leases that cannot be judged are meant, too: they were named by their keys.
     even_unjudged: bool,
-    latest: Mutex<Option<Reading>>,
+    latest: Mutex<Option<ListReading>>,
     oldest: Cell<Duration>,
 }
 
-struct Reading {
+struct ListReading {
     finished: Instant,
     took: Duration,
     leases: HashMap<LeaseKey, LeaseRecord>,
@@ -44,7 +44,7 @@ struct Reading {
 
 impl<'c> Freshness<'c> {
     pub(crate) fn new(
-        coordinator: &'c Coordinator,
+        coordinator: &'c CoordinatorClient,
         thresholds: Thresholds,
         even_unjudged: bool,
     ) -> Self {
@@ -63,10 +63,10 @@ impl<'c> Freshness<'c> {
     }
 
     /// Why a selected lease is to be left alone now, if it is.
-    pub(crate) async fn objection(&self, spec: &LeaseSpec) -> Option<Outcome> {
+    pub(crate) async fn objection(&self, spec: &LeaseSpec) -> Option<LeaseOutcome> {
         // While one reads, the others wait for that same reading.
         let mut latest = self.latest.lock().await;
-        let allowed = |reading: &Reading| FRESH.max(reading.took * SHARE);
+        let allowed = |reading: &ListReading| FRESH.max(reading.took * SHARE);
         let is_fresh = latest
             .as_ref()
             .is_some_and(|reading| reading.finished.elapsed() < allowed(reading));
@@ -74,7 +74,9 @@ impl<'c> Freshness<'c> {
             *latest = None;
             match self.read().await {
                 Ok(reading) => *latest = Some(reading),
-                Err(error) => return Some(Outcome::Skipped(Skip::NotReadAgain(error.to_string()))),
+                Err(error) => {
+                    return Some(LeaseOutcome::Skipped(Skip::NotReadAgain(error.to_string())));
+                }
             }
         }
         let reading = latest.as_ref()?;
@@ -83,14 +85,14 @@ impl<'c> Freshness<'c> {
         self.moved_on(spec, reading.leases.get(&spec.key), now_ms)
     }
 
-    async fn read(&self) -> Result<Reading, ServiceError> {
+    async fn read(&self) -> Result<ListReading, ServiceError> {
         let mut tries = 1;
         loop {
             let started = Instant::now();
             match self.coordinator.inspect().await {
                 Ok(listed) => {
                     let leases = listed.leases.into_iter();
-                    return Ok(Reading {
+                    return Ok(ListReading {
                         finished: Instant::now(),
                         took: started.elapsed(),
                         ahead_ms: listed.ahead_ms,
@@ -113,10 +115,10 @@ impl<'c> Freshness<'c> {
         spec: &LeaseSpec,
         now_listed: Option<&LeaseRecord>,
         now_ms: i64,
-    ) -> Option<Outcome> {
+    ) -> Option<LeaseOutcome> {
         let record = now_listed?;
         if record.token.is_some() && record.token != spec.token {
-            return Some(Outcome::Conflict {
+            return Some(LeaseOutcome::Conflict {
                 note: Some("seen when it was read again; nothing was sent".to_owned()),
             });
         }
@@ -125,6 +127,6 @@ impl<'c> Freshness<'c> {
             Stuckness::CannotTell => self.even_unjudged,
             Stuckness::Alive => false,
         };
-        (!is_meant).then_some(Outcome::Skipped(Skip::MovedOn))
+        (!is_meant).then_some(LeaseOutcome::Skipped(Skip::MovedOn))
     }
 }

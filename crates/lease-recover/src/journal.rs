@@ -18,7 +18,7 @@ use seamless_core::lease::LeaseSpec;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::outcome::{Outcome, RecordedOutcome, Skip};
+use crate::outcome::{LeaseOutcome, RecordedOutcome, Skip};
 
 const SCHEMA_VERSION: u32 = 2;
 /// How every line begins: it tells a torn line from the end of some other file.
@@ -77,7 +77,7 @@ pub(crate) struct Purpose {
 struct Past {
     salt: String,
     /// By fingerprint: the action that settled it, and how.
-    settled: HashMap<String, (String, Outcome)>,
+    settled: HashMap<String, (String, LeaseOutcome)>,
 }
 
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl Journal {
                 ..RecordedOutcome::without_request(outcome.clone())
             });
         }
-        matches!(outcome, Outcome::Released { .. })
+        matches!(outcome, LeaseOutcome::Released { .. })
             .then(|| RecordedOutcome::skipped(Skip::OtherAction(action.clone())))
     }
 
@@ -320,7 +320,10 @@ fn whole_lines(content: &[u8]) -> anyhow::Result<usize> {
 }
 
 /// Reads whole lines; the last one about a lease counts. Other coordinators' leases are passed over.
-fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, (String, Outcome)>> {
+fn read(
+    content: &[u8],
+    coordinator: &str,
+) -> anyhow::Result<HashMap<String, (String, LeaseOutcome)>> {
     let mut settled = HashMap::new();
     for (index, line) in content.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let entry: JournalEntry = serde_json::from_slice(line).map_err(|error| {
@@ -353,14 +356,14 @@ fn read(content: &[u8], coordinator: &str) -> anyhow::Result<HashMap<String, (St
 
 /// The outcome of an entry that settles its lease: the same request could bring nothing new. A stale
 /// token stays stale.
-fn before(entry: &JournalEntry) -> Option<Outcome> {
+fn before(entry: &JournalEntry) -> Option<LeaseOutcome> {
     let note = Some(format!("settled by an earlier run, {}", entry.at));
     match entry.outcome.as_str() {
-        "released" => Some(Outcome::Released {
+        "released" => Some(LeaseOutcome::Released {
             completion_ratio: None,
         }),
-        "already_released" => Some(Outcome::AlreadyReleased { note }),
-        "conflict" => Some(Outcome::Conflict { note }),
+        "already_released" => Some(LeaseOutcome::AlreadyReleased { note }),
+        "conflict" => Some(LeaseOutcome::Conflict { note }),
         _ => None,
     }
 }

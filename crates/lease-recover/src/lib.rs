@@ -2,7 +2,7 @@
 //!
 //! Ground rules. Released means that the coordinator said so. A lease is named by key AND token, and a
 //! token is never guessed. Nothing is sent before everything given has been read. Every lease of a run
-//! ends in exactly one [`Outcome`](outcome::Outcome), also when the run is interrupted.
+//! ends in exactly one [`LeaseOutcome`](outcome::LeaseOutcome), also when the run is interrupted.
 //!
 //! The way of the data: [`args`] → [`request`] → [`sources`] and [`selection`] → [`execute`] (with
 //! [`journal`] and [`audit`]) → [`verify`] → [`report`] → [`render`]. What decides is a pure function of
@@ -37,7 +37,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use seamless_cli::{ExitStatus, Refusal, Stop, Terminal};
 
-pub use answers::{ANSWERS, Answer};
+pub use answers::{ANSWERS, AnswerClass};
 pub use journal::settled_in;
 pub use sources::open_in_log;
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 use seamless_cli::{
     Connections, ExitStatus, Signal, Stop, Terminal, check_writable, write_atomically,
 };
-use seamless_core::coordinator::{Coordinator, Inspection};
+use seamless_core::coordinator::{CoordinatorClient, Inspection};
 use seamless_core::exposition::Format;
 use seamless_core::http::{Body, Endpoint, HttpRequest, SHORT_BODY_LIMIT};
 use seamless_core::lease::LeaseSpec;
@@ -26,7 +26,7 @@ const JOB: &str = "seamless-leases";
 struct ListRun<'r> {
     request: &'r Request,
     only_stuck: bool,
-    coordinator: Coordinator,
+    coordinator: CoordinatorClient,
     connections: Connections,
     terminal: &'r Terminal,
     stop: &'r Stop,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use seamless_cli::{Signal, Stop, Terminal};
-use seamless_core::coordinator::{Coordinator, Inspection, LeaseRecord};
+use seamless_core::coordinator::{CoordinatorClient, Inspection, LeaseRecord};
 use seamless_core::duration;
 use seamless_core::http::ServiceError;
 use seamless_core::stuck::{Stuckness, Thresholds, judge};
@@ -69,7 +69,7 @@ pub(crate) enum NoList {
 
 /// Reads the coordinator's list while a spinner turns.
 pub(crate) async fn read(
-    coordinator: &Coordinator,
+    coordinator: &CoordinatorClient,
     terminal: &Terminal,
     stop: &Stop,
 ) -> Result<Inspection, NoList> {

@@ -10,7 +10,7 @@ use crate::words::advice;
 
 /// What became of one lease.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Outcome {
+pub(crate) enum LeaseOutcome {
     /// The coordinator released it now.
     Released {
         /// The completion it reported, 0 to 1.
@@ -75,7 +75,7 @@ pub(crate) enum Skip {
     NotReadAgain(String),
 }
 
-impl Outcome {
+impl LeaseOutcome {
     /// The outcome's word in every output.
     pub(crate) const fn word(&self) -> &'static str {
         match self {
@@ -112,23 +112,23 @@ impl Outcome {
 /// An outcome, and what it took.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RecordedOutcome {
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: LeaseOutcome,
     /// Requests made for this lease.
     pub(crate) requests: u32,
     /// An earlier run settled it, says the journal.
     pub(crate) by_earlier_run: bool,
     /// What it becomes if the server proves to be the coordinator after all.
-    pub(crate) if_proven: Option<Box<Outcome>>,
+    pub(crate) if_proven: Option<Box<LeaseOutcome>>,
 }
 
 impl RecordedOutcome {
     /// Not sent, for this reason.
     pub(crate) fn skipped(skip: Skip) -> Self {
-        Self::without_request(Outcome::Skipped(skip))
+        Self::without_request(LeaseOutcome::Skipped(skip))
     }
 
     /// An outcome for which nothing was sent.
-    pub(crate) fn without_request(outcome: Outcome) -> Self {
+    pub(crate) fn without_request(outcome: LeaseOutcome) -> Self {
         Self {
             outcome,
             requests: 0,
@@ -142,8 +142,8 @@ impl RecordedOutcome {
     pub(crate) const fn may_be_contradicted(&self) -> bool {
         let is_vague = matches!(
             self.outcome,
-            Outcome::AlreadyReleased { .. }
-                | Outcome::Released {
+            LeaseOutcome::AlreadyReleased { .. }
+                | LeaseOutcome::Released {
                     completion_ratio: None
                 }
         );
@@ -160,10 +160,10 @@ impl RecordedOutcome {
                 let text = format!(
                     "{answer}; nothing at this URL has shown itself to be the coordinator: check the URL, and the lease with --list"
                 );
-                let meaning = Outcome::of(meaning, lost, resumed);
-                (Outcome::Unknown(text), Some(Box::new(meaning)))
+                let meaning = LeaseOutcome::of(meaning, lost, resumed);
+                (LeaseOutcome::Unknown(text), Some(Box::new(meaning)))
             }
-            verdict => (Outcome::of(verdict, lost, resumed), None),
+            verdict => (LeaseOutcome::of(verdict, lost, resumed), None),
         };
         Self {
             outcome,
@@ -174,7 +174,7 @@ impl RecordedOutcome {
     }
 }
 
-impl Outcome {
+impl LeaseOutcome {
     fn of(verdict: ReleaseVerdict, lost: bool, resumed: bool) -> Self {
         match verdict {
             ReleaseVerdict::Released { completion_ratio } => Self::Released { completion_ratio },

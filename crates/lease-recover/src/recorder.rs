@@ -3,7 +3,7 @@
 //! Owns their order (the journal first, since it is what a later run relies on) and that an outcome
 //! counts only once it is written. A dry run reads the journal and writes nothing.
 
-use seamless_core::coordinator::Coordinator;
+use seamless_core::coordinator::CoordinatorClient;
 use seamless_core::lease::LeaseSpec;
 
 use crate::audit::{AuditLog, Circumstances, Operator};
@@ -22,9 +22,9 @@ impl Recorder {
     /// Opens what the run writes to, for the coordinator that it is about.
     pub(crate) fn open(
         recovery: &Recovery,
-        coordinator: Option<&Coordinator>,
+        coordinator: Option<&CoordinatorClient>,
     ) -> anyhow::Result<Self> {
-        let purpose = |coordinator: &Coordinator| Purpose {
+        let purpose = |coordinator: &CoordinatorClient| Purpose {
             coordinator: coordinator.endpoint().to_string(),
             action: recovery.action.word(),
             reason: recovery.reason.clone(),

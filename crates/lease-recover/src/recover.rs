@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use seamless_cli::{ExitStatus, Signal, Stop, Terminal};
-use seamless_core::coordinator::Coordinator;
+use seamless_core::coordinator::CoordinatorClient;
 use seamless_core::duration::human;
 use seamless_core::http::{HttpClient, RateLimiter};
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ use crate::render;
 use crate::report::{Report, RunError};
 use crate::request::{Recovery, Request};
 use crate::run::Run;
-use crate::selection::{Confirmed, Ended, Selection};
+use crate::selection::{Confirmed, NoneSent, Selection};
 use crate::sources;
 use crate::target::TargetLease;
 use crate::verify::{Verification, verify};
@@ -114,10 +114,10 @@ impl Run<'_> {
             }
             Err(ended) => {
                 let skip = match ended {
-                    Ended::DryRun => Skip::DryRun,
-                    Ended::Signal(signal) => Skip::Stopped(signal),
-                    Ended::Declined => Skip::NotConfirmed,
-                    Ended::Error(error) => {
+                    NoneSent::DryRun => Skip::DryRun,
+                    NoneSent::Signal(signal) => Skip::Stopped(signal),
+                    NoneSent::Declined => Skip::NotConfirmed,
+                    NoneSent::Error(error) => {
                         self.terminal.error(error.text());
                         report.error = Some(error);
                         Skip::NotStarted
@@ -142,7 +142,7 @@ impl Run<'_> {
 
     fn engine<'e>(
         &'e self,
-        coordinator: &'e Coordinator,
+        coordinator: &'e CoordinatorClient,
         http: &HttpClient,
         rate_limiter: Option<Arc<RateLimiter>>,
         freshness: Option<Freshness<'e>>,
@@ -171,7 +171,7 @@ impl Run<'_> {
         self.print(report)
     }
 
-    fn report(&self, coordinator: Option<&Coordinator>) -> Report {
+    fn report(&self, coordinator: Option<&CoordinatorClient>) -> Report {
         Report::new(
             coordinator.map(|coordinator| coordinator.endpoint().to_string()),
             self.recovery.action.word(),
@@ -242,7 +242,7 @@ impl Run<'_> {
     /// Reads the list again: for `--verify`, and where it may contradict what was answered.
     async fn verify(
         &self,
-        coordinator: &Coordinator,
+        coordinator: &CoordinatorClient,
         deadline: Option<Instant>,
         records: &Recorder,
         targets: &[TargetLease],

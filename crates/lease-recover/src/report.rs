@@ -9,7 +9,7 @@ use seamless_core::lease::LeaseSpec;
 use serde::{Serialize, Serializer};
 
 use crate::lease_fields::LeaseFields;
-use crate::outcome::{Outcome, RecordedOutcome, Skip};
+use crate::outcome::{LeaseOutcome, RecordedOutcome, Skip};
 use crate::verify::Verification;
 use crate::words::advice;
 
@@ -65,7 +65,7 @@ impl LeaseResult {
             requests: settled.requests,
             by_earlier_run: settled.by_earlier_run,
             completion_ratio: match settled.outcome {
-                Outcome::Released { completion_ratio } => completion_ratio,
+                LeaseOutcome::Released { completion_ratio } => completion_ratio,
                 _ => None,
             },
             spec,
@@ -132,7 +132,7 @@ impl Report {
         let without_token = self
             .leases
             .iter()
-            .any(|lease| lease.settled.outcome == Outcome::Skipped(Skip::MissingToken));
+            .any(|lease| lease.settled.outcome == LeaseOutcome::Skipped(Skip::MissingToken));
         let none = fail_if_none && summary.processed == 0;
         match (self.stopped, &self.error) {
             (Some(signal), _) => ExitStatus::Stopped(signal),
@@ -170,15 +170,15 @@ impl Summary {
     fn count(&mut self, settled: &RecordedOutcome) {
         self.processed += 1;
         let counter = match settled.outcome {
-            Outcome::Released { .. } => &mut self.released,
-            Outcome::AlreadyReleased { .. } => &mut self.already_released,
-            Outcome::Conflict { .. } => &mut self.conflict,
-            Outcome::Failed(_) => &mut self.failed,
-            Outcome::Unknown(_) => &mut self.unknown,
-            Outcome::Skipped(_) => &mut self.skipped,
+            LeaseOutcome::Released { .. } => &mut self.released,
+            LeaseOutcome::AlreadyReleased { .. } => &mut self.already_released,
+            LeaseOutcome::Conflict { .. } => &mut self.conflict,
+            LeaseOutcome::Failed(_) => &mut self.failed,
+            LeaseOutcome::Unknown(_) => &mut self.unknown,
+            LeaseOutcome::Skipped(_) => &mut self.skipped,
         };
         *counter += 1;
-        self.would_release += usize::from(settled.outcome == Outcome::Skipped(Skip::DryRun));
+        self.would_release += usize::from(settled.outcome == LeaseOutcome::Skipped(Skip::DryRun));
     }
 }
 
@@ -243,7 +243,7 @@ pub(crate) fn refusal(error: &str) -> String {
 mod tests {
     use super::*;
 
-    fn report(outcomes: &[Outcome]) -> Report {
+    fn report(outcomes: &[LeaseOutcome]) -> Report {
         let mut report = Report::new(None, "fail", "why".to_owned(), false);
         let leases = outcomes.iter().map(|outcome| {
             let spec = LeaseSpec::parse("k:t").unwrap();
@@ -255,14 +255,14 @@ mod tests {
 
     #[test]
     fn the_worst_outcome_decides() {
-        let released = Outcome::Released {
+        let released = LeaseOutcome::Released {
             completion_ratio: None,
         };
-        let already = Outcome::AlreadyReleased { note: None };
-        let conflict = Outcome::Conflict { note: None };
-        let failed = Outcome::Failed("HTTP 500".to_owned());
-        let unknown = Outcome::Unknown("no answer".to_owned());
-        let skipped = Outcome::Skipped(Skip::NotConfirmed);
+        let already = LeaseOutcome::AlreadyReleased { note: None };
+        let conflict = LeaseOutcome::Conflict { note: None };
+        let failed = LeaseOutcome::Failed("HTTP 500".to_owned());
+        let unknown = LeaseOutcome::Unknown("no answer".to_owned());
+        let skipped = LeaseOutcome::Skipped(Skip::NotConfirmed);
         for (outcomes, expected) in [
             (&[][..], ExitStatus::Done),
             (&[released.clone(), already.clone()], ExitStatus::Done),

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use seamless_cli::{Connections, HttpArgs, UsageError, Wanted, can_ask};
+use seamless_cli::{Connections, HttpArgs, UsageError, WantedEndpoint, can_ask};
 use seamless_core::config::Service;
 use seamless_core::coordinator::Action;
 use seamless_core::stuck::Thresholds;
@@ -251,8 +251,8 @@ impl Request {
     /// Resolves the endpoints and sets up the client; nothing is contacted.
     pub(crate) fn connections(&self) -> anyhow::Result<Connections> {
         let coordinator =
-            Wanted::service(Service::Coordinator, self.coordinator_url.as_deref()).main();
-        let gateway = Wanted::own(
+            WantedEndpoint::service(Service::Coordinator, self.coordinator_url.as_deref()).main();
+        let gateway = WantedEndpoint::own(
             "Pushgateway",
             PUSH_GATEWAY,
             "--push-gateway",

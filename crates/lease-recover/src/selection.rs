@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use seamless_cli::{ConfirmError, Consent, Signal, confirm};
-use seamless_core::coordinator::{Coordinator, Inspection, LeaseRecord};
+use seamless_core::coordinator::{CoordinatorClient, Inspection, LeaseRecord};
 use seamless_core::duration::human;
 use seamless_core::lease::{LeaseKey, LeaseSpec};
 use seamless_core::stuck::{Stuckness, judge};
@@ -25,7 +25,7 @@ use crate::words::counted;
 const MOST_BY_YES: usize = 25;
 
 /// Why leases that were meant are not sent, all of them.
-pub(crate) enum Ended {
+pub(crate) enum NoneSent {
     DryRun,
     Signal(Signal),
     Declined,
@@ -103,19 +103,19 @@ impl Selection {
     pub(crate) async fn choose(
         &mut self,
         run: &Run<'_>,
-        coordinator: &Coordinator,
+        coordinator: &CoordinatorClient,
         report: &mut Report,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), NoneSent> {
         if !run.recovery.selects() {
             return Ok(());
         }
         match listing::read(coordinator, run.terminal, run.stop).await {
             Ok(listed) => self.choose_from(run, listed, report),
-            Err(NoList::Stopped(signal)) => return Err(Ended::Signal(signal)),
+            Err(NoList::Stopped(signal)) => return Err(NoneSent::Signal(signal)),
             Err(NoList::Failed(error)) if error.source.is_not_offered() && !run.recovery.stuck => {
                 self.take_unchecked(run, report)?;
             }
-            Err(NoList::Failed(error)) => return Err(Ended::Error(error.into())),
+            Err(NoList::Failed(error)) => return Err(NoneSent::Error(error.into())),
         }
         Ok(())
     }
@@ -198,14 +198,14 @@ impl Selection {
     }
 
     /// Takes what the log names where there is no list to judge it by, if `--yes` says so.
-    fn take_unchecked(&mut self, run: &Run<'_>, report: &mut Report) -> Result<(), Ended> {
+    fn take_unchecked(&mut self, run: &Run<'_>, report: &mut Report) -> Result<(), NoneSent> {
         let from_logs = std::mem::take(&mut self.from_logs);
         let count = counted(from_logs.len());
         if !run.recovery.yes && !run.recovery.dry_run && !from_logs.is_empty() {
             let text = format!(
                 "this coordinator has no list: whether {count} of the log is stuck, or still held by a worker at work, cannot be checked; --yes takes them unchecked"
             );
-            return Err(Ended::Error(RunError::Failed(text)));
+            return Err(NoneSent::Error(RunError::Failed(text)));
         }
         self.is_unchecked = true;
         let note = format!(
@@ -230,14 +230,14 @@ impl Selection {
     pub(crate) async fn confirm(
         &self,
         run: &Run<'_>,
-        coordinator: &Coordinator,
-    ) -> Result<Confirmed<'_>, Ended> {
+        coordinator: &CoordinatorClient,
+    ) -> Result<Confirmed<'_>, NoneSent> {
         if let Some(signal) = run.stop.requested() {
-            return Err(Ended::Signal(signal));
+            return Err(NoneSent::Signal(signal));
         }
         let recovery = run.recovery;
         if recovery.dry_run {
-            return Err(Ended::DryRun);
+            return Err(NoneSent::DryRun);
         }
         let confirmed = Confirmed {
             targets: &self.targets,
@@ -272,10 +272,10 @@ impl Selection {
         };
         match confirm(&question, consent, run.terminal, run.stop).await {
             Ok(true) => Ok(confirmed),
-            Ok(false) | Err(ConfirmError::NoTerminal) => Err(Ended::Declined),
-            Err(ConfirmError::Stopped(signal)) => Err(Ended::Signal(signal)),
+            Ok(false) | Err(ConfirmError::NoTerminal) => Err(NoneSent::Declined),
+            Err(ConfirmError::Stopped(signal)) => Err(NoneSent::Signal(signal)),
             Err(error @ ConfirmError::Terminal(_)) => {
-                Err(Ended::Error(RunError::Failed(error.to_string())))
+                Err(NoneSent::Error(RunError::Failed(error.to_string())))
             }
         }
     }

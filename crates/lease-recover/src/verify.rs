@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use seamless_cli::Stop;
-use seamless_core::coordinator::{Coordinator, LeaseRecord};
+use seamless_core::coordinator::{CoordinatorClient, LeaseRecord};
 use seamless_core::lease::LeaseKey;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::listing::malformed_warning;
-use crate::outcome::{Outcome, RecordedOutcome};
+use crate::outcome::{LeaseOutcome, RecordedOutcome};
 use crate::request::Verify;
 use crate::target::TargetLease;
 use crate::words::advice;
@@ -50,7 +50,7 @@ pub(crate) enum Verification {
 
 /// What one look at the list shows, by place among the leases.
 #[derive(Debug, Default, PartialEq)]
-struct Look {
+struct ListView {
     recovered: usize,
     still_held: Vec<usize>,
     not_reclaimed: usize,
@@ -71,7 +71,7 @@ impl Verify {
 /// Looks until the list agrees or the time is over. A lease that is still held under its token then was not
 /// recovered, whatever was answered: its outcome becomes a failure. Returns which outcomes changed, too.
 pub(crate) async fn verify(
-    coordinator: &Coordinator,
+    coordinator: &CoordinatorClient,
     how: Verify,
     deadline: Option<Instant>,
     stop: &Stop,
@@ -81,7 +81,7 @@ pub(crate) async fn verify(
     let started = Instant::now();
     let mut gone_since = None;
     // What the newest list showed to be held still: no answer outweighs it.
-    let mut held: Option<Look> = None;
+    let mut held: Option<ListView> = None;
     let stopped = "the run was stopped first".to_owned();
     let reason = loop {
         let looked = tokio::select! {
@@ -135,7 +135,7 @@ pub(crate) async fn verify(
 
 /// What a look comes to; `None` where another is worth it.
 fn conclusion(
-    look: &Look,
+    look: &ListView,
     await_reclaim: Option<Duration>,
     gone_since: Option<Instant>,
     is_late: bool,
@@ -160,10 +160,10 @@ fn conclusion(
     }
 }
 
-fn still_held(look: &Look, settled: &mut [RecordedOutcome]) -> (Verification, Vec<usize>) {
+fn still_held(look: &ListView, settled: &mut [RecordedOutcome]) -> (Verification, Vec<usize>) {
     for index in &look.still_held {
         let settled = &mut settled[*index];
-        settled.outcome = Outcome::Failed(format!(
+        settled.outcome = LeaseOutcome::Failed(format!(
             "answered as {}, but the coordinator still lists it under this token; look at the coordinator's log",
             settled.outcome.word()
         ));
@@ -184,12 +184,12 @@ fn look(
     targets: &[TargetLease],
     settled: &[RecordedOutcome],
     how: Verify,
-) -> Look {
+) -> ListView {
     let mut held: HashMap<&LeaseKey, Vec<&LeaseRecord>> = HashMap::new();
     for record in listed {
         held.entry(&record.key).or_default().push(record);
     }
-    let mut look = Look::default();
+    let mut look = ListView::default();
     for (index, (target, settled)) in targets.iter().zip(settled).enumerate() {
         if !how.is_about(settled) {
             continue;
@@ -218,7 +218,7 @@ mod tests {
 
     use super::*;
 
-    fn looked(listed: &[&str]) -> Look {
+    fn looked(listed: &[&str]) -> ListView {
         let targets: Vec<TargetLease> = ["a:11", "b:22"]
             .iter()
             .map(|text| TargetLease {
@@ -226,12 +226,12 @@ mod tests {
                 is_selected: false,
             })
             .collect();
-        let released = Outcome::Released {
+        let released = LeaseOutcome::Released {
             completion_ratio: None,
         };
         let settled = [
             RecordedOutcome::without_request(released),
-            RecordedOutcome::without_request(Outcome::Conflict { note: None }),
+            RecordedOutcome::without_request(LeaseOutcome::Conflict { note: None }),
         ];
         let listed: Vec<LeaseRecord> = listed
             .iter()

@@ -9,12 +9,12 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context as _;
-use seamless_core::alertmanager::Alertmanager;
+use seamless_core::alertmanager::AlertmanagerClient;
 use seamless_core::config::{self, Chosen, ConfigFile, Service};
 use seamless_core::context::{self, Context, Settings};
-use seamless_core::coordinator::Coordinator;
+use seamless_core::coordinator::CoordinatorClient;
 use seamless_core::http::{Attempt, Endpoint, HttpClient, HttpOptions, TlsFiles};
-use seamless_core::prometheus::Prometheus;
+use seamless_core::prometheus::PrometheusClient;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ use crate::terminal::{Terminal, show_line};
 
 /// An endpoint that a program has, and what its URL option gave.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct WantedEndpoint<'a> {
     service: Option<Service>,
     name: &'static str,
     prefix: &'static str,
@@ -36,7 +36,7 @@ pub struct Wanted<'a> {
     is_used: bool,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> WantedEndpoint<'a> {
     /// A service, whose URL the environment and the configuration file may give as well.
     #[must_use]
     pub const fn service(service: Service, url: Option<&'a str>) -> Self {
@@ -122,7 +122,7 @@ impl Connections {
     /// kind.
     pub fn resolve(
         args: &HttpArgs,
-        wanted: &[Wanted<'_>],
+        wanted: &[WantedEndpoint<'_>],
         concurrency: usize,
     ) -> anyhow::Result<Self> {
         let file = ConfigFile::load(args.config.as_deref())?;
@@ -282,33 +282,33 @@ impl Connections {
     ///
     /// # Errors
     /// [`UsageError`] if no URL is configured.
-    pub fn coordinator(&self) -> Result<Coordinator, UsageError> {
+    pub fn coordinator(&self) -> Result<CoordinatorClient, UsageError> {
         let endpoint = self.required(Service::Coordinator)?;
-        Ok(Coordinator::new(self.http.clone(), endpoint))
+        Ok(CoordinatorClient::new(self.http.clone(), endpoint))
     }
 
     /// Prometheus's client.
     ///
     /// # Errors
     /// [`UsageError`] if no URL is configured.
-    pub fn prometheus(&self) -> Result<Prometheus, UsageError> {
+    pub fn prometheus(&self) -> Result<PrometheusClient, UsageError> {
         let endpoint = self.required(Service::Prometheus)?;
-        Ok(Prometheus::new(self.http.clone(), endpoint))
+        Ok(PrometheusClient::new(self.http.clone(), endpoint))
     }
 
     /// Alertmanager's client, if a URL is configured.
     #[must_use]
-    pub fn alertmanager(&self) -> Option<Alertmanager> {
+    pub fn alertmanager(&self) -> Option<AlertmanagerClient> {
         let endpoint = self.endpoint(Service::Alertmanager)?.clone();
-        Some(Alertmanager::new(self.http.clone(), endpoint))
+        Some(AlertmanagerClient::new(self.http.clone(), endpoint))
     }
 
     /// The clients of all Alertmanagers that are configured.
     #[must_use]
-    pub fn alertmanagers(&self) -> Vec<Alertmanager> {
+    pub fn alertmanagers(&self) -> Vec<AlertmanagerClient> {
         let (prefix, _) = words(Service::Alertmanager);
         let of = self.endpoints.iter().filter(|(of, _)| *of == prefix);
-        of.map(|(_, endpoint)| Alertmanager::new(self.http.clone(), endpoint.clone()))
+        of.map(|(_, endpoint)| AlertmanagerClient::new(self.http.clone(), endpoint.clone()))
             .collect()
     }
 
@@ -322,7 +322,7 @@ impl Connections {
 /// Where the environment names other URLs than the context that the command line names. One that this run has
 /// no use for counts as well: the person's environment is that of another deployment.
 fn contradictions(
-    wanted: &[Wanted<'_>],
+    wanted: &[WantedEndpoint<'_>],
     environment: &dyn Fn(&str) -> Option<OsString>,
     chosen: Option<&Chosen>,
 ) -> anyhow::Result<Vec<String>> {
@@ -393,19 +393,19 @@ fn missing_url(service: Service) -> UsageError {
 /// What the command line gives for endpoints, and for which.
 struct Credentials<'a> {
     args: &'a HttpArgs,
-    headers: Vec<Value<'a>>,
-    token_files: Vec<Value<'a>>,
+    headers: Vec<EndpointValue<'a>>,
+    token_files: Vec<EndpointValue<'a>>,
 }
 
 /// A value with the prefix of its endpoint; none for the main one.
-struct Value<'a> {
+struct EndpointValue<'a> {
     option: &'static str,
     prefix: Option<&'static str>,
     text: &'a str,
 }
 
-impl Value<'_> {
-    fn is_for(&self, want: &Wanted<'_>, is_main: bool) -> bool {
+impl EndpointValue<'_> {
+    fn is_for(&self, want: &WantedEndpoint<'_>, is_main: bool) -> bool {
         self.prefix.map_or(is_main, |prefix| prefix == want.prefix)
     }
 
@@ -416,13 +416,13 @@ impl Value<'_> {
 }
 
 impl<'a> Credentials<'a> {
-    fn of(args: &'a HttpArgs, wanted: &[Wanted<'_>]) -> Result<Self, UsageError> {
+    fn of(args: &'a HttpArgs, wanted: &[WantedEndpoint<'_>]) -> Result<Self, UsageError> {
         let read = |option, texts: &'a [String]| {
             texts
                 .iter()
                 .map(|text| {
                     let (prefix, text) = prefixed(option, text, wanted)?;
-                    Ok(Value {
+                    Ok(EndpointValue {
                         option,
                         prefix,
                         text,
@@ -437,12 +437,15 @@ impl<'a> Credentials<'a> {
         })
     }
 
-    fn values(&self) -> impl Iterator<Item = &Value<'a>> {
+    fn values(&self) -> impl Iterator<Item = &EndpointValue<'a>> {
         self.headers.iter().chain(&self.token_files)
     }
 
     /// The place among `endpoints` of the one that credentials without a prefix are for.
-    fn main(&self, endpoints: &[(&Wanted<'_>, Endpoint)]) -> Result<Option<usize>, UsageError> {
+    fn main(
+        &self,
+        endpoints: &[(&WantedEndpoint<'_>, Endpoint)],
+    ) -> Result<Option<usize>, UsageError> {
         if let Some(main) = endpoints.iter().position(|(want, _)| want.is_main) {
             return Ok(Some(main));
         }
@@ -471,12 +474,12 @@ impl<'a> Credentials<'a> {
     /// The endpoint with what authenticates at it, and the token file that was read for it.
     fn add<'s>(
         &'s self,
-        want: &Wanted<'_>,
+        want: &WantedEndpoint<'_>,
         is_main: bool,
         token_file: Option<(&'static str, String)>,
         mut endpoint: Endpoint,
     ) -> anyhow::Result<(Endpoint, Option<String>)> {
-        let mine = |values: &'s [Value<'a>]| -> Vec<&'s Value<'a>> {
+        let mine = |values: &'s [EndpointValue<'a>]| -> Vec<&'s EndpointValue<'a>> {
             let mine = values.iter().filter(|value| value.is_for(want, is_main));
             mine.collect()
         };
@@ -518,8 +521,8 @@ impl<'a> Credentials<'a> {
     /// Whether each value found an endpoint that this run contacts, or one that it need not contact.
     fn all_taken(
         &self,
-        wanted: &[Wanted<'_>],
-        endpoints: &[(&Wanted<'_>, Endpoint)],
+        wanted: &[WantedEndpoint<'_>],
+        endpoints: &[(&WantedEndpoint<'_>, Endpoint)],
         has_main: bool,
     ) -> Result<(), UsageError> {
         for value in self.values() {
@@ -534,7 +537,7 @@ impl<'a> Credentials<'a> {
                     options.join(" or ")
                 )));
             };
-            let unused = |want: &&Wanted<'_>| want.prefix == prefix && !want.is_used;
+            let unused = |want: &&WantedEndpoint<'_>| want.prefix == prefix && !want.is_used;
             let is_taken = endpoints.iter().any(|(want, _)| want.prefix == prefix);
             if !is_taken && !wanted.iter().any(|want| unused(&want)) {
                 let want = wanted.iter().find(|want| want.prefix == prefix);
@@ -553,7 +556,7 @@ impl<'a> Credentials<'a> {
 fn prefixed<'v>(
     option: &str,
     value: &'v str,
-    wanted: &[Wanted<'_>],
+    wanted: &[WantedEndpoint<'_>],
 ) -> Result<(Option<&'static str>, &'v str), UsageError> {
     let is_name = |text: &str| {
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -580,9 +583,9 @@ fn prefixed<'v>(
 mod tests {
     use super::*;
 
-    const WANTED: [Wanted<'static>; 2] = [
-        Wanted::service(Service::Prometheus, Some("http://127.0.0.1:1")).main(),
-        Wanted::own("Pushgateway", "push-gateway", "--push-gateway", None),
+    const WANTED: [WantedEndpoint<'static>; 2] = [
+        WantedEndpoint::service(Service::Prometheus, Some("http://127.0.0.1:1")).main(),
+        WantedEndpoint::own("Pushgateway", "push-gateway", "--push-gateway", None),
     ];
 
     #[test]

@@ -24,7 +24,7 @@ pub use args::{
 };
 pub use color::{ColorChoice, Palette};
 pub use confirm::{ConfirmError, Consent, can_ask, confirm};
-pub use connect::{Connections, Wanted};
+pub use connect::{Connections, WantedEndpoint};
 pub use descriptors::concurrency_within_limits;
 pub use exit::{ExitStatus, UsageError};
 pub use file::{FileError, FolderLock, check_writable, remove_file, write_atomically};

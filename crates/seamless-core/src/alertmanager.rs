@@ -116,12 +116,12 @@ pub struct LoadedConfig {
 
 /// A client of one Alertmanager.
 #[derive(Debug, Clone)]
-pub struct Alertmanager {
+pub struct AlertmanagerClient {
     http: HttpClient,
     endpoint: Endpoint,
 }
 
-impl Alertmanager {
+impl AlertmanagerClient {
     /// A client of the server at `endpoint`.
     #[must_use]
     pub const fn new(http: HttpClient, endpoint: Endpoint) -> Self {

@@ -143,25 +143,25 @@ impl ConfigFile {
     /// [`ConfigError::Malformed`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         #[derive(Default, Deserialize)]
-        struct File {
+        struct Sections {
             #[serde(default)]
-            seamless: Option<Seamless>,
+            seamless: Option<SeamlessSection>,
             #[serde(default)]
-            telemetry: Option<Telemetry>,
+            telemetry: Option<TelemetrySection>,
         }
         #[derive(Default, Deserialize)]
-        struct Seamless {
+        struct SeamlessSection {
             #[serde(default)]
             coordinator_url: Option<String>,
         }
         #[derive(Default, Deserialize)]
-        struct Telemetry {
+        struct TelemetrySection {
             #[serde(default)]
             prometheus_url: Option<String>,
             #[serde(default)]
             alertmanager_url: Option<String>,
         }
-        let file: Option<File> =
+        let file: Option<Sections> =
             serde_saphyr::from_str(text).map_err(|error| ConfigError::Malformed {
                 path: path.to_owned(),
                 message: crate::yaml::problem(&error),

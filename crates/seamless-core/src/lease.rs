@@ -229,7 +229,7 @@ impl LeaseSpec {
     /// [`SpecError`] for anything else.
     pub fn parse_line(line: &str) -> Result<Self, SpecError> {
         #[derive(Deserialize)]
-        struct Object {
+        struct SpecObject {
             key: String,
             #[serde(default)]
             token: Option<String>,
@@ -238,7 +238,7 @@ impl LeaseSpec {
         if !line.starts_with('{') {
             return Self::parse(line);
         }
-        let object: Object = serde_json::from_str(line).map_err(|error| {
+        let object: SpecObject = serde_json::from_str(line).map_err(|error| {
             SpecError::Json(format!(
                 "{:?} at column {}",
                 error.classify(),

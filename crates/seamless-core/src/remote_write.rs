@@ -36,18 +36,18 @@ impl WriteRequest {
 pub struct TimeSeries {
     /// Its labels, `__name__` among them, sorted by name ([`labels`]).
     #[prost(message, repeated, tag = "1")]
-    pub labels: Vec<Label>,
+    pub labels: Vec<WriteLabel>,
     /// Its samples, oldest first.
     #[prost(message, repeated, tag = "2")]
-    pub samples: Vec<Sample>,
+    pub samples: Vec<WriteSample>,
     /// Its native histograms, oldest first.
     #[prost(message, repeated, tag = "4")]
-    pub histograms: Vec<Histogram>,
+    pub histograms: Vec<NativeHistogram>,
 }
 
 /// One label; its value is not empty.
 #[derive(Clone, PartialEq, Eq, Message)]
-pub struct Label {
+pub struct WriteLabel {
     /// Its name.
     #[prost(string, tag = "1")]
     pub name: String,
@@ -57,10 +57,10 @@ pub struct Label {
 }
 
 /// The labels in the order that receivers ask for.
-pub fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Label> {
-    let mut labels: Vec<Label> = pairs
+pub fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<WriteLabel> {
+    let mut labels: Vec<WriteLabel> = pairs
         .into_iter()
-        .map(|(name, value)| Label {
+        .map(|(name, value)| WriteLabel {
             name: name.to_owned(),
             value: value.to_owned(),
         })
@@ -71,7 +71,7 @@ pub fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<La
 
 /// A value at a time.
 #[derive(Clone, PartialEq, Message)]
-pub struct Sample {
+pub struct WriteSample {
     /// The value.
     #[prost(double, tag = "1")]
     pub value: f64,
@@ -82,7 +82,7 @@ pub struct Sample {
 
 /// A native histogram with whole counts and no negative buckets.
 #[derive(Clone, PartialEq, Message)]
-pub struct Histogram {
+pub struct NativeHistogram {
     /// How many observations there are.
     #[prost(uint64, tag = "1")]
     pub count: u64,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use seamless_core::alertmanager::{Alertmanager, AlertmanagerStatus, HeldAlert};
+use seamless_core::alertmanager::{AlertmanagerClient, AlertmanagerStatus, HeldAlert};
 use seamless_core::coordinator::{ReleaseVerdict, read_page, read_verdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions, HttpResponse};
 use seamless_core::prometheus::{
-    Alertmanagers, FiringAlert, Labels, LoadedGroup, MetricMetadata, Prometheus, QueryValue, Target,
+    Alertmanagers, FiringAlert, Labels, LoadedGroup, MetricMetadata, PrometheusClient, QueryValue,
+    Target,
 };
 
 /// The first byte chooses the status and the content type, the rest is the body.
@@ -61,15 +62,15 @@ pub(crate) fn inspect_page(bytes: &[u8]) {
     }
 }
 
-fn clients() -> &'static (Prometheus, Alertmanager) {
-    static CLIENTS: OnceLock<(Prometheus, Alertmanager)> = OnceLock::new();
+fn clients() -> &'static (PrometheusClient, AlertmanagerClient) {
+    static CLIENTS: OnceLock<(PrometheusClient, AlertmanagerClient)> = OnceLock::new();
     CLIENTS.get_or_init(|| {
         let endpoint = Endpoint::parse("server", "http://127.0.0.1:1", "the target");
         let client = endpoint.map(|endpoint| {
             let http = HttpClient::new(HttpOptions::default(), []);
             http.map(|http| {
-                let prometheus = Prometheus::new(http.clone(), endpoint.clone());
-                (prometheus, Alertmanager::new(http, endpoint))
+                let prometheus = PrometheusClient::new(http.clone(), endpoint.clone());
+                (prometheus, AlertmanagerClient::new(http, endpoint))
             })
         });
         match client {

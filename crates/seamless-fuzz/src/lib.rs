@@ -29,7 +29,7 @@ pub use exposition::{Mutations, is_accepted};
 
 /// One thing to fuzz.
 #[derive(Debug, Clone, Copy)]
-pub struct Target {
+pub struct FuzzTarget {
     /// Its name, which is also that of its folder in `corpus`.
     pub name: &'static str,
     /// Reads the bytes; panics where a promise is broken.
@@ -37,40 +37,40 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
-    Target {
+pub const TARGETS: [FuzzTarget; 9] = [
+    FuzzTarget {
         name: "lease_spec",
         run: specs::lease_spec,
     },
-    Target {
+    FuzzTarget {
         name: "inspect_page",
         run: answers::inspect_page,
     },
-    Target {
+    FuzzTarget {
         name: "prometheus_answer",
         run: answers::prometheus_answer,
     },
-    Target {
+    FuzzTarget {
         name: "alertmanager_answer",
         run: answers::alertmanager_answer,
     },
-    Target {
+    FuzzTarget {
         name: "configuration",
         run: files::configuration,
     },
-    Target {
+    FuzzTarget {
         name: "exposition",
         run: exposition::exposition,
     },
-    Target {
+    FuzzTarget {
         name: "lease_log",
         run: records::lease_log,
     },
-    Target {
+    FuzzTarget {
         name: "lease_journal",
         run: records::lease_journal,
     },
-    Target {
+    FuzzTarget {
         name: "rule_file",
         run: files::rule_file,
     },

@@ -51,7 +51,7 @@ pub struct Args {
     /// Prometheus generation whose verdict on the exposition counts [default: that of
     /// --prometheus-url, else 3]
     #[arg(long, value_name = "GENERATION", value_enum)]
-    pub(crate) scraper: Option<Generation>,
+    pub(crate) scraper: Option<PrometheusGeneration>,
 
     /// Platform log to check for its events: JSON lines, logfmt or structlog's output, .gz too; - is stdin
     #[arg(long, value_name = "PATH")]
@@ -142,7 +142,7 @@ pub(crate) enum FailOn {
 
 /// A generation of Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Generation {
+pub(crate) enum PrometheusGeneration {
     /// Before 3.0
     #[value(name = "2")]
     Two,
@@ -151,7 +151,7 @@ pub(crate) enum Generation {
     Three,
 }
 
-impl Generation {
+impl PrometheusGeneration {
     pub(crate) const fn scraper(self) -> Scraper {
         match self {
             Self::Two => Scraper::Prometheus2,

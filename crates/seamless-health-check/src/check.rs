@@ -5,7 +5,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::gap::Fact;
 pub(crate) use crate::group::Group;
 use crate::site::Site;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Verdict};
 
 /// The worst that a check can come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub(crate) struct Check {
     pub(crate) anchor: &'static str,
     pub(crate) explained: Explained,
     /// Asks for what it needs and judges it; a gap where something cannot be had.
-    pub(crate) run: for<'s> fn(&'s Site<'s>) -> LocalBoxFuture<'s, Fact<Outcome>>,
+    pub(crate) run: for<'s> fn(&'s Site<'s>) -> LocalBoxFuture<'s, Fact<CheckOutcome>>,
 }
 
 impl Severity {

@@ -4,7 +4,7 @@ use seamless_core::config::Service;
 use seamless_core::http::{Remedy, RequestError, SendError, ServiceError, TransportError};
 use seamless_core::prometheus::is_not_offered;
 
-use crate::verdict::{Outcome, Skip, Verdict};
+use crate::verdict::{CheckOutcome, SkipReason, Verdict};
 
 /// Why a fact is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,15 +25,17 @@ impl Gap {
     }
 
     /// What a check comes to that needs the missing fact.
-    pub(crate) fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> CheckOutcome {
         match self {
-            Self::NotConfigured(reason) => Outcome::not_applicable(reason.clone()),
+            Self::NotConfigured(reason) => CheckOutcome::not_applicable(reason.clone()),
             Self::NotOffered(reason) => {
-                Outcome::new(Verdict::Skip(Skip::NotOffered(reason.clone())), "")
+                CheckOutcome::new(Verdict::Skip(SkipReason::NotOffered(reason.clone())), "")
             }
-            Self::Failed { message, hint } => Outcome::fail(message.clone()).hint(hint.clone()),
+            Self::Failed { message, hint } => {
+                CheckOutcome::fail(message.clone()).hint(hint.clone())
+            }
             Self::OutOfTime(reason) => {
-                Outcome::new(Verdict::Skip(Skip::OutOfTime(reason.clone())), "")
+                CheckOutcome::new(Verdict::Skip(SkipReason::OutOfTime(reason.clone())), "")
             }
         }
     }

@@ -141,11 +141,11 @@ fn example(check: &Check) -> String {
 #[derive(Serialize)]
 struct CheckList {
     schema_version: u32,
-    checks: Vec<Entry>,
+    checks: Vec<CheckEntry>,
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct CheckEntry {
     id: String,
     group: &'static str,
     title: &'static str,
@@ -158,7 +158,7 @@ struct Entry {
 }
 
 fn json(checks: &[Check]) -> anyhow::Result<String> {
-    let entry = |check: &Check| Entry {
+    let entry = |check: &Check| CheckEntry {
         id: check.id(),
         group: check.group.name(),
         title: check.title,

@@ -49,13 +49,13 @@ impl OutputFormat {
 
 /// A format and, unless it goes to stdout, its file.
 #[derive(Debug, Clone)]
-pub(crate) struct Output {
+pub(crate) struct OutputTarget {
     pub(crate) format: OutputFormat,
     pub(crate) path: Option<PathBuf>,
 }
 
 /// The outputs that `--output` names; text to stdout where it names none for it.
-pub(crate) fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
+pub(crate) fn outputs(named: &[String]) -> anyhow::Result<Vec<OutputTarget>> {
     let mut outputs = Vec::new();
     for text in named {
         let (name, path) = match text.split_once('=') {
@@ -71,7 +71,7 @@ pub(crate) fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
         if let Some(path) = &path {
             seamless_cli::check_writable(path)?;
         }
-        outputs.push(Output { format, path });
+        outputs.push(OutputTarget { format, path });
     }
     match outputs
         .iter()
@@ -80,7 +80,7 @@ pub(crate) fn outputs(named: &[String]) -> anyhow::Result<Vec<Output>> {
     {
         0 => outputs.insert(
             0,
-            Output {
+            OutputTarget {
                 format: OutputFormat::Text,
                 path: None,
             },

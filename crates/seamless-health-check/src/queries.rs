@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use seamless_core::prometheus::{Selector, quote};
 use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
 
-use crate::request::Metric;
+use crate::request::RequestedMetric;
 
 /// The histogram of the SLA.
 pub(crate) const SLA: &str = "seamless_sla_deadline_seconds";
@@ -18,8 +18,8 @@ const METRICS_PER_QUERY: usize = 1000;
 
 /// A query about all of `metrics`, as few times as there can be.
 pub(crate) fn about_each(
-    metrics: &[Metric],
-    query: impl Fn(&[Metric]) -> Option<String>,
+    metrics: &[RequestedMetric],
+    query: impl Fn(&[RequestedMetric]) -> Option<String>,
 ) -> Vec<String> {
     metrics
         .chunks(METRICS_PER_QUERY)
@@ -27,7 +27,7 @@ pub(crate) fn about_each(
         .collect()
 }
 
-fn names(metrics: &[Metric]) -> impl Iterator<Item = String> {
+fn names(metrics: &[RequestedMetric]) -> impl Iterator<Item = String> {
     metrics.iter().flat_map(|metric| metric.tracked.clone())
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn tagged(expression: &str, label: &str, value: &str) -> String {
 }
 
 /// The names under which the metrics and every family of the schema are tracked.
-pub(crate) fn tracked(metrics: &[Metric]) -> BTreeSet<String> {
+pub(crate) fn tracked(metrics: &[RequestedMetric]) -> BTreeSet<String> {
     let families = FAMILIES.iter().flat_map(|family| family.tracked_names());
     families.chain(names(metrics)).collect()
 }
@@ -66,7 +66,7 @@ pub(crate) fn newest<'n>(names: impl Iterator<Item = &'n str>) -> String {
 }
 
 /// The jobs that export the metrics, now or an hour ago.
-pub(crate) fn jobs(metrics: &[Metric]) -> Option<String> {
+pub(crate) fn jobs(metrics: &[RequestedMetric]) -> Option<String> {
     let selector = Selector::any_name(names(metrics)).with(DRILL_LABEL, "");
     Some(format!(
         "count by (job) ({selector}) or count by (job) ({selector} offset 1h)"
@@ -74,7 +74,7 @@ pub(crate) fn jobs(metrics: &[Metric]) -> Option<String> {
 }
 
 /// The jobs that exported the metrics at any time in the last hour.
-pub(crate) fn jobs_of_the_hour(metrics: &[Metric]) -> Option<String> {
+pub(crate) fn jobs_of_the_hour(metrics: &[RequestedMetric]) -> Option<String> {
     let selector = Selector::any_name(names(metrics)).with(DRILL_LABEL, "");
     Some(format!(
         "count by (job) (present_over_time({selector}[1h]))"
@@ -113,10 +113,10 @@ mod tests {
 
     #[test]
     fn every_query_is_promql() {
-        let metrics: Vec<Metric> = FAMILIES
+        let metrics: Vec<RequestedMetric> = FAMILIES
             .iter()
-            .map(|family| Metric::parse(family.name).unwrap())
-            .chain([Metric::parse("job:any:rate5m").unwrap()])
+            .map(|family| RequestedMetric::parse(family.name).unwrap())
+            .chain([RequestedMetric::parse("job:any:rate5m").unwrap()])
             .collect();
         for query in [
             presence(&tracked(&metrics).into_iter().collect::<Vec<_>>()),

@@ -10,13 +10,13 @@ use crate::check::{Check, Group, Severity};
 use crate::gap::Fact;
 use crate::request::Request;
 use crate::told::Told;
-use crate::verdict::{Item, Next, Outcome, Skip, Verdict};
+use crate::verdict::{CheckOutcome, Item, Next, SkipReason, Verdict};
 
 /// A check with what it came to.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckResult {
     pub(crate) check: Check,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: CheckOutcome,
     /// The command that comes next, whole.
     next: String,
     /// Where the site keeps its runbook.
@@ -87,7 +87,7 @@ pub(crate) struct Report {
 
 /// How many findings there are of each verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub(crate) struct VerdictCounts {
     pub(crate) pass: usize,
     pub(crate) warn: usize,
     pub(crate) fail: usize,
@@ -95,8 +95,8 @@ pub(crate) struct Counts {
 }
 
 impl Report {
-    pub(crate) fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
+    pub(crate) fn counts(&self) -> VerdictCounts {
+        let mut counts = VerdictCounts::default();
         for finding in &self.findings {
             match finding.outcome.verdict {
                 Verdict::Pass => counts.pass += 1,
@@ -135,7 +135,7 @@ impl Report {
             .findings
             .iter()
             .any(|finding| match finding.outcome.verdict {
-                Verdict::Skip(Skip::OutOfTime(_)) => true,
+                Verdict::Skip(SkipReason::OutOfTime(_)) => true,
                 Verdict::Skip(_) => self.strict,
                 Verdict::Pass | Verdict::Warn | Verdict::Fail => false,
             });
@@ -151,14 +151,15 @@ impl Report {
 /// What each check came to, in their order. One whose precondition has not passed is skipped.
 pub(crate) fn findings(
     request: &Request,
-    outcomes: Vec<(Check, Fact<Outcome>)>,
+    outcomes: Vec<(Check, Fact<CheckOutcome>)>,
 ) -> Vec<CheckResult> {
     let mut findings: Vec<CheckResult> = Vec::new();
     for (check, outcome) in outcomes {
         let unmet = check.requires.iter().find(|id| {
             findings.iter().any(|finding| {
                 let bad = match finding.outcome.verdict {
-                    Verdict::Fail | Verdict::Skip(Skip::Requires(_) | Skip::OutOfTime(_)) => true,
+                    Verdict::Fail
+                    | Verdict::Skip(SkipReason::Requires(_) | SkipReason::OutOfTime(_)) => true,
                     // A server that nobody configured is said better by each check itself.
                     Verdict::Pass | Verdict::Warn | Verdict::Skip(_) => false,
                 };
@@ -166,7 +167,7 @@ pub(crate) fn findings(
             })
         });
         let outcome = match unmet {
-            Some(id) => Outcome::new(Verdict::Skip(Skip::Requires(id)), ""),
+            Some(id) => CheckOutcome::new(Verdict::Skip(SkipReason::Requires(id)), ""),
             None => {
                 let outcome = outcome.unwrap_or_else(|gap| gap.outcome());
                 no_worse_than(check.severity, outcome)
@@ -186,7 +187,7 @@ pub(crate) fn findings(
 }
 
 /// The command that explains the first alert that something is wrong with, be it the subject or be it named.
-fn alert(request: &Request, outcome: &Outcome) -> Option<Next> {
+fn alert(request: &Request, outcome: &CheckOutcome) -> Option<Next> {
     let items = outcome.items.iter();
     let mut bad = items.filter(|item| item.verdict.is_bad());
     let names = request.alert_names();
@@ -214,7 +215,7 @@ fn again(check: &Check) -> Next {
 }
 
 /// That what a check needs could not be had is no worse than what the check may come to.
-fn no_worse_than(severity: Severity, mut outcome: Outcome) -> Outcome {
+fn no_worse_than(severity: Severity, mut outcome: CheckOutcome) -> CheckOutcome {
     if severity == Severity::Warn && outcome.verdict == Verdict::Fail {
         outcome.verdict = Verdict::Warn;
     }

@@ -6,25 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use seamless_cli::{Connections, Terminal, UsageError, Wanted as EndpointWanted};
-use seamless_core::alertmanager::Alertmanager;
+use seamless_cli::{Connections, Terminal, UsageError, WantedEndpoint};
+use seamless_core::alertmanager::AlertmanagerClient;
 use seamless_core::config::Service;
 use seamless_core::context::Settings;
-use seamless_core::coordinator::Coordinator;
+use seamless_core::coordinator::CoordinatorClient;
 use seamless_core::exposition::{Scraper, is_metric_name};
 use seamless_core::http::{Endpoint, HttpClient};
 use seamless_core::paging::{Configuration, LabelSet};
-use seamless_core::prometheus::{LoadedGroup, Prometheus};
+use seamless_core::prometheus::{LoadedGroup, PrometheusClient};
 use seamless_core::promql::Scope;
 use seamless_core::rules::{Profile, RuleFile};
 use seamless_core::schema::{FAMILIES, Family, Phase};
 use tokio::time::Instant;
 
-use crate::args::{Args, FailOn, Generation};
+use crate::args::{Args, FailOn, PrometheusGeneration};
 use crate::input::Input;
 use crate::next::Own;
-use crate::output::{Output, outputs};
-use crate::paging::Wanted;
+use crate::output::{OutputTarget, outputs};
+use crate::paging::WantedReceivers;
 use crate::telemetry::{OtlpReceiver, Spans};
 
 /// As many requests as one round may have under way at the same server.
@@ -32,7 +32,7 @@ const CONCURRENCY: usize = 24;
 
 /// A metric to look for.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Metric {
+pub(crate) struct RequestedMetric {
     /// As it was asked for.
     pub(crate) name: String,
     /// The names under which its series may appear.
@@ -43,7 +43,7 @@ pub(crate) struct Metric {
     pub(crate) family: Option<&'static Family>,
 }
 
-impl Metric {
+impl RequestedMetric {
     pub(crate) fn parse(name: &str) -> Result<Self, UsageError> {
         if !is_metric_name(name) {
             let message = format!("--prometheus-metric {name:?} is not the name of a metric");
@@ -125,7 +125,7 @@ impl Telemetry {
 /// What is to be checked, and how the result is shown.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    pub(crate) metrics: Vec<Metric>,
+    pub(crate) metrics: Vec<RequestedMetric>,
     pub(crate) max_age: Duration,
     pub(crate) budgets: BTreeMap<Phase, f64>,
     /// The profile that was named.
@@ -143,16 +143,16 @@ pub(crate) struct Request {
     pub(crate) wait: Option<Duration>,
     pub(crate) interval: Duration,
     pub(crate) fail_on: FailOn,
-    pub(crate) outputs: Vec<Output>,
-    pub(crate) coordinator: Option<Coordinator>,
-    pub(crate) prometheus: Option<Prometheus>,
-    pub(crate) alertmanagers: Vec<Alertmanager>,
+    pub(crate) outputs: Vec<OutputTarget>,
+    pub(crate) coordinator: Option<CoordinatorClient>,
+    pub(crate) prometheus: Option<PrometheusClient>,
+    pub(crate) alertmanagers: Vec<AlertmanagerClient>,
     /// A configuration of Alertmanager that is judged as if it were loaded, with its file's name.
     pub(crate) alertmanager_file: Option<(String, Configuration)>,
     /// The rules that should be loaded: the shipped ones, or the site's own.
     pub(crate) rules: RuleFile,
     /// Whom alerts of a severity must reach.
-    pub(crate) receivers: Wanted,
+    pub(crate) receivers: WantedReceivers,
     /// External labels that were named.
     pub(crate) external_labels: LabelSet,
     /// Whether to look twice at what counts failed deliveries.
@@ -231,7 +231,7 @@ impl Request {
             required_env: args.required_env.clone(),
             health_path: args.coordinator_health_path.clone(),
             exposition,
-            scraper: args.scraper.map(Generation::scraper),
+            scraper: args.scraper.map(PrometheusGeneration::scraper),
             telemetry,
             deadline,
             wait: args.wait,
@@ -301,23 +301,23 @@ fn judges_rules_alone(args: &Args, connections: &Connections) -> bool {
 }
 
 /// The endpoints of a run. Credentials without a prefix are for Prometheus.
-fn endpoints(args: &Args) -> Vec<EndpointWanted<'_>> {
+fn endpoints(args: &Args) -> Vec<WantedEndpoint<'_>> {
     let receiver = args.traces.as_deref().filter(|text| text.contains("://"));
     let metrics = args.metrics_url.as_deref();
     let mut wanted = vec![
-        EndpointWanted::service(
+        WantedEndpoint::service(
             Service::Prometheus,
             args.prometheus.prometheus_url.as_deref(),
         )
         .main(),
-        EndpointWanted::service(
+        WantedEndpoint::service(
             Service::Coordinator,
             args.coordinator.coordinator_url.as_deref(),
         ),
-        EndpointWanted::own("metrics endpoint", "metrics", "--metrics-url", metrics).whole(),
-        EndpointWanted::own("OTLP receiver", "traces", "--traces", receiver),
+        WantedEndpoint::own("metrics endpoint", "metrics", "--metrics-url", metrics).whole(),
+        WantedEndpoint::own("OTLP receiver", "traces", "--traces", receiver),
     ];
-    let alertmanager = |url| EndpointWanted::service(Service::Alertmanager, url);
+    let alertmanager = |url| WantedEndpoint::service(Service::Alertmanager, url);
     match args.alertmanager_url.as_slice() {
         // A file is judged in the place of what the environment may name.
         [] if args.alertmanager_config.is_some() => {}
@@ -327,14 +327,16 @@ fn endpoints(args: &Args) -> Vec<EndpointWanted<'_>> {
     wanted
 }
 
-fn metrics(named: &[String]) -> Result<Vec<Metric>, UsageError> {
+fn metrics(named: &[String]) -> Result<Vec<RequestedMetric>, UsageError> {
     if named.is_empty() {
         let required = FAMILIES.iter().filter(|family| family.required);
-        return required.map(|family| Metric::parse(family.name)).collect();
+        return required
+            .map(|family| RequestedMetric::parse(family.name))
+            .collect();
     }
-    let mut metrics: Vec<Metric> = Vec::new();
+    let mut metrics: Vec<RequestedMetric> = Vec::new();
     for name in named {
-        let metric = Metric::parse(name.trim())?;
+        let metric = RequestedMetric::parse(name.trim())?;
         if !metrics.contains(&metric) {
             metrics.push(metric);
         }
@@ -451,8 +453,8 @@ fn explained(args: &Args, rules: &RuleFile) -> Result<Option<String>, UsageError
     )))
 }
 
-fn receivers(named: &[String]) -> Result<Wanted, UsageError> {
-    let mut wanted = Wanted::new();
+fn receivers(named: &[String]) -> Result<WantedReceivers, UsageError> {
+    let mut wanted = WantedReceivers::new();
     for text in named {
         let parts = text
             .split_once('=')

@@ -27,7 +27,7 @@ pub(crate) struct Survey {
     /// In the order in which the text first speaks of them.
     pub(crate) families: Vec<Surveyed>,
     /// Of the schema's histograms, each family, phase and set of bounds once.
-    pub(crate) histograms: Vec<Histogram>,
+    pub(crate) histograms: Vec<HistogramBounds>,
     /// The first name, of a metric or label, that needs quotes, and its line.
     pub(crate) quoted: Option<(String, usize)>,
     /// Of the samples with timestamps, those that a scrape now would not store.
@@ -36,7 +36,7 @@ pub(crate) struct Survey {
 
 /// The bounds that series of a histogram have.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Histogram {
+pub(crate) struct HistogramBounds {
     pub(crate) family: &'static Family,
     pub(crate) phase: Option<String>,
     /// The finite ones, in the order of the text.
@@ -105,9 +105,9 @@ struct Surveying {
     places: HashMap<String, usize>,
     /// The family of the last sample.
     last: usize,
-    histograms: Vec<Histogram>,
+    histograms: Vec<HistogramBounds>,
     /// The buckets of the series that is being read: its labels without `le`, and its bounds.
-    series: Option<(Histogram, Vec<(String, String)>)>,
+    series: Option<(HistogramBounds, Vec<(String, String)>)>,
     quoted: Option<(String, usize)>,
     untimely: Option<Untimely>,
 }
@@ -212,7 +212,7 @@ impl Surveying {
                 .map(|(name, value)| (name.to_string(), value.to_string()))
                 .collect();
             let phase = labels.iter().find(|(name, _)| name == "phase").map(owned);
-            let histogram = Histogram {
+            let histogram = HistogramBounds {
                 family,
                 phase: phase.map(|(_, value)| value),
                 bounds: Vec::new(),

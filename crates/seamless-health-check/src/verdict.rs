@@ -2,7 +2,7 @@
 
 /// Why a check was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Skip {
+pub(crate) enum SkipReason {
     /// A check that it requires has not passed.
     Requires(&'static str),
     /// There is nothing to check it on.
@@ -13,7 +13,7 @@ pub(crate) enum Skip {
     OutOfTime(String),
 }
 
-impl Skip {
+impl SkipReason {
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Requires(id) => format!("{id} has not passed"),
@@ -30,7 +30,7 @@ pub(crate) enum Verdict {
     Pass,
     Warn,
     Fail,
-    Skip(Skip),
+    Skip(SkipReason),
 }
 
 impl Verdict {
@@ -102,7 +102,7 @@ impl Item {
 
 /// What a check came to, with the values it saw.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Outcome {
+pub(crate) struct CheckOutcome {
     pub(crate) verdict: Verdict,
     pub(crate) message: String,
     pub(crate) items: Vec<Item>,
@@ -112,7 +112,7 @@ pub(crate) struct Outcome {
     pub(crate) next: Option<Next>,
 }
 
-impl Outcome {
+impl CheckOutcome {
     pub(crate) fn new(verdict: Verdict, message: impl Into<String>) -> Self {
         Self {
             verdict,
@@ -136,7 +136,7 @@ impl Outcome {
     }
 
     pub(crate) fn not_applicable(reason: impl Into<String>) -> Self {
-        Self::new(Verdict::Skip(Skip::NotApplicable(reason.into())), "")
+        Self::new(Verdict::Skip(SkipReason::NotApplicable(reason.into())), "")
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

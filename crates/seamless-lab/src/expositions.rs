@@ -12,7 +12,7 @@ use serde::Deserialize;
 /// What a scrape comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum ScrapeVerdict {
     /// The target is up.
     Takes,
     /// The target is down, and no sample of the document is stored.
@@ -34,8 +34,8 @@ pub struct DocumentClass {
     #[serde(rename = "kind")]
     pub name: String,
     format: FormatWord,
-    prometheus_2: Verdict,
-    prometheus_3: Verdict,
+    prometheus_2: ScrapeVerdict,
+    prometheus_3: ScrapeVerdict,
     /// What the health check says of them, in part; `None` where there is nothing to say.
     pub says: Option<String>,
     documents: Vec<String>,
@@ -53,7 +53,7 @@ impl DocumentClass {
 
     /// What a Prometheus of that generation makes of them.
     #[must_use]
-    pub const fn verdict(&self, scraper: Scraper) -> Verdict {
+    pub const fn verdict(&self, scraper: Scraper) -> ScrapeVerdict {
         match scraper {
             Scraper::Prometheus2 => self.prometheus_2,
             Scraper::Prometheus3 => self.prometheus_3,

@@ -21,7 +21,7 @@ use crate::wait_for;
 
 /// Which service a notice was meant for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
+pub enum PagingService {
     /// PagerDuty, Events API v2.
     PagerDuty,
     /// Slack, incoming webhook.
@@ -30,7 +30,7 @@ pub enum Service {
     Webhook,
 }
 
-impl Service {
+impl PagingService {
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -48,7 +48,7 @@ pub struct Notice {
     /// When it arrived.
     pub at: SystemTime,
     /// Whom it was meant for.
-    pub service: Service,
+    pub service: PagingService,
     /// The last part of the path it came to, which tells Slack channels or webhooks apart.
     pub hook: String,
     /// The whole body.
@@ -60,12 +60,12 @@ impl Notice {
     #[must_use]
     pub fn is_resolved(&self) -> bool {
         match self.service {
-            Service::PagerDuty => self.payload["event_action"] == "resolve",
+            PagingService::PagerDuty => self.payload["event_action"] == "resolve",
             // Slack has no field for it: the state is in the title and in the colour.
-            Service::Slack => {
+            PagingService::Slack => {
                 self.attachment("color") == "good" || self.title().contains("RESOLVED")
             }
-            Service::Webhook => self.payload["status"] == "resolved",
+            PagingService::Webhook => self.payload["status"] == "resolved",
         }
     }
 
@@ -73,9 +73,9 @@ impl Notice {
     #[must_use]
     pub fn title(&self) -> String {
         match self.service {
-            Service::PagerDuty => text(&self.payload["payload"]["summary"]),
-            Service::Slack => self.attachment("title"),
-            Service::Webhook => text(&self.payload["commonLabels"]["alertname"]),
+            PagingService::PagerDuty => text(&self.payload["payload"]["summary"]),
+            PagingService::Slack => self.attachment("title"),
+            PagingService::Webhook => text(&self.payload["commonLabels"]["alertname"]),
         }
     }
 
@@ -83,13 +83,13 @@ impl Notice {
     #[must_use]
     pub fn text(&self) -> String {
         match self.service {
-            Service::PagerDuty => {
+            PagingService::PagerDuty => {
                 let details = &self.payload["payload"]["custom_details"];
                 let parts = [text(&details["firing"]), text(&details["resolved"])];
                 parts.join("\n").trim().to_owned()
             }
-            Service::Slack => self.attachment("text"),
-            Service::Webhook => String::new(),
+            PagingService::Slack => self.attachment("text"),
+            PagingService::Webhook => String::new(),
         }
     }
 
@@ -183,7 +183,7 @@ impl Pager {
     pub fn expect(
         &self,
         timeout: Duration,
-        service: Service,
+        service: PagingService,
         alert: &str,
         resolved: bool,
     ) -> Result<Notice> {
@@ -206,7 +206,7 @@ type Malformed = (StatusCode, String);
 
 fn keep(
     notices: &Notices,
-    service: Service,
+    service: PagingService,
     hook: String,
     body: &[u8],
 ) -> Result<Value, Malformed> {
@@ -227,7 +227,7 @@ fn keep(
 
 /// As the Events API: 202 with the deduplication key, 400 for an event without its required fields.
 async fn pagerduty(State(notices): State<Notices>, body: Bytes) -> Result<Response, Malformed> {
-    let event = keep(&notices, Service::PagerDuty, String::new(), &body)?;
+    let event = keep(&notices, PagingService::PagerDuty, String::new(), &body)?;
     let missing = ["routing_key", "event_action"]
         .into_iter()
         .find(|field| event[field].as_str().is_none_or(str::is_empty));
@@ -254,7 +254,7 @@ async fn slack(
     Path(hook): Path<String>,
     body: Bytes,
 ) -> Result<&'static str, Malformed> {
-    keep(&notices, Service::Slack, hook, &body).map(|_| "ok")
+    keep(&notices, PagingService::Slack, hook, &body).map(|_| "ok")
 }
 
 async fn webhook(
@@ -262,5 +262,5 @@ async fn webhook(
     Path(hook): Path<String>,
     body: Bytes,
 ) -> Result<StatusCode, Malformed> {
-    keep(&notices, Service::Webhook, hook, &body).map(|_| StatusCode::OK)
+    keep(&notices, PagingService::Webhook, hook, &body).map(|_| StatusCode::OK)
 }

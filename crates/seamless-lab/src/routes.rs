@@ -21,7 +21,7 @@ pub struct Routes {
 }
 
 /// Where the pager takes what is meant for each service.
-struct Targets<'t> {
+struct PagerTargets<'t> {
     pagerduty: String,
     slack: &'t dyn Fn(&str) -> String,
     webhook: &'t dyn Fn(&str) -> String,
@@ -33,7 +33,7 @@ impl Routes {
     /// # Errors
     /// If it is no such file, or has a receiver that would reach somebody else than the pager.
     pub fn led_to_pager(yaml: &str, pager: &Pager, time_scale: f64) -> Result<Self> {
-        let targets = Targets {
+        let targets = PagerTargets {
             pagerduty: pager.pagerduty_url(),
             slack: &|receiver| pager.slack_url(receiver),
             webhook: &|receiver| pager.webhook_url(receiver),
@@ -41,7 +41,7 @@ impl Routes {
         Self::led_to(yaml, &targets, time_scale)
     }
 
-    fn led_to(yaml: &str, targets: &Targets<'_>, time_scale: f64) -> Result<Self> {
+    fn led_to(yaml: &str, targets: &PagerTargets<'_>, time_scale: f64) -> Result<Self> {
         let mut config: Value = serde_saphyr::from_str(yaml).context("not YAML")?;
         let mut files = Vec::new();
 
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn the_shipped_routes_reach_nothing_but_the_pager() {
         let shipped = include_str!("../../../alertmanager.yml");
-        let targets = Targets {
+        let targets = PagerTargets {
             pagerduty: "http://127.0.0.1:1/v2/enqueue".to_owned(),
             slack: &|name| format!("http://127.0.0.1:1/services/{name}"),
             webhook: &|name| format!("http://127.0.0.1:1/webhook/{name}"),
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_receiver_that_would_reach_somebody_else_is_refused() {
         let yaml = "receivers: [{name: x, email_configs: [{to: a@example.com}]}]";
-        let targets = Targets {
+        let targets = PagerTargets {
             pagerduty: String::new(),
             slack: &|_| String::new(),
             webhook: &|_| String::new(),

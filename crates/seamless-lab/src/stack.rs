@@ -94,7 +94,11 @@ impl Blueprint {
     }
 }
 
-fn with_traces(runtime: runtime::Builder, otlp: Option<String>, dir: &Path) -> runtime::Builder {
+fn with_traces(
+    runtime: runtime::RuntimeBuilder,
+    otlp: Option<String>,
+    dir: &Path,
+) -> runtime::RuntimeBuilder {
     match otlp {
         Some(url) => runtime.traces_to(url),
         None => runtime.traces_to_file(traces_in(dir)),

@@ -29,7 +29,7 @@ const ROWS: [&str; 9] = [
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct BenchArgs {
     /// How often each program of a row is run.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
@@ -53,7 +53,7 @@ enum Bar {
 }
 
 /// A job to be measured.
-struct Row {
+struct BenchRow {
     job: String,
     ours: Task,
     /// Other programs that do the job, or what cannot be beaten.
@@ -69,7 +69,7 @@ struct Row {
 ///
 /// # Errors
 /// If nothing can be built or no server started. A peer that is missing is named in its line.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     if cfg!(debug_assertions) {
         return in_release();
     }
@@ -102,7 +102,7 @@ fn in_release() -> Result<ExitCode> {
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-impl Row {
+impl BenchRow {
     fn new(job: impl Into<String>, ours: Task) -> Self {
         Self {
             job: job.into(),

@@ -11,7 +11,7 @@ use seamless_lab::runtime::Runtime;
 use seamless_lab::servers::Prometheus;
 
 use super::setting::{PROGRAMS, Setting};
-use super::{Bar, Row};
+use super::{Bar, BenchRow};
 use crate::measure::{Sheet, Task, by_turns, shown};
 
 /// Nodes with a million series in all.
@@ -30,7 +30,7 @@ const LINEAR: f64 = 1.25;
 pub(super) fn all(
     setting: &Setting,
     wanted: &dyn Fn(&str) -> bool,
-    measure: &mut dyn FnMut(Row),
+    measure: &mut dyn FnMut(BenchRow),
 ) -> Result<()> {
     if wanted("start") {
         start(setting).into_iter().for_each(&mut *measure);
@@ -56,9 +56,9 @@ pub(super) fn all(
     Ok(())
 }
 
-fn start(setting: &Setting) -> Vec<Row> {
+fn start(setting: &Setting) -> Vec<BenchRow> {
     let row = |program: &str, flag: &str| {
-        Row::new(
+        BenchRow::new(
             format!("{program} {flag}"),
             setting.shipped(program, &[flag]),
         )
@@ -75,7 +75,7 @@ fn start(setting: &Setting) -> Vec<Row> {
         .collect()
 }
 
-fn write(setting: &Setting) -> Row {
+fn write(setting: &Setting) -> BenchRow {
     let written = setting.path("written");
     let arguments = [
         "seam-node-1",
@@ -86,26 +86,26 @@ fn write(setting: &Setting) -> Row {
         &written,
     ];
     let ours = setting.shipped("inject-sla-violation", &arguments);
-    Row::new("exposition of 1,000,000 series written", ours).against(
+    BenchRow::new("exposition of 1,000,000 series written", ours).against(
         setting.peer("write.py", &["1000000"]),
         Bar::Times(1.0 / 20.0),
     )
 }
 
-fn read(setting: &Setting) -> Result<Row> {
+fn read(setting: &Setting) -> Result<BenchRow> {
     let file = setting.exposition(SAMPLES)?;
     let size = std::fs::metadata(&file)?.len() as f64 / 1024.0 / 1024.0;
     let shell = |name: &str, script: &str| Task::new(name, ["sh", "-c", script, "sh", &file]);
     // It warns of units and helps; what is compared is the reading.
     let promtool = shell("promtool check metrics", "promtool check metrics < \"$1\"");
-    let row = Row::new(
+    let row = BenchRow::new(
         "exposition of 200 MB read and checked",
         reads(setting, &file),
     )
     .against(promtool.may_be_negative(), Bar::Times(0.5))
     .against(setting.peer("read.py", &[&file]), Bar::None)
     .against(shell("wc -c of a pipe", "cat \"$1\" | wc -c"), Bar::None);
-    Ok(Row {
+    Ok(BenchRow {
         memory: Some(size.round() + 192.0),
         ..row
     })
@@ -122,19 +122,19 @@ fn reads(setting: &Setting, file: &str) -> Task {
     task.may_be_negative()
 }
 
-fn render(setting: &Setting) -> Result<Row> {
+fn render(setting: &Setting) -> Result<BenchRow> {
     let expression = "local mixin = import 'dashboards/mixin.libsonnet'; [mixin.prometheusRules.groups + mixin.prometheusAlerts.groups, mixin.grafanaDashboards]";
     let root = crate::root().display().to_string();
     let reference = Task::new("jsonnet", ["jsonnet", "-J", &root, "-e", expression]);
     let xtask = std::env::current_exe()?.display().to_string();
     let ours = Task::new("", [&xtask, "render", "--out", &setting.path("rendered")]);
-    Ok(Row::new("rules and dashboards rendered", ours).against(reference, Bar::Times(1.0)))
+    Ok(BenchRow::new("rules and dashboards rendered", ours).against(reference, Bar::Times(1.0)))
 }
 
 fn health(
     setting: &Setting,
     wanted: &dyn Fn(&str) -> bool,
-    measure: &mut dyn FnMut(Row),
+    measure: &mut dyn FnMut(BenchRow),
 ) -> Result<()> {
     let runtime = Runtime::builder().start()?;
     let rules = std::fs::read_to_string(crate::root().join("alert_rules.yml"))?;
@@ -158,7 +158,8 @@ fn health(
         let mut asked = vec![url];
         asked.extend(metrics.iter().map(String::as_str));
         let ours = setting.shipped("seamless-health-check", &arguments);
-        Row::new(job, ours.may_be_negative()).against(setting.peer("health.py", &asked), Bar::None)
+        BenchRow::new(job, ours.may_be_negative())
+            .against(setting.peer("health.py", &asked), Bar::None)
     };
     if wanted("health") {
         let url = prometheus.url();
@@ -176,13 +177,13 @@ fn health(
             let job = format!("health check, {count} metrics at 100 ms");
             let within = Some((0.3, "one round trip is 100 ms"));
             let row = row(job, &url, &metrics, true);
-            measure(Row { within, ..row });
+            measure(BenchRow { within, ..row });
         }
     }
     Ok(())
 }
 
-fn leases_at_latency(setting: &Setting, measure: &mut dyn FnMut(Row)) -> Result<()> {
+fn leases_at_latency(setting: &Setting, measure: &mut dyn FnMut(BenchRow)) -> Result<()> {
     let coordinator = released(LATENCY)?;
     let (url, file) = (coordinator.url(), setting.specs(10_000)?);
     let arguments = [
@@ -196,17 +197,17 @@ fn leases_at_latency(setting: &Setting, measure: &mut dyn FnMut(Row)) -> Result<
     // One at a time the whole job takes minutes a run.
     let few = setting.peer("lease_recover.py", &[&url, &file, "20"]);
     let job = "10,000 leases at 20 ms, 256 at a time";
-    let row = Row::new(job, setting.shipped("lease-recover", &arguments))
+    let row = BenchRow::new(job, setting.shipped("lease-recover", &arguments))
         .against(few.scaled(500.0), Bar::None);
     let least = 10_000.0 * LATENCY.as_secs_f64() / 256.0;
     let within = Some((1.25 * least, "leases × latency ÷ concurrency is 0.78 s"));
-    measure(Row { within, ..row });
+    measure(BenchRow { within, ..row });
     Ok(())
 }
 
 /// Each query of the check gets the one large answer; everything else that is asked of this Prometheus is small. The
 /// peer asks once, so that it is the memory that is held to something.
-fn query(setting: &Setting, measure: &mut dyn FnMut(Row)) -> Result<()> {
+fn query(setting: &Setting, measure: &mut dyn FnMut(BenchRow)) -> Result<()> {
     let answer = std::fs::read_to_string(setting.answer(SERIES)?)?;
     let prometheus = Faults::choose(move |request, _| {
         let large = request.path == "/api/v1/query";
@@ -228,7 +229,7 @@ fn query(setting: &Setting, measure: &mut dyn FnMut(Row)) -> Result<()> {
             &url,
         ],
     );
-    let row = Row::new("answer of 500,000 series checked", ours.may_be_negative())
+    let row = BenchRow::new("answer of 500,000 series checked", ours.may_be_negative())
         .against(setting.peer("query.py", &[&url]), Bar::None)
         .against(
             Task::new(
@@ -237,7 +238,7 @@ fn query(setting: &Setting, measure: &mut dyn FnMut(Row)) -> Result<()> {
             ),
             Bar::None,
         );
-    measure(Row {
+    measure(BenchRow {
         memory: Some(400.0),
         ..row
     });

@@ -48,7 +48,7 @@ pub struct Place([String; 3]);
 
 /// One expression, and whether it has returned data.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct CoverageRow {
     /// Where it stands.
     pub place: Place,
     /// The expression, its variables filled in.
@@ -61,7 +61,7 @@ pub struct Row {
 
 /// All of them.
 #[derive(Debug, Clone)]
-pub struct Matrix(Vec<Row>);
+pub struct Matrix(Vec<CoverageRow>);
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,7 +70,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl Row {
+impl CoverageRow {
     /// An expression that has not been asked yet.
     #[must_use]
     pub fn new(place: [&str; 3], expr: String) -> Self {
@@ -95,12 +95,12 @@ impl Row {
 impl Matrix {
     /// Of these expressions.
     #[must_use]
-    pub const fn of(rows: Vec<Row>) -> Self {
+    pub const fn of(rows: Vec<CoverageRow>) -> Self {
         Self(rows)
     }
 
     /// Those that are asked.
-    pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut Row> {
+    pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut CoverageRow> {
         self.0.iter_mut().filter(|row| row.exclusion().is_none())
     }
 
@@ -162,12 +162,12 @@ mod tests {
 
     #[test]
     fn a_query_without_data_in_one_form_is_named() {
-        let row = |name, with_native| Row {
+        let row = |name, with_native| CoverageRow {
             with_buckets: true,
             with_native,
-            ..Row::new(["Overview", name, "A"], String::new())
+            ..CoverageRow::new(["Overview", name, "A"], String::new())
         };
-        let absent = Row::new(["alert", "SeamlessMetricsAbsent", ""], String::new());
+        let absent = CoverageRow::new(["alert", "SeamlessMetricsAbsent", ""], String::new());
         let matrix = Matrix::of(vec![row("Coverage", true), row("Burn rate", false), absent]);
         assert_eq!(
             matrix.empty(),

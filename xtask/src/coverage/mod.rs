@@ -23,11 +23,11 @@ use tempfile::TempDir;
 use crate::grafana::dashboard::{self, Dashboard, Filling};
 use crate::install;
 pub(crate) use injected::{Injector, rules};
-pub use matrix::{Matrix, Row};
+pub use matrix::{CoverageRow, Matrix};
 
 /// Arguments of `cargo xtask coverage`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct CoverageArgs {
     /// Write nothing; fail if the matrix differs from the one that is committed.
     #[arg(long)]
     check: bool,
@@ -46,7 +46,7 @@ const KEPT: &str = "dashboards/coverage.md";
 ///
 /// # Errors
 /// A program that does not start, or a query that a real Prometheus refuses.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &CoverageArgs) -> anyhow::Result<ExitCode> {
     let mut matrix = Matrix::of(rows()?);
     let within = Duration::from_secs(args.within);
     args.servers.during(|| measure(&mut matrix, within))?;
@@ -120,7 +120,7 @@ fn measure(matrix: &mut Matrix, within: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + within;
     while !matrix.empty().is_empty() && Instant::now() < deadline {
         for row in matrix.rows_mut() {
-            let Row { expr, place, .. } = row;
+            let CoverageRow { expr, place, .. } = row;
             for (has_data, injected) in [
                 (&mut row.with_buckets, &with_buckets),
                 (&mut row.with_native, &with_native),
@@ -139,20 +139,20 @@ fn measure(matrix: &mut Matrix, within: Duration) -> anyhow::Result<()> {
 /// Whether an expression returns something that can be drawn now.
 fn returns_data(server: &Prometheus, expr: &str) -> anyhow::Result<bool> {
     #[derive(Deserialize)]
-    struct Answer {
-        data: Data,
+    struct InstantAnswer {
+        data: InstantData,
     }
     #[derive(Deserialize)]
-    struct Data {
-        result: Vec<Element>,
+    struct InstantData {
+        result: Vec<InstantElement>,
     }
     #[derive(Deserialize)]
-    struct Element {
+    struct InstantElement {
         value: Option<(f64, String)>,
         histogram: Option<serde_json::Value>,
     }
     let text = server.get("/api/v1/query", &[("query", expr)])?;
-    let answer: Answer =
+    let answer: InstantAnswer =
         serde_json::from_str(&text).with_context(|| format!("not a vector: {text}"))?;
     Ok(answer.data.result.iter().any(|element| {
         // A value of NaN draws nothing.
@@ -160,7 +160,7 @@ fn returns_data(server: &Prometheus, expr: &str) -> anyhow::Result<bool> {
     }))
 }
 
-fn rows() -> anyhow::Result<Vec<Row>> {
+fn rows() -> anyhow::Result<Vec<CoverageRow>> {
     let filling = Filling::all(".*")
         .with("__rate_interval", "15s")
         .with("__range", "5m");
@@ -170,7 +170,7 @@ fn rows() -> anyhow::Result<Vec<Row>> {
         for panel in dashboard.drawn() {
             for target in &panel.targets {
                 let place = [dashboard.title.as_str(), &panel.title, &target.ref_id];
-                rows.push(Row::new(place, filling.fill(&target.expr).0));
+                rows.push(CoverageRow::new(place, filling.fill(&target.expr).0));
             }
         }
     }
@@ -183,7 +183,7 @@ fn rows() -> anyhow::Result<Vec<Row>> {
             .map(|(_, value)| value.as_str())
             .collect();
         let place = ["alert", &rule.name, &labels.join(" ")];
-        rows.push(Row::new(place, rule.expr.to_string()));
+        rows.push(CoverageRow::new(place, rule.expr.to_string()));
     }
     Ok(rows)
 }

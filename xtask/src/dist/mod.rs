@@ -18,7 +18,7 @@ use crate::drill::programs::Programs;
 
 /// Arguments of `cargo xtask dist`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct DistArgs {
     /// Write the tarball, the package and the manifests into this folder.
     #[arg(long, value_name = "DIR", default_value = "target/dist")]
     out: PathBuf,
@@ -31,7 +31,7 @@ pub struct Args {
 ///
 /// # Errors
 /// If a program does not build, or one of the packaging tools is missing or fails.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &DistArgs) -> Result<ExitCode> {
     let root = crate::root();
     let programs = match &args.programs {
         Some(folder) => Programs::found_in(folder)?,

@@ -15,11 +15,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 pub use consistency::faults;
-pub use page::{Block, Command, Heading, Label, Link, Page};
+pub use page::{Block, BoldLabel, Heading, Link, Page, PageCommand};
 
 /// Arguments of `cargo xtask docs`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct DocsArgs {
     /// Write nothing; fail if a generated file differs, or the pages contradict each other.
     #[arg(long)]
     check: bool,
@@ -29,7 +29,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Files that cannot be read or written.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &DocsArgs) -> Result<ExitCode> {
     let root = crate::root();
     let mut out = std::io::stdout().lock();
     let mut faults = Vec::new();

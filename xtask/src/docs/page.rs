@@ -16,7 +16,7 @@ pub struct Page {
     /// Its tables.
     pub tables: Vec<Table>,
     /// The bold words that paragraphs begin with.
-    pub labels: Vec<Label>,
+    pub labels: Vec<BoldLabel>,
 }
 
 /// A heading.
@@ -69,7 +69,7 @@ pub struct Link {
 
 /// Bold words at the beginning of a paragraph.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
+pub struct BoldLabel {
     /// The words.
     pub text: String,
     /// The index of the heading above it in [`Page::headings`].
@@ -78,7 +78,7 @@ pub struct Label {
 
 /// A command that the reader is told to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command<'p> {
+pub struct PageCommand<'p> {
     /// The command, in one line.
     pub text: String,
     /// The anchor of the heading above it.
@@ -92,7 +92,7 @@ impl Page {
     #[must_use]
     pub fn parse(markdown: &str) -> Self {
         let mut page = Self::default();
-        let mut reading = Reading::default();
+        let mut reading = PageReading::default();
         let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).into_offset_iter();
         for (event, range) in events {
             page.take(&mut reading, event, range, markdown);
@@ -107,12 +107,12 @@ impl Page {
     }
 
     /// What the `sh` blocks say to type, in order. A line that ends in a backslash goes on in the next.
-    pub fn commands(&self) -> impl Iterator<Item = Command<'_>> {
+    pub fn commands(&self) -> impl Iterator<Item = PageCommand<'_>> {
         let blocks = self.blocks.iter().filter(|block| block.language == "sh");
         blocks.flat_map(|block| {
             let text = block.text.replace("\\\n", " ");
             let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            lines.into_iter().map(|text| Command {
+            lines.into_iter().map(|text| PageCommand {
                 text,
                 anchor: self.place(block.heading),
                 label: block
@@ -134,7 +134,7 @@ impl Page {
 
     fn take(
         &mut self,
-        reading: &mut Reading,
+        reading: &mut PageReading,
         event: Event<'_>,
         range: Range<usize>,
         markdown: &str,
@@ -152,7 +152,7 @@ impl Page {
             Event::Start(Tag::Strong) if at_start => reading.label = Some(String::new()),
             Event::End(TagEnd::Strong) => {
                 if let Some(text) = reading.label.take() {
-                    self.labels.push(Label { text, heading });
+                    self.labels.push(BoldLabel { text, heading });
                 }
             }
             Event::Start(Tag::Heading { level, .. }) => {
@@ -208,7 +208,7 @@ impl Page {
         }
     }
 
-    fn text(&mut self, reading: &mut Reading, text: &str) {
+    fn text(&mut self, reading: &mut PageReading, text: &str) {
         if let Some(label) = &mut reading.label {
             label.push_str(text);
         }
@@ -227,7 +227,7 @@ impl Page {
 
 /// What the reader is in the middle of.
 #[derive(Debug, Default)]
-struct Reading {
+struct PageReading {
     anchor: Option<String>,
     label: Option<String>,
     paragraph_starts: bool,

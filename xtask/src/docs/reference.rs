@@ -8,7 +8,7 @@ use seamless_core::schema::{
     SLO_OBJECTIVE, SLO_WINDOW_DAYS,
 };
 use seamless_health_check::Language;
-use seamless_lab::expositions::{self, Verdict};
+use seamless_lab::expositions::{self, ScrapeVerdict};
 
 use super::programs;
 use crate::render::FileSet;
@@ -132,15 +132,19 @@ fn expositions() -> Result<String> {
         for kind in kinds.iter().filter(|kind| kind.format() == format) {
             let [by_2, by_3] = Scraper::ALL.map(|scraper| kind.verdict(scraper));
             let word = |verdict| match verdict {
-                Verdict::Takes => "takes",
-                Verdict::Refuses => "refuses",
+                ScrapeVerdict::Takes => "takes",
+                ScrapeVerdict::Refuses => "refuses",
             };
             let ours = match (by_2, by_3, &kind.says) {
-                (Verdict::Refuses, Verdict::Refuses, _) => "fail",
-                (Verdict::Refuses, Verdict::Takes, _) => "warn; fail with `--scraper 2`",
-                (Verdict::Takes, Verdict::Refuses, _) => "fail; warn with `--scraper 2`",
-                (Verdict::Takes, Verdict::Takes, Some(_)) => "warn",
-                (Verdict::Takes, Verdict::Takes, None) => "pass",
+                (ScrapeVerdict::Refuses, ScrapeVerdict::Refuses, _) => "fail",
+                (ScrapeVerdict::Refuses, ScrapeVerdict::Takes, _) => {
+                    "warn; fail with `--scraper 2`"
+                }
+                (ScrapeVerdict::Takes, ScrapeVerdict::Refuses, _) => {
+                    "fail; warn with `--scraper 2`"
+                }
+                (ScrapeVerdict::Takes, ScrapeVerdict::Takes, Some(_)) => "warn",
+                (ScrapeVerdict::Takes, ScrapeVerdict::Takes, None) => "pass",
             };
             page += &format!(
                 "| {} | {} | {} | {ours} |\n",

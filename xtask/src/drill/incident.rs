@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use seamless_core::duration;
 use seamless_core::lease::LeaseKey;
-use seamless_lab::coordinator::{Lease, Outcome};
-use seamless_lab::pager::{Notice, Service};
+use seamless_lab::coordinator::{HeldLease, LeaseEnd};
+use seamless_lab::pager::{Notice, PagingService};
 use seamless_lab::pty::Session;
 use seamless_lab::runtime::Misbehaviour;
 use serde_json::Value;
 
 use super::pace::minutes;
 use super::programs::Programs;
-use super::stack::{Alert, Stack};
-use super::timeline::{Missed, Seen, Timeline, Wait, short};
+use super::stack::{Alert, DrillStack};
+use super::timeline::{Seen, StageMissed, Timeline, Wait, short};
 
 const DEGRADED: &str = "SeamlessSla99thDegraded";
 const STUCK: &str = "SeamlessBackfillStuckLease";
@@ -28,7 +28,7 @@ const BUSY: Duration = Duration::from_secs(15);
 const PROGRAM: Duration = Duration::from_secs(60);
 
 /// An injection, and the stages of the injector's closed loop that are shown, with what they are called here.
-struct Injection {
+struct ShownInjection {
     scenario: &'static str,
     more: &'static [&'static str],
     /// What its drill's name ends with, so that one drill is not taken for the other.
@@ -38,7 +38,7 @@ struct Injection {
 }
 
 /// One alert by itself, so that it can be told from what Alertmanager counts that its receivers were called.
-const STALE: Injection = Injection {
+const STALE: ShownInjection = ShownInjection {
     scenario: "staleness",
     more: &[],
     suffix: "-stale",
@@ -51,7 +51,7 @@ const STALE: Injection = Injection {
 
 /// The violation. Alerts of the error budget are sent at the same time and counted together with it, so that
 /// whether its notice arrived is asked of the pager.
-const SLOW: Injection = Injection {
+const SLOW: ShownInjection = ShownInjection {
     scenario: "sla",
     more: &["--duration", "240", "--repetitions", "5"],
     suffix: "",
@@ -105,10 +105,10 @@ pub(super) fn stages() -> impl Iterator<Item = &'static str> {
 
 /// Goes through the stages.
 pub(super) fn rehearse(
-    stack: &Stack,
+    stack: &DrillStack,
     programs: &Programs,
     timeline: &mut Timeline,
-) -> Result<(), Missed> {
+) -> Result<(), StageMissed> {
     timeline.stage(GREEN, |wait| healthy(stack, programs, wait))?;
     inject(&STALE, stack, programs, timeline)?;
     let failed = timeline.stage(FAILED, |wait| fail_backfill(stack, wait))?;
@@ -124,7 +124,7 @@ pub(super) fn rehearse(
     // While the lease's alert is pending.
     inject(&SLOW, stack, programs, timeline)?;
     timeline.stage(IN_SLACK, |wait| {
-        notified(stack, wait, Service::Slack, "notice", |notice| {
+        notified(stack, wait, PagingService::Slack, "notice", |notice| {
             fires(notice, DEGRADED, &stack.drill)
         })
     })?;
@@ -143,10 +143,10 @@ pub(super) fn rehearse(
     })?;
     timeline.stage(TOLD, |wait| {
         let what = "resolve notice";
-        notified(stack, wait, Service::Slack, what, |notice| {
+        notified(stack, wait, PagingService::Slack, what, |notice| {
             notice.is_resolved() && notice.mentions(STUCK)
         })?;
-        notified(stack, wait, Service::Slack, what, |notice| {
+        notified(stack, wait, PagingService::Slack, what, |notice| {
             notice.is_resolved() && notice.mentions(DEGRADED) && notice.mentions(&stack.drill)
         })?;
         Ok(Seen((), "two resolve notices".to_owned()))
@@ -165,22 +165,22 @@ pub(super) fn rehearse(
 
 /// From the alert on a dead worker's lease to the end of its page.
 fn free(
-    lease: &Lease,
+    lease: &HeldLease,
     stuck: Alert<'_>,
-    stack: &Stack,
+    stack: &DrillStack,
     programs: &Programs,
     timeline: &mut Timeline,
-) -> Result<(), Missed> {
+) -> Result<(), StageMissed> {
     timeline.stage(FIRING, |wait| {
         reaches(stack, wait, stuck, "firing", minutes(10))
     })?;
     let page = timeline.stage(PAGED, |wait| {
-        notified(stack, wait, Service::PagerDuty, "page", |notice| {
+        notified(stack, wait, PagingService::PagerDuty, "page", |notice| {
             fires(notice, STUCK, &lease.key)
         })
     })?;
     timeline.stage(PAGED_SLACK, |wait| {
-        notified(stack, wait, Service::Slack, "notice", |notice| {
+        notified(stack, wait, PagingService::Slack, "notice", |notice| {
             fires(notice, STUCK, &lease.key)
         })
     })?;
@@ -206,7 +206,7 @@ fn free(
 }
 
 /// Runs the health check until it is green.
-fn healthy(stack: &Stack, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<()>> {
+fn healthy(stack: &DrillStack, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<()>> {
     let within = stack.noticing();
     let arguments = [
         "--output".to_owned(),
@@ -225,11 +225,11 @@ fn healthy(stack: &Stack, programs: &Programs, wait: &Wait<'_>) -> Result<Seen<(
 
 /// Runs the injector's closed loop and notes the stages that it tells, at the times that it tells.
 fn inject(
-    injection: &Injection,
-    stack: &Stack,
+    injection: &ShownInjection,
+    stack: &DrillStack,
     programs: &Programs,
     timeline: &mut Timeline,
-) -> Result<(), Missed> {
+) -> Result<(), StageMissed> {
     let begun = timeline.elapsed();
     let first = injection.stages.first().map_or("", |(_, name)| name);
     let report = timeline.prepare(first, |wait| injected(injection, stack, programs, wait))?;
@@ -246,8 +246,8 @@ fn inject(
 
 /// The injector's report, whether every stage was reached or not.
 fn injected(
-    injection: &Injection,
-    stack: &Stack,
+    injection: &ShownInjection,
+    stack: &DrillStack,
     programs: &Programs,
     wait: &Wait<'_>,
 ) -> Result<Value> {
@@ -306,7 +306,7 @@ fn stage_of(report: &Value, stage: &str) -> Result<(Duration, String)> {
 
 /// Waits for a state of an alert; one that fires already has been pending.
 fn reaches(
-    stack: &Stack,
+    stack: &DrillStack,
     wait: &Wait<'_>,
     alert: Alert<'_>,
     state: &str,
@@ -325,9 +325,9 @@ fn reaches(
 
 /// Waits for a notice to `service` of which `is_it` holds.
 pub(super) fn notified(
-    stack: &Stack,
+    stack: &DrillStack,
     wait: &Wait<'_>,
-    service: Service,
+    service: PagingService,
     what: &str,
     is_it: impl Fn(&Notice) -> bool,
 ) -> Result<Seen<Notice>> {
@@ -347,18 +347,18 @@ fn fires(notice: &Notice, alert: &str, detail: &str) -> bool {
 
 /// Whether this notice ends that page.
 fn ends(notice: &Notice, page: &Notice) -> bool {
-    notice.service == Service::PagerDuty
+    notice.service == PagingService::PagerDuty
         && notice.is_resolved()
         && notice.payload["dedup_key"] == page.payload["dedup_key"]
 }
 
 /// Has the source of backfills fail until one has ended its lease by itself; returns the lease's key.
-fn fail_backfill(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<String>> {
+fn fail_backfill(stack: &DrillStack, wait: &Wait<'_>) -> Result<Seen<String>> {
     let runtime = &stack.servers.runtime;
     runtime.misbehave(Misbehaviour::VendorOutage);
     let key = wait.until(stack.noticing(), "a failed backfill", || {
         let mut ended = stack.servers.coordinator.ended().into_iter();
-        let failed = ended.find(|ended| matches!(ended.outcome, Outcome::Failed(_)));
+        let failed = ended.find(|ended| matches!(ended.outcome, LeaseEnd::Failed(_)));
         Ok(failed.map(|ended| ended.lease.key))
     });
     runtime.heal();
@@ -368,7 +368,7 @@ fn fail_backfill(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<String>> {
 }
 
 /// Kills a worker and finds the lease that it leaves behind.
-pub(super) fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>> {
+pub(super) fn kill_worker(stack: &DrillStack, wait: &Wait<'_>) -> Result<Seen<HeldLease>> {
     let runtime = &stack.servers.runtime;
     runtime.misbehave(Misbehaviour::DeadWorker);
     let lease = wait.until(stack.noticing(), "a lease without a worker", || {
@@ -391,7 +391,12 @@ pub(super) fn kill_worker(stack: &Stack, wait: &Wait<'_>) -> Result<Seen<Lease>>
 }
 
 /// Lists the coordinator's leases and looks for the stuck one.
-fn list(stack: &Stack, programs: &Programs, wait: &Wait<'_>, lease: &Lease) -> Result<Seen<()>> {
+fn list(
+    stack: &DrillStack,
+    programs: &Programs,
+    wait: &Wait<'_>,
+    lease: &HeldLease,
+) -> Result<Seen<()>> {
     let arguments = ["--list", "--output", "json"].map(str::to_owned);
     let ran = stack
         .place()
@@ -409,11 +414,11 @@ fn list(stack: &Stack, programs: &Programs, wait: &Wait<'_>, lease: &Lease) -> R
 /// Runs the command of the page as it stands, on a terminal, answers its question, and asks the coordinator
 /// whether the lease is recovered.
 fn recover(
-    stack: &Stack,
+    stack: &DrillStack,
     programs: &Programs,
     wait: &Wait<'_>,
     page: &Notice,
-    lease: &Lease,
+    lease: &HeldLease,
 ) -> Result<Seen<()>> {
     let command = command_in(page)?;
     for option in ["--older-than ", "--max-ratio "] {
@@ -440,7 +445,7 @@ fn recover(
             session.screen()
         );
     }
-    let failed = Outcome::Failed(Some(REASON.to_owned()));
+    let failed = LeaseEnd::Failed(Some(REASON.to_owned()));
     let mut ended = stack.servers.coordinator.ended().into_iter();
     if !ended.any(|ended| ended.lease.token == lease.token && ended.outcome == failed) {
         bail!(
@@ -475,7 +480,7 @@ mod tests {
     fn page(text: &str) -> Notice {
         Notice {
             at: SystemTime::now(),
-            service: Service::PagerDuty,
+            service: PagingService::PagerDuty,
             hook: String::new(),
             payload: json!({"payload": {"custom_details": {"firing": text}}}),
         }

@@ -30,11 +30,11 @@ use seamless_lab::servers::Generation;
 use crate::install;
 use pace::Pace;
 use programs::Programs;
-use report::Report;
+use report::DrillReport;
 use samples::Samples;
-use scenario::{SCENARIOS, Scenario};
-use stack::Stack;
-use timeline::{Missed, Timeline};
+use scenario::{DrillScenario, SCENARIOS};
+use stack::DrillStack;
+use timeline::{StageMissed, Timeline};
 
 /// The folder of the shipped programs, which are built first.
 ///
@@ -46,7 +46,7 @@ pub fn built_programs() -> Result<PathBuf> {
 
 /// Arguments of `cargo xtask drill`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct DrillArgs {
     /// What to rehearse; may be given several times. `all` is the incident and then every other cause
     /// at the same time: each alert that ships.
     #[arg(
@@ -95,7 +95,7 @@ fn names() -> Vec<&'static str> {
 ///
 /// # Errors
 /// If it cannot begin (a server is missing, the programs do not build) or the report cannot be written.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &DrillArgs) -> Result<ExitCode> {
     args.servers
         .during(|| install::ensure(install::FOR_DRILL))?;
     for (path, flag) in [(&args.report, "--report"), (&args.html, "--html")] {
@@ -134,10 +134,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// Drills on the lab's stack. With `--html` the metrics are read before it is stopped; there are none
 /// if it did not start.
 fn rehearse(
-    args: &Args,
+    args: &DrillArgs,
     programs: &Programs,
     interrupt: &Interrupt,
-) -> (Report, Option<Result<Samples>>) {
+) -> (DrillReport, Option<Result<Samples>>) {
     let pace = if args.real_time {
         Pace::REAL
     } else {
@@ -145,7 +145,7 @@ fn rehearse(
     };
     let wanted = |name: &str| args.scenarios.iter().any(|s| s == name || s == ALL);
     let incident = wanted(INCIDENT);
-    let causes: Vec<Scenario> = SCENARIOS
+    let causes: Vec<DrillScenario> = SCENARIOS
         .iter()
         .filter(|scenario| wanted(scenario.cause.name()))
         .copied()
@@ -154,9 +154,9 @@ fn rehearse(
     let begun = SystemTime::now();
     let mut notices = Vec::new();
     let mut samples = None;
-    let _: Result<(), Missed> = (|| {
+    let _: Result<(), StageMissed> = (|| {
         let stack = timeline.stage(STARTED, |_| {
-            Stack::start(pace, programs, args.coordinator_gauge)
+            DrillStack::start(pace, programs, args.coordinator_gauge)
         })?;
         let mut ended = Ok(());
         if incident {
@@ -173,11 +173,14 @@ fn rehearse(
         ended
     })();
     let scenarios = names().into_iter().filter(|name| wanted(name)).collect();
-    (Report::new(scenarios, pace, timeline, notices), samples)
+    (
+        DrillReport::new(scenarios, pace, timeline, notices),
+        samples,
+    )
 }
 
 /// The stages that a drill goes through.
-fn planned(incident: bool, causes: &[Scenario]) -> Vec<String> {
+fn planned(incident: bool, causes: &[DrillScenario]) -> Vec<String> {
     let mut planned = vec![STARTED.to_owned()];
     if incident {
         planned.extend(incident::stages().map(str::to_owned));

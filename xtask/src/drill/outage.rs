@@ -7,16 +7,16 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, bail};
-use seamless_lab::coordinator::Lease;
-use seamless_lab::pager::{Notice, Service};
+use seamless_lab::coordinator::HeldLease;
+use seamless_lab::pager::{Notice, PagingService};
 use seamless_lab::runtime::Misbehaviour;
 
 use super::incident::{kill_worker, notified};
 use super::pace::minutes;
 use super::programs::Programs;
-use super::scenario::{Expected, Reach, Scenario, WATCHDOG};
-use super::stack::{Alert, Stack};
-use super::timeline::{Awaited, Missed, Seen, Timeline, Wait, short};
+use super::scenario::{DrillScenario, ExpectedAlert, ExpectedReach, WATCHDOG};
+use super::stack::{Alert, DrillStack};
+use super::timeline::{AwaitedStage, Seen, StageMissed, Timeline, Wait, short};
 
 /// The longest that a program may take.
 const PROGRAM: Duration = Duration::from_secs(60);
@@ -37,20 +37,20 @@ enum Step {
 
 impl Step {
     /// Whether the alert goes through it: nobody is told that something inhibited is over.
-    fn is_of(self, alert: &Expected) -> bool {
-        !(self == Self::IsToldOver && alert.reach == Reach::Inhibited)
+    fn is_of(self, alert: &ExpectedAlert) -> bool {
+        !(self == Self::IsToldOver && alert.reach == ExpectedReach::Inhibited)
     }
 
-    fn stage(self, alert: &Expected) -> String {
+    fn stage(self, alert: &ExpectedAlert) -> String {
         let name = alert.name;
         let which = alert
             .label
             .map_or(String::new(), |(_, value)| format!(" ({value})"));
         let what = match (self, alert.reach) {
             (Self::Fires, _) => "firing",
-            (Self::Arrives, Reach::Slack) => "in Slack",
-            (Self::Arrives, Reach::Page) => "in PagerDuty and Slack",
-            (Self::Arrives, Reach::Inhibited) => "inhibited",
+            (Self::Arrives, ExpectedReach::Slack) => "in Slack",
+            (Self::Arrives, ExpectedReach::Page) => "in PagerDuty and Slack",
+            (Self::Arrives, ExpectedReach::Inhibited) => "inhibited",
             (Self::Resolves, _) => "resolved",
             (Self::IsToldOver, _) => "resolve notice",
         };
@@ -58,7 +58,7 @@ impl Step {
     }
 
     /// How long it may take at the pace of the shipped rules.
-    fn within(self, alert: &Expected) -> Duration {
+    fn within(self, alert: &ExpectedAlert) -> Duration {
         match self {
             Self::Fires => alert.fires_within,
             Self::Arrives => alert.fires_within + DELIVERY,
@@ -69,7 +69,12 @@ impl Step {
 
     /// What is seen of it now. Notices count that arrived after `since`: an earlier one may be of an
     /// earlier incident.
-    fn seen(self, stack: &Stack, alert: &Expected, since: SystemTime) -> Result<Option<String>> {
+    fn seen(
+        self,
+        stack: &DrillStack,
+        alert: &ExpectedAlert,
+        since: SystemTime,
+    ) -> Result<Option<String>> {
         let in_prometheus = Alert {
             name: alert.name,
             drill: "",
@@ -86,7 +91,7 @@ impl Step {
                 let over = found.is_none_or(|(state, _)| state != "firing");
                 Ok(over.then(|| "no longer firing".to_owned()))
             }
-            Self::Arrives if alert.reach == Reach::Inhibited => {
+            Self::Arrives if alert.reach == ExpectedReach::Inhibited => {
                 let held = stack.held(in_prometheus)?;
                 let suppressed = held.iter().any(|state| state == "suppressed");
                 Ok(suppressed.then(|| "suppressed in Alertmanager".to_owned()))
@@ -94,7 +99,7 @@ impl Step {
             Self::Arrives | Self::IsToldOver => {
                 let over = self == Self::IsToldOver;
                 let notices: Vec<Notice> = stack.servers.pager.notices();
-                let sent = |service: Service| {
+                let sent = |service: PagingService| {
                     notices.iter().find(|notice| {
                         notice.service == service
                             && notice.at >= since
@@ -102,27 +107,27 @@ impl Step {
                             && speaks_of(notice, alert)
                     })
                 };
-                if alert.reach == Reach::Page && sent(Service::PagerDuty).is_none() {
+                if alert.reach == ExpectedReach::Page && sent(PagingService::PagerDuty).is_none() {
                     return Ok(None);
                 }
-                Ok(sent(Service::Slack).map(Notice::title))
+                Ok(sent(PagingService::Slack).map(Notice::title))
             }
         }
     }
 }
 
 /// Whether a notice speaks of that alert, and of no drill of the injector.
-fn speaks_of(notice: &Notice, alert: &Expected) -> bool {
+fn speaks_of(notice: &Notice, alert: &ExpectedAlert) -> bool {
     let title = notice.title();
     // Slack is told of warnings of the same name, too.
-    let other = notice.service == Service::Slack
-        && alert.reach == Reach::Page
+    let other = notice.service == PagingService::Slack
+        && alert.reach == ExpectedReach::Page
         && title.starts_with("Warning");
     notice.mentions(alert.name) && !title.contains("DRILL") && !other
 }
 
 /// The stages of these scenarios, in order.
-pub(super) fn stages(scenarios: &[Scenario]) -> Vec<String> {
+pub(super) fn stages(scenarios: &[DrillScenario]) -> Vec<String> {
     let rounds = rounds(scenarios);
     let played = rounds.iter().filter(|round| !round.is_empty());
     [HEARD.to_owned()]
@@ -132,7 +137,7 @@ pub(super) fn stages(scenarios: &[Scenario]) -> Vec<String> {
 }
 
 /// The stages of one round.
-fn stages_of(scenarios: &[Scenario]) -> Vec<String> {
+fn stages_of(scenarios: &[DrillScenario]) -> Vec<String> {
     let of_alerts = |steps: [Step; 2]| -> Vec<String> {
         let alerts = alerts(scenarios);
         alerts
@@ -155,7 +160,7 @@ fn stages_of(scenarios: &[Scenario]) -> Vec<String> {
     stages
 }
 
-fn healed_stage(round: &[Scenario]) -> String {
+fn healed_stage(round: &[DrillScenario]) -> String {
     let causes: Vec<&str> = round.iter().map(|one| one.cause.name()).collect();
     format!("over: {}", causes.join(", "))
 }
@@ -164,22 +169,22 @@ fn caused(cause: Misbehaviour) -> String {
     format!("cause: {cause}")
 }
 
-fn alerts(scenarios: &[Scenario]) -> impl Iterator<Item = &'static Expected> {
+fn alerts(scenarios: &[DrillScenario]) -> impl Iterator<Item = &'static ExpectedAlert> {
     scenarios.iter().flat_map(|scenario| scenario.alerts)
 }
 
 /// Goes through the stages. A missed one does not keep the others from being tried.
 pub(super) fn rehearse(
-    scenarios: &[Scenario],
-    stack: &Stack,
+    scenarios: &[DrillScenario],
+    stack: &DrillStack,
     programs: &Programs,
     timeline: &mut Timeline,
-) -> Result<(), Missed> {
+) -> Result<(), StageMissed> {
     let begun = SystemTime::now();
     let mut ended = timeline
         .stage(HEARD, |wait| {
             let what = "watchdog's notice";
-            notified(stack, wait, Service::Webhook, what, |notice| {
+            notified(stack, wait, PagingService::Webhook, what, |notice| {
                 notice.mentions(WATCHDOG)
             })
         })
@@ -193,7 +198,7 @@ pub(super) fn rehearse(
 
 /// What is played at the same time. A runtime that shows no metrics hides every other cause, and one whose backfills
 /// all fail has none that could be slow: each of them has a round of its own.
-fn rounds(scenarios: &[Scenario]) -> [Vec<Scenario>; 3] {
+fn rounds(scenarios: &[DrillScenario]) -> [Vec<DrillScenario>; 3] {
     let of = |alone: Misbehaviour| {
         let all = scenarios.iter().copied();
         all.filter(|one| one.cause == alone).collect()
@@ -207,12 +212,12 @@ fn rounds(scenarios: &[Scenario]) -> [Vec<Scenario>; 3] {
 
 /// One round: causes, alerts, remedy, and back.
 fn play(
-    scenarios: &[Scenario],
-    stack: &Stack,
+    scenarios: &[DrillScenario],
+    stack: &DrillStack,
     programs: &Programs,
     timeline: &mut Timeline,
     begun: SystemTime,
-) -> Result<(), Missed> {
+) -> Result<(), StageMissed> {
     let mut ended = Ok(());
     let mut stuck = None;
     for cause in scenarios.iter().map(|scenario| scenario.cause) {
@@ -243,15 +248,15 @@ fn play(
 
 /// Two steps of every alert, to be awaited together.
 fn awaited<'a>(
-    scenarios: &[Scenario],
-    stack: &'a Stack,
+    scenarios: &[DrillScenario],
+    stack: &'a DrillStack,
     steps: [Step; 2],
     since: SystemTime,
-) -> Vec<Awaited<'a>> {
+) -> Vec<AwaitedStage<'a>> {
     alerts(scenarios)
         .flat_map(|alert| steps.map(|step| (step, alert)))
         .filter(|(step, alert)| step.is_of(alert))
-        .map(|(step, alert)| Awaited {
+        .map(|(step, alert)| AwaitedStage {
             stage: step.stage(alert),
             within: stack.pace.within(step.within(alert)),
             probe: Box::new(move || step.seen(stack, alert, since)),
@@ -260,7 +265,12 @@ fn awaited<'a>(
 }
 
 /// Recovers the stuck lease by its key and token, as the runbook does when both are known.
-fn recover(stack: &Stack, programs: &Programs, wait: &Wait<'_>, lease: &Lease) -> Result<Seen<()>> {
+fn recover(
+    stack: &DrillStack,
+    programs: &Programs,
+    wait: &Wait<'_>,
+    lease: &HeldLease,
+) -> Result<Seen<()>> {
     let spec = format!("{}:{}", lease.key, lease.token);
     let arguments = [spec.as_str(), "--verify", "--output", "json"].map(str::to_owned);
     let ran = stack

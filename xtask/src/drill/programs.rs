@@ -28,7 +28,7 @@ pub(crate) const NAMES: [&str; 3] = [
 
 /// A program that has ended.
 #[derive(Debug)]
-pub(super) struct Ran {
+pub(super) struct EndedProgram {
     /// What was typed.
     pub(super) typed: String,
     /// Its exit code.
@@ -102,12 +102,12 @@ impl Programs {
 
 /// What a program is run with besides its arguments.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'p> {
+pub(super) struct ProgramPlace<'p> {
     pub(super) dir: &'p Path,
     pub(super) environment: &'p [(&'static str, String)],
 }
 
-impl Place<'_> {
+impl ProgramPlace<'_> {
     /// Leaves a program running.
     pub(super) fn start(self, program: &Path, arguments: &[String]) -> Result<Process> {
         let name = name(program);
@@ -128,12 +128,12 @@ impl Place<'_> {
         within: Duration,
         program: &Path,
         arguments: &[String],
-    ) -> Result<Ran> {
+    ) -> Result<EndedProgram> {
         let typed = format!("{} {}", name(program), arguments.join(" "));
         let mut process = self.start(program, arguments)?;
         let what = format!("{} to end", name(program));
         let status = wait.until(within, &what, || Ok(process.exited()))?;
-        Ok(Ran {
+        Ok(EndedProgram {
             typed,
             code: status.code(),
             stdout: process.stdout(),
@@ -142,7 +142,7 @@ impl Place<'_> {
     }
 }
 
-impl Ran {
+impl EndedProgram {
     /// The JSON document on stdout, if the exit code is 0.
     pub(super) fn succeeded(&self) -> Result<Value> {
         if self.code != Some(0) {

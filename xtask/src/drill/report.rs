@@ -6,22 +6,22 @@ use seamless_lab::pager::Notice;
 use serde_json::{Value, json};
 
 use super::pace::Pace;
-use super::timeline::{Stage, Timeline, Verdict, clock};
+use super::timeline::{StageVerdict, Timeline, TimelineStage, clock};
 
 /// How wide the table may be where no terminal says so.
 const COLUMNS: usize = 80;
 
 /// The result of a drill.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct DrillReport {
     scenarios: Vec<&'static str>,
     pace: Pace,
-    stages: Vec<Stage>,
+    stages: Vec<TimelineStage>,
     took: Duration,
     notices: Vec<Notice>,
 }
 
-impl Report {
+impl DrillReport {
     pub(super) fn new(
         scenarios: Vec<&'static str>,
         pace: Pace,
@@ -39,10 +39,10 @@ impl Report {
     }
 
     /// The first stage that was not reached.
-    pub(super) fn first_missed(&self) -> Option<&Stage> {
+    pub(super) fn first_missed(&self) -> Option<&TimelineStage> {
         self.stages
             .iter()
-            .find(|stage| !matches!(stage.verdict, Verdict::Reached { .. }))
+            .find(|stage| !matches!(stage.verdict, StageVerdict::Reached { .. }))
     }
 
     /// A table, and one line that says how it went.
@@ -50,17 +50,17 @@ impl Report {
         let rows = self.stages.iter().map(|stage| {
             let name = seamless_cli::clean(&stage.name);
             let (at, took, verdict, seen) = match &stage.verdict {
-                Verdict::Reached { after, took, seen } => (
+                StageVerdict::Reached { after, took, seen } => (
                     clock(*after),
                     format!("{:.1}s", took.as_secs_f64()),
                     "reached",
                     seen.as_str(),
                 ),
-                Verdict::Missed { after, why } => {
+                StageVerdict::Missed { after, why } => {
                     (clock(*after), String::new(), "MISSED", why.as_str())
                 }
-                Verdict::Interrupted => (String::new(), String::new(), "stopped", ""),
-                Verdict::NotTried => (String::new(), String::new(), "not tried", ""),
+                StageVerdict::Interrupted => (String::new(), String::new(), "stopped", ""),
+                StageVerdict::NotTried => (String::new(), String::new(), "not tried", ""),
             };
             let seen = seamless_cli::clean(seen);
             [name, at, took, verdict.to_owned(), seen]
@@ -82,9 +82,9 @@ impl Report {
                 self.stages.len(),
                 clock(self.took)
             ),
-            Some(Stage {
+            Some(TimelineStage {
                 name,
-                verdict: Verdict::Missed { why, .. },
+                verdict: StageVerdict::Missed { why, .. },
             }) => format!("drill failed at \"{name}\": {why}"),
             Some(stage) => format!("drill stopped at \"{}\"", stage.name),
         }
@@ -102,7 +102,7 @@ impl Report {
     }
 
     /// The stages, in order.
-    pub(super) fn stages(&self) -> &[Stage] {
+    pub(super) fn stages(&self) -> &[TimelineStage] {
         &self.stages
     }
 
@@ -116,7 +116,7 @@ impl Report {
         let stages: Vec<Value> = self.stages.iter().map(stage).collect();
         let verdict = match self.first_missed().map(|stage| &stage.verdict) {
             None => "passed",
-            Some(Verdict::Missed { .. }) => "failed",
+            Some(StageVerdict::Missed { .. }) => "failed",
             Some(_) => "stopped",
         };
         let document = json!({
@@ -133,12 +133,14 @@ impl Report {
     }
 }
 
-fn stage(stage: &Stage) -> Value {
+fn stage(stage: &TimelineStage) -> Value {
     let (verdict, after, took, seen) = match &stage.verdict {
-        Verdict::Reached { after, took, seen } => ("reached", Some(after), Some(took), Some(seen)),
-        Verdict::Missed { after, why } => ("missed", Some(after), None, Some(why)),
-        Verdict::Interrupted => ("stopped", None, None, None),
-        Verdict::NotTried => ("not_tried", None, None, None),
+        StageVerdict::Reached { after, took, seen } => {
+            ("reached", Some(after), Some(took), Some(seen))
+        }
+        StageVerdict::Missed { after, why } => ("missed", Some(after), None, Some(why)),
+        StageVerdict::Interrupted => ("stopped", None, None, None),
+        StageVerdict::NotTried => ("not_tried", None, None, None),
     };
     json!({
         "stage": stage.name,

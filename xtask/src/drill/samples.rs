@@ -20,12 +20,12 @@ pub(super) struct Plot {
     pub(super) by: &'static str,
     /// Where an alert's threshold lies.
     pub(super) threshold: Option<f64>,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<Curve>,
 }
 
 /// One series over the drill.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Line {
+pub(super) struct Curve {
     pub(super) labels: BTreeMap<String, String>,
     /// Seconds since the epoch, and the value.
     pub(super) points: Vec<(f64, f64)>,
@@ -38,7 +38,7 @@ pub(super) struct Samples {
     pub(super) from: f64,
     pub(super) to: f64,
     /// One line per alert and state.
-    pub(super) alerts: Vec<Line>,
+    pub(super) alerts: Vec<Curve>,
     pub(super) plots: Vec<Plot>,
 }
 
@@ -156,17 +156,17 @@ fn range(
     from: SystemTime,
     to: SystemTime,
     step: Duration,
-) -> Result<Vec<Line>> {
+) -> Result<Vec<Curve>> {
     #[derive(Deserialize)]
-    struct Answer {
-        data: Data,
+    struct RangeAnswer {
+        data: RangeData,
     }
     #[derive(Deserialize)]
-    struct Data {
-        result: Vec<Series>,
+    struct RangeData {
+        result: Vec<RangeElement>,
     }
     #[derive(Deserialize)]
-    struct Series {
+    struct RangeElement {
         metric: BTreeMap<String, String>,
         values: Vec<(f64, String)>,
     }
@@ -178,13 +178,13 @@ fn range(
         ("step", &step),
     ];
     let text = prometheus.get("/api/v1/query_range", &query)?;
-    let answer: Answer =
+    let answer: RangeAnswer =
         serde_json::from_str(&text).with_context(|| format!("the answer to {expression}"))?;
     Ok(answer
         .data
         .result
         .into_iter()
-        .map(|series| Line {
+        .map(|series| Curve {
             labels: series.metric,
             points: series
                 .values

@@ -11,18 +11,18 @@ use super::pace::minutes;
 
 /// A cause and what it must lead to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scenario {
+pub(super) struct DrillScenario {
     pub(super) cause: Misbehaviour,
-    pub(super) alerts: &'static [Expected],
+    pub(super) alerts: &'static [ExpectedAlert],
 }
 
 /// An alert that must fire, reach somebody, and resolve after the remedy.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Expected {
+pub(super) struct ExpectedAlert {
     pub(super) name: &'static str,
     /// A label that tells it from others of its name.
     pub(super) label: Option<(&'static str, &'static str)>,
-    pub(super) reach: Reach,
+    pub(super) reach: ExpectedReach,
     /// How long the shipped rules may take to fire once the cause is there: window and `for`.
     pub(super) fires_within: Duration,
     /// How long they may take to resolve once the cause is gone: the window.
@@ -31,7 +31,7 @@ pub(super) struct Expected {
 
 /// Whom an alert reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum ExpectedReach {
     /// Slack.
     Slack,
     /// PagerDuty and Slack.
@@ -42,11 +42,11 @@ pub(super) enum Reach {
 
 const fn alert(
     name: &'static str,
-    reach: Reach,
+    reach: ExpectedReach,
     fires_within: Duration,
     resolves_within: Duration,
-) -> Expected {
-    Expected {
+) -> ExpectedAlert {
+    ExpectedAlert {
         name,
         label: None,
         reach,
@@ -55,7 +55,7 @@ const fn alert(
     }
 }
 
-impl Expected {
+impl ExpectedAlert {
     const fn labelled(mut self, label: &'static str, value: &'static str) -> Self {
         self.label = Some((label, value));
         self
@@ -63,122 +63,132 @@ impl Expected {
 }
 
 /// Every cause but those of the incident.
-pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
+pub(super) const SCENARIOS: &[DrillScenario] = &[
+    DrillScenario {
         cause: Misbehaviour::SlowStorage,
         alerts: &[
             alert(
                 "SeamlessSla99thDegraded",
-                Reach::Slack,
+                ExpectedReach::Slack,
                 minutes(10),
                 minutes(5),
             ),
             alert(
                 "SeamlessSlaBudgetApproaching",
-                Reach::Inhibited,
+                ExpectedReach::Inhibited,
                 minutes(10),
                 minutes(5),
             ),
             // The slower of the two that page clears when its short window of 30 minutes has.
             alert(
                 "SeamlessSlaErrorBudgetBurn",
-                Reach::Page,
+                ExpectedReach::Page,
                 minutes(5),
                 minutes(40),
             )
             .labelled("severity", "critical"),
             alert(
                 "SeamlessGapRepairSlow",
-                Reach::Slack,
+                ExpectedReach::Slack,
                 minutes(20),
                 minutes(15),
             ),
             alert(
                 "SeamlessArtifactPublishSlow",
-                Reach::Slack,
+                ExpectedReach::Slack,
                 minutes(20),
                 minutes(15),
             ),
             // A node whose policy is tolerant answers a late request with what there is.
             alert(
                 "SeamlessDomainGateHolds",
-                Reach::Slack,
+                ExpectedReach::Slack,
                 minutes(15),
                 minutes(15),
             )
             .labelled("answer", "PARTIAL_FILL"),
         ],
     },
-    Scenario {
+    DrillScenario {
         cause: Misbehaviour::DeadWorker,
         alerts: &[
             alert(
                 "SeamlessBackfillStuckLease",
-                Reach::Page,
+                ExpectedReach::Page,
                 minutes(12),
                 minutes(5),
             ),
             alert(
                 "SeamlessBackfillStaleClaim",
-                Reach::Inhibited,
+                ExpectedReach::Inhibited,
                 minutes(18),
                 minutes(5),
             ),
-            alert("SeamlessTargetDown", Reach::Slack, minutes(8), minutes(2))
-                .labelled("severity", "warning"),
+            alert(
+                "SeamlessTargetDown",
+                ExpectedReach::Slack,
+                minutes(8),
+                minutes(2),
+            )
+            .labelled("severity", "warning"),
         ],
     },
-    Scenario {
+    DrillScenario {
         cause: Misbehaviour::BadData,
         alerts: &[alert(
             "SeamlessConformanceFlagSpike",
-            Reach::Slack,
+            ExpectedReach::Slack,
             minutes(15),
             minutes(15),
         )],
     },
-    Scenario {
+    DrillScenario {
         cause: Misbehaviour::StaleFeed,
         alerts: &[
             alert(
                 "SeamlessLiveDataStale",
-                Reach::Slack,
+                ExpectedReach::Slack,
                 minutes(6),
                 minutes(1),
             ),
-            alert("SeamlessCoverageLow", Reach::Slack, minutes(11), minutes(1)),
+            alert(
+                "SeamlessCoverageLow",
+                ExpectedReach::Slack,
+                minutes(11),
+                minutes(1),
+            ),
             alert(
                 "SeamlessDomainGateHolds",
-                Reach::Slack,
+                ExpectedReach::Slack,
                 minutes(15),
                 minutes(15),
             )
             .labelled("answer", "HOLD"),
         ],
     },
-    Scenario {
+    DrillScenario {
         cause: Misbehaviour::DryLimiter,
         alerts: &[alert(
             "SeamlessRateLimiterExhausted",
-            Reach::Slack,
+            ExpectedReach::Slack,
             minutes(13),
             minutes(5),
         )],
     },
-    Scenario {
+    DrillScenario {
         cause: Misbehaviour::VendorOutage,
         alerts: &[alert(
             "SeamlessBackfillFailing",
-            Reach::Slack,
+            ExpectedReach::Slack,
             minutes(15),
             minutes(15),
         )],
     },
-    Scenario {
+    DrillScenario {
         cause: Misbehaviour::LostMetrics,
         alerts: &[alert(
             "SeamlessMetricsAbsent",
-            Reach::Slack,
+            ExpectedReach::Slack,
             minutes(11),
             minutes(1),
         )],

@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result};
 use seamless_core::schema::DRILL_LABEL;
 use seamless_lab::runtime::Buckets;
 use seamless_lab::servers::NodeExporter;
-use seamless_lab::stack::{Blueprint, Stack as Servers};
+use seamless_lab::stack::{Blueprint, Stack};
 use serde_json::{Value, json};
 
 use super::lister::Lister;
 use super::pace::Pace;
-use super::programs::{Place, Programs};
+use super::programs::{ProgramPlace, Programs};
 use super::timeline::Seen;
 use crate::render::{self, Override};
 
@@ -22,8 +22,8 @@ const LIST_PERIOD: Duration = Duration::from_secs(30);
 
 /// The servers, the pace, and the name of this drill.
 #[derive(Debug)]
-pub(crate) struct Stack {
-    pub(crate) servers: Servers,
+pub(crate) struct DrillStack {
+    pub(crate) servers: Stack,
     pub(super) pace: Pace,
     pub(super) drill: String,
     /// Where the lease list is exported.
@@ -42,7 +42,7 @@ pub(super) struct Alert<'a> {
     pub(super) label: Option<(&'a str, &'a str)>,
 }
 
-impl Stack {
+impl DrillStack {
     /// Starts everything.
     pub(crate) fn start(
         pace: Pace,
@@ -100,8 +100,8 @@ impl Stack {
     }
 
     /// Where programs are run, with the endpoints in the environment.
-    pub(super) fn place(&self) -> Place<'_> {
-        Place {
+    pub(super) fn place(&self) -> ProgramPlace<'_> {
+        ProgramPlace {
             dir: self.servers.dir(),
             environment: &self.environment,
         }

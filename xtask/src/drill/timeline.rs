@@ -10,7 +10,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// How a stage went.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum StageVerdict {
     /// Not tried: an earlier one was missed.
     NotTried,
     /// Reached.
@@ -35,14 +35,14 @@ pub(super) enum Verdict {
 
 /// One stage.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stage {
+pub(super) struct TimelineStage {
     pub(super) name: String,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: StageVerdict,
 }
 
 /// There is no going on: a stage was missed or a signal came. The timeline holds which and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Missed;
+pub(super) struct StageMissed;
 
 /// What a stage yields: a value for the stages after it, and what was seen, in one line.
 #[derive(Debug)]
@@ -51,14 +51,14 @@ pub(crate) struct Seen<T>(pub(crate) T, pub(crate) String);
 /// The stages in order, and the clock.
 #[derive(Debug)]
 pub(super) struct Timeline {
-    stages: Vec<Stage>,
+    stages: Vec<TimelineStage>,
     begun: Instant,
     interrupt: Interrupt,
     bar: ProgressBar,
 }
 
 /// A stage that is awaited together with others.
-pub(super) struct Awaited<'a> {
+pub(super) struct AwaitedStage<'a> {
     pub(super) stage: String,
     pub(super) within: Duration,
     /// Yields what was seen once the stage is reached.
@@ -76,11 +76,11 @@ pub(super) struct Wait<'w> {
 impl Timeline {
     /// A timeline with these stages ahead.
     pub(super) fn new(planned: impl IntoIterator<Item = String>, interrupt: Interrupt) -> Self {
-        let stages: Vec<Stage> = planned
+        let stages: Vec<TimelineStage> = planned
             .into_iter()
-            .map(|name| Stage {
+            .map(|name| TimelineStage {
                 name,
-                verdict: Verdict::NotTried,
+                verdict: StageVerdict::NotTried,
             })
             .collect();
         let bar = ProgressBar::new(stages.len() as u64);
@@ -103,9 +103,9 @@ impl Timeline {
         &mut self,
         name: &str,
         act: impl FnOnce(&Wait<'_>) -> Result<Seen<T>>,
-    ) -> Result<T, Missed> {
+    ) -> Result<T, StageMissed> {
         if self.interrupt.exit_code().is_some() {
-            return Err(Missed);
+            return Err(StageMissed);
         }
         let begun = Instant::now();
         self.bar.set_message(name.to_owned());
@@ -116,14 +116,16 @@ impl Timeline {
         });
         let after = self.begun.elapsed();
         let (verdict, yielded) = match acted {
-            _ if self.interrupt.exit_code().is_some() => (Verdict::Interrupted, Err(Missed)),
+            _ if self.interrupt.exit_code().is_some() => {
+                (StageVerdict::Interrupted, Err(StageMissed))
+            }
             Ok(Seen(value, seen)) => {
                 let took = begun.elapsed();
-                (Verdict::Reached { after, took, seen }, Ok(value))
+                (StageVerdict::Reached { after, took, seen }, Ok(value))
             }
             Err(error) => {
                 let why = told(&error);
-                (Verdict::Missed { after, why }, Err(Missed))
+                (StageVerdict::Missed { after, why }, Err(StageMissed))
             }
         };
         self.conclude(name, verdict);
@@ -141,7 +143,7 @@ impl Timeline {
         &mut self,
         first: &str,
         act: impl FnOnce(&Wait<'_>) -> Result<T>,
-    ) -> Result<T, Missed> {
+    ) -> Result<T, StageMissed> {
         let acted = act(&Wait {
             interrupt: &self.interrupt,
             bar: &self.bar,
@@ -150,15 +152,15 @@ impl Timeline {
         let stopped = self.interrupt.exit_code().is_some();
         acted.map_err(|error| {
             let verdict = if stopped {
-                Verdict::Interrupted
+                StageVerdict::Interrupted
             } else {
-                Verdict::Missed {
+                StageVerdict::Missed {
                     after: self.elapsed(),
                     why: told(&error),
                 }
             };
             self.conclude(first, verdict);
-            Missed
+            StageMissed
         })
     }
 
@@ -169,13 +171,13 @@ impl Timeline {
         after: Duration,
         took: Duration,
         seen: Result<String>,
-    ) -> Result<(), Missed> {
+    ) -> Result<(), StageMissed> {
         let (verdict, yielded) = match seen {
-            Ok(seen) => (Verdict::Reached { after, took, seen }, Ok(())),
+            Ok(seen) => (StageVerdict::Reached { after, took, seen }, Ok(())),
             Err(error) => {
                 let after = self.elapsed();
                 let why = told(&error);
-                (Verdict::Missed { after, why }, Err(Missed))
+                (StageVerdict::Missed { after, why }, Err(StageMissed))
             }
         };
         self.conclude(name, verdict);
@@ -184,13 +186,16 @@ impl Timeline {
 
     /// Awaits planned stages at the same time, so that each is noted when it is reached and not when
     /// the one before it was.
-    pub(super) fn together(&mut self, mut awaited: Vec<Awaited<'_>>) -> Result<(), Missed> {
+    pub(super) fn together(
+        &mut self,
+        mut awaited: Vec<AwaitedStage<'_>>,
+    ) -> Result<(), StageMissed> {
         let begun = Instant::now();
         let mut all = Ok(());
         while !awaited.is_empty() {
             if self.interrupt.exit_code().is_some() {
-                self.conclude(&awaited[0].stage, Verdict::Interrupted);
-                return Err(Missed);
+                self.conclude(&awaited[0].stage, StageVerdict::Interrupted);
+                return Err(StageMissed);
             }
             self.bar
                 .set_message(format!("waiting for {} stages", awaited.len()));
@@ -199,22 +204,22 @@ impl Timeline {
                 let probed = (one.probe)();
                 let (after, took) = (self.begun.elapsed(), begun.elapsed());
                 let verdict = match probed {
-                    Ok(Some(seen)) => Verdict::Reached { after, took, seen },
+                    Ok(Some(seen)) => StageVerdict::Reached { after, took, seen },
                     _ if took < one.within => {
                         waiting.push(one);
                         continue;
                     }
-                    Ok(None) => Verdict::Missed {
+                    Ok(None) => StageVerdict::Missed {
                         after,
                         why: format!("gave up after {:?}", one.within),
                     },
-                    Err(error) => Verdict::Missed {
+                    Err(error) => StageVerdict::Missed {
                         after,
                         why: format!("gave up after {:?}: {}", one.within, told(&error)),
                     },
                 };
-                if !matches!(verdict, Verdict::Reached { .. }) {
-                    all = Err(Missed);
+                if !matches!(verdict, StageVerdict::Reached { .. }) {
+                    all = Err(StageMissed);
                 }
                 self.conclude(&one.stage, verdict);
             }
@@ -225,15 +230,15 @@ impl Timeline {
     }
 
     /// Notes a stage's verdict and tells it.
-    fn conclude(&mut self, name: &str, verdict: Verdict) {
+    fn conclude(&mut self, name: &str, verdict: StageVerdict) {
         let at = clock(match &verdict {
-            Verdict::Reached { after, .. } | Verdict::Missed { after, .. } => *after,
-            Verdict::Interrupted | Verdict::NotTried => self.begun.elapsed(),
+            StageVerdict::Reached { after, .. } | StageVerdict::Missed { after, .. } => *after,
+            StageVerdict::Interrupted | StageVerdict::NotTried => self.begun.elapsed(),
         });
         let line = match &verdict {
-            Verdict::Reached { seen, .. } => format!("✓ {at} {name}: {seen}"),
-            Verdict::Missed { why, .. } => format!("✗ {at} {name}: {why}"),
-            Verdict::Interrupted | Verdict::NotTried => format!("  {at} {name}: stopped"),
+            StageVerdict::Reached { seen, .. } => format!("✓ {at} {name}: {seen}"),
+            StageVerdict::Missed { why, .. } => format!("✗ {at} {name}: {why}"),
+            StageVerdict::Interrupted | StageVerdict::NotTried => format!("  {at} {name}: stopped"),
         };
         self.bar.suspend(|| crate::say(&line));
         self.bar.inc(1);
@@ -244,7 +249,7 @@ impl Timeline {
     }
 
     /// The stages, and how long it all took.
-    pub(super) fn finish(self) -> (Vec<Stage>, Duration) {
+    pub(super) fn finish(self) -> (Vec<TimelineStage>, Duration) {
         self.bar.finish_and_clear();
         (self.stages, self.begun.elapsed())
     }
@@ -326,17 +331,17 @@ mod tests {
             wait.until(Duration::ZERO, "a page", probe)?;
             Ok(Seen((), String::new()))
         });
-        assert_eq!(missed, Err(Missed));
+        assert_eq!(missed, Err(StageMissed));
         let (stages, _) = timeline.finish();
-        assert!(matches!(stages[0].verdict, Verdict::Reached { .. }));
-        let Verdict::Missed { why, .. } = &stages[1].verdict else {
+        assert!(matches!(stages[0].verdict, StageVerdict::Reached { .. }));
+        let StageVerdict::Missed { why, .. } = &stages[1].verdict else {
             panic!("{stages:?}");
         };
         assert!(
             why.contains("waiting for a page") && why.contains("refused"),
             "{why}"
         );
-        assert_eq!(stages[2].verdict, Verdict::NotTried);
+        assert_eq!(stages[2].verdict, StageVerdict::NotTried);
     }
 
     #[test]
@@ -345,7 +350,7 @@ mod tests {
         let mut timeline = Timeline::new(["slow", "never", "soon"].map(str::to_owned), interrupt);
         let mut asked = 0;
         let ended = timeline.together(vec![
-            Awaited {
+            AwaitedStage {
                 stage: "slow".to_owned(),
                 within: Duration::from_secs(60),
                 probe: Box::new(|| {
@@ -353,25 +358,25 @@ mod tests {
                     Ok((asked == 3).then(|| "third time".to_owned()))
                 }),
             },
-            Awaited {
+            AwaitedStage {
                 stage: "never".to_owned(),
                 within: Duration::ZERO,
                 probe: Box::new(|| Err(anyhow!("refused"))),
             },
-            Awaited {
+            AwaitedStage {
                 stage: "soon".to_owned(),
                 within: Duration::from_secs(60),
                 probe: Box::new(|| Ok(Some("at once".to_owned()))),
             },
         ]);
-        assert_eq!(ended, Err(Missed));
+        assert_eq!(ended, Err(StageMissed));
         let (stages, _) = timeline.finish();
         let at = |n: usize| match &stages[n].verdict {
-            Verdict::Reached { after, .. } => *after,
+            StageVerdict::Reached { after, .. } => *after,
             other => panic!("{other:?}"),
         };
         assert!(at(2) < at(0));
-        let Verdict::Missed { why, .. } = &stages[1].verdict else {
+        let StageVerdict::Missed { why, .. } = &stages[1].verdict else {
             panic!("{stages:?}");
         };
         assert!(why.contains("refused"), "{why}");

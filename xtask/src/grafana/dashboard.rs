@@ -26,7 +26,7 @@ pub struct Dashboard {
     #[serde(default)]
     pub annotations: Annotations,
     #[serde(default)]
-    pub links: Vec<Link>,
+    pub links: Vec<PanelLink>,
 }
 
 /// A panel or a row.
@@ -43,11 +43,11 @@ pub struct Panel {
     pub datasource: Option<Datasource>,
     pub grid_pos: GridPos,
     #[serde(default)]
-    pub targets: Vec<Target>,
+    pub targets: Vec<PanelTarget>,
     #[serde(default)]
     pub field_config: FieldConfig,
     #[serde(default)]
-    pub options: Options,
+    pub options: PanelOptions,
     #[serde(default)]
     pub transformations: Vec<serde_json::Value>,
 }
@@ -55,7 +55,7 @@ pub struct Panel {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Options {
+pub struct PanelOptions {
     #[serde(default)]
     pub sort_by: Vec<SortBy>,
 }
@@ -82,7 +82,7 @@ pub struct GridPos {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Target {
+pub struct PanelTarget {
     pub ref_id: String,
     #[serde(default)]
     pub expr: String,
@@ -153,7 +153,7 @@ pub struct Annotation {
 
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Link {
+pub struct PanelLink {
     #[serde(default)]
     pub url: String,
 }

@@ -20,7 +20,7 @@ use super::{Filling, npm};
 use crate::coverage::{self, Injector};
 use crate::drill::pace::Pace;
 use crate::drill::programs::Programs;
-use crate::drill::stack::Stack;
+use crate::drill::stack::DrillStack;
 use crate::drill::timeline::Seen;
 use crate::install;
 
@@ -31,7 +31,7 @@ const CHROMIUM: Program = Program {
 
 /// Arguments of `cargo xtask grafana draw`.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct DrawArgs {
     /// Put the pictures into this folder [default: docs/images].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -56,7 +56,7 @@ const PACE: Pace = Pace {
     scrape_interval: Duration::from_secs(1),
 };
 
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
+pub(super) fn run(args: &DrawArgs) -> Result<ExitCode> {
     install::ensure(&[CHROMIUM])?;
     let chromium = CHROMIUM.require()?;
     let images = || crate::root().join("docs/images");
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         browser.dashboards(&prometheus, args.seconds, data.path(), &out)?
     } else {
         // With the lease list, as a site exports it: a dead worker's gauges go with it.
-        let Seen(stack, _) = Stack::start(PACE, &Programs::build(false)?, false)?;
+        let Seen(stack, _) = DrillStack::start(PACE, &Programs::build(false)?, false)?;
         let servers = &stack.servers;
         let sound = args.seconds / 2;
         gather(sound);

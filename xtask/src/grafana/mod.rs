@@ -14,32 +14,33 @@ use clap::Subcommand;
 
 pub use dashboard::{
     Annotation, Annotations, Dashboard, Datasource, FieldConfig, FieldDefaults, Filling, GridPos,
-    Link, Options, Panel, RATE_INTERVAL, SortBy, Target, Templating, Variable, rendered,
+    Panel, PanelLink, PanelOptions, PanelTarget, RATE_INTERVAL, SortBy, Templating, Variable,
+    rendered,
 };
 pub use types::{Mistyped, SCHEMAS, mistyped};
 
 /// Arguments of `cargo xtask grafana`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct GrafanaArgs {
     #[command(subcommand)]
-    command: Command,
+    command: GrafanaCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum GrafanaCommand {
     /// Check every rendered dashboard against the schema types that Grafana 11 and 12 publish.
     Types,
     /// Draw every rendered dashboard with Grafana's own components, on a real Prometheus fed by the injector.
-    Draw(draw::Args),
+    Draw(draw::DrawArgs),
 }
 
 /// Runs one.
 ///
 /// # Errors
 /// If node or npm is missing and cannot be installed, or what they bring cannot be had.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &GrafanaArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
-        Command::Types => types::run(),
-        Command::Draw(args) => draw::run(args),
+        GrafanaCommand::Types => types::run(),
+        GrafanaCommand::Draw(args) => draw::run(args),
     }
 }

@@ -78,7 +78,7 @@ pub fn mistyped<'d>(
     let mut sources = Vec::new();
     for (number, (name, text)) in dashboards.into_iter().enumerate() {
         let dashboard = serde_json::from_str(text).with_context(|| name.to_owned())?;
-        let source = Source::of(name, dashboard)?;
+        let source = DashboardSource::of(name, dashboard)?;
         let file = format!("dashboard-{number}.ts");
         fs::write(folder.path().join(&file), &source.text)?;
         sources.push((file, source));
@@ -106,13 +106,13 @@ pub fn mistyped<'d>(
 
 /// A dashboard as TypeScript.
 #[derive(Default)]
-struct Source {
+struct DashboardSource {
     text: String,
     /// The line after which each part begins.
     parts: Vec<(usize, String)>,
 }
 
-impl Source {
+impl DashboardSource {
     fn of(name: &str, mut dashboard: Value) -> Result<Self> {
         let panels = dashboard
             .as_object_mut()
@@ -165,7 +165,11 @@ impl Source {
 }
 
 /// Reads a line such as `dashboard-0.ts(12,5): error TS2322: Type …`.
-fn place(line: &str, schema: &'static str, sources: &[(String, Source)]) -> Option<Mistyped> {
+fn place(
+    line: &str,
+    schema: &'static str,
+    sources: &[(String, DashboardSource)],
+) -> Option<Mistyped> {
     let (position, message) = line.split_once("): error ")?;
     let (file, position) = position.split_once('(')?;
     let (_, source) = sources

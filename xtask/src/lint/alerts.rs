@@ -6,7 +6,7 @@ use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::AlertSeverity;
 
 use super::expressions::{self, Role};
-use super::{At, Finding};
+use super::{LintFinding, LintedPlace};
 
 const UIDS: &[&str] = &[
     "seamless-sla-overview",
@@ -14,16 +14,16 @@ const UIDS: &[&str] = &[
     "seamless-conformance-quality",
 ];
 
-pub(super) fn check(rules: &RuleFile, runbook: &str, found: &mut Vec<Finding>) {
+pub(super) fn check(rules: &RuleFile, runbook: &str, found: &mut Vec<LintFinding>) {
     for group in &rules.groups {
         if !group.name.starts_with("seamless-") {
-            let mut at = At::new(found, format!("group {}", group.name));
+            let mut at = LintedPlace::new(found, format!("group {}", group.name));
             at.wrong("group-name", "its name does not start with `seamless-`");
         }
     }
     let anchors = anchors(runbook);
     for rule in rules.rules() {
-        let mut at = At::new(found, place(rule));
+        let mut at = LintedPlace::new(found, place(rule));
         expressions::check(&mut at, &rule.expr, Role::Rule, rules);
         for threshold in rules.thresholds(rule).into_iter().flatten() {
             expressions::unreachable(&threshold.histogram, threshold.threshold, &mut at);
@@ -48,7 +48,7 @@ pub(super) fn place(rule: &Rule) -> String {
     format!("{kind} {}", rule.name)
 }
 
-fn alert(rule: &Rule, anchors: &BTreeSet<String>, at: &mut At<'_>) {
+fn alert(rule: &Rule, anchors: &BTreeSet<String>, at: &mut LintedPlace<'_>) {
     let text = |texts: &BTreeMap<String, String>, name: &str| {
         let text = texts.get(name).map(String::as_str);
         text.unwrap_or_default().to_owned()

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-use super::{At, Finding};
+use super::{LintFinding, LintedPlace};
 
 /// What each of our crates may depend on, among our crates. A crate that is not listed may not exist.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -65,10 +65,10 @@ pub(super) fn packages(metadata: &Metadata) -> Vec<Package<'_>> {
         .collect()
 }
 
-pub(super) fn check(packages: &[Package<'_>], found: &mut Vec<Finding>) {
+pub(super) fn check(packages: &[Package<'_>], found: &mut Vec<LintFinding>) {
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
     for (package, dependencies) in packages {
-        let mut at = At::new(found, format!("crate {package}"));
+        let mut at = LintedPlace::new(found, format!("crate {package}"));
         let Some(may) = allowed.get(package) else {
             at.wrong("layers", "the layers do not know this crate");
             continue;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use seamless_core::rules::RuleFile;
 
 use super::expressions::{self, Role};
-use super::{At, Finding};
+use super::{LintFinding, LintedPlace};
 use crate::grafana::{Dashboard, Filling, Panel, Variable};
 
 /// Grafana's ids of the units in use.
@@ -28,27 +28,27 @@ const DATASOURCE: &str = "${datasource}";
 pub(super) fn check(
     rules: &RuleFile,
     dashboards: &BTreeMap<String, String>,
-    found: &mut Vec<Finding>,
+    found: &mut Vec<LintFinding>,
 ) -> anyhow::Result<()> {
     let mut uids = BTreeSet::new();
     let mut all = Vec::new();
     for (file, text) in dashboards {
         let dashboard: Dashboard = serde_json::from_str(text).with_context(|| file.clone())?;
         if !uids.insert(dashboard.uid.clone()) {
-            At::new(found, file).wrong("uid", format!("uid {} is taken", dashboard.uid));
+            LintedPlace::new(found, file).wrong("uid", format!("uid {} is taken", dashboard.uid));
         }
         all.push((file, dashboard));
     }
     for (file, dashboard) in &all {
-        face(file, dashboard, &uids, &mut At::new(found, *file));
+        face(file, dashboard, &uids, &mut LintedPlace::new(found, *file));
         for (_, other) in &all {
-            links(dashboard, other, &mut At::new(found, *file));
+            links(dashboard, other, &mut LintedPlace::new(found, *file));
         }
         variables(file, dashboard, found);
         grid(file, dashboard, found);
         let mut titles = BTreeSet::new();
         for panel in dashboard.drawn() {
-            let mut at = At::new(found, place(file, panel));
+            let mut at = LintedPlace::new(found, place(file, panel));
             if !titles.insert(&panel.title) {
                 at.wrong("title", "another panel has the same title");
             }
@@ -58,7 +58,7 @@ pub(super) fn check(
         for annotation in &dashboard.annotations.list {
             if let Some(expr) = &annotation.expr {
                 let place = format!("{file}: annotation `{}`", annotation.name);
-                expression(expr, rules, &mut At::new(found, place));
+                expression(expr, rules, &mut LintedPlace::new(found, place));
             }
         }
     }
@@ -69,7 +69,7 @@ fn place(file: &str, panel: &Panel) -> String {
     format!("{file}: panel {} `{}`", panel.id, panel.title)
 }
 
-fn face(file: &str, dashboard: &Dashboard, uids: &BTreeSet<String>, at: &mut At<'_>) {
+fn face(file: &str, dashboard: &Dashboard, uids: &BTreeSet<String>, at: &mut LintedPlace<'_>) {
     let uid = &dashboard.uid;
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if uid.is_empty() || uid.len() > 40 || !uid.chars().all(valid) {
@@ -103,7 +103,7 @@ fn face(file: &str, dashboard: &Dashboard, uids: &BTreeSet<String>, at: &mut At<
 }
 
 /// What a link hands on must be a variable of both dashboards: Grafana writes an unknown one out as it stands.
-fn links(from: &Dashboard, to: &Dashboard, at: &mut At<'_>) {
+fn links(from: &Dashboard, to: &Dashboard, at: &mut LintedPlace<'_>) {
     let has = |dashboard: &Dashboard, name: &str| {
         let mut list = dashboard.templating.list.iter();
         list.any(|variable| variable.name == name)
@@ -127,7 +127,7 @@ fn links(from: &Dashboard, to: &Dashboard, at: &mut At<'_>) {
 }
 
 /// A table is sorted by one of its columns, under the name that is shown.
-fn sorting(panel: &Panel, at: &mut At<'_>) {
+fn sorting(panel: &Panel, at: &mut LintedPlace<'_>) {
     let columns: BTreeSet<&str> = panel
         .transformations
         .iter()
@@ -140,8 +140,8 @@ fn sorting(panel: &Panel, at: &mut At<'_>) {
     }
 }
 
-fn variables(file: &str, dashboard: &Dashboard, found: &mut Vec<Finding>) {
-    let mut at = At::new(found, file);
+fn variables(file: &str, dashboard: &Dashboard, found: &mut Vec<LintFinding>) {
+    let mut at = LintedPlace::new(found, file);
     let list = &dashboard.templating.list;
     match list.iter().find(|variable| variable.r#type == "datasource") {
         Some(Variable { name, label, .. }) if name == "datasource" && label == "Data source" => {}
@@ -156,7 +156,7 @@ fn variables(file: &str, dashboard: &Dashboard, found: &mut Vec<Finding>) {
         .map(|target| target.expr.as_str())
         .collect();
     for variable in list {
-        let mut at = At::new(found, format!("{file}: variable {}", variable.name));
+        let mut at = LintedPlace::new(found, format!("{file}: variable {}", variable.name));
         if variable.r#type == "query" {
             if variable.refresh != 2 {
                 at.wrong("variable", "refresh is not 2 (on time range change)");
@@ -171,7 +171,7 @@ fn variables(file: &str, dashboard: &Dashboard, found: &mut Vec<Finding>) {
     }
 }
 
-fn panel(panel: &Panel, at: &mut At<'_>) {
+fn panel(panel: &Panel, at: &mut LintedPlace<'_>) {
     if panel.title.is_empty() {
         at.wrong("title", "the panel has no title");
     }
@@ -194,7 +194,7 @@ fn panel(panel: &Panel, at: &mut At<'_>) {
     }
 }
 
-fn queries(panel: &Panel, rules: &RuleFile, at: &mut At<'_>) {
+fn queries(panel: &Panel, rules: &RuleFile, at: &mut LintedPlace<'_>) {
     if panel.targets.is_empty() {
         at.wrong("queries", "nothing is asked");
     }
@@ -210,7 +210,7 @@ fn queries(panel: &Panel, rules: &RuleFile, at: &mut At<'_>) {
     }
 }
 
-fn expression(expr: &str, rules: &RuleFile, at: &mut At<'_>) {
+fn expression(expr: &str, rules: &RuleFile, at: &mut LintedPlace<'_>) {
     let (filled, unknown) = Filling::all(".*").fill(expr);
     for name in unknown {
         at.wrong(
@@ -228,11 +228,11 @@ fn expression(expr: &str, rules: &RuleFile, at: &mut At<'_>) {
 }
 
 /// Panels must lie within 24 columns, side by side without overlaps, and leave no empty corner.
-fn grid(file: &str, dashboard: &Dashboard, found: &mut Vec<Finding>) {
+fn grid(file: &str, dashboard: &Dashboard, found: &mut Vec<LintFinding>) {
     let mut ids = BTreeSet::new();
     let mut taken: BTreeMap<(u64, u64), u64> = BTreeMap::new();
     for panel in &dashboard.panels {
-        let mut at = At::new(found, place(file, panel));
+        let mut at = LintedPlace::new(found, place(file, panel));
         if !ids.insert(panel.id) {
             at.wrong("id", "another panel has the same id");
         }
@@ -251,6 +251,6 @@ fn grid(file: &str, dashboard: &Dashboard, found: &mut Vec<Finding>) {
     let height = taken.keys().map(|(_, y)| y + 1).max().unwrap_or_default();
     let empty = (0..height).find(|y| (0..24).any(|x| !taken.contains_key(&(x, *y))));
     if let Some(y) = empty {
-        At::new(found, file).wrong("grid", format!("line {y} has an empty corner"));
+        LintedPlace::new(found, file).wrong("grid", format!("line {y} has an empty corner"));
     }
 }

@@ -9,7 +9,7 @@ use seamless_core::promql::{Comparison, Query, SeriesSelector};
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, MONITORING_SERIES, Phase};
 
-use super::At;
+use super::LintedPlace;
 use crate::grafana::RATE_INTERVAL;
 
 /// How often Prometheus scrapes, as the provisioning examples set it.
@@ -31,7 +31,7 @@ pub(super) enum Role {
 }
 
 /// Finds everything wrong with `expr`.
-pub(super) fn check(at: &mut At<'_>, expr: &str, role: Role, rules: &RuleFile) {
+pub(super) fn check(at: &mut LintedPlace<'_>, expr: &str, role: Role, rules: &RuleFile) {
     let query = match Query::parse(expr) {
         Ok(query) => query,
         Err(error) => return at.wrong("syntax", error.to_string()),
@@ -63,7 +63,7 @@ pub(super) fn check(at: &mut At<'_>, expr: &str, role: Role, rules: &RuleFile) {
 }
 
 /// A threshold that a quantile of `histogram` cannot exceed.
-pub(super) fn unreachable(histogram: &str, threshold: f64, at: &mut At<'_>) {
+pub(super) fn unreachable(histogram: &str, threshold: f64, at: &mut LintedPlace<'_>) {
     let Some(Family {
         kind: Kind::Histogram(buckets),
         ..
@@ -78,7 +78,7 @@ pub(super) fn unreachable(histogram: &str, threshold: f64, at: &mut At<'_>) {
     }
 }
 
-fn names_and_labels(selector: &SeriesSelector, rules: &RuleFile, at: &mut At<'_>) {
+fn names_and_labels(selector: &SeriesSelector, rules: &RuleFile, at: &mut LintedPlace<'_>) {
     // A pattern makes Prometheus try it on every name there is.
     if selector
         .matchers
@@ -113,7 +113,7 @@ fn names_and_labels(selector: &SeriesSelector, rules: &RuleFile, at: &mut At<'_>
     }
 }
 
-fn label(matcher: &Matcher, family: &Family, name: &str, at: &mut At<'_>) {
+fn label(matcher: &Matcher, family: &Family, name: &str, at: &mut LintedPlace<'_>) {
     let label = matcher.name.as_str();
     let is_bucket = label == "le" && name.ends_with("_bucket");
     if !is_bucket && label != DRILL_LABEL && !family.labels.contains(&label) {
@@ -140,7 +140,7 @@ fn label(matcher: &Matcher, family: &Family, name: &str, at: &mut At<'_>) {
 }
 
 /// A bucket must exist, and be found however the client writes its edge.
-fn bucket(matcher: &Matcher, family: &Family, buckets: &[f64], at: &mut At<'_>) {
+fn bucket(matcher: &Matcher, family: &Family, buckets: &[f64], at: &mut LintedPlace<'_>) {
     let edges: Vec<f64> = buckets
         .iter()
         .copied()
@@ -165,7 +165,7 @@ fn bucket(matcher: &Matcher, family: &Family, buckets: &[f64], at: &mut At<'_>) 
     }
 }
 
-fn ranges(selector: &SeriesSelector, at: &mut At<'_>) {
+fn ranges(selector: &SeriesSelector, at: &mut LintedPlace<'_>) {
     if let Some(range) = selector.range
         && range < SCRAPE_INTERVAL * 2
     {
@@ -176,7 +176,7 @@ fn ranges(selector: &SeriesSelector, at: &mut At<'_>) {
 }
 
 /// In a panel, a rate's range follows the zoom.
-fn rate_interval(call: &Call, at: &mut At<'_>) {
+fn rate_interval(call: &Call, at: &mut LintedPlace<'_>) {
     let rate = matches!(call.func.name, "rate" | "irate");
     for arg in call.args.args.iter().filter(|_| rate) {
         if let Expr::MatrixSelector(selector) = &**arg
@@ -192,7 +192,7 @@ fn rate_interval(call: &Call, at: &mut At<'_>) {
 }
 
 /// Whoever asks for one exposed form of a counter or histogram must ask for the other too.
-fn forms(query: &Query, at: &mut At<'_>) {
+fn forms(query: &Query, at: &mut LintedPlace<'_>) {
     let selectors = query.selectors();
     let selected = |name: &str| selectors.iter().any(|selector| selector.selects_name(name));
     let families: Vec<&Family> = selectors
@@ -227,7 +227,7 @@ fn forms(query: &Query, at: &mut At<'_>) {
     }
 }
 
-fn raw_counter(selector: &Expr, above: &[&Expr], at: &mut At<'_>) {
+fn raw_counter(selector: &Expr, above: &[&Expr], at: &mut LintedPlace<'_>) {
     let selectors = SeriesSelector::all_in(selector);
     let families: Vec<&Family> = selectors
         .iter()
@@ -248,7 +248,7 @@ fn raw_counter(selector: &Expr, above: &[&Expr], at: &mut At<'_>) {
     }
 }
 
-fn aggregation(aggregate: &AggregateExpr, whole: &Expr, role: Role, at: &mut At<'_>) {
+fn aggregation(aggregate: &AggregateExpr, whole: &Expr, role: Role, at: &mut LintedPlace<'_>) {
     let by: BTreeSet<&str> = match &aggregate.modifier {
         Some(LabelModifier::Include(labels)) => labels.labels.iter().map(String::as_str).collect(),
         Some(LabelModifier::Exclude(labels)) => {

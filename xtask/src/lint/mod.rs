@@ -23,11 +23,11 @@ use seamless_core::rules::RuleFile;
 
 /// Arguments of `cargo xtask lint`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct LintArgs {}
 
 /// Something that breaks a promise.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Finding {
+pub struct LintFinding {
     /// Where.
     pub place: String,
     /// The name of the check, for exclusions and tests.
@@ -37,19 +37,19 @@ pub struct Finding {
 }
 
 /// A place that is looked at, and where its findings go.
-struct At<'f> {
-    found: &'f mut Vec<Finding>,
+struct LintedPlace<'f> {
+    found: &'f mut Vec<LintFinding>,
     place: String,
 }
 
-impl<'f> At<'f> {
-    fn new(found: &'f mut Vec<Finding>, place: impl Into<String>) -> Self {
+impl<'f> LintedPlace<'f> {
+    fn new(found: &'f mut Vec<LintFinding>, place: impl Into<String>) -> Self {
         let place = place.into();
         Self { found, place }
     }
 
     fn wrong(&mut self, check: &'static str, message: impl Into<String>) {
-        self.found.push(Finding {
+        self.found.push(LintFinding {
             place: self.place.clone(),
             check,
             message: message.into(),
@@ -57,7 +57,7 @@ impl<'f> At<'f> {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for LintFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} [{}]", self.place, self.message, self.check)
     }
@@ -65,7 +65,7 @@ impl fmt::Display for Finding {
 
 /// What is held against each other; plain text, so that a test can plant a fault in it.
 #[derive(Debug, Clone)]
-pub struct Subject {
+pub struct LintSubject {
     /// The rule file.
     pub rules: String,
     /// The dashboards, by file name.
@@ -76,7 +76,7 @@ pub struct Subject {
     pub runbook: String,
 }
 
-impl Subject {
+impl LintSubject {
     /// What is committed under `root`.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Subject {
     ///
     /// # Errors
     /// A text that is not even of its kind: no rule file, no dashboard, no rule test.
-    pub fn findings(&self) -> anyhow::Result<Vec<Finding>> {
+    pub fn findings(&self) -> anyhow::Result<Vec<LintFinding>> {
         let rules = RuleFile::parse(&self.rules)?;
         let mut found = Vec::new();
         alerts::check(&rules, &self.runbook, &mut found);
@@ -178,7 +178,7 @@ const EXCLUSIONS: &[Exclusion] = &[
 ];
 
 impl Exclusion {
-    fn covers(&self, finding: &Finding) -> bool {
+    fn covers(&self, finding: &LintFinding) -> bool {
         finding.check == self.check && finding.place == self.place
     }
 }
@@ -187,9 +187,9 @@ impl Exclusion {
 ///
 /// # Errors
 /// Something that cannot be read, or a tool that is missing.
-pub fn run(_args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(_args: &LintArgs) -> anyhow::Result<ExitCode> {
     let root = crate::root();
-    let mut found = Subject::load(&root)?.findings()?;
+    let mut found = LintSubject::load(&root)?.findings()?;
     sources::check(&root, &mut found)?;
     let metadata = crates::metadata(&root)?;
     crates::check(&crates::packages(&metadata), &mut found);

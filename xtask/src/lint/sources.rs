@@ -5,9 +5,9 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{At, Finding};
+use super::{LintFinding, LintedPlace};
 
-pub(super) fn check(root: &Path, found: &mut Vec<Finding>) -> anyhow::Result<()> {
+pub(super) fn check(root: &Path, found: &mut Vec<LintFinding>) -> anyhow::Result<()> {
     let mut sources = Vec::new();
     collect(&root.join("dashboards"), &mut sources)?;
     sources.sort();
@@ -19,7 +19,7 @@ pub(super) fn check(root: &Path, found: &mut Vec<Finding>) -> anyhow::Result<()>
             .context("jsonnetfmt cannot be run; install it: apt-get install jsonnet")?;
         if !status.success() {
             let place = source.strip_prefix(root).unwrap_or(&source);
-            let mut at = At::new(found, place.display().to_string());
+            let mut at = LintedPlace::new(found, place.display().to_string());
             at.wrong("jsonnetfmt", "run `jsonnetfmt -i` on it");
         }
     }

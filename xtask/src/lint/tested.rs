@@ -8,10 +8,10 @@ use seamless_core::rules::RuleFile;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{At, Finding};
+use super::{LintFinding, LintedPlace};
 
 #[derive(Deserialize)]
-struct File {
+struct RuleTestFile {
     tests: Vec<Test>,
 }
 
@@ -40,7 +40,7 @@ struct ExprTest {
 pub(super) fn check(
     rules: &RuleFile,
     tests: &BTreeMap<String, String>,
-    found: &mut Vec<Finding>,
+    found: &mut Vec<LintFinding>,
 ) -> anyhow::Result<()> {
     let mut fires = BTreeSet::new();
     let mut quiet = BTreeSet::new();
@@ -52,7 +52,7 @@ pub(super) fn check(
         };
     };
     for (name, text) in tests {
-        let file: File = serde_saphyr::from_str(text).with_context(|| name.clone())?;
+        let file: RuleTestFile = serde_saphyr::from_str(text).with_context(|| name.clone())?;
         for test in file.tests {
             for alert in test.alert_rule_test {
                 seen(alert.alertname, !alert.exp_alerts.is_empty());
@@ -65,7 +65,7 @@ pub(super) fn check(
         }
     }
     for rule in rules.alerts() {
-        let mut at = At::new(found, super::alerts::place(rule));
+        let mut at = LintedPlace::new(found, super::alerts::place(rule));
         if !fires.contains(&rule.name) {
             at.wrong("untested", "no rule test in which it fires");
         }
@@ -77,7 +77,7 @@ pub(super) fn check(
     for name in fires.union(&quiet) {
         if rules.alerts_named(name).next().is_none() {
             let message = format!("tests {name}, which is no alert");
-            At::new(found, "dashboards/tests").wrong("untested", message);
+            LintedPlace::new(found, "dashboards/tests").wrong("untested", message);
         }
     }
     Ok(())

@@ -31,28 +31,28 @@ const MOST_MIB: f64 = 256.0;
 const MOST_GROWTH_MIB: f64 = 32.0;
 
 /// What the coordinator has seen.
-struct Seen {
+struct SeenRequests {
     requests: Vec<AtomicUsize>,
     leases: AtomicUsize,
 }
 
 /// The document that the program prints, as far as it counts.
 #[derive(Deserialize)]
-struct Document {
-    leases: Vec<Lease>,
+struct RecoveryReport {
+    leases: Vec<ReportedLease>,
     summary: BTreeMap<String, usize>,
     exit_code: i32,
 }
 
 #[derive(Deserialize)]
-struct Lease {
+struct ReportedLease {
     key: String,
     outcome: String,
 }
 
 /// A fault that an answer can have, and what it must come to.
 #[derive(Clone, Copy)]
-struct Expected {
+struct ExpectedOutcome {
     fault: Fault,
     outcome: &'static str,
 }
@@ -62,7 +62,7 @@ pub(super) fn run(program: &Path, sheet: &mut Sheet) -> Result<()> {
         "{LOAD}: {LEASES} leases, one in {FAULTY} with a fault"
     ));
     let faults = expected()?;
-    let seen = Arc::new(Seen {
+    let seen = Arc::new(SeenRequests {
         requests: (0..LEASES).map(|_| AtomicUsize::new(0)).collect(),
         leases: AtomicUsize::new(0),
     });
@@ -110,7 +110,7 @@ pub(super) fn run(program: &Path, sheet: &mut Sheet) -> Result<()> {
         thread::sleep(POLL);
     };
     let took = begun.elapsed().as_secs_f64();
-    let document: Document = serde_json::from_str(&recover.stdout())
+    let document: RecoveryReport = serde_json::from_str(&recover.stdout())
         .with_context(|| format!("no document: {}", recover.log_tail()))?;
 
     sheet.note(LOAD, "faults mixed in", format!("{} kinds", faults.len()));
@@ -147,7 +147,7 @@ pub(super) fn run(program: &Path, sheet: &mut Sheet) -> Result<()> {
 }
 
 /// Holds the outcomes to what was to be expected, lease by lease and in sum.
-fn counts(document: &Document, faults: &[Expected], sheet: &mut Sheet) {
+fn counts(document: &RecoveryReport, faults: &[ExpectedOutcome], sheet: &mut Sheet) {
     let mut told: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for lease in &document.leases {
         told.entry(&lease.key).or_default().push(&lease.outcome);
@@ -185,7 +185,7 @@ fn counts(document: &Document, faults: &[Expected], sheet: &mut Sheet) {
 }
 
 /// Every fault of an answer, with its row in the fault matrix.
-fn expected() -> Result<Vec<Expected>> {
+fn expected() -> Result<Vec<ExpectedOutcome>> {
     let answers = CATALOGUE
         .into_iter()
         .filter(|fault| fault.behaviour(Reply::status(200), 0).is_some());
@@ -199,12 +199,12 @@ fn expected() -> Result<Vec<Expected>> {
                 });
             let outcome = row.and_then(|row| row.get(4).copied());
             let outcome = outcome.with_context(|| format!("no outcome of {:?}", fault.name))?;
-            Ok(Expected { fault, outcome })
+            Ok(ExpectedOutcome { fault, outcome })
         })
         .collect()
 }
 
-fn fault_of(index: usize, faults: &[Expected]) -> Option<Expected> {
+fn fault_of(index: usize, faults: &[ExpectedOutcome]) -> Option<ExpectedOutcome> {
     index
         .is_multiple_of(FAULTY)
         .then(|| faults[index / FAULTY % faults.len()])
@@ -234,7 +234,7 @@ fn specs_of_all() -> String {
     text
 }
 
-fn coordinator(faults: &[Expected], seen: &Arc<Seen>) -> Result<Faults> {
+fn coordinator(faults: &[ExpectedOutcome], seen: &Arc<SeenRequests>) -> Result<Faults> {
     let faults = faults.to_vec();
     let seen = Arc::clone(seen);
     Faults::choose(move |request, _| {

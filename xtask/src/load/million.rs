@@ -15,7 +15,7 @@ use seamless_lab::wait_until;
 use serde_json::{Value, json};
 
 use crate::drill::programs::Programs;
-use crate::measure::{Exposed, Fleet, Ran, Sheet};
+use crate::measure::{InjectedFleet, MeasuredRun, OwnMetrics, Sheet};
 
 const LOAD: &str = "million";
 const NODES: u64 = 4150;
@@ -30,7 +30,7 @@ const TIMEOUT: &str = "--timeout=30s";
 
 /// What the server says of the queries it was asked.
 #[derive(Default)]
-struct Cost {
+struct QueryCost {
     queries: usize,
     seconds: f64,
     samples: f64,
@@ -39,7 +39,7 @@ struct Cost {
 
 pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
     crate::say(&format!("{LOAD}: filling a Prometheus"));
-    let fleet = Fleet::start(&programs.inject, NODES, 1, SCRAPE_INTERVAL)?;
+    let fleet = InjectedFleet::start(&programs.inject, NODES, 1, SCRAPE_INTERVAL)?;
     let read = |name: &str| {
         std::fs::read_to_string(crate::root().join(name))
             .with_context(|| format!("cannot read {name}"))
@@ -80,16 +80,16 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
     let before = (asked(&prometheus)?, prometheus.query_log()?.len());
     let mut runs = Vec::new();
     for _ in 0..RUNS {
-        runs.push(Ran::of(&check, &environment)?);
+        runs.push(MeasuredRun::of(&check, &environment)?);
     }
     let log = prometheus.query_log()?;
-    let cost = Cost::of(log.iter().skip(before.1));
+    let cost = QueryCost::of(log.iter().skip(before.1));
     // The last look is one of its requests too.
     let requests = asked(&prometheus)? - before.0 - 1.0;
 
-    let series = Exposed::of(&prometheus)?.one("prometheus_tsdb_head_series")?;
+    let series = OwnMetrics::of(&prometheus)?.one("prometheus_tsdb_head_series")?;
     sheet.at_least(LOAD, "series", series as u64, 1_000_000);
-    let worst = |of: fn(&Ran) -> f64| runs.iter().map(of).fold(0.0, f64::max);
+    let worst = |of: fn(&MeasuredRun) -> f64| runs.iter().map(of).fold(0.0, f64::max);
     sheet.at_most(
         LOAD,
         "slowest of 3 runs",
@@ -133,12 +133,12 @@ pub(super) fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
 
 /// How many requests the server has answered.
 fn asked(prometheus: &Prometheus) -> Result<f64> {
-    let exposed = Exposed::of(prometheus)?;
+    let exposed = OwnMetrics::of(prometheus)?;
     let counts = exposed.all("prometheus_http_requests_total");
     Ok(counts.iter().map(|(_, count)| count).sum())
 }
 
-impl Cost {
+impl QueryCost {
     /// Of the queries that were asked; the rules' own are left out.
     fn of<'l>(log: impl Iterator<Item = &'l Value>) -> Self {
         let mut cost = Self::default();

@@ -20,7 +20,7 @@ use crate::measure::Sheet;
 
 /// Arguments of `cargo xtask load`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct LoadArgs {
     /// How long the injector is scraped.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     minutes: u64,
@@ -33,7 +33,7 @@ pub struct Args {
 ///
 /// # Errors
 /// If a program cannot be built or started, or a server is missing.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &LoadArgs) -> Result<ExitCode> {
     install::ensure(install::FOR_LOAD)?;
     let programs = Programs::build(true)?;
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);

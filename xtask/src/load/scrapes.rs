@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use seamless_lab::servers::Memory;
 
-use crate::measure::{Fleet, Sheet, mib};
+use crate::measure::{InjectedFleet, Sheet, mib};
 
 const LOAD: &str = "scrapes";
 const NODES: u64 = 3700;
@@ -33,7 +33,7 @@ struct Bodies {
 }
 
 /// A body, read.
-struct Body {
+struct ScrapedBody {
     samples: u64,
     bytes: u64,
     /// The sum of every histogram's count.
@@ -44,7 +44,7 @@ pub(super) fn run(program: &Path, minutes: u64, sheet: &mut Sheet) -> Result<()>
     crate::say(&format!(
         "{LOAD}: {SCRAPERS} scrapers at the injector for {minutes} min"
     ));
-    let mut fleet = Fleet::start(program, NODES, 1, STEP)?;
+    let mut fleet = InjectedFleet::start(program, NODES, 1, STEP)?;
     let address = fleet.address(READY_WITHIN)?;
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let series = fetch(&address)?.samples;
@@ -107,7 +107,7 @@ fn scrape(address: &str, series: u64, end: Instant) -> Bodies {
 }
 
 /// GETs the exposition and reads it line by line.
-fn fetch(address: &str) -> Result<Body> {
+fn fetch(address: &str) -> Result<ScrapedBody> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     // With HTTP/1.0 the body ends with the connection; `Content-Length`, where given, tells a cut one.
@@ -121,7 +121,7 @@ fn fetch(address: &str) -> Result<Body> {
     read_line(&mut line)?;
     ensure!(line.contains(" 200 "), "the answer is {line:?}");
     while read_line(&mut line)? > 2 {}
-    let mut body = Body {
+    let mut body = ScrapedBody {
         samples: 0,
         bytes: 0,
         observed: 0.0,

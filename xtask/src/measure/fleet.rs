@@ -8,13 +8,13 @@ use seamless_lab::servers::{Process, Prometheus, Start};
 use tempfile::TempDir;
 
 /// The injector with every family moving; gone when dropped.
-pub(crate) struct Fleet {
+pub(crate) struct InjectedFleet {
     // Killed before its folder is removed: fields are dropped in this order.
     pub(crate) injector: Process,
     folder: TempDir,
 }
 
-impl Fleet {
+impl InjectedFleet {
     /// So many nodes that each serve so many worlds, announced in [`Self::targets`].
     pub(crate) fn start(program: &Path, nodes: u64, worlds: u64, step: Duration) -> Result<Self> {
         let folder = TempDir::with_prefix("seamless-fleet-").context("no temporary folder")?;
@@ -61,9 +61,9 @@ fn targets(folder: &Path) -> PathBuf {
 }
 
 /// What a Prometheus exposes of itself.
-pub(crate) struct Exposed(prometheus_parse::Scrape);
+pub(crate) struct OwnMetrics(prometheus_parse::Scrape);
 
-impl Exposed {
+impl OwnMetrics {
     /// Reads it.
     ///
     /// # Errors

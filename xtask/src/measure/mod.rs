@@ -16,13 +16,13 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use fleet::{Exposed, Fleet};
+pub(crate) use fleet::{InjectedFleet, OwnMetrics};
 pub(crate) use sheet::{Sheet, mib, shown};
 
 /// A program to be run and measured: what `cargo xtask launch` takes. A process can read the peak of its
 /// children alone, and that of all of them together, so each run has a parent of its own.
 #[derive(clap::Args)]
-pub struct Launch {
+pub struct LaunchArgs {
     /// The program and its arguments.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     command: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Launch {
 
 /// What a run took and how it ended.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Ran {
+pub(crate) struct MeasuredRun {
     pub(crate) seconds: f64,
     pub(crate) cpu_seconds: f64,
     /// At the least what this program itself needs to start another.
@@ -44,7 +44,7 @@ pub(crate) struct Ran {
 ///
 /// # Errors
 /// If it cannot be run.
-pub fn launch(args: &Launch) -> Result<ExitCode> {
+pub fn launch(args: &LaunchArgs) -> Result<ExitCode> {
     let (program, arguments) = args.command.split_first().context("no program")?;
     let begun = Instant::now();
     let output = Command::new(program)
@@ -56,7 +56,7 @@ pub fn launch(args: &Launch) -> Result<ExitCode> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let cpu = usage.user_time() + usage.system_time();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let ran = Ran {
+    let ran = MeasuredRun {
         seconds,
         cpu_seconds: cpu.num_microseconds() as f64 / 1e6,
         peak_mib: usage.max_rss() as f64 / 1024.0,
@@ -68,7 +68,7 @@ pub fn launch(args: &Launch) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Ran {
+impl MeasuredRun {
     /// Runs a program, whatever its exit code.
     pub(crate) fn of(command: &[String], environment: &[(&str, String)]) -> Result<Self> {
         let program = command.first().map_or("", String::as_str);
@@ -128,9 +128,9 @@ impl Task {
         self
     }
 
-    fn run(&self) -> Result<Ran, String> {
+    fn run(&self) -> Result<MeasuredRun, String> {
         let command = self.command.as_ref().map_err(Clone::clone)?;
-        let ran = Ran::of(command, &[]).map_err(|error| format!("{error:#}"))?;
+        let ran = MeasuredRun::of(command, &[]).map_err(|error| format!("{error:#}"))?;
         if !ran.code.is_some_and(|code| self.codes.contains(&code)) {
             let said = ran.stderr.lines().last().unwrap_or_default();
             return Err(format!("ended with {:?}: {said}", ran.code));
@@ -151,7 +151,7 @@ pub(crate) struct Figure {
 /// run yields the reason, and does not keep the others from being measured.
 pub(crate) fn by_turns(tasks: &[&Task], runs: usize) -> Vec<Result<Figure, String>> {
     let warm = |task: &&Task| task.run().map(|_| Vec::new());
-    let mut done: Vec<Result<Vec<Ran>, String>> = tasks.iter().map(warm).collect();
+    let mut done: Vec<Result<Vec<MeasuredRun>, String>> = tasks.iter().map(warm).collect();
     for _ in 0..runs {
         for (task, done) in tasks.iter().zip(&mut done) {
             let Ok(so_far) = done else { continue };
@@ -161,7 +161,7 @@ pub(crate) fn by_turns(tasks: &[&Task], runs: usize) -> Vec<Result<Figure, Strin
             }
         }
     }
-    let figure = |(task, runs): (&&Task, Vec<Ran>)| Figure {
+    let figure = |(task, runs): (&&Task, Vec<MeasuredRun>)| Figure {
         seconds: task.scale * median(runs.iter().map(|ran| ran.seconds)),
         cpu_seconds: task.scale * median(runs.iter().map(|ran| ran.cpu_seconds)),
         peak_mib: runs.iter().map(|ran| ran.peak_mib).fold(0.0, f64::max),

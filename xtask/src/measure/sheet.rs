@@ -9,7 +9,7 @@ use serde::Serialize;
 /// What became of a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Verdict {
+enum BoundVerdict {
     Held,
     Missed,
     NotMeasured,
@@ -19,24 +19,31 @@ enum Verdict {
 
 /// One line of the table.
 #[derive(Debug, Serialize)]
-struct Line {
+struct SheetLine {
     job: String,
     figure: String,
     seen: String,
     /// The figure itself, in seconds or MiB or by count.
     value: Option<f64>,
     bound: String,
-    verdict: Verdict,
+    verdict: BoundVerdict,
 }
 
 /// Every figure so far.
 #[derive(Debug, Default)]
-pub(crate) struct Sheet(Vec<Line>);
+pub(crate) struct Sheet(Vec<SheetLine>);
 
 impl Sheet {
     /// A figure that is shown and held to nothing.
     pub(crate) fn note(&mut self, job: &str, figure: &str, seen: impl Display) {
-        self.add(job, figure, &seen, None, String::new(), Verdict::NoBound);
+        self.add(
+            job,
+            figure,
+            &seen,
+            None,
+            String::new(),
+            BoundVerdict::NoBound,
+        );
     }
 
     /// A figure that must be this one.
@@ -47,13 +54,13 @@ impl Sheet {
         seen: T,
         expected: T,
     ) {
-        let verdict = Verdict::of(seen == expected);
+        let verdict = BoundVerdict::of(seen == expected);
         self.add(job, figure, &seen, None, expected.to_string(), verdict);
     }
 
     /// A figure in `s`, `MiB`, `×` or nothing that may be this much at the most.
     pub(crate) fn at_most(&mut self, job: &str, figure: &str, seen: f64, most: f64, unit: &str) {
-        let verdict = Verdict::of(seen <= most);
+        let verdict = BoundVerdict::of(seen <= most);
         let bound = format!("≤ {}", shown(most, unit));
         let text = shown(seen, unit);
         self.add(job, figure, &text, Some(seen), bound, verdict);
@@ -61,14 +68,14 @@ impl Sheet {
 
     /// A count that must be this much at the least.
     pub(crate) fn at_least(&mut self, job: &str, figure: &str, seen: u64, least: u64) {
-        let verdict = Verdict::of(seen >= least);
+        let verdict = BoundVerdict::of(seen >= least);
         let bound = format!("≥ {least}");
         self.add(job, figure, &seen, Some(seen as f64), bound, verdict);
     }
 
     /// A figure with a bound that could not be had, and why.
     pub(crate) fn not_measured(&mut self, job: &str, figure: &str, why: &str) {
-        let verdict = Verdict::NotMeasured;
+        let verdict = BoundVerdict::NotMeasured;
         self.add(job, figure, &why, None, String::new(), verdict);
     }
 
@@ -79,11 +86,11 @@ impl Sheet {
         seen: &dyn Display,
         value: Option<f64>,
         bound: String,
-        verdict: Verdict,
+        verdict: BoundVerdict,
     ) {
         let word = verdict.word();
         crate::say(format!("  {figure}: {seen} {bound} {word}").trim_end());
-        self.0.push(Line {
+        self.0.push(SheetLine {
             job: job.to_owned(),
             figure: figure.to_owned(),
             seen: seen.to_string(),
@@ -96,9 +103,9 @@ impl Sheet {
     /// 1 if a bound does not hold, 3 if none was missed and one could not be measured.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let any = |verdict| self.0.iter().any(|line| line.verdict == verdict);
-        if any(Verdict::Missed) {
+        if any(BoundVerdict::Missed) {
             ExitStatus::Negative.into()
-        } else if any(Verdict::NotMeasured) {
+        } else if any(BoundVerdict::NotMeasured) {
             ExitStatus::Undetermined.into()
         } else {
             ExitCode::SUCCESS
@@ -125,7 +132,7 @@ impl Sheet {
     }
 }
 
-impl Verdict {
+impl BoundVerdict {
     const fn of(holds: bool) -> Self {
         if holds { Self::Held } else { Self::Missed }
     }

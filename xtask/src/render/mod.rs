@@ -23,7 +23,7 @@ pub use overrides::Override;
 
 /// Arguments of `cargo xtask render`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct RenderArgs {
     /// Write nothing; fail if a committed file differs from what would be rendered.
     #[arg(long, conflicts_with = "out")]
     check: bool,
@@ -39,7 +39,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Sources that do not evaluate, files that cannot be read or written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &RenderArgs) -> anyhow::Result<ExitCode> {
     let root = crate::root();
     let mut out = std::io::stdout().lock();
     if args.check {

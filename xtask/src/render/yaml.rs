@@ -11,22 +11,22 @@ const HEADER: &str = "\
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    groups: Vec<Group>,
+struct RenderedFile {
+    groups: Vec<RenderedGroup>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Group {
+struct RenderedGroup {
     name: String,
     interval: String,
-    rules: Vec<Rule>,
+    rules: Vec<RenderedRule>,
 }
 
 /// The order of the keys is the order of the file.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Rule {
+struct RenderedRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,12 +37,12 @@ struct Rule {
     #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    annotations: Option<Annotations>,
+    annotations: Option<AlertAnnotations>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Annotations {
+struct AlertAnnotations {
     summary: String,
     description: String,
     runbook_url: String,
@@ -54,7 +54,8 @@ struct Annotations {
 /// # Errors
 /// JSON that is not a rule file of the expected shape.
 pub(super) fn rule_file(json: &str) -> anyhow::Result<String> {
-    let file: File = serde_json::from_str(json).context("the rendered rules have another shape")?;
+    let file: RenderedFile =
+        serde_json::from_str(json).context("the rendered rules have another shape")?;
     // Lines are broken where the sources break them and nowhere else.
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
     let mut body = HEADER.to_owned();

@@ -8,7 +8,7 @@ use seamless_core::rules::RuleFile;
 use seamless_lab::servers::Prometheus;
 use serde_json::json;
 
-use crate::measure::{Exposed, Ran};
+use crate::measure::{MeasuredRun, OwnMetrics};
 
 /// Of a group that states none, as in the shipped `prometheus.yml`.
 const EVALUATION_INTERVAL: Duration = Duration::from_secs(30);
@@ -93,7 +93,7 @@ impl Rules {
         std::thread::sleep(LIVE);
         let load = load()?;
         let check = health_check(prometheus, health)?;
-        let own = Exposed::of(prometheus)?;
+        let own = OwnMetrics::of(prometheus)?;
         let walls = own.all("prometheus_rule_group_last_duration_seconds");
         let now = prometheus.query("time() - 5")?;
         let now = now.first().context("the server knows no time")?.value;
@@ -136,9 +136,9 @@ fn asked(prometheus: &Prometheus, expression: &str, time: f64) -> Result<f64> {
     let time = time.to_string();
     let mut least = f64::INFINITY;
     for _ in 0..ASKED {
-        let before = Exposed::of(prometheus)?.one(CPU)?;
+        let before = OwnMetrics::of(prometheus)?.one(CPU)?;
         prometheus.get("/api/v1/query", &[("query", &query), ("time", &time)])?;
-        least = least.min(Exposed::of(prometheus)?.one(CPU)? - before);
+        least = least.min(OwnMetrics::of(prometheus)?.one(CPU)? - before);
     }
     Ok(least)
 }
@@ -157,7 +157,7 @@ pub(super) fn health_check(prometheus: &Prometheus, program: &Path) -> Result<f6
     let environment = [("QMTL_PROMETHEUS_URL", prometheus.url())];
     let mut least = f64::INFINITY;
     for _ in 0..ASKED {
-        let ran = Ran::of(&command, &environment)?;
+        let ran = MeasuredRun::of(&command, &environment)?;
         // Any verdict will do, a run that asked nothing will not.
         let said = ran.stderr.lines().last().unwrap_or_default();
         ensure!(

@@ -22,7 +22,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 
 use crate::drill::programs::Programs;
-use crate::measure::{Exposed, Fleet};
+use crate::measure::{InjectedFleet, OwnMetrics};
 use cost::{Cost, Rules};
 
 /// As in the shipped `prometheus.yml`.
@@ -37,7 +37,7 @@ const COSTLIEST: usize = 6;
 
 /// Arguments of `cargo xtask sizing`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct SizingArgs {
     /// Nodes, and worlds of each: NODESxWORLDS domains; repeatable.
     #[arg(long = "domains", value_name = "NODESxWORLDS", default_values = ["100x10", "100x100"])]
     sizes: Vec<String>,
@@ -54,7 +54,7 @@ struct Size {
 }
 
 /// What a size came to.
-struct Measured {
+struct MeasuredSize {
     domains: u64,
     scraped: f64,
     scrape_seconds: f64,
@@ -69,7 +69,7 @@ struct Measured {
 ///
 /// # Errors
 /// A size or a rule file that cannot be read, or a program that does not start.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &SizingArgs) -> Result<ExitCode> {
     let sizes: Vec<Size> = args
         .sizes
         .iter()
@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .map(|file| Rules::read(file))
         .collect::<Result<_>>()?;
     let programs = Programs::build(true)?;
-    let measured: Vec<Measured> = sizes
+    let measured: Vec<MeasuredSize> = sizes
         .iter()
         .map(|size| size.measure(&programs, &rules))
         .collect::<Result<_>>()?;
@@ -105,7 +105,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// A line for each size: the server without rules.
-fn servers(measured: &[Measured]) -> String {
+fn servers(measured: &[MeasuredSize]) -> String {
     let head = [
         "domains",
         "series",
@@ -128,7 +128,7 @@ fn servers(measured: &[Measured]) -> String {
 }
 
 /// A line for each size and rule file.
-fn totals(measured: &[Measured], rules: &[Rules]) -> String {
+fn totals(measured: &[MeasuredSize], rules: &[Rules]) -> String {
     let head = [
         "domains",
         "rules",
@@ -161,7 +161,7 @@ fn totals(measured: &[Measured], rules: &[Rules]) -> String {
 }
 
 /// A line for each rule group, two columns for each size.
-fn by_group(measured: &[Measured], index: usize) -> String {
+fn by_group(measured: &[MeasuredSize], index: usize) -> String {
     let mut head = vec!["rule group".to_owned(), "every".to_owned()];
     for size in measured {
         head.push(format!("CPU, {} domains", size.domains));
@@ -187,7 +187,7 @@ fn by_group(measured: &[Measured], index: usize) -> String {
 }
 
 /// The rules that cost the most, in a line.
-fn costliest(size: &Measured, index: usize) -> String {
+fn costliest(size: &MeasuredSize, index: usize) -> String {
     let rules = size
         .costs
         .get(index)
@@ -201,11 +201,11 @@ fn costliest(size: &Measured, index: usize) -> String {
 }
 
 /// By which power of the domains the cost grows, from the first size to the last.
-fn growth(measured: &[Measured], index: usize) -> Option<String> {
+fn growth(measured: &[MeasuredSize], index: usize) -> Option<String> {
     let [first, .., last] = measured else {
         return None;
     };
-    let seconds = |size: &Measured| size.costs.get(index).map(|cost| cost.within(GIVEN_FOR));
+    let seconds = |size: &MeasuredSize| size.costs.get(index).map(|cost| cost.within(GIVEN_FOR));
     let cost = (seconds(last)? / seconds(first)?).ln();
     let exponent = cost / (last.domains as f64 / first.domains as f64).ln();
     Some(format!(
@@ -250,10 +250,11 @@ impl Size {
         self.nodes * self.worlds
     }
 
-    fn measure(&self, programs: &Programs, rules: &[Rules]) -> Result<Measured> {
+    fn measure(&self, programs: &Programs, rules: &[Rules]) -> Result<MeasuredSize> {
         let domains = self.domains();
         crate::say(&format!("{domains} domains: a server and its history"));
-        let fleet = Fleet::start(&programs.inject, self.nodes, self.worlds, SCRAPE_INTERVAL)?;
+        let fleet =
+            InjectedFleet::start(&programs.inject, self.nodes, self.worlds, SCRAPE_INTERVAL)?;
         let address = fleet.address(SERVING_WITHIN)?;
         let scraping = scraping(&fleet);
         // Blocks stay as they are written: a server that compacts them meanwhile works for nobody.
@@ -271,8 +272,8 @@ impl Size {
         })
         .with_context(|| fleet.injector.log_tail())?;
         let check = cost::health_check(&prometheus, &programs.health)?;
-        let own = Exposed::of(&prometheus)?;
-        let mut measured = Measured {
+        let own = OwnMetrics::of(&prometheus)?;
+        let mut measured = MeasuredSize {
             domains,
             scraped: own.one("prometheus_tsdb_head_series")?,
             scrape_seconds: prometheus
@@ -296,7 +297,7 @@ impl Size {
 }
 
 /// Scrapes the injector's series as if they were real ones: without the label of a drill.
-fn scraping(fleet: &Fleet) -> Value {
+fn scraping(fleet: &InjectedFleet) -> Value {
     let real = json!([{"action": "labeldrop", "regex": "drill"}]);
     json!([{
         "job_name": "seamless",

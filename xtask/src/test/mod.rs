@@ -21,7 +21,7 @@ use pool::{Done, Job};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct TestArgs {}
 
 /// Tests and drills mostly wait, for servers and for time to pass: with one a core the cores would be idle for
 /// most of a run.
@@ -66,7 +66,7 @@ struct Count {
 /// # Errors
 /// If a needed program is missing and cannot be installed, the tests do not build, or a check cannot be run at
 /// all; with `CI=true` in the environment also if today's servers cannot be built.
-pub fn run(_: &Args) -> Result<ExitCode> {
+pub fn run(_: &TestArgs) -> Result<ExitCode> {
     install::ensure(install::FOR_TESTS)?;
     let generations = generations()?;
     let mut done = Vec::new();

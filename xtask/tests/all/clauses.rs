@@ -30,7 +30,7 @@ mod every_clause_has_a_test_that_fails_without_it {
 
 fn delete_every_clause() {
     let promtool = PROMTOOL.require().unwrap();
-    let rules = Rules::shipped();
+    let rules = TestedRules::shipped();
     let tests = tests();
     let waiting = Mutex::new((0..rules.0.len()).collect::<Vec<_>>());
     let survivors = Mutex::new(Vec::new());
@@ -49,7 +49,8 @@ fn delete_every_clause() {
                     let missed = [BTreeSet::from([name]), rules.fed_by(name)].iter().fold(
                         clauses,
                         |left, wanted| {
-                            Trial::new(&promtool, &rules, index, &tests, wanted).survivors(left)
+                            ClauseTrial::new(&promtool, &rules, index, &tests, wanted)
+                                .survivors(left)
                         },
                     );
                     let described = missed.iter().map(|(what, _)| rules.0[index].describe(what));
@@ -68,14 +69,14 @@ fn delete_every_clause() {
 }
 
 /// A rule, and the group that evaluates it.
-struct Rule {
+struct TestedRule {
     group: String,
     name: String,
     fields: Value,
     expr: Expr,
 }
 
-impl Rule {
+impl TestedRule {
     /// What each clause is, and the rule without it.
     fn without_each_clause(&self) -> Vec<(String, Expr)> {
         let nothing = parser::parse("vector(0) > 1").unwrap();
@@ -89,9 +90,9 @@ impl Rule {
     }
 }
 
-struct Rules(Vec<Rule>);
+struct TestedRules(Vec<TestedRule>);
 
-impl Rules {
+impl TestedRules {
     fn shipped() -> Self {
         let text = fs::read_to_string(xtask::root().join("alert_rules.yml")).unwrap();
         let file: Value = serde_saphyr::from_str(&text).unwrap();
@@ -99,7 +100,7 @@ impl Rules {
         for group in file["groups"].as_array().unwrap() {
             for fields in group["rules"].as_array().unwrap() {
                 let name = fields.get("alert").or_else(|| fields.get("record"));
-                rules.push(Rule {
+                rules.push(TestedRule {
                     group: group["name"].as_str().unwrap().to_owned(),
                     name: name.unwrap().as_str().unwrap().to_owned(),
                     fields: fields.clone(),
@@ -226,7 +227,7 @@ fn cost(file: &Value) -> u128 {
 /// What is left of a test if only the `loaded` rules are there and only `wanted` ones matter.
 fn reduced(
     file: &Value,
-    rules: &Rules,
+    rules: &TestedRules,
     loaded: &BTreeSet<&str>,
     wanted: &BTreeSet<&str>,
 ) -> Option<Value> {
@@ -260,9 +261,9 @@ fn reduced(
 }
 
 /// One rule, and the tests that ask for what is wanted of it.
-struct Trial<'a> {
+struct ClauseTrial<'a> {
     promtool: &'a Path,
-    rules: &'a Rules,
+    rules: &'a TestedRules,
     index: usize,
     loaded: BTreeSet<&'a str>,
     folder: tempfile::TempDir,
@@ -270,10 +271,10 @@ struct Trial<'a> {
     proven: BTreeSet<String>,
 }
 
-impl<'a> Trial<'a> {
+impl<'a> ClauseTrial<'a> {
     fn new(
         promtool: &'a Path,
-        rules: &'a Rules,
+        rules: &'a TestedRules,
         index: usize,
         tests: &[Value],
         wanted: &BTreeSet<&'a str>,

@@ -34,9 +34,9 @@ pub(crate) fn check<'r>(run: &'r Value, id: &str) -> &'r Value {
 }
 
 /// The injector at work; it ends with its value.
-struct Drill(Child);
+struct RunningDrill(Child);
 
-impl Drop for Drill {
+impl Drop for RunningDrill {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -44,7 +44,7 @@ impl Drop for Drill {
 }
 
 /// A drill with native histograms alone, which waits for an alert at a server that does not scrape it.
-fn drill(id: &str, targets: &Path, prometheus_url: &str) -> Drill {
+fn drill(id: &str, targets: &Path, prometheus_url: &str) -> RunningDrill {
     let child = Command::new(programs().join("inject-sla-violation"))
         .args([
             "n",
@@ -62,7 +62,7 @@ fn drill(id: &str, targets: &Path, prometheus_url: &str) -> Drill {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    Drill(child)
+    RunningDrill(child)
 }
 
 /// Of today's servers only: remote write 2.0 came with Prometheus 3.0.

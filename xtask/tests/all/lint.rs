@@ -4,11 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
-use xtask::lint::Subject;
+use xtask::lint::LintSubject;
 
 /// What is committed, with a runbook that has its anchors.
-fn sound() -> Subject {
-    let mut subject = Subject::load(&xtask::root()).unwrap();
+fn sound() -> LintSubject {
+    let mut subject = LintSubject::load(&xtask::root()).unwrap();
     let rules = seamless_core::rules::shipped().unwrap();
     subject.runbook = rules
         .alerts()
@@ -18,7 +18,7 @@ fn sound() -> Subject {
 }
 
 /// The checks that find something.
-fn checks(subject: &Subject) -> Vec<&'static str> {
+fn checks(subject: &LintSubject) -> Vec<&'static str> {
     let mut checks: Vec<&str> = subject
         .findings()
         .unwrap()
@@ -165,7 +165,7 @@ fn an_alert_whose_tests_never_fire_it_or_always_do_is_found() {
     let mut subject = sound();
     // Other files hold the alert quiet, too.
     subject.rule_tests.retain(|name, _| name == "latency.yml");
-    let finds_it = |subject: &Subject| {
+    let finds_it = |subject: &LintSubject| {
         let findings = subject.findings().unwrap();
         let mut found = findings.iter().map(ToString::to_string);
         found.any(|line| line.contains("untested") && line.contains("SeamlessArtifactPublishSlow"))

@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, now_ms};
 use seamless_lab::pager::Pager;
 use seamless_lab::runtime::{Misbehaviour, Runtime};
 use seamless_lab::servers::{Alertmanager, Prometheus};
@@ -177,7 +177,7 @@ impl Lab {
 
     /// Types a command of the runbook and judges how it ended: a look may find something bad, everything
     /// else has to succeed.
-    fn follows(&self, command: &xtask::docs::Command<'_>) -> String {
+    fn follows(&self, command: &xtask::docs::PageCommand<'_>) -> String {
         let ran = self.types(&command.text);
         let looks = command.text.starts_with("seamless-health-check") && command.label != WORKED;
         let fine = match ran.status.code() {
@@ -194,13 +194,13 @@ impl Lab {
     }
 
     /// The lease of the reader's key, or one of the reader's node, whose worker died half an hour ago.
-    fn stick(&self, by_key: bool) -> Lease {
+    fn stick(&self, by_key: bool) -> HeldLease {
         let now = now_ms();
         let key = match by_key {
             true => self.environment["KEY"].clone(),
             false => format!("{}:60:1700:{now}:world-1:", self.environment["NODE"]),
         };
-        let lease = Lease::new(key, format!("token-{now}"), now + TEN_MINUTES_MS)
+        let lease = HeldLease::new(key, format!("token-{now}"), now + TEN_MINUTES_MS)
             .ratio(0.2)
             .claimed_earlier(3 * TEN_MINUTES_MS)
             .worker("worker-dead");
@@ -212,7 +212,7 @@ impl Lab {
         self.runtime.misbehave(misbehaviour);
     }
 
-    pub(crate) fn holds(&self, lease: Lease) {
+    pub(crate) fn holds(&self, lease: HeldLease) {
         self.coordinator.insert(lease);
     }
 

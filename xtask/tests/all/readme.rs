@@ -8,7 +8,7 @@
 use std::fs;
 
 use regex::Regex;
-use seamless_lab::coordinator::{Lease, now_ms};
+use seamless_lab::coordinator::{HeldLease, now_ms};
 use seamless_lab::runtime::Misbehaviour;
 
 use crate::pages::{Lab, TIME_SCALE};
@@ -118,9 +118,9 @@ fn what_the_readme_shows_is_what_is_printed() {
 
     let lab = Lab::start(1.0);
     let until = now_ms() + 600_000;
-    lab.holds(Lease::new("lease-A", "deadbeef01", until));
+    lab.holds(HeldLease::new("lease-A", "deadbeef01", until));
     let key = "ohlcv:binance:ETH/USDT:1m:60:1767225600:1767229200::";
-    let stuck = Lease::new(key, "deadbeef02", until).ratio(0.2);
+    let stuck = HeldLease::new(key, "deadbeef02", until).ratio(0.2);
     lab.holds(stuck.claimed_earlier(1_800_000).worker("worker-dead"));
     lab.writes("leases.txt", "lease-A:deadbeef01\nlease-B:feedbeef02\n");
     for examples in rest {

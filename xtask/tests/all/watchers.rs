@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, now_ms};
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::pager::Pager;
 use seamless_lab::servers::{Alertmanager, NodeExporter, Prometheus};
@@ -93,7 +93,7 @@ fn state() -> tempfile::TempDir {
 fn the_packaged_units_write_the_textfiles_that_node_exporter_serves() {
     let coordinator = Coordinator::start().unwrap();
     let now = now_ms();
-    coordinator.insert(Lease::new("n:60:0:60::", "token", now + 60_000).ratio(0.2));
+    coordinator.insert(HeldLease::new("n:60:0:60::", "token", now + 60_000).ratio(0.2));
     let prometheus = Prometheus::builder().start().unwrap();
     let state = state();
     let environment = [

@@ -8,7 +8,7 @@ use seamless_core::duration::human;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
-use crate::report::{Outcome, SinkReport};
+use crate::report::{RunOutcome, SinkReport};
 use crate::request::{Course, Request};
 use crate::series::SeriesSet;
 use crate::sinks::{Delivered, Sink, SinkError, Snapshot};
@@ -61,7 +61,7 @@ impl Injection<'_> {
         values: &mut Values,
         now: &mut Snapshot,
         settled: &Notify,
-    ) -> Outcome {
+    ) -> RunOutcome {
         let outcome = self.perform(sinks, values, now, settled).await;
         self.close(sinks, now, outcome).await
     }
@@ -72,7 +72,7 @@ impl Injection<'_> {
         values: &mut Values,
         now: &mut Snapshot,
         settled: &Notify,
-    ) -> Outcome {
+    ) -> RunOutcome {
         let Times {
             start,
             end,
@@ -90,21 +90,21 @@ impl Injection<'_> {
             let shown = tokio::select! {
                 biased;
                 shown = self.show(sinks, now) => shown,
-                signal = self.out_of_patience() => return Outcome::stopped(signal),
-                () = sleep_until(over), if over < end => return Outcome::DeadlineOver,
+                signal = self.out_of_patience() => return RunOutcome::stopped(signal),
+                () = sleep_until(over), if over < end => return RunOutcome::DeadlineOver,
             };
             if !shown {
-                return Outcome::SinkFailed;
+                return RunOutcome::SinkFailed;
             }
             bar.set_position(start.elapsed().as_secs());
             tokio::select! {
                 biased;
-                signal = self.stop.wait() => return Outcome::stopped(signal),
+                signal = self.stop.wait() => return RunOutcome::stopped(signal),
                 () = sleep_until(over) => {
                     let cut = over < end;
-                    return if cut { Outcome::DeadlineOver } else { Outcome::Done };
+                    return if cut { RunOutcome::DeadlineOver } else { RunOutcome::Done };
                 }
-                () = settled.notified() => return Outcome::Done,
+                () = settled.notified() => return RunOutcome::Done,
                 _ = ticks.tick() => {}
             }
             let recovered = self
@@ -161,7 +161,12 @@ impl Injection<'_> {
     }
 
     /// Takes everything back, and corrects the outcome where that or the last delivery failed.
-    async fn close(&self, sinks: &mut [Working], last: &Snapshot, outcome: Outcome) -> Outcome {
+    async fn close(
+        &self,
+        sinks: &mut [Working],
+        last: &Snapshot,
+        outcome: RunOutcome,
+    ) -> RunOutcome {
         let mut closing = std::pin::pin!(self.take_back(sinks, last, !outcome.is_unhurried()));
         let failed = tokio::select! {
             biased;
@@ -174,7 +179,7 @@ impl Injection<'_> {
             }
         };
         match outcome {
-            Outcome::Done | Outcome::DeadlineOver if failed => Outcome::SinkFailed,
+            RunOutcome::Done | RunOutcome::DeadlineOver if failed => RunOutcome::SinkFailed,
             other => other,
         }
     }

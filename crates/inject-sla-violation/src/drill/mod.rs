@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::args::Args;
-use crate::report::{Outcome, Report};
+use crate::report::{Report, RunOutcome};
 use crate::request::{Course, Request};
 use crate::rulebook;
 use crate::series::SeriesSet;
@@ -24,7 +24,7 @@ use crate::sinks::{Clock, Sink, Snapshot};
 use crate::values::Values;
 use crate::watch::{Expectation, Expectations, Reached, View, Watch};
 use course::{Injection, Times, Working};
-pub(crate) use pages::Pages;
+pub(crate) use pages::PagingDrill;
 pub(crate) use path::AlertPath;
 use preparation::{Preparation, Preparing};
 
@@ -88,8 +88,8 @@ impl Drill<'_> {
         // Until it has begun there is nothing to take back.
         let prepared = tokio::select! {
             biased;
-            signal = self.stop.wait() => return self.conclude(report(Outcome::stopped(signal))),
-            () = until(deadline) => return self.conclude(report(Outcome::DeadlineOver)),
+            signal = self.stop.wait() => return self.conclude(report(RunOutcome::stopped(signal))),
+            () = until(deadline) => return self.conclude(report(RunOutcome::DeadlineOver)),
             prepared = preparing.run() => prepared,
         };
         let prepared = match prepared {
@@ -97,13 +97,13 @@ impl Drill<'_> {
             // The question may see the signal first.
             Err(error) => match error.downcast_ref() {
                 Some(ConfirmError::Stopped(signal)) => {
-                    return self.conclude(report(Outcome::stopped(*signal)));
+                    return self.conclude(report(RunOutcome::stopped(*signal)));
                 }
                 _ => return Err(error),
             },
         };
         if !prepared.agreed {
-            return self.conclude(report(Outcome::Declined));
+            return self.conclude(report(RunOutcome::Declined));
         }
         let clock = Clock::start();
         let mut values = Values::first(&self.series_set, self.request, clock.moment());
@@ -120,11 +120,11 @@ impl Drill<'_> {
         let mut silences = self.silences();
         let silenced = tokio::select! {
             biased;
-            signal = self.stop.wait() => Err(Outcome::stopped(signal)),
-            () = until(deadline) => Err(Outcome::DeadlineOver),
+            signal = self.stop.wait() => Err(RunOutcome::stopped(signal)),
+            () = until(deadline) => Err(RunOutcome::DeadlineOver),
             silenced = self.silence(&mut silences) => silenced.map_err(|error| {
                 self.terminal.error(&clean(&error.to_string()));
-                Outcome::SinkFailed
+                RunOutcome::SinkFailed
             }),
         };
         let progress = self.terminal.progress();
@@ -242,18 +242,18 @@ impl Drill<'_> {
     /// Waits for the closed loop, which may have something to see after the injection is over.
     async fn watch_to_the_end(
         &self,
-        outcome: Outcome,
+        outcome: RunOutcome,
         deadline: Option<Instant>,
         watching: &mut Option<Watching>,
-    ) -> Outcome {
-        let Some(watching) = watching.as_mut().filter(|_| outcome == Outcome::Done) else {
+    ) -> RunOutcome {
+        let Some(watching) = watching.as_mut().filter(|_| outcome == RunOutcome::Done) else {
             return outcome;
         };
         tokio::select! {
             biased;
-            signal = self.stop.wait() => Outcome::stopped(signal),
-            () = watching.settle() => Outcome::Done,
-            () = until(deadline) => Outcome::DeadlineOver,
+            signal = self.stop.wait() => RunOutcome::stopped(signal),
+            () = watching.settle() => RunOutcome::Done,
+            () = until(deadline) => RunOutcome::DeadlineOver,
         }
     }
 }
@@ -268,10 +268,10 @@ async fn until(deadline: Option<Instant>) {
 
 /// Runs the injection with the closed loop beside it, and tells it when that is over.
 async fn alongside(
-    injection: impl Future<Output = Outcome>,
+    injection: impl Future<Output = RunOutcome>,
     watching: Option<&mut Watching>,
     settled: &Notify,
-) -> Outcome {
+) -> RunOutcome {
     let mut injection = std::pin::pin!(injection);
     if let Some(watching) = watching {
         tokio::select! {

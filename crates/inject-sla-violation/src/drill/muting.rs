@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use seamless_cli::clean;
-use seamless_core::alertmanager::Alertmanager;
+use seamless_core::alertmanager::AlertmanagerClient;
 use seamless_core::duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Drill, until};
-use crate::report::{Outcome, SinkReport};
+use crate::report::{RunOutcome, SinkReport};
 use crate::silence::{AFTERGLOW, DrillSilence, Made};
 use crate::sinks::SinkError;
 
@@ -39,7 +39,7 @@ impl Drill<'_> {
         if !self.request.silence {
             return Vec::new();
         }
-        let silence = |alertmanager: Alertmanager| {
+        let silence = |alertmanager: AlertmanagerClient| {
             DrillSilence::new(
                 &self.connections.http,
                 &alertmanager,
@@ -70,9 +70,9 @@ impl Drill<'_> {
     pub(super) async fn end_silences(
         &self,
         silences: &[DrillSilence],
-        outcome: Outcome,
+        outcome: RunOutcome,
         deadline: Option<Instant>,
-    ) -> (Outcome, Vec<SinkReport>) {
+    ) -> (RunOutcome, Vec<SinkReport>) {
         let mut reports = Vec::new();
         for silence in silences {
             // Another one could not be made first.
@@ -84,7 +84,7 @@ impl Drill<'_> {
             .iter()
             .any(|report| !report.cleaned_up || report.failed > 0);
         let outcome = match outcome {
-            Outcome::Done | Outcome::DeadlineOver if failed => Outcome::SinkFailed,
+            RunOutcome::Done | RunOutcome::DeadlineOver if failed => RunOutcome::SinkFailed,
             other => other,
         };
         (outcome, reports)
@@ -93,7 +93,7 @@ impl Drill<'_> {
     async fn end_silence(
         &self,
         silence: &DrillSilence,
-        outcome: Outcome,
+        outcome: RunOutcome,
         deadline: Option<Instant>,
     ) -> SinkReport {
         let is_made = silence.made() == Made::Yes;

@@ -16,7 +16,7 @@ use crate::series::SeriesSet;
 
 /// A drill that would page.
 #[derive(Debug, Serialize)]
-pub(crate) struct Pages {
+pub(crate) struct PagingDrill {
     alerts: Vec<CriticalAlert>,
     /// None where they are unknown.
     receivers: Option<Vec<String>>,
@@ -33,7 +33,7 @@ struct CriticalAlert {
     after: Duration,
 }
 
-impl Pages {
+impl PagingDrill {
     /// What `request` would page with `rules`; none where no critical alert should fire.
     pub(crate) fn of(
         request: &Request,
@@ -95,7 +95,7 @@ impl Pages {
     }
 }
 
-impl fmt::Display for Pages {
+impl fmt::Display for PagingDrill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alerts: Vec<String> = self
             .alerts

@@ -2,10 +2,10 @@
 //! told, and what would keep an alert from them.
 
 use jiff::Timestamp;
-use seamless_core::alertmanager::{Alertmanager, HeldAlert};
+use seamless_core::alertmanager::{AlertmanagerClient, HeldAlert};
 use seamless_core::http::ServiceError;
 use seamless_core::paging::{Configuration, LabelSet, Mute, Receiver, Route, Sending, Silence};
-use seamless_core::prometheus::Prometheus;
+use seamless_core::prometheus::PrometheusClient;
 use seamless_core::rules::Rule;
 use seamless_core::schema::DRILL_LABEL;
 
@@ -25,8 +25,8 @@ impl AlertPath {
     /// # Errors
     /// Why that could not be had.
     pub(crate) async fn ask(
-        alertmanager: &Alertmanager,
-        prometheus: Option<&Prometheus>,
+        alertmanager: &AlertmanagerClient,
+        prometheus: Option<&PrometheusClient>,
     ) -> Result<Self, String> {
         let words = |error: ServiceError| error.to_string();
         let status = alertmanager.status().await.map_err(words)?;

@@ -8,11 +8,11 @@ use seamless_cli::{
     ConfirmError, Connections, Consent, Stop, Terminal, UsageError, clean, confirm,
 };
 use seamless_core::duration;
-use seamless_core::prometheus::{Prometheus, quote};
+use seamless_core::prometheus::{PrometheusClient, quote};
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::DRILL_LABEL;
 
-use super::pages::Pages;
+use super::pages::PagingDrill;
 use super::path::AlertPath;
 use crate::args::Args;
 use crate::prediction::{self, Prediction, ScrapeInfo};
@@ -77,7 +77,7 @@ impl Preparing<'_> {
         if let Some(path) = &path {
             self.warn_of_obstacles(path, rules);
         }
-        let pages = Pages::of(
+        let pages = PagingDrill::of(
             self.request,
             self.course,
             self.series_set,
@@ -91,7 +91,10 @@ impl Preparing<'_> {
     }
 
     /// Series of an earlier drill would be taken for this one's.
-    async fn refuse_used_id(&self, prometheus: &Prometheus) -> anyhow::Result<Option<Timestamp>> {
+    async fn refuse_used_id(
+        &self,
+        prometheus: &PrometheusClient,
+    ) -> anyhow::Result<Option<Timestamp>> {
         let id = &self.request.drill_id;
         let query = format!(
             "count(last_over_time({{{DRILL_LABEL}={}}}[{}])) or vector(0)",
@@ -132,7 +135,7 @@ impl Preparing<'_> {
     }
 
     /// A drill that pages for real needs somebody's word.
-    async fn ask(&self, pages: &Pages) -> anyhow::Result<bool> {
+    async fn ask(&self, pages: &PagingDrill) -> anyhow::Result<bool> {
         if self.request.silence || self.args.yes {
             self.terminal.note(&pages.lines());
             return Ok(true);

@@ -105,9 +105,9 @@ pub(crate) struct SinkError {
 /// One way of delivering values.
 pub(crate) enum Sink {
     File(file::FileSink),
-    Server(server::Server),
-    Pushgateway(pushgateway::Pushgateway),
-    RemoteWrite(Box<remote_write::RemoteWrite>),
+    Server(server::ServerSink),
+    Pushgateway(pushgateway::PushgatewaySink),
+    RemoteWrite(Box<remote_write::RemoteWriteSink>),
 }
 
 impl Sink {
@@ -143,15 +143,15 @@ impl Sink {
             )?));
         }
         if let Some(serve) = &course.serve {
-            let server = server::Server::open(serve, request, first.clone()).await?;
+            let server = server::ServerSink::open(serve, request, first.clone()).await?;
             sinks.push(Self::Server(server));
         }
         if let Some(endpoint) = &course.push_gateway {
-            let sink = pushgateway::Pushgateway::new(http, endpoint, &request.drill_id);
+            let sink = pushgateway::PushgatewaySink::new(http, endpoint, &request.drill_id);
             sinks.push(Self::Pushgateway(sink));
         }
         if let Some(endpoint) = &course.remote_write {
-            let sink = remote_write::RemoteWrite::new(http, endpoint, request, stop);
+            let sink = remote_write::RemoteWriteSink::new(http, endpoint, request, stop);
             sinks.push(Self::RemoteWrite(Box::new(sink)));
         }
         Ok(sinks)

@@ -20,7 +20,7 @@ pub(super) struct Negotiated {
 const ESCAPING: [&str; 4] = ["allow-utf-8", "underscores", "dots", "values"];
 
 /// One media range of an `Accept` header.
-struct Range<'h> {
+struct MediaRange<'h> {
     media: String,
     quality: f64,
     version: Option<&'h str>,
@@ -30,7 +30,7 @@ struct Range<'h> {
     encoding: Option<&'h str>,
 }
 
-impl<'h> Range<'h> {
+impl<'h> MediaRange<'h> {
     fn read(text: &'h str) -> Self {
         let mut parts = text.split(';').map(str::trim);
         let mut range = Self {
@@ -100,7 +100,7 @@ impl<'h> Range<'h> {
 pub(super) fn negotiate(accept: &str, protobuf: bool) -> Negotiated {
     accept
         .split(',')
-        .map(Range::read)
+        .map(MediaRange::read)
         .filter(|range| range.quality > 0.0)
         .filter_map(|range| Some((range.quality, range.offer(protobuf)?)))
         .max_by(|(quality, (rank, _)), (other, (than, _))| {

@@ -25,7 +25,7 @@ const QUIET_LOOKS: u32 = 12;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// The gateway and the drill's group there.
-pub(crate) struct Pushgateway {
+pub(crate) struct PushgatewaySink {
     http: HttpClient,
     endpoint: Endpoint,
     drill_id: String,
@@ -38,15 +38,15 @@ pub(crate) struct Pushgateway {
 /// What `/api/v1/metrics` says of the groups.
 #[derive(Deserialize)]
 struct Groups {
-    data: Vec<Group>,
+    data: Vec<PushedGroup>,
 }
 
 #[derive(Deserialize)]
-struct Group {
+struct PushedGroup {
     labels: std::collections::BTreeMap<String, String>,
 }
 
-impl Pushgateway {
+impl PushgatewaySink {
     pub(crate) fn new(http: &HttpClient, endpoint: &Endpoint, drill_id: &str) -> Self {
         Self {
             http: http.clone(),
@@ -145,7 +145,7 @@ impl Pushgateway {
                 lasting: true,
             })
         })?;
-        let ours = |group: &Group| {
+        let ours = |group: &PushedGroup| {
             let is = |name: &str, value: &str| group.labels.get(name).is_some_and(|v| v == value);
             is("job", JOB) && is(DRILL_LABEL, &self.drill_id)
         };

@@ -8,7 +8,7 @@ use reqwest::Method;
 use seamless_cli::Stop;
 use seamless_core::exposition::write::Bounds;
 use seamless_core::http::{self, Body, Endpoint, HttpClient, SHORT_BODY_LIMIT};
-use seamless_core::remote_write::{self, Label, Sample, TimeSeries, WriteRequest};
+use seamless_core::remote_write::{self, TimeSeries, WriteLabel, WriteRequest, WriteSample};
 
 use super::{Delivered, SinkError, Snapshot, accepted};
 use crate::request::Request;
@@ -21,7 +21,7 @@ const BATCH: usize = 2000;
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
 /// A receiver.
-pub(crate) struct RemoteWrite {
+pub(crate) struct RemoteWriteSink {
     http: HttpClient,
     endpoint: Endpoint,
     request: Request,
@@ -30,7 +30,7 @@ pub(crate) struct RemoteWrite {
     written: bool,
 }
 
-impl RemoteWrite {
+impl RemoteWriteSink {
     pub(crate) fn new(
         http: &HttpClient,
         endpoint: &Endpoint,
@@ -91,7 +91,7 @@ impl RemoteWrite {
                         let value = if stale { STALE } else { *value };
                         batch.push(TimeSeries {
                             labels: labels(name, &pairs, bound.as_deref()),
-                            samples: vec![Sample {
+                            samples: vec![WriteSample {
                                 value,
                                 timestamp: at,
                             }],
@@ -140,10 +140,10 @@ impl RemoteWrite {
 }
 
 /// A sample's name, its `le` when it has one, and its value.
-type Part = (String, Option<String>, f64);
+type NamedValue = (String, Option<String>, f64);
 
 /// The samples of one copy.
-fn samples(family: &SeriesFamily, value: &Value) -> Vec<Part> {
+fn samples(family: &SeriesFamily, value: &Value) -> Vec<NamedValue> {
     let name = &family.name;
     match value {
         Value::Count(count) => vec![(name.clone(), None, *count as f64)],
@@ -169,7 +169,7 @@ fn samples(family: &SeriesFamily, value: &Value) -> Vec<Part> {
     }
 }
 
-fn labels(name: &str, pairs: &[(&str, String)], bound: Option<&str>) -> Vec<Label> {
+fn labels(name: &str, pairs: &[(&str, String)], bound: Option<&str>) -> Vec<WriteLabel> {
     let own = pairs.iter().map(|(name, value)| (*name, value.as_str()));
     let bound = bound.map(|bound| ("le", bound));
     remote_write::labels([("__name__", name)].into_iter().chain(own).chain(bound))

@@ -46,7 +46,7 @@ const LANDING_PAGE: &str = "<!doctype html>\n<html lang=\"en\"><head><title>inje
     <body><h1>inject-sla-violation</h1><p>Synthetic series of a drill: <a href=\"/metrics\">/metrics</a></p></body></html>\n";
 
 /// The server, and its entry in a service discovery file.
-pub(crate) struct Server {
+pub(crate) struct ServerSink {
     /// What scrapers reach it by.
     address: String,
     snapshots: watch::Sender<Snapshot>,
@@ -57,13 +57,13 @@ pub(crate) struct Server {
 }
 
 #[derive(Clone)]
-struct Served {
+struct ServerState {
     snapshots: watch::Receiver<Snapshot>,
     scrapes: Arc<AtomicU64>,
     request: Arc<Request>,
 }
 
-impl Server {
+impl ServerSink {
     /// Listens, serves `first`, and announces itself if asked to.
     pub(super) async fn open(
         serve: &Serve,
@@ -84,7 +84,7 @@ impl Server {
         let router = Router::new()
             .route("/", get(async || Html(LANDING_PAGE)))
             .route("/metrics", get(metrics))
-            .with_state(Served {
+            .with_state(ServerState {
                 snapshots: newest,
                 scrapes: Arc::clone(&scrapes),
                 request: Arc::new(request.clone()),
@@ -200,7 +200,7 @@ fn refused(serve: &Serve, error: &io::Error) -> UsageError {
     UsageError(format!("cannot listen on {host}:{port}: {what}"))
 }
 
-async fn metrics(State(shown): State<Served>, method: Method, headers: HeaderMap) -> Response {
+async fn metrics(State(shown): State<ServerState>, method: Method, headers: HeaderMap) -> Response {
     let text = |name| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()

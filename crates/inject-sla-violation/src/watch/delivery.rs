@@ -26,7 +26,7 @@ const FAILURES: [&str; 2] = [
 ];
 
 /// What is awaited.
-pub(super) struct Awaited<'a> {
+pub(super) struct AwaitedAlert<'a> {
     pub(super) alert: &'a str,
     pub(super) drill_id: &'a str,
     /// The one receiver that counts, where one was named.
@@ -34,7 +34,7 @@ pub(super) struct Awaited<'a> {
 }
 
 /// What all given Alertmanagers show at one moment.
-pub(super) struct Seen<'a> {
+pub(super) struct SeenAlerts<'a> {
     pub(super) config: &'a Configuration,
     /// Of all of them; a group that several hold stands several times.
     pub(super) groups: &'a [AlertGroup],
@@ -51,7 +51,7 @@ struct CountedIntegration {
 
 /// Requests that ended, and failures.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Counts {
+struct DeliveryCounts {
     requests: f64,
     failures: f64,
 }
@@ -59,7 +59,7 @@ struct Counts {
 /// The way of one alert to its receivers.
 #[derive(Debug, Default)]
 pub(super) struct Notification {
-    baseline: Option<BTreeMap<CountedIntegration, Counts>>,
+    baseline: Option<BTreeMap<CountedIntegration, DeliveryCounts>>,
     shown_since: Option<Duration>,
     /// Over which integrations other groups may have notified in the same time.
     crowded: BTreeMap<CountedIntegration, String>,
@@ -80,8 +80,8 @@ impl Notification {
     /// Takes in what was seen at `now` (since the start of the drill).
     pub(super) fn look(
         &mut self,
-        awaited: &Awaited<'_>,
-        seen: &Seen<'_>,
+        awaited: &AwaitedAlert<'_>,
+        seen: &SeenAlerts<'_>,
         now: Duration,
     ) -> DeliveryState {
         let is_ours = |group: &AlertGroup| {
@@ -155,7 +155,7 @@ impl Notification {
         let grown = |key: &CountedIntegration| {
             let after = now_counted.get(key).copied().unwrap_or_default();
             let before = baseline.get(key).copied().unwrap_or_default();
-            Counts {
+            DeliveryCounts {
                 requests: after.requests - before.requests,
                 failures: after.failures - before.failures,
             }
@@ -181,7 +181,7 @@ impl Notification {
             )));
         }
         if let Some(key) = failed {
-            let Counts { requests, failures } = grown(key);
+            let DeliveryCounts { requests, failures } = grown(key);
             return DeliveryState::Missed(MissReason::NotificationFailed {
                 kind: key.kind.clone(),
                 requests,
@@ -216,16 +216,16 @@ fn kinds(config: &Configuration, receiver: &str) -> BTreeMap<String, usize> {
     kinds
 }
 
-fn counts_receivers(seen: &Seen<'_>) -> bool {
+fn counts_receivers(seen: &SeenAlerts<'_>) -> bool {
     let mut counters = seen.counters.iter();
     !seen.counters.is_empty()
         && counters.all(|counters| !counters.label_values(REQUESTS, "receiver_name").is_empty())
 }
 
 /// The sums over all Alertmanagers.
-fn counted(seen: &Seen<'_>) -> BTreeMap<CountedIntegration, Counts> {
+fn counted(seen: &SeenAlerts<'_>) -> BTreeMap<CountedIntegration, DeliveryCounts> {
     let by_receiver = counts_receivers(seen);
-    let mut sums: BTreeMap<CountedIntegration, Counts> = BTreeMap::new();
+    let mut sums: BTreeMap<CountedIntegration, DeliveryCounts> = BTreeMap::new();
     for counters in seen.counters {
         for name in FAILURES.iter().chain([&REQUESTS]) {
             for (labels, value) in counters.series(name) {
@@ -336,12 +336,12 @@ receivers:
     fn verdict(before: &[Counters], case: &Case) -> DeliveryState {
         let config = Configuration::parse(CONFIG).unwrap();
         let mut delivery = Notification::default();
-        let awaited = Awaited {
+        let awaited = AwaitedAlert {
             alert: "Slow",
             drill_id: "d",
             receiver: case.receiver,
         };
-        let none = Seen {
+        let none = SeenAlerts {
             config: &config,
             groups: &[],
             counters: before,
@@ -350,7 +350,7 @@ receivers:
             delivery.look(&awaited, &none, Duration::ZERO),
             DeliveryState::Waiting
         );
-        let seen = |counters| Seen {
+        let seen = |counters| SeenAlerts {
             config: &config,
             groups: &case.groups,
             counters,

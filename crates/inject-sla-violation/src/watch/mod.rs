@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 use crate::request::Request;
 
-use delivery::{Awaited, DeliveryState, Notification, Seen};
-use view::{Source, receivers, rules_named, value_of};
+use delivery::{AwaitedAlert, DeliveryState, Notification, SeenAlerts};
+use view::{ScrapeSource, receivers, rules_named, value_of};
 
 pub(crate) use stage::{Expectation, Reached};
 use stage::{Missed, Stage};
@@ -76,7 +76,7 @@ struct Look {
     targets: Option<Vec<Target>>,
     held: Option<Vec<HeldAlert>>,
     sending: Option<Notifying>,
-    sources: Option<Vec<Source>>,
+    sources: Option<Vec<ScrapeSource>>,
 }
 
 impl Look {
@@ -258,12 +258,12 @@ impl Watch {
         let Some(sending) = &look.sending else {
             return DeliveryState::Waiting;
         };
-        let awaited = Awaited {
+        let awaited = AwaitedAlert {
             alert: &expectation.alert,
             drill_id: &self.view.request.drill_id,
             receiver: self.view.request.expect_receiver.as_deref(),
         };
-        let seen = Seen {
+        let seen = SeenAlerts {
             config: &sending.config,
             groups: &sending.groups,
             counters: &sending.counters,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use seamless_core::alertmanager::{Alertmanager, HeldAlert};
+use seamless_core::alertmanager::{AlertmanagerClient, HeldAlert};
 use seamless_core::http::ServiceError;
 use seamless_core::prometheus::{
-    FiringAlert, LoadedGroup, LoadedRule, Prometheus, RuleType, Selector, Target, quote,
+    FiringAlert, LoadedGroup, LoadedRule, PrometheusClient, RuleType, Selector, Target, quote,
 };
 use seamless_core::schema::DRILL_LABEL;
 use tokio::time::Instant;
@@ -18,8 +18,8 @@ use crate::series::SeriesSet;
 
 /// The drill, and whom to ask about it.
 pub(crate) struct View {
-    pub(crate) prometheus: Prometheus,
-    pub(crate) alertmanagers: Vec<Alertmanager>,
+    pub(crate) prometheus: PrometheusClient,
+    pub(crate) alertmanagers: Vec<AlertmanagerClient>,
     pub(crate) request: Request,
     pub(crate) course: Course,
     pub(crate) series_set: Arc<SeriesSet>,
@@ -32,12 +32,12 @@ pub(crate) struct View {
 
 /// The labels by which Prometheus says whom a series was scraped from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Source {
+pub(super) struct ScrapeSource {
     job: String,
     instance: String,
 }
 
-impl Source {
+impl ScrapeSource {
     fn is(&self, target: &Target) -> bool {
         let is = |name, value: &str| target.labels.get(name) == value;
         !self.instance.is_empty() && is("job", &self.job) && is("instance", &self.instance)
@@ -99,7 +99,7 @@ impl View {
     pub(super) fn target<'l>(
         &self,
         targets: &'l [Target],
-        sources: &[Source],
+        sources: &[ScrapeSource],
     ) -> Option<&'l Target> {
         let served = self.served.as_deref()?;
         let find =
@@ -164,7 +164,7 @@ impl View {
     }
 
     /// Where Prometheus has the drill's samples from.
-    pub(super) async fn sources(&self) -> Result<Vec<Source>, ServiceError> {
+    pub(super) async fn sources(&self) -> Result<Vec<ScrapeSource>, ServiceError> {
         let names = self.series_set.families.iter().flat_map(|family| {
             let name = &family.name;
             [name.clone(), format!("{name}_count")]
@@ -175,7 +175,7 @@ impl View {
         let vector = reply.data.vector();
         Ok(vector
             .iter()
-            .map(|series| Source {
+            .map(|series| ScrapeSource {
                 job: series.metric.get("job").to_owned(),
                 instance: series.metric.get("instance").to_owned(),
             })

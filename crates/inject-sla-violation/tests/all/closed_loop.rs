@@ -42,11 +42,11 @@ fn alertmanager_config(pager: &Pager) -> String {
 }
 
 /// Runs one drill with `--output json` and returns its exit code and report.
-struct Drill {
+struct RunningDrill {
     injector: Injector,
 }
 
-impl Drill {
+impl RunningDrill {
     fn start(prometheus: &Prometheus, folder: &Path, id: &str, arguments: &[&str]) -> Self {
         let path = folder.join(format!("{id}.json"));
         let url = prometheus.url();
@@ -125,7 +125,7 @@ fn an_alert_comes_through_and_resolves_and_others_fail_for_their_reasons() {
     let held = alertmanager.url();
     let start = |id: &str, alert: &str, arguments: &[&str]| {
         let awaited = ["--expect-alert", alert, "--alertmanager-url", &held];
-        Drill::start(
+        RunningDrill::start(
             &prometheus,
             folder.path(),
             id,
@@ -247,7 +247,7 @@ fn what_is_wrong_with_the_scraping_is_named() {
         .unwrap();
     let start_within = |within: &str, alert: &str, prometheus: &Prometheus, id: &str| {
         let alert = format!("--expect-alert={alert}");
-        Drill::start(prometheus, folder.path(), id, &[&alert, within])
+        RunningDrill::start(prometheus, folder.path(), id, &[&alert, within])
     };
     // What is missed is told when the time is over; what comes through ends the drill at once.
     let start_for = |alert: &str, prometheus: &Prometheus, id: &str| {
@@ -295,7 +295,7 @@ fn a_prometheus_without_alertmanager_is_named() {
         "--alertmanager-url",
         &url,
     ];
-    let drill = Drill::start(&prometheus, folder.path(), "alone", &arguments);
+    let drill = RunningDrill::start(&prometheus, folder.path(), "alone", &arguments);
     let expected = (1, "received".to_owned(), "no_alertmanager".to_owned());
     assert_eq!(drill.missed(), expected);
 }
@@ -389,7 +389,7 @@ fn the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus() {
             arguments.extend(["--expect-alert", alert]);
         }
         arguments.extend(more);
-        Drill::start(&prometheus, folder.path(), id, &arguments)
+        RunningDrill::start(&prometheus, folder.path(), id, &arguments)
     };
     let firing = start("firing", &alerts, &[]);
     // The burn of three days takes longer to be forgotten than a test may take, scaled or not.
@@ -432,7 +432,7 @@ fn a_drill_beside_series_with_other_buckets_is_no_proof() {
         .start()
         .unwrap();
     let start = |id: &str, arguments: &[&str]| {
-        Drill::start(
+        RunningDrill::start(
             &prometheus,
             folder.path(),
             id,
@@ -475,7 +475,7 @@ mod every_form_of_histograms_fires_the_shipped_alert_once {
                     "--expect-alert=SeamlessSla99thDegraded",
                     "--within=3m",
                 ];
-                (form, Drill::start(&prometheus, folder.path(), form, &arguments))
+                (form, RunningDrill::start(&prometheus, folder.path(), form, &arguments))
             });
             for (form, drill) in drills {
                 let (code, report) = drill.end();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use seamless_lab::Received;
 use seamless_lab::faults::catalogue::{CATALOGUE, Fault};
-use seamless_lab::faults::{Matrix, Reply, Trial};
+use seamless_lab::faults::{FaultMatrix, Reply, Trial};
 use serde_json::{Value, json};
 
 use crate::support::empty_gateway;
@@ -270,7 +270,7 @@ fn every_fault_has_its_outcome() {
         .filter(|fault| HANDFUL.contains(&fault.name))
         .collect();
     assert_eq!(faults.len(), HANDFUL.len());
-    let mut matrix = Matrix::new("outcome");
+    let mut matrix = FaultMatrix::new("outcome");
     for sink in ["push-gateway", "remote-write"] {
         matrix.add(&format!("--{sink}"), &faults, delivered(sink));
     }

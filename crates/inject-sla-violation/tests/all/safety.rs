@@ -12,7 +12,7 @@ use crate::support::{Injector, PATIENCE, command};
 
 /// Where a drill leaves something.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Sink {
+enum SinkKind {
     File,
     FileSd,
     Pushgateway,
@@ -22,7 +22,7 @@ enum Sink {
 
 /// When the signal comes: each is recognised by what the program says or the server shows, never by time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Moment {
+enum SignalMoment {
     /// It asks what has to be known beforehand; the server that it asks hangs.
     Start,
     /// It has said that it begins, and the first step is not over: where there is a server, it hangs.
@@ -35,7 +35,7 @@ enum Moment {
     End,
 }
 
-impl Moment {
+impl SignalMoment {
     /// Whether the server of the sink is stopped meanwhile.
     const fn stops(self) -> bool {
         matches!(self, Self::FirstStep | Self::MidStep | Self::End)
@@ -56,19 +56,19 @@ impl Moment {
     }
 }
 
-const SINKS: [Sink; 5] = [
-    Sink::File,
-    Sink::FileSd,
-    Sink::Pushgateway,
-    Sink::RemoteWrite,
-    Sink::Silence,
+const SINKS: [SinkKind; 5] = [
+    SinkKind::File,
+    SinkKind::FileSd,
+    SinkKind::Pushgateway,
+    SinkKind::RemoteWrite,
+    SinkKind::Silence,
 ];
-const MOMENTS: [Moment; 5] = [
-    Moment::Start,
-    Moment::FirstStep,
-    Moment::AtWork,
-    Moment::MidStep,
-    Moment::End,
+const MOMENTS: [SignalMoment; 5] = [
+    SignalMoment::Start,
+    SignalMoment::FirstStep,
+    SignalMoment::AtWork,
+    SignalMoment::MidStep,
+    SignalMoment::End,
 ];
 /// What is sent, and the exit code. A closing terminal sends SIGHUP twice.
 const SIGNALS: [(&[&str], i32); 4] = [
@@ -79,9 +79,9 @@ const SIGNALS: [(&[&str], i32); 4] = [
 ];
 
 /// Files are written in one go, and a silence in one short request: no step of them hangs.
-fn exists(sink: Sink, moment: Moment) -> bool {
-    let hangs = matches!(sink, Sink::Pushgateway | Sink::RemoteWrite);
-    hangs || !matches!(moment, Moment::MidStep | Moment::End)
+fn exists(sink: SinkKind, moment: SignalMoment) -> bool {
+    let hangs = matches!(sink, SinkKind::Pushgateway | SinkKind::RemoteWrite);
+    hangs || !matches!(moment, SignalMoment::MidStep | SignalMoment::End)
 }
 
 struct World {
@@ -100,22 +100,22 @@ impl World {
         self.folder.join("drills.json")
     }
 
-    fn arguments(&self, sink: Sink, id: &str) -> Vec<String> {
+    fn arguments(&self, sink: SinkKind, id: &str) -> Vec<String> {
         let file = format!("--write-to={}", self.file(id).display());
         match sink {
-            Sink::File => vec![file],
-            Sink::FileSd => vec![
+            SinkKind::File => vec![file],
+            SinkKind::FileSd => vec![
                 "--serve=0".to_owned(),
                 format!("--file-sd={}", self.discovery().display()),
             ],
-            Sink::Pushgateway => vec![format!("--push-gateway={}", self.gateway.url())],
-            Sink::RemoteWrite => {
+            SinkKind::Pushgateway => vec![format!("--push-gateway={}", self.gateway.url())],
+            SinkKind::RemoteWrite => {
                 vec![format!(
                     "--remote-write={}/api/v1/write",
                     self.prometheus.url()
                 )]
             }
-            Sink::Silence => vec![
+            SinkKind::Silence => vec![
                 file,
                 "--silence".to_owned(),
                 format!("--alertmanager-url={}", self.alertmanager.url()),
@@ -124,22 +124,22 @@ impl World {
     }
 
     /// Whether the drill is there: what it left, as the server itself shows it.
-    fn shows(&self, sink: Sink, id: &str) -> bool {
+    fn shows(&self, sink: SinkKind, id: &str) -> bool {
         match sink {
-            Sink::File => self.file(id).exists(),
-            Sink::FileSd => std::fs::read_to_string(self.discovery())
+            SinkKind::File => self.file(id).exists(),
+            SinkKind::FileSd => std::fs::read_to_string(self.discovery())
                 .is_ok_and(|text| text.contains(&format!("\"{id}\""))),
-            Sink::Pushgateway => self
+            SinkKind::Pushgateway => self
                 .gateway
                 .get("/metrics", &[])
                 .unwrap()
                 .contains(&format!("drill=\"{id}\"")),
-            Sink::RemoteWrite => !self
+            SinkKind::RemoteWrite => !self
                 .prometheus
                 .query(&format!("{{drill=\"{id}\"}}"))
                 .unwrap()
                 .is_empty(),
-            Sink::Silence => {
+            SinkKind::Silence => {
                 let text = self.alertmanager.get("/api/v2/silences", &[]).unwrap();
                 let silences: Value = serde_json::from_str(&text).unwrap();
                 silences.as_array().unwrap().iter().any(|silence| {
@@ -149,21 +149,21 @@ impl World {
         }
     }
 
-    fn hang(&self, sink: Sink, hang: bool) {
+    fn hang(&self, sink: SinkKind, hang: bool) {
         let name = if hang { "STOP" } else { "CONT" };
         match sink {
-            Sink::Pushgateway => self.gateway.signal(name).unwrap(),
-            Sink::RemoteWrite => self.prometheus.signal(name).unwrap(),
-            Sink::File | Sink::FileSd | Sink::Silence => {}
+            SinkKind::Pushgateway => self.gateway.signal(name).unwrap(),
+            SinkKind::RemoteWrite => self.prometheus.signal(name).unwrap(),
+            SinkKind::File | SinkKind::FileSd | SinkKind::Silence => {}
         }
     }
 
     /// Runs one cell of the table; whether the signals met their moment.
-    fn cell(&self, sink: Sink, moment: Moment, signals: &[&str], code: i32) -> bool {
+    fn cell(&self, sink: SinkKind, moment: SignalMoment, signals: &[&str], code: i32) -> bool {
         let id = format!("{sink:?}-{moment:?}-{}", signals.join("-")).to_lowercase();
         let mut arguments = self.arguments(sink, &id);
         // The first step must not be over before the signal comes.
-        let step = if moment == Moment::FirstStep {
+        let step = if moment == SignalMoment::FirstStep {
             "--step=5s"
         } else {
             "--step=200ms"
@@ -172,32 +172,35 @@ impl World {
         arguments.extend(common.map(str::to_owned));
         arguments.push(format!("--drill-id={id}"));
         let hanging = Faults::always(Behaviour::HangBeforeHeaders).unwrap();
-        if moment == Moment::Start {
+        if moment == SignalMoment::Start {
             arguments.push(format!("--prometheus-url={}", hanging.url()));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        if moment == Moment::FirstStep {
+        if moment == SignalMoment::FirstStep {
             self.hang(sink, true);
         }
         let mut injector = Injector::start(&arguments);
         let mut signals = signals.iter();
-        if moment == Moment::Start {
+        if moment == SignalMoment::Start {
             let waits = || !hanging.received().is_empty();
             wait_until(PATIENCE, "the first question", waits).unwrap();
         } else {
             injector.says(&format!("(drill {id})"));
         }
-        if matches!(moment, Moment::AtWork | Moment::MidStep | Moment::End) {
+        if matches!(
+            moment,
+            SignalMoment::AtWork | SignalMoment::MidStep | SignalMoment::End
+        ) {
             wait_until(PATIENCE, "the drill", || self.shows(sink, &id)).unwrap();
             // A few steps on.
             std::thread::sleep(Duration::from_millis(700));
         }
-        if matches!(moment, Moment::MidStep | Moment::End) {
+        if matches!(moment, SignalMoment::MidStep | SignalMoment::End) {
             self.hang(sink, true);
             // Several steps later one of them hangs.
             std::thread::sleep(Duration::from_millis(600));
         }
-        if moment == Moment::End {
+        if moment == SignalMoment::End {
             injector.signal(signals.next().unwrap());
             injector.says("still cleaning up");
         }
@@ -242,7 +245,7 @@ fn every_sink_at_every_moment_by_every_signal_leaves_nothing() {
                 for moment in MOMENTS.into_iter().filter(|moment| exists(sink, *moment)) {
                     for (signals, code) in SIGNALS {
                         // In the middle of the end there is a signal before.
-                        if moment == Moment::End && signals.len() == 1 {
+                        if moment == SignalMoment::End && signals.len() == 1 {
                             continue;
                         }
                         let met = world.cell(sink, moment, signals, code);

@@ -43,7 +43,7 @@ pub(crate) struct Injector {
 
 /// What was left when it ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct EndedRun {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -109,7 +109,7 @@ impl Injector {
     }
 
     /// Waits for its end.
-    pub(crate) fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> EndedRun {
         let mut stdout = String::new();
         let mut pipe = self.child.stdout.take().unwrap();
         pipe.read_to_string(&mut stdout).unwrap();
@@ -119,7 +119,7 @@ impl Injector {
         .unwrap();
         let mut stderr = std::mem::take(&mut self.said);
         stderr.extend(self.stderr.iter());
-        Ended {
+        EndedRun {
             status,
             stdout,
             stderr: stderr.join("\n"),

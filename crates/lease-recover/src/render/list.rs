@@ -8,12 +8,12 @@ use crate::listing::{Judged, cannot_tell};
 use crate::report::SCHEMA_VERSION;
 
 #[derive(Serialize)]
-struct Document<'d> {
+struct ListDocument<'d> {
     schema_version: u32,
     mode: &'static str,
     coordinator: &'d str,
     now_ms: i64,
-    leases: Vec<Listed>,
+    leases: Vec<ListedLease>,
     summary: ListSummary,
     error: Option<&'d str>,
     exit_code: u8,
@@ -27,7 +27,7 @@ struct ListSummary {
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct ListedLease {
     #[serde(flatten)]
     lease: LeaseFields,
     /// `null` where it cannot be told.
@@ -51,7 +51,7 @@ pub(crate) fn document(
     exit_code: u8,
 ) -> String {
     let stuck = |judged: &&Judged| judged.stuckness.is_stuck();
-    super::document(&Document {
+    super::document(&ListDocument {
         schema_version: SCHEMA_VERSION,
         mode: "list",
         coordinator,
@@ -70,10 +70,10 @@ pub(crate) fn document(
     })
 }
 
-fn listed(Judged { record, stuckness }: &Judged, now_ms: i64, show_tokens: bool) -> Listed {
+fn listed(Judged { record, stuckness }: &Judged, now_ms: i64, show_tokens: bool) -> ListedLease {
     let seconds = |ms: i64| ms as f64 / 1000.0;
     let (claimed, until) = (record.claimed_at_ms, record.lease_until_ms);
-    Listed {
+    ListedLease {
         lease: LeaseFields::of(&record.key, record.token.as_ref(), show_tokens),
         stuck: (*stuckness != Stuckness::CannotTell).then(|| stuckness.is_stuck()),
         expired: is_expired(record, now_ms),

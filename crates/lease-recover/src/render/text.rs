@@ -2,7 +2,7 @@
 
 use seamless_cli::{Palette, clean};
 
-use crate::outcome::{Outcome, Skip};
+use crate::outcome::{LeaseOutcome, Skip};
 use crate::report::{LeaseResult, Report};
 use crate::verify::Verification;
 use crate::words::counted;
@@ -36,10 +36,10 @@ fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
     let outcome = &settled.outcome;
     let word = format!("{:<16}", outcome.word());
     let word = match outcome {
-        Outcome::Released { .. } | Outcome::AlreadyReleased { .. } => palette.good(&word),
-        Outcome::Conflict { .. } | Outcome::Unknown(_) => palette.warning(&word),
-        Outcome::Failed(_) => palette.bad(&word),
-        Outcome::Skipped(_) => palette.dim(&word),
+        LeaseOutcome::Released { .. } | LeaseOutcome::AlreadyReleased { .. } => palette.good(&word),
+        LeaseOutcome::Conflict { .. } | LeaseOutcome::Unknown(_) => palette.warning(&word),
+        LeaseOutcome::Failed(_) => palette.bad(&word),
+        LeaseOutcome::Skipped(_) => palette.dim(&word),
     };
     let mut out = format!("{word}  {}", clean(result.spec.key.as_str()));
     if let Some(token) = &result.spec.token {
@@ -47,19 +47,19 @@ fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
     }
     let mut remarks: Vec<String> = Vec::new();
     match (outcome, &result.detail) {
-        (Outcome::Skipped(Skip::DryRun), _) => {
+        (LeaseOutcome::Skipped(Skip::DryRun), _) => {
             remarks.push(format!("would release (action: {action})"));
         }
         (_, Some(detail)) => remarks.push(clean(detail)),
         (_, None) if settled.by_earlier_run => {
             remarks.push("settled by an earlier run".to_owned());
         }
-        (Outcome::Conflict { .. }, None) => {
+        (LeaseOutcome::Conflict { .. }, None) => {
             remarks.push("another worker holds it by now; it was left alone".to_owned());
         }
         (_, None) => {}
     }
-    if let Outcome::Released {
+    if let LeaseOutcome::Released {
         completion_ratio: Some(ratio),
     } = outcome
     {

@@ -4,7 +4,7 @@
 use lease_recover::ANSWERS;
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 
-use crate::program::Run;
+use crate::program::EndedRun;
 
 const RATIO: &str = r#"{"completion_ratio":0.5}"#;
 
@@ -107,7 +107,7 @@ fn the_table_of_the_reference_is_what_happens() {
                     "GET" => Reply::json(list).into(),
                     _ => answer.clone(),
                 });
-                let run = Run::against(&server.unwrap().url(), &arguments);
+                let run = EndedRun::against(&server.unwrap().url(), &arguments);
                 let document = run.json();
                 let outcome = &document["leases"][0]["outcome"];
                 assert_eq!(outcome, expected, "{}: {sample:?}: {document}", row.what);
@@ -126,7 +126,7 @@ fn the_table_of_the_reference_is_what_happens() {
         "http://no-such-host.invalid",
         "https://127.0.0.1:1",
     ] {
-        let document = Run::against(url, &arguments).json();
+        let document = EndedRun::against(url, &arguments).json();
         let outcome = &document["leases"][0]["outcome"];
         assert_eq!(outcome, ANSWERS[ANSWERS.len() - 1].outcome, "{url}");
     }
@@ -443,7 +443,7 @@ fn no_foreign_server_recovers_a_lease() {
         for action in ["--action=fail", "--action=complete"] {
             for verify in [&[][..], &["--verify", "--verify-within=0s"]] {
                 let arguments = [&[action, "--output=json"][..], verify, &specs].concat();
-                let run = Run::against(&server.url(), &arguments);
+                let run = EndedRun::against(&server.url(), &arguments);
                 let document = run.json();
                 let first = &document["leases"][0];
                 let (outcome, detail) = (first["outcome"].as_str(), first["detail"].as_str());
@@ -459,7 +459,7 @@ fn no_foreign_server_recovers_a_lease() {
         }
         // Its answer to a GET is no list of leases either, unless it is a list of nothing.
         for arguments in [&["--list"][..], &["--stuck", "--yes"]] {
-            let run = Run::against(&server.url(), arguments);
+            let run = EndedRun::against(&server.url(), arguments);
             let is_empty_list = who == "Consul, an empty catalog";
             assert_eq!(
                 run.code,

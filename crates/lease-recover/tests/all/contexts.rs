@@ -6,7 +6,7 @@ use std::path::Path;
 
 use seamless_lab::coordinator::Coordinator;
 
-use crate::program::{Run, lease_recover};
+use crate::program::{EndedRun, lease_recover};
 
 /// A folder of configuration with one context, `production`.
 fn folder(coordinator: &str, mode: u32) -> tempfile::TempDir {
@@ -20,13 +20,13 @@ fn folder(coordinator: &str, mode: u32) -> tempfile::TempDir {
     folder
 }
 
-fn list(folder: &Path, context: &str, environment: &[(&str, &str)]) -> Run {
+fn list(folder: &Path, context: &str, environment: &[(&str, &str)]) -> EndedRun {
     let output = lease_recover()
         .env("XDG_CONFIG_HOME", folder)
         .envs(environment.iter().copied())
         .args(["--context", context, "--list"])
         .output();
-    Run::of(output.unwrap())
+    EndedRun::of(output.unwrap())
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn every_run_says_where_its_url_came_from_and_which_token_others_may_read() {
             .arg("--list")
             .args(quiet)
             .output();
-        let run = Run::of(output.unwrap());
+        let run = EndedRun::of(output.unwrap());
         assert_eq!(run.code, 0, "{}", run.stderr);
         run.stderr
     };

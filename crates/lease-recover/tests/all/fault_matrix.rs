@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use seamless_lab::Received;
 use seamless_lab::faults::catalogue::{CATALOGUE, Fault};
-use seamless_lab::faults::{Matrix, Reply, Trial};
+use seamless_lab::faults::{FaultMatrix, Reply, Trial};
 use serde_json::Value;
 
 const SPEC: &str = "nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z:deadbeefcafe";
@@ -50,7 +50,7 @@ fn outcome(document: &Value) -> String {
 
 #[test]
 fn every_fault_has_its_outcome() {
-    let mut matrix = Matrix::new("outcome");
+    let mut matrix = FaultMatrix::new("outcome");
     matrix.add("POST /v1/leases/fail", &CATALOGUE, |fault| {
         trial(&[SPEC], fault, outcome)
     });

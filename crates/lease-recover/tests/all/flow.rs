@@ -5,12 +5,12 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, now_ms};
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::wait_until;
 use serde_json::Value;
 
-use crate::program::{Run, lease_recover};
+use crate::program::{EndedRun, lease_recover};
 
 /// What the coordinator, and nobody else, answers to a release.
 const RELEASED: &str = r#"{"completion_ratio":0.5}"#;
@@ -19,14 +19,14 @@ fn specs(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("lease-{n}:token-{n}")).collect()
 }
 
-fn against(url: &str, options: &[&str], leases: usize) -> Run {
+fn against(url: &str, options: &[&str], leases: usize) -> EndedRun {
     let specs = specs(leases);
     let arguments: Vec<&str> = options
         .iter()
         .copied()
         .chain(specs.iter().map(String::as_str))
         .collect();
-    Run::against(url, &arguments)
+    EndedRun::against(url, &arguments)
 }
 
 /// The outcomes with how often each came, and what was said of the skipped ones.
@@ -202,7 +202,7 @@ fn an_interrupted_run_waits_for_what_is_in_flight_and_reports_the_rest() {
         .unwrap();
     for n in 0..LEASES {
         let (key, token) = (format!("lease-{n}"), format!("token-{n}"));
-        coordinator.insert(Lease::new(key, token, now_ms()));
+        coordinator.insert(HeldLease::new(key, token, now_ms()));
     }
     let child = lease_recover()
         .args(["--coordinator-url", &coordinator.url()])
@@ -217,7 +217,7 @@ fn an_interrupted_run_waits_for_what_is_in_flight_and_reports_the_rest() {
     })
     .unwrap();
     seamless_lab::signal(child.id(), "INT").unwrap();
-    let run = Run::of(child.wait_with_output().unwrap());
+    let run = EndedRun::of(child.wait_with_output().unwrap());
     assert_eq!(run.code, 130, "{}{}", run.stdout, run.stderr);
     let document = run.json();
     assert_eq!(document["stopped_by"], "SIGINT");

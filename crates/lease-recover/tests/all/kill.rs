@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use seamless_lab::coordinator::{Coordinator, Lease, Outcome, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, LeaseEnd, now_ms};
 
-use crate::program::{Run, lease_recover};
+use crate::program::{EndedRun, lease_recover};
 
 const LEASES: usize = 60;
 const ROUNDS: u64 = 60;
@@ -40,7 +40,7 @@ fn killed_at_any_moment_and_resumed() {
         let mut text = String::new();
         for n in 0..LEASES {
             let key = format!("node:{n}:60:{n}:{}", n + 60);
-            coordinator.insert(Lease::new(&key, format!("token-{n}"), now_ms()));
+            coordinator.insert(HeldLease::new(&key, format!("token-{n}"), now_ms()));
             text.push_str(&format!("{key}:token-{n}\n"));
         }
         std::fs::write(&specs, text).unwrap();
@@ -83,7 +83,7 @@ fn killed_at_any_moment_and_resumed() {
         cut_off += usize::from(written.len() < LEASES);
         unwritten += ended_before - written.len();
 
-        let run = Run::of(command().args(["--output", "json"]).output().unwrap());
+        let run = EndedRun::of(command().args(["--output", "json"]).output().unwrap());
         assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
         assert!(
             coordinator.leases().is_empty(),
@@ -91,7 +91,7 @@ fn killed_at_any_moment_and_resumed() {
         );
         let mut ends: HashMap<String, usize> = HashMap::new();
         for ended in coordinator.ended() {
-            let is_completed = ended.outcome == Outcome::Completed;
+            let is_completed = ended.outcome == LeaseEnd::Completed;
             assert_eq!(is_completed, action == "complete", "round {round}");
             *ends.entry(ended.lease.key).or_default() += 1;
         }

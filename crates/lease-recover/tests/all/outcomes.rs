@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use seamless_lab::faults::{Behaviour, Certificate, Faults, Refusing, Reply, TlsServer};
 
-use crate::program::Run;
+use crate::program::EndedRun;
 
 const OK: &str = r#"{"completion_ratio":0.25}"#;
 
@@ -244,7 +244,7 @@ fn every_answer_has_its_outcome_exit_code_and_number_of_requests() {
     );
     for case in cases() {
         let args = ["--timeout", "3", "--output", "json", "a:b:c:TOKEN-SECRET"];
-        let run = Run::against(&case.server.url(), &args);
+        let run = EndedRun::against(&case.server.url(), &args);
         let document = run.json();
         let lease = &document["leases"][0];
         // What it asks for as a proof of the coordinator changes nothing.
@@ -285,7 +285,7 @@ fn with_a_proof_of_the_coordinator_a_404_means_that_the_lease_is_gone() {
                 "/v1/leases/inspect" => Reply::json(list).into(),
                 _ => Reply::status(status).into(),
             });
-            let run = Run::against(&server.unwrap().url(), &["--output=json", "a:b:c:token"]);
+            let run = EndedRun::against(&server.unwrap().url(), &["--output=json", "a:b:c:token"]);
             let document = run.json();
             let (outcome, code) = if proven { (outcome, 0) } else { ("unknown", 3) };
             assert_eq!(
@@ -334,7 +334,7 @@ fn out_of_time_while_connecting_nothing_was_sent() {
         let url = format!("{scheme}://{address}");
         let [deadline, timeout] = limits;
         let args = [&*authority, deadline, timeout, "--output=json", "a:token"];
-        let run = Run::against(&url, &args);
+        let run = EndedRun::against(&url, &args);
         let lease = run.json()["leases"][0].clone();
         let outcome = lease["outcome"].as_str().unwrap();
         assert_eq!(
@@ -357,7 +357,7 @@ fn a_usage_error_is_a_document_too() {
         &["-ojson", "--no-such-option"],
         &["-o", "json"],
     ] {
-        let run = Run::against("http://127.0.0.1:9", args);
+        let run = EndedRun::against("http://127.0.0.1:9", args);
         let document = run.json();
         assert_eq!(
             (run.code, &document["exit_code"]),
@@ -369,7 +369,7 @@ fn a_usage_error_is_a_document_too() {
         assert!(document["leases"].as_array().unwrap().is_empty());
         assert!(!run.stderr.is_empty());
     }
-    let run = Run::against("http://127.0.0.1:9", &["--rate", "0", "json:b"]);
+    let run = EndedRun::against("http://127.0.0.1:9", &["--rate", "0", "json:b"]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
 }
 
@@ -387,7 +387,7 @@ fn what_cannot_be_sent_at_all_is_failed() {
         // Whether the request was read before the reset cannot be known from here.
         (resetting.url(), ("unknown", 3), "closed"),
     ] {
-        let run = Run::against(&url, &["--output", "json", "lease-A:deadbeef"]);
+        let run = EndedRun::against(&url, &["--output", "json", "lease-A:deadbeef"]);
         let lease = run.json()["leases"][0].clone();
         println!(
             "{url} {} {} {}",

@@ -22,13 +22,13 @@ pub(crate) fn lease_recover() -> Command {
 }
 
 /// What a finished run showed.
-pub(crate) struct Run {
+pub(crate) struct EndedRun {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Run {
+impl EndedRun {
     pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code().expect("ended by a signal"),

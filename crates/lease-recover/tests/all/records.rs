@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use seamless_lab::coordinator::{Coordinator, Lease, Outcome, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, LeaseEnd, now_ms};
 use seamless_lab::faults::{Faults, Reply};
 
-use crate::program::{Run, lease_recover};
+use crate::program::{EndedRun, lease_recover};
 
 /// A folder with the records of runs that name three leases.
 struct Records {
@@ -18,7 +18,7 @@ impl Records {
     fn new() -> Self {
         let coordinator = Coordinator::start().unwrap();
         for n in 0..3 {
-            coordinator.insert(Lease::new(format!("lease-{n}"), "token", now_ms()));
+            coordinator.insert(HeldLease::new(format!("lease-{n}"), "token", now_ms()));
         }
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -30,7 +30,7 @@ impl Records {
         self.folder.path().join(name)
     }
 
-    fn run(&self, leases: &[usize], more: &[&str]) -> Run {
+    fn run(&self, leases: &[usize], more: &[&str]) -> EndedRun {
         let mut command = lease_recover();
         command
             .args([
@@ -44,7 +44,7 @@ impl Records {
             .arg(self.path("audit"))
             .args(more)
             .args(leases.iter().map(|n| format!("lease-{n}:token")));
-        Run::of(command.output().unwrap())
+        EndedRun::of(command.output().unwrap())
     }
 
     fn text(&self, name: &str) -> String {
@@ -58,7 +58,7 @@ impl Records {
     }
 }
 
-fn words(run: &Run) -> Vec<String> {
+fn words(run: &EndedRun) -> Vec<String> {
     let document = run.json();
     let leases = document["leases"].as_array().unwrap().iter();
     leases
@@ -72,9 +72,9 @@ fn a_journal_of_one_action_settles_nothing_for_the_other() {
         (
             "fail",
             "complete",
-            Outcome::Failed(Some("manual_recovery".to_owned())),
+            LeaseEnd::Failed(Some("manual_recovery".to_owned())),
         ),
-        ("complete", "fail", Outcome::Completed),
+        ("complete", "fail", LeaseEnd::Completed),
     ] {
         let records = Records::new();
         let [first, second] = [first, second].map(|action| format!("--action={action}"));
@@ -209,7 +209,7 @@ fn a_failure_in_the_canary_or_a_batch_stops_the_run() {
         let specs: Vec<String> = (0..8).map(|n| format!("lease-{n}:token")).collect();
         let mut arguments = vec!["--batch=3", "--pause=10ms", "--output=json"];
         arguments.extend(specs.iter().map(String::as_str));
-        let run = Run::against(&server.url(), &arguments);
+        let run = EndedRun::against(&server.url(), &arguments);
         assert_eq!(server.received().len(), sent, "{failing}: {}", run.stdout);
         assert_eq!(run.code, i32::from(failing != 99), "{failing}");
         let document = run.json();
@@ -232,13 +232,13 @@ fn leases_that_the_journal_settled_are_no_canary() {
     .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let journal = format!("--journal={}", folder.path().join("journal").display());
-    let earlier = Run::against(&server.url(), &[&journal, "lease-0:token", "lease-1:token"]);
+    let earlier = EndedRun::against(&server.url(), &[&journal, "lease-0:token", "lease-1:token"]);
     assert_eq!(earlier.code, 0, "{}{}", earlier.stdout, earlier.stderr);
 
     let mut arguments = vec![journal, "--batch=3".to_owned(), "--pause=10m".to_owned()];
     arguments.extend((0..8).map(|n| format!("lease-{n}:token")));
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let run = Run::against(&server.url(), &arguments);
+    let run = EndedRun::against(&server.url(), &arguments);
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
     assert_eq!(server.received().len(), 3, "two before, and one canary");
 }
@@ -247,7 +247,7 @@ fn leases_that_the_journal_settled_are_no_canary() {
 fn a_lease_that_is_listed_again_is_not_released_by_the_journal() {
     let records = Records::new();
     let lease = || {
-        let lease = Lease::new(
+        let lease = HeldLease::new(
             "node:60:1700:1760:w:2024-01-01T00:00:00Z",
             "token",
             now_ms(),
@@ -275,7 +275,7 @@ fn a_pipe_is_an_audit_log_while_somebody_reads_it_and_never_a_journal() {
     assert!(made.unwrap().success());
     let run = |option: &str, more: &[&str]| {
         let option = format!("--{option}={}", pipe.display());
-        Run::against(&coordinator.url(), &[&[&*option, "a:b"][..], more].concat())
+        EndedRun::against(&coordinator.url(), &[&[&*option, "a:b"][..], more].concat())
     };
     for (option, more, says) in [
         ("audit-log", &[][..], "nobody reads the pipe"),

@@ -1,11 +1,11 @@
 //! The coordinator's list: read in each of its shapes, selected from, read again, and believed more than
 //! an answer.
 
-use seamless_lab::coordinator::{Coordinator, InspectShape, Lease, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, InspectShape, now_ms};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 use serde_json::{Value, json};
 
-use crate::program::{Run, lease_recover};
+use crate::program::{EndedRun, lease_recover};
 
 const KEY: &str = "ohlcv:binance:BTC/USDT:60:60:1700:1760:world-1:2024-01-01T00:00:00Z";
 
@@ -25,7 +25,7 @@ fn coordinator(shape: InspectShape) -> Coordinator {
         .start()
         .unwrap();
     let now = now_ms();
-    let lease = |key: &str| Lease::new(key, "deadbeef", now).worker("worker-1");
+    let lease = |key: &str| HeldLease::new(key, "deadbeef", now).worker("worker-1");
     coordinator.insert(lease(KEY).ratio(0.25).claimed_earlier(3_600_000));
     coordinator.insert(lease("node-b:60:1700:1760").ratio(0.1));
     for n in 0..4 {
@@ -43,7 +43,7 @@ fn the_list_is_read_in_each_of_its_shapes() {
         (InspectShape::SpecLines, Value::Null),
     ] {
         let coordinator = coordinator(shape);
-        let run = Run::against(&coordinator.url(), &["--list", "--output=json"]);
+        let run = EndedRun::against(&coordinator.url(), &["--list", "--output=json"]);
         assert_eq!(run.code, 0, "{shape:?}: {}{}", run.stdout, run.stderr);
         let document = run.json();
         assert_eq!(keys(&document).len(), 6, "{shape:?}: {document}");
@@ -55,7 +55,7 @@ fn the_list_is_read_in_each_of_its_shapes() {
         let whole = shape == InspectShape::Objects;
         assert_eq!(lease["worker"] == "worker-1", whole, "{shape:?}: {lease}");
         // What is piped back in names every lease whole.
-        let run = Run::against(&coordinator.url(), &["--list", "--output=specs"]);
+        let run = EndedRun::against(&coordinator.url(), &["--list", "--output=specs"]);
         assert!(
             run.stdout.contains(&format!("{KEY}:deadbeef\n")),
             "{shape:?}"
@@ -74,7 +74,7 @@ fn stuck_leases_are_selected_from_what_says_so_and_from_nothing_else() {
         InspectShape::SpecLines,
     ] {
         let coordinator = coordinator(shape);
-        let run = Run::against(&coordinator.url(), &["--stuck", "--yes", "--output=json"]);
+        let run = EndedRun::against(&coordinator.url(), &["--stuck", "--yes", "--output=json"]);
         let document = run.json();
         let ended: Vec<String> = coordinator
             .ended()
@@ -151,7 +151,7 @@ fn a_lease_is_stuck_by_the_coordinators_clock() {
     ] {
         let server = with_clock(ahead_ms, claimed_ms);
         let rule = ["--stuck", "--older-than=10m"];
-        let seen = Run::against(&server.url(), &[&rule[..], &["--list"]].concat());
+        let seen = EndedRun::against(&server.url(), &[&rule[..], &["--list"]].concat());
         assert_eq!(seen.code, 0, "{}", seen.stderr);
         let summary = format!("leases={stuck} stuck={stuck}");
         assert!(
@@ -159,7 +159,7 @@ fn a_lease_is_stuck_by_the_coordinators_clock() {
             "{ahead_ms}: {}",
             seen.stdout
         );
-        let acted = Run::against(&server.url(), &[&rule[..], &["--yes"]].concat());
+        let acted = EndedRun::against(&server.url(), &[&rule[..], &["--yes"]].concat());
         assert_eq!(posts(&server), stuck, "{ahead_ms}: {}", acted.stdout);
         for said in [seen.stderr, acted.stderr] {
             assert!(said.contains(words), "{said}");
@@ -229,7 +229,7 @@ fn what_moved_on_since_it_was_selected_is_left_alone() {
     ];
     for (name, second, outcome, detail, sent, code) in cases {
         let server = changing(second);
-        let run = Run::against(&server.url(), &["--stuck", "--yes", "--output=json"]);
+        let run = EndedRun::against(&server.url(), &["--stuck", "--yes", "--output=json"]);
         let lease = &run.json()["leases"][0];
         assert_eq!(lease["outcome"], outcome, "{name}: {lease}");
         let said = lease["detail"].as_str().unwrap_or_default();
@@ -242,7 +242,7 @@ fn what_moved_on_since_it_was_selected_is_left_alone() {
 #[test]
 fn what_was_named_is_acted_on_without_a_look_at_the_list() {
     let server = changing(|| Reply::status(500).into());
-    let run = Run::against(&server.url(), &[&format!("{KEY}:deadbeef")]);
+    let run = EndedRun::against(&server.url(), &[&format!("{KEY}:deadbeef")]);
     assert_eq!(
         (run.code, posts(&server), server.received().len()),
         (0, 1, 1)
@@ -301,7 +301,7 @@ fn verifying_believes_the_list_more_than_the_answer() {
         let server = server.unwrap();
         let spec = format!("{KEY}:deadbeef");
         let arguments = ["--verify", "--verify-within=1s", &spec];
-        let run = Run::against(
+        let run = EndedRun::against(
             &server.url(),
             &[&arguments[..], &["--output=json"]].concat(),
         );
@@ -313,7 +313,7 @@ fn verifying_believes_the_list_more_than_the_answer() {
             "{name}: {document}"
         );
         assert_eq!(run.code, code, "{name}: {document}");
-        let run = Run::against(&server.url(), &arguments);
+        let run = EndedRun::against(&server.url(), &arguments);
         assert_eq!(run.code, code, "{name}: {}", run.stdout);
         if code == 1 {
             assert!(run.stdout.contains("still lists it"), "{}", run.stdout);
@@ -331,7 +331,7 @@ fn verifying_believes_the_list_more_than_the_answer() {
 fn an_empty_answer_is_not_a_list_of_no_leases() {
     let server = Faults::always(Reply::status(200)).unwrap();
     for args in [&["--list"][..], &["--stuck", "--yes"]] {
-        let run = Run::against(&server.url(), args);
+        let run = EndedRun::against(&server.url(), args);
         assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
         assert!(
             run.stderr.contains("HTTP 200, but the body is empty"),
@@ -339,13 +339,13 @@ fn an_empty_answer_is_not_a_list_of_no_leases() {
             run.stderr
         );
     }
-    let run = Run::against(&server.url(), &["--verify", "a:token"]);
+    let run = EndedRun::against(&server.url(), &["--verify", "a:token"]);
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("has shown itself"), "{}", run.stdout);
     // A list of none, in each shape.
     for list in [r#"{"leases":[]}"#, "[]", "\n"] {
         let server = Faults::always(Reply::status(200).body(list)).unwrap();
-        let run = Run::against(&server.url(), &["--list"]);
+        let run = EndedRun::against(&server.url(), &["--list"]);
         assert_eq!(
             (run.code, run.stdout.as_str()),
             (0, "leases=0 stuck=0\n"),
@@ -357,7 +357,7 @@ fn an_empty_answer_is_not_a_list_of_no_leases() {
 #[test]
 fn a_real_coordinator_confirms_what_was_recovered() {
     let coordinator = coordinator(InspectShape::Objects);
-    let run = Run::against(&coordinator.url(), &["--stuck", "--yes", "--verify"]);
+    let run = EndedRun::against(&coordinator.url(), &["--stuck", "--yes", "--verify"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("verified: "), "{}", run.stdout);
     assert_eq!(coordinator.ended().len(), 1);
@@ -382,7 +382,7 @@ fn the_log_of_every_formatter_names_the_lease_that_is_open() {
             "--output=json",
             "--show-tokens",
         ];
-        Run::of(lease_recover().args(arguments).output().unwrap())
+        EndedRun::of(lease_recover().args(arguments).output().unwrap())
     };
     let mut read = 0;
     let mut whole = Vec::new();
@@ -445,7 +445,7 @@ fn an_option_that_would_be_ignored_is_refused_before_anything_is_sent() {
         (&["--worker=w", "a:token"], "--worker"),
         (&["--list", "--show-tokens"], "--show-tokens"),
     ] {
-        let run = Run::against(&coordinator.url(), arguments);
+        let run = EndedRun::against(&coordinator.url(), arguments);
         assert_eq!(run.code, 2, "{arguments:?}: {}{}", run.stdout, run.stderr);
         assert!(run.stderr.contains(says), "{arguments:?}: {}", run.stderr);
     }
@@ -456,14 +456,14 @@ fn an_option_that_would_be_ignored_is_refused_before_anything_is_sent() {
 fn named_leases_that_a_filter_leaves_out_are_told() {
     let coordinator = coordinator(InspectShape::Objects);
     let arguments = ["--key=lease-9", "lease-0:deadbeef"];
-    let run = Run::against(&coordinator.url(), &arguments);
+    let run = EndedRun::against(&coordinator.url(), &arguments);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(
         run.stderr.contains("of 1 named, 0 match --key 'lease-9'"),
         "{}",
         run.stderr
     );
-    let run = Run::against(
+    let run = EndedRun::against(
         &coordinator.url(),
         &[&arguments[..], &["--fail-if-none"]].concat(),
     );
@@ -474,11 +474,11 @@ fn named_leases_that_a_filter_leaves_out_are_told() {
 #[test]
 fn a_window_that_another_worker_must_claim_is_waited_for() {
     let coordinator = Coordinator::start().unwrap();
-    let lease = |token: &str| Lease::new(KEY, token, now_ms() + 3_600_000);
+    let lease = |token: &str| HeldLease::new(KEY, token, now_ms() + 3_600_000);
     let spec = format!("{KEY}:t");
     let arguments = |within| ["--verify", within, &*spec];
     coordinator.insert(lease("t"));
-    let run = Run::against(&coordinator.url(), &arguments("--await-reclaim=1s"));
+    let run = EndedRun::against(&coordinator.url(), &arguments("--await-reclaim=1s"));
     assert_eq!(run.code, 1, "{}", run.stderr);
     let said = "released, not yet reclaimed: 1 lease";
     assert!(run.stdout.contains(said), "{}", run.stdout);
@@ -492,7 +492,7 @@ fn a_window_that_another_worker_must_claim_is_waited_for() {
             }
             coordinator.insert(lease("another"));
         });
-        let run = Run::against(&coordinator.url(), &arguments("--await-reclaim=60s"));
+        let run = EndedRun::against(&coordinator.url(), &arguments("--await-reclaim=60s"));
         assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
         assert!(run.stdout.contains("verified"), "{}", run.stdout);
     });
@@ -528,7 +528,7 @@ fn what_the_list_still_shows_is_not_released_whatever_was_answered() {
         let named = format!("{KEY}:deadbeef");
         for arguments in [&["--stuck", "--yes"][..], &[&*named]] {
             let more = ["--output=json", "--deadline=2s"];
-            let run = Run::against(&server.url(), &[arguments, &more].concat());
+            let run = EndedRun::against(&server.url(), &[arguments, &more].concat());
             let document = run.json();
             assert_eq!(run.code, 1, "{answer:?}: {document:#}");
             let lease = &document["leases"][0];
@@ -539,7 +539,7 @@ fn what_the_list_still_shows_is_not_released_whatever_was_answered() {
     }
     // Held under another token by now, it is gone under this one.
     let server = holding(&stuck(KEY, "another"), Reply::status(404));
-    let run = Run::against(&server.url(), &[&*format!("{KEY}:deadbeef")]);
+    let run = EndedRun::against(&server.url(), &[&*format!("{KEY}:deadbeef")]);
     assert_eq!(run.code, 0, "{}", run.stdout);
 }
 
@@ -547,7 +547,7 @@ fn what_the_list_still_shows_is_not_released_whatever_was_answered() {
 fn a_lease_that_is_listed_twice_counts_once() {
     let listed = [stuck(KEY, "deadbeef"), stuck(KEY, "deadbeef")].join(",");
     let server = holding(&listed, Reply::json(r#"{"completion_ratio":0.1}"#));
-    let run = Run::against(&server.url(), &["--stuck", "--yes"]);
+    let run = EndedRun::against(&server.url(), &["--stuck", "--yes"]);
     assert!(
         run.stdout.contains("processed=1 released=1"),
         "{}",
@@ -560,7 +560,7 @@ fn a_lease_that_is_listed_twice_counts_once() {
     // Two tokens of one key are two leases, and one series: a scraper refuses a second one.
     let listed = [stuck(KEY, "deadbeef"), stuck(KEY, "another")].join(",");
     let server = holding(&listed, Reply::status(404));
-    let run = Run::against(&server.url(), &["--list", "--output=prometheus"]);
+    let run = EndedRun::against(&server.url(), &["--list", "--output=prometheus"]);
     let series = run.stdout.lines();
     let series = series.filter(|line| line.starts_with("seamless_lease_held{"));
     assert_eq!(series.count(), 1, "{}", run.stdout);
@@ -571,10 +571,10 @@ fn a_lease_that_is_listed_twice_counts_once() {
 fn a_list_that_is_not_whole_proves_nothing_about_what_it_does_not_show() {
     let ok = Reply::json(r#"{"completion_ratio":0.1}"#);
     let server = holding(r#"{"token":"no key"}"#, ok);
-    let run = Run::against(&server.url(), &["--stuck", "--yes"]);
+    let run = EndedRun::against(&server.url(), &["--stuck", "--yes"]);
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
     let arguments = ["a:b", "--verify", "--verify-within=0s"];
-    let run = Run::against(&server.url(), &arguments);
+    let run = EndedRun::against(&server.url(), &arguments);
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("not whole"), "{}", run.stdout);
 }
@@ -591,7 +591,7 @@ fn verifying_ends_with_the_deadline() {
         "--verify-within=10m",
         "--deadline=1s",
     ];
-    let run = Run::against(&server.url(), &arguments);
+    let run = EndedRun::against(&server.url(), &arguments);
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("still lists it"), "{}", run.stdout);
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, now_ms};
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::pty::{CTRL_C, CTRL_D, Session};
 use seamless_lab::{Received, signal, wait_until};
 
-use crate::program::{Run, lease_recover};
+use crate::program::{EndedRun, lease_recover};
 
 /// Longer than anything takes on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ fn coordinator_with(leases: usize) -> Coordinator {
     let coordinator = Coordinator::start().unwrap();
     for n in 0..leases {
         let key = format!("node:{n}:60:1700:1760:w:2024-01-01T00:00:00Z");
-        let lease = Lease::new(key, format!("token-{n}"), now_ms());
+        let lease = HeldLease::new(key, format!("token-{n}"), now_ms());
         coordinator.insert(lease.ratio(0.1).claimed_earlier(3_600_000));
     }
     coordinator
@@ -56,7 +56,7 @@ fn a_signal_ends_a_read_of_stdin_with_the_report_and_nothing_is_sent() {
             stdin.write_all(b"a:1\nb:2\nc:3\n").unwrap();
             wait_for_handlers(child.id());
             signal(child.id(), name).unwrap();
-            let run = Run::of(child.wait_with_output().unwrap());
+            let run = EndedRun::of(child.wait_with_output().unwrap());
             // The pipe stayed open all the time.
             drop(stdin);
             assert_eq!(run.code, code, "{source} {name}: {}", run.stderr);
@@ -99,7 +99,7 @@ fn after_the_first_signal_nothing_is_sent_and_repeated_ones_change_nothing() {
             signal(child.id(), name).unwrap();
             std::thread::sleep(Duration::from_millis(50));
         }
-        let run = Run::of(child.wait_with_output().unwrap());
+        let run = EndedRun::of(child.wait_with_output().unwrap());
         let summary = &run.json()["summary"];
         assert_eq!(run.code, code, "{signals:?}: {}", run.stderr);
         assert_eq!(summary["processed"], 40, "{signals:?}");
@@ -139,7 +139,7 @@ fn a_second_ctrl_c_ends_at_once_and_the_journal_takes_up_where_it_left() {
     assert!(session.is_sane().unwrap(), "{:?}", session.screen());
 
     // The same journal is read and goes on, at the coordinator that answers.
-    let run = Run::of(
+    let run = EndedRun::of(
         at(&coordinator.url(), &arguments)
             .args(&specs)
             .output()
@@ -172,7 +172,7 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
             .unwrap();
         wait_until(LONG, "a request", || coordinator.received().len() == 1).unwrap();
         signal(child.id(), name).unwrap();
-        let run = Run::of(child.wait_with_output().unwrap());
+        let run = EndedRun::of(child.wait_with_output().unwrap());
         assert_eq!(run.code, 0, "{name}: {}{}", run.stdout, run.stderr);
     }
 }
@@ -260,7 +260,7 @@ fn what_was_typed_before_the_question_does_not_count() {
         .latency(Duration::from_secs(1))
         .start()
         .unwrap();
-    let lease = Lease::new("node:60:1700:1760:w:", "token", now_ms());
+    let lease = HeldLease::new("node:60:1700:1760:w:", "token", now_ms());
     coordinator.insert(lease.ratio(0.1).claimed_earlier(3_600_000));
     let mut session = stuck(&coordinator, &[]);
     wait_until(LONG, "the list to be asked for", || {
@@ -282,7 +282,7 @@ const NONE_HELD: &str = r#"{"leases":[]}"#;
 const SPEC: &str = "node:60:1700:1760:w::token";
 
 /// A moment of a run, told by the requests that the coordinator has received and by the screen.
-struct Stage {
+struct RunStage {
     name: &'static str,
     arguments: &'static [&'static str],
     list: &'static str,
@@ -295,8 +295,8 @@ struct Stage {
 const NOW: Duration = Duration::ZERO;
 const SLOW: Duration = Duration::from_secs(3);
 
-fn stages() -> Vec<Stage> {
-    let stage = |name, arguments, list, takes, reached| Stage {
+fn stages() -> Vec<RunStage> {
+    let stage = |name, arguments, list, takes, reached| RunStage {
         name,
         arguments,
         list,
@@ -408,7 +408,7 @@ fn the_question_names_coordinator_origin_action_count_and_ages() {
     let coordinator = Coordinator::start().unwrap();
     for (n, hours) in [(1, 1), (2, 5), (3, 3)] {
         let key = format!("node:{n}:60:1700:1760:w:2024-01-01T00:00:00Z");
-        let lease = Lease::new(key, "token", now_ms());
+        let lease = HeldLease::new(key, "token", now_ms());
         coordinator.insert(lease.ratio(0.1).claimed_earlier(hours * 3_600_000));
     }
     let folder = tempfile::tempdir().unwrap();
@@ -481,7 +481,7 @@ fn where_requests_are_shown_no_progress_is_drawn_between_them() {
 #[test]
 fn stdin_that_is_no_terminal_is_not_asked() {
     let coordinator = coordinator_with(3);
-    let run = Run::against(&coordinator.url(), &["--stuck"]);
+    let run = EndedRun::against(&coordinator.url(), &["--stuck"]);
     assert_eq!(run.code, 2, "{}", run.stderr);
     assert!(coordinator.received().is_empty());
     assert!(Path::new("/dev/ptmx").exists());

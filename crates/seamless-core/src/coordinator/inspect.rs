@@ -92,7 +92,7 @@ pub(super) fn local_ms() -> i64 {
 
 /// One page of leases.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
+pub struct LeasePage {
     /// The leases on it.
     pub leases: Vec<LeaseRecord>,
     /// The places, from 1, of entries that are no leases.
@@ -108,10 +108,10 @@ pub struct Page {
 ///
 /// # Errors
 /// [`RequestError`] unless the answer is 2xx and a list of leases from its first byte to its last.
-pub fn read_page(answer: &HttpResponse) -> Result<Page, RequestError> {
+pub fn read_page(answer: &HttpResponse) -> Result<LeasePage, RequestError> {
     #[derive(Deserialize)]
-    struct Object {
-        leases: Vec<Entry>,
+    struct PageObject {
+        leases: Vec<ListEntry>,
         #[serde(default)]
         next_cursor: Option<NextCursor>,
     }
@@ -145,19 +145,19 @@ pub fn read_page(answer: &HttpResponse) -> Result<Page, RequestError> {
     let body = answer.body.trim_ascii();
     match body.first() {
         Some(b'{') => {
-            let object: Object = serde_json::from_slice(body).map_err(unreadable)?;
+            let object: PageObject = serde_json::from_slice(body).map_err(unreadable)?;
             let next = object.next_cursor.map(|cursor| match cursor {
                 NextCursor::Text(text) => text,
                 NextCursor::Number(number) => number.to_string(),
             });
-            Ok(Page {
+            Ok(LeasePage {
                 is_proof: true,
-                ..Page::of(object.leases, next.filter(|cursor| !cursor.is_empty()))
+                ..LeasePage::of(object.leases, next.filter(|cursor| !cursor.is_empty()))
             })
         }
         Some(b'[') => {
-            let entries: Vec<Entry> = serde_json::from_slice(body).map_err(unreadable)?;
-            let page = Page::of(entries, None);
+            let entries: Vec<ListEntry> = serde_json::from_slice(body).map_err(unreadable)?;
+            let page = LeasePage::of(entries, None);
             if page.leases.is_empty() && !page.malformed.is_empty() {
                 return Err(RequestError::unexpected(answer, "no list of leases"));
             }
@@ -167,7 +167,7 @@ pub fn read_page(answer: &HttpResponse) -> Result<Page, RequestError> {
             let text = std::str::from_utf8(body)
                 .map_err(|_| RequestError::unexpected(answer, "not UTF-8"))?;
             let lines = text.lines().filter(|line| !line.trim().is_empty());
-            let page = Page::of(lines.map(Entry::of_text).collect(), None);
+            let page = LeasePage::of(lines.map(ListEntry::of_text).collect(), None);
             // Any text has lines: only a canonical key shows that these are leases.
             if !body.is_empty() && (!page.is_proof || !page.malformed.is_empty()) {
                 return Err(RequestError::unexpected(answer, "no list of leases"));
@@ -177,13 +177,13 @@ pub fn read_page(answer: &HttpResponse) -> Result<Page, RequestError> {
     }
 }
 
-impl Page {
-    fn of(entries: Vec<Entry>, next: Option<String>) -> Self {
+impl LeasePage {
+    fn of(entries: Vec<ListEntry>, next: Option<String>) -> Self {
         let (mut leases, mut malformed) = (Vec::new(), Vec::new());
         for (index, entry) in entries.into_iter().enumerate() {
             match entry {
-                Entry::Lease(lease) => leases.push(lease),
-                Entry::Malformed => malformed.push(index + 1),
+                ListEntry::Lease(lease) => leases.push(lease),
+                ListEntry::Malformed => malformed.push(index + 1),
             }
         }
         Self {
@@ -196,12 +196,12 @@ impl Page {
 }
 
 /// One entry of a list: an object or `"KEY:TOKEN"`, or what is neither.
-enum Entry {
+enum ListEntry {
     Lease(LeaseRecord),
     Malformed,
 }
 
-impl Entry {
+impl ListEntry {
     fn of_text(text: &str) -> Self {
         match LeaseSpec::parse(text) {
             Ok(spec) if text.contains(':') => Self::Lease(spec.into()),
@@ -210,7 +210,7 @@ impl Entry {
     }
 }
 
-impl<'de> Deserialize<'de> for Entry {
+impl<'de> Deserialize<'de> for ListEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]

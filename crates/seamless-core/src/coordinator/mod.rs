@@ -22,7 +22,7 @@ use crate::http::{
 use crate::lease::{LeaseKey, LeaseToken};
 use verdict::{check_health, check_success, no_answer, reported_state};
 
-pub use inspect::{Inspection, LeaseRecord, Page, read_page};
+pub use inspect::{Inspection, LeasePage, LeaseRecord, read_page};
 pub use verdict::{Release, ReleaseVerdict, Unproven, read as read_verdict};
 
 /// More pages than any coordinator has; a cursor that never ends is an error.
@@ -83,7 +83,7 @@ impl Health {
 
 /// A client of one coordinator.
 #[derive(Debug, Clone)]
-pub struct Coordinator {
+pub struct CoordinatorClient {
     http: HttpClient,
     endpoint: Endpoint,
     proof: Arc<Proof>,
@@ -97,7 +97,7 @@ struct Proof {
     asked: OnceCell<()>,
 }
 
-impl Coordinator {
+impl CoordinatorClient {
     /// A client of the coordinator at `endpoint`, whose URL may end in `/v1`.
     #[must_use]
     pub fn new(http: HttpClient, endpoint: Endpoint) -> Self {
@@ -132,7 +132,7 @@ impl Coordinator {
         &self,
         doing: &'static str,
         url: url::Url,
-    ) -> Result<(Page, HttpResponse), ServiceError> {
+    ) -> Result<(LeasePage, HttpResponse), ServiceError> {
         let answer = self.get(doing, url, QUERY_BODY_LIMIT).await?;
         let page = read_page(&answer).map_err(|error| self.error(doing, error))?;
         if page.is_proof {
@@ -358,13 +358,13 @@ impl Coordinator {
         call: HttpRequest<'_>,
     ) -> Result<Option<Claim>, ServiceError> {
         #[derive(Deserialize)]
-        struct Lease {
+        struct LeaseBody {
             token: String,
             lease_until_ms: i64,
         }
         #[derive(Deserialize)]
         struct Claimed {
-            lease: Lease,
+            lease: LeaseBody,
             #[serde(default)]
             completion_ratio: f64,
         }

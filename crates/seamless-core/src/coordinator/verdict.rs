@@ -86,10 +86,10 @@ pub fn read(answer: &HttpResponse) -> (ReleaseVerdict, bool) {
 
 fn completion_ratio(answer: &HttpResponse) -> Option<f64> {
     #[derive(Deserialize)]
-    struct Done {
+    struct ReleasedBody {
         completion_ratio: f64,
     }
-    let done: Done = serde_json::from_slice(&answer.body).ok()?;
+    let done: ReleasedBody = serde_json::from_slice(&answer.body).ok()?;
     Some(done.completion_ratio).filter(|ratio| (0.0..=1.0).contains(ratio))
 }
 

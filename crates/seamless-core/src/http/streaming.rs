@@ -17,11 +17,11 @@ const WAITING: usize = 16;
 /// How much of a body is kept, in bytes.
 const BEGINNING: usize = 64 * 1024;
 
-type Reading = dyn Fn(&mut dyn Read) + Send + Sync;
+type BodyReading = dyn Fn(&mut dyn Read) + Send + Sync;
 
 /// What reads the body of an answer; made by [`HttpClient::send_and_read`](super::HttpClient::send_and_read).
 #[derive(Clone)]
-pub struct BodyReader(Arc<Reading>);
+pub struct BodyReader(Arc<BodyReading>);
 
 impl BodyReader {
     pub(super) fn new(read: impl Fn(&mut dyn Read) + Send + Sync + 'static) -> Self {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::relabel::Sending;
-use super::shape::{Case, Cases};
+use super::shape::{Cases, LabelCase};
 use super::{AlertShape, InhibitRule, LabelSet, MatchOp, Matcher};
 
 /// A silence, as Alertmanager lists it.
@@ -123,7 +123,7 @@ impl AlertShape {
     ) -> Coverage {
         let matchers: Vec<&Matcher> = matchers.iter().copied().chain(sending.matchers()).collect();
         let Cases { cases, cut } = self.cases_of(&matchers, sending);
-        let covered = |case: &Case| case.labels.as_ref().is_some_and(&covered);
+        let covered = |case: &LabelCase| case.labels.as_ref().is_some_and(&covered);
         let count = cases.iter().filter(|case| covered(case)).count();
         if count == 0 {
             return Coverage::None;

@@ -38,7 +38,7 @@ pub use interval::{TimeInterval, TimeIntervalError};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use relabel::{RelabelRule, Sending, SendingError};
 pub use route::{Mute, Route};
-pub use shape::{AlertShape, Case, Cases, OpenLabels};
+pub use shape::{AlertShape, Cases, LabelCase, OpenLabels};
 
 /// The labels of an alert. An absent label is the empty one, as Alertmanager has it.
 pub type LabelSet = BTreeMap<String, String>;

@@ -118,8 +118,8 @@ impl AlertShape {
         let misses = |matcher: &Matcher| match self.value(&matcher.name, sending) {
             // What relabelling makes of a label is seen in each case.
             _ if !sending.relabel.is_empty() => false,
-            Value::Known(value) => !matcher.is_match(&value),
-            Value::Open { .. } | Value::Unknown => false,
+            LabelValue::Known(value) => !matcher.is_match(&value),
+            LabelValue::Open { .. } | LabelValue::Unknown => false,
         };
         if route.matchers.iter().any(misses) {
             return;
@@ -138,7 +138,7 @@ impl AlertShape {
                 labels.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
-        let mut cases = vec![Case {
+        let mut cases = vec![LabelCase {
             labels: Some(labels),
             varying: LabelSet::new(),
             unknown: LabelSet::new(),
@@ -150,9 +150,9 @@ impl AlertShape {
             .collect();
         for name in names {
             let (is_unknown, default) = match self.value(name, sending) {
-                Value::Known(_) => continue,
-                Value::Open { default } => (false, default),
-                Value::Unknown => (true, String::new()),
+                LabelValue::Known(_) => continue,
+                LabelValue::Open { default } => (false, default),
+                LabelValue::Unknown => (true, String::new()),
             };
             let of_label: Vec<&Matcher> = matchers
                 .iter()
@@ -182,29 +182,29 @@ impl AlertShape {
         Cases { cases, cut }
     }
 
-    fn value(&self, label: &str, sending: &Sending) -> Value {
+    fn value(&self, label: &str, sending: &Sending) -> LabelValue {
         if let Some(fixed) = self.fixed.get(label) {
-            return Value::Known(fixed.clone());
+            return LabelValue::Known(fixed.clone());
         }
         if label == DRILL_LABEL {
-            return Value::Known(String::new());
+            return LabelValue::Known(String::new());
         }
         let external = sending.external.as_ref();
         let added = external.and_then(|external| external.get(label));
         match (&self.open, added) {
             // Rarely do series that keep all their labels have one that is also external.
-            (OpenLabels::Any, Some(added)) => Value::Known(added.clone()),
-            (open, _) if open.holds(label) => Value::Open {
+            (OpenLabels::Any, Some(added)) => LabelValue::Known(added.clone()),
+            (open, _) if open.holds(label) => LabelValue::Open {
                 default: added.cloned().unwrap_or_default(),
             },
-            (_, Some(added)) => Value::Known(added.clone()),
-            (_, None) if external.is_none() => Value::Unknown,
-            (_, None) => Value::Known(String::new()),
+            (_, Some(added)) => LabelValue::Known(added.clone()),
+            (_, None) if external.is_none() => LabelValue::Unknown,
+            (_, None) => LabelValue::Known(String::new()),
         }
     }
 }
 
-enum Value {
+enum LabelValue {
     Known(String),
     /// The series decide; without the label it has this value.
     Open {
@@ -243,14 +243,14 @@ fn distinguished(matchers: &[&Matcher], default: &str) -> Vec<String> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cases {
     /// Each with its labels.
-    pub cases: Vec<Case>,
+    pub cases: Vec<LabelCase>,
     /// A matcher whose label was looked at in one value only: there were too many cases.
     pub cut: Option<String>,
 }
 
 /// One set of labels that an alert may have.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Case {
+pub struct LabelCase {
     /// Its labels as Alertmanager gets them; None if relabelling drops it.
     pub labels: Option<LabelSet>,
     /// The values that were assumed of labels that series bring.
@@ -259,7 +259,7 @@ pub struct Case {
     pub unknown: LabelSet,
 }
 
-impl Case {
+impl LabelCase {
     fn with(&self, name: &str, value: &str, is_unknown: bool) -> Self {
         let mut case = self.clone();
         if let Some(labels) = &mut case.labels {
@@ -469,7 +469,7 @@ receivers: [{name: default}, {name: eu}, {name: pager}]
         let values = |sending: &Sending, name: &str| {
             let cases = shape.cases(&config, sending);
             assert_eq!(cases.cut, None);
-            let value = |case: &Case| {
+            let value = |case: &LabelCase| {
                 case.labels
                     .as_ref()
                     .unwrap()

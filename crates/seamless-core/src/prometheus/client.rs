@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::labels::Labels;
 use super::response::{
     Alertmanagers, Alerts, BuildInfo, FiringAlert, LoadedGroup, LoadedYaml, MetricMetadata,
-    QueryValue, RuleGroups, RuntimeInfo, Target, Targets,
+    QueryValue, RuleGroups, RuntimeInfo, Target, TargetList,
 };
 use crate::counters::Counters;
 use crate::duration;
@@ -65,13 +65,13 @@ pub const fn is_not_offered(error: &ServiceError) -> bool {
 
 /// A client of one Prometheus, or of a server that speaks its API.
 #[derive(Debug, Clone)]
-pub struct Prometheus {
+pub struct PrometheusClient {
     http: HttpClient,
     endpoint: Endpoint,
     scope: Scope,
 }
 
-impl Prometheus {
+impl PrometheusClient {
     /// A client of the server at `endpoint`.
     #[must_use]
     pub fn new(http: HttpClient, endpoint: Endpoint) -> Self {
@@ -202,7 +202,7 @@ impl Prometheus {
     /// [`ServiceError`].
     pub async fn targets(&self) -> Result<WithWarnings<Vec<Target>>, ServiceError> {
         let active = [("state", "active")];
-        let reply: WithWarnings<Targets> = self
+        let reply: WithWarnings<TargetList> = self
             .list("listing targets", &["api", "v1", "targets"], &active)
             .await?;
         Ok(reply.map(|targets| targets.active))
@@ -389,13 +389,13 @@ impl Prometheus {
         read: impl FnOnce() -> serde_json::Result<Envelope<T>>,
     ) -> Result<WithWarnings<T>, ServiceError> {
         #[derive(Deserialize)]
-        struct Refusal {
+        struct ErrorBody {
             #[serde(rename = "errorType", default)]
             kind: String,
             error: String,
         }
         if !answer.is_success() {
-            let error = match serde_json::from_slice::<Refusal>(&answer.body) {
+            let error = match serde_json::from_slice::<ErrorBody>(&answer.body) {
                 Ok(refusal) if !refusal.kind.is_empty() => RequestError::Refused {
                     status: answer.status,
                     kind: answer.quoted(&refusal.kind),

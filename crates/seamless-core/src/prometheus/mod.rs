@@ -9,7 +9,7 @@ mod labels;
 mod response;
 mod selector;
 
-pub use client::{Prometheus, WithWarnings, is_not_offered};
+pub use client::{PrometheusClient, WithWarnings, is_not_offered};
 pub use labels::Labels;
 pub use response::{
     AlertmanagerUrl, Alertmanagers, BuildInfo, FiringAlert, HistogramBucket, HistogramSample,

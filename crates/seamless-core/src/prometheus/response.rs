@@ -53,14 +53,14 @@ pub struct HistogramBucket {
 impl<'de> Deserialize<'de> for HistogramSample {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Histogram {
+        struct HistogramBody {
             count: String,
             sum: String,
             // Which of the bounds belong to it, the bounds, the count.
             #[serde(default)]
             buckets: Vec<(u8, String, String, String)>,
         }
-        let (time, histogram) = <(f64, Histogram)>::deserialize(deserializer)?;
+        let (time, histogram) = <(f64, HistogramBody)>::deserialize(deserializer)?;
         let number = |text: &str| {
             text.parse()
                 .map_err(|_| D::Error::custom(format_args!("{text:?} is no number")))
@@ -262,7 +262,7 @@ pub struct Target {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Targets {
+pub(super) struct TargetList {
     #[serde(default, rename = "activeTargets", deserialize_with = "nullable")]
     pub(super) active: Vec<Target>,
 }
@@ -378,7 +378,7 @@ mod tests {
         assert_eq!(groups.groups[1].rules[0].alerts, []);
         let alerts: Alerts = serde_json::from_str(r#"{"alerts":null}"#).unwrap();
         assert_eq!(alerts.alerts, []);
-        let targets: Targets = serde_json::from_str(r#"{"activeTargets":null}"#).unwrap();
+        let targets: TargetList = serde_json::from_str(r#"{"activeTargets":null}"#).unwrap();
         assert_eq!(targets.active, []);
     }
 

@@ -65,7 +65,7 @@ pub struct Copy {
 
 /// A rule in its group, with the place of the group.
 #[derive(Clone, Copy)]
-struct Place<'r> {
+struct PlacedRule<'r> {
     group: &'r RuleGroup,
     rule: &'r Rule,
     file: &'r str,
@@ -76,7 +76,7 @@ struct Place<'r> {
 pub fn compare(expected: &RuleFile, loaded: &[LoadedGroup]) -> Compared {
     let read = RuleFile::loaded(loaded);
     let files = loaded.iter().map(|group| group.file.as_str());
-    let loaded: Vec<Place<'_>> = read
+    let loaded: Vec<PlacedRule<'_>> = read
         .groups
         .iter()
         .zip(files)
@@ -84,14 +84,14 @@ pub fn compare(expected: &RuleFile, loaded: &[LoadedGroup]) -> Compared {
             group
                 .rules
                 .iter()
-                .map(move |rule| Place { group, rule, file })
+                .map(move |rule| PlacedRule { group, rule, file })
         })
         .collect();
-    let expected: Vec<Place<'_>> = expected
+    let expected: Vec<PlacedRule<'_>> = expected
         .groups
         .iter()
         .flat_map(|group| {
-            group.rules.iter().map(move |rule| Place {
+            group.rules.iter().map(move |rule| PlacedRule {
                 group,
                 rule,
                 file: "",
@@ -114,7 +114,7 @@ pub fn compare(expected: &RuleFile, loaded: &[LoadedGroup]) -> Compared {
         if pairs.values().any(|with| *with == at) {
             continue;
         }
-        let of_name = |other: &&Place<'_>| are_alike(other.rule, place.rule);
+        let of_name = |other: &&PlacedRule<'_>| are_alike(other.rule, place.rule);
         let likest = expected
             .iter()
             .filter(of_name)
@@ -136,7 +136,7 @@ fn are_alike(one: &Rule, other: &Rule) -> bool {
 }
 
 /// Which loaded rule (by its index) goes with which expected one: the likest pairs first.
-fn paired(expected: &[Place<'_>], loaded: &[Place<'_>]) -> BTreeMap<usize, usize> {
+fn paired(expected: &[PlacedRule<'_>], loaded: &[PlacedRule<'_>]) -> BTreeMap<usize, usize> {
     let mut by_name: BTreeMap<(&str, bool), Vec<usize>> = BTreeMap::new();
     for (at, place) in loaded.iter().enumerate() {
         let key = (place.rule.name.as_str(), place.rule.is_alert());
@@ -163,7 +163,7 @@ fn paired(expected: &[Place<'_>], loaded: &[Place<'_>]) -> BTreeMap<usize, usize
 }
 
 /// How like two rules of a name are: labels count most, then the group, then the expression.
-fn likeness(expected: Place<'_>, loaded: Place<'_>) -> usize {
+fn likeness(expected: PlacedRule<'_>, loaded: PlacedRule<'_>) -> usize {
     let (one, other) = (&expected.rule.labels, &loaded.rule.labels);
     let equal = one
         .iter()
@@ -180,7 +180,7 @@ fn same_meaning(one: &Expression, other: &Expression) -> bool {
 }
 
 /// The labels in which `rule` differs from others of its name.
-fn told_apart_by(rule: &Rule, expected: &[Place<'_>]) -> String {
+fn told_apart_by(rule: &Rule, expected: &[PlacedRule<'_>]) -> String {
     let others = || {
         expected
             .iter()
@@ -199,7 +199,7 @@ fn told_apart_by(rule: &Rule, expected: &[Place<'_>]) -> String {
     labels.join(", ")
 }
 
-fn differences(expected: Place<'_>, loaded: Place<'_>) -> Vec<String> {
+fn differences(expected: PlacedRule<'_>, loaded: PlacedRule<'_>) -> Vec<String> {
     let (one, other) = (expected.rule, loaded.rule);
     let mut found = Vec::new();
     let mut time = |what: &str, expected: Duration, loaded: Duration| {

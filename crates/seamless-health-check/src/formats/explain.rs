@@ -2,14 +2,14 @@
 
 use seamless_cli::{clean, wrapped};
 
-use super::Look;
+use super::TextStyle;
 use super::paths::receiver;
 use crate::report::Report;
 use crate::told::Told;
 use crate::verdict::Verdict;
 
 /// What is known of the alert `name`.
-pub(super) fn render(report: &Report, name: &str, look: Look) -> String {
+pub(super) fn render(report: &Report, name: &str, look: TextStyle) -> String {
     let mut out = String::new();
     let told: Vec<&Told> = report
         .told
@@ -45,7 +45,7 @@ fn below(column: usize) -> String {
     format!("\n{}", " ".repeat(column))
 }
 
-fn path(told: &Told, look: Look) -> String {
+fn path(told: &Told, look: TextStyle) -> String {
     let mut out = format!("{} ({})\n", clean(&told.alert), clean(&told.severity));
     let mut line = |what: &str, text: &str| {
         let lines = wrapped(&clean(text), look.width, 13);

@@ -20,12 +20,12 @@ use crate::request::Request;
 
 /// How a text for people may look.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Look {
+pub(crate) struct TextStyle {
     pub(crate) palette: Palette,
     pub(crate) width: Option<usize>,
 }
 
-fn render(format: OutputFormat, report: &Report, look: Look) -> anyhow::Result<String> {
+fn render(format: OutputFormat, report: &Report, look: TextStyle) -> anyhow::Result<String> {
     Ok(match format {
         OutputFormat::Text => text::render(report, look),
         OutputFormat::Short => short::render(report, look),
@@ -68,7 +68,7 @@ pub(crate) fn write(
         .iter()
         .filter(|output| output.path.is_some())
     {
-        let look = Look {
+        let look = TextStyle {
             palette: Palette::plain(),
             width: None,
         };
@@ -88,7 +88,7 @@ pub(crate) fn write(
         .iter()
         .filter(|output| output.path.is_none())
     {
-        let look = Look {
+        let look = TextStyle {
             palette: terminal.palette(),
             width: terminal.width(),
         };

@@ -53,7 +53,11 @@ pub(super) fn render(report: &Report) -> String {
 
 /// The guidelines ask for UNKNOWN where a plugin's arguments are wrong.
 pub(super) fn refusal(error: &str) -> String {
-    format!("SEAMLESS {} - {}\n", State::Unknown.word(), one_line(error))
+    format!(
+        "SEAMLESS {} - {}\n",
+        NagiosState::Unknown.word(),
+        one_line(error)
+    )
 }
 
 fn perfdata(label: &str, measured: Measured) -> String {
@@ -81,14 +85,14 @@ fn one_line(text: &str) -> String {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum NagiosState {
     Ok,
     Warning,
     Critical,
     Unknown,
 }
 
-impl State {
+impl NagiosState {
     const fn word(self) -> &'static str {
         match self {
             Self::Ok => "OK",
@@ -99,25 +103,25 @@ impl State {
     }
 }
 
-fn state(report: &Report) -> State {
+fn state(report: &Report) -> NagiosState {
     let counts = report.counts();
     let strict = report.fail_on == FailOn::Warn;
     if counts.fail > 0 || (strict && counts.warn > 0) {
-        return State::Critical;
+        return NagiosState::Critical;
     }
     match report.status() {
-        ExitStatus::Undetermined | ExitStatus::Stopped(_) => State::Unknown,
-        _ if counts.warn > 0 => State::Warning,
-        _ => State::Ok,
+        ExitStatus::Undetermined | ExitStatus::Stopped(_) => NagiosState::Unknown,
+        _ if counts.warn > 0 => NagiosState::Warning,
+        _ => NagiosState::Ok,
     }
 }
 
 /// The plugin's exit code, as the status that has the same number.
 pub(super) fn exit_status(report: &Report) -> ExitStatus {
     match state(report) {
-        State::Ok => ExitStatus::Done,
-        State::Warning => ExitStatus::Negative,
-        State::Critical => ExitStatus::Usage,
-        State::Unknown => ExitStatus::Undetermined,
+        NagiosState::Ok => ExitStatus::Done,
+        NagiosState::Warning => ExitStatus::Negative,
+        NagiosState::Critical => ExitStatus::Usage,
+        NagiosState::Unknown => ExitStatus::Undetermined,
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use seamless_cli::{clean, wrapped};
 
-use super::Look;
+use super::TextStyle;
 
 use crate::paging::Reach;
 use crate::report::Report;
 use crate::told::{Told, ToldIntegration, ToldReceiver};
 
 /// The table; without an Alertmanager a line that says so.
-pub(super) fn render(report: &Report, look: Look) -> String {
+pub(super) fn render(report: &Report, look: TextStyle) -> String {
     if report.told.is_empty() {
         return "nobody is known to be told: give --alertmanager-url or --alertmanager-config\n"
             .to_owned();
@@ -72,7 +72,7 @@ fn reasons(told: &Told) -> Vec<String> {
     .collect()
 }
 
-fn table(all: &[&Told], look: Look) -> String {
+fn table(all: &[&Told], look: TextStyle) -> String {
     const INDENT: usize = 4;
     let header = ["ALERT", "SEVERITY", "NOW", "RECEIVERS"].map(str::to_owned);
     let cells: Vec<[String; 4]> = all.iter().map(|told| row(told)).collect();
@@ -129,7 +129,7 @@ fn short(receiver: &ToldReceiver) -> String {
 }
 
 /// What became of the notifications of each kind; receivers of a kind share its counters.
-fn notifications(all: &[&Told], look: Look) -> String {
+fn notifications(all: &[&Told], look: TextStyle) -> String {
     let receivers = all.iter().flat_map(|told| &told.receivers);
     let (known, unknown): (Vec<&ToldIntegration>, Vec<&ToldIntegration>) = receivers
         .flat_map(|receiver| &receiver.integrations)

@@ -3,7 +3,7 @@
 
 use seamless_cli::{clean, truncated, wrapped};
 
-use super::{Look, text};
+use super::{TextStyle, text};
 use crate::report::{CheckResult, Report};
 use crate::verdict::Verdict;
 
@@ -29,7 +29,7 @@ enum Detail {
     Items,
 }
 
-pub(super) fn render(report: &Report, look: Look) -> String {
+pub(super) fn render(report: &Report, look: TextStyle) -> String {
     let is_bad = |finding: &&CheckResult| finding.outcome.verdict.is_bad();
     let bad: Vec<&CheckResult> = report.findings.iter().filter(is_bad).collect();
     let mut end = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn render(report: &Report, look: Look) -> String {
 }
 
 /// As much of the findings as `room` lines hold.
-fn screen(bad: &[&CheckResult], look: Look, room: usize) -> Vec<String> {
+fn screen(bad: &[&CheckResult], look: TextStyle, room: usize) -> Vec<String> {
     // Where not even a line of each has room, the ids of the others have.
     let mut shown = bad.len();
     let mut others = Vec::new();
@@ -91,7 +91,7 @@ fn screen(bad: &[&CheckResult], look: Look, room: usize) -> Vec<String> {
     blocks.into_iter().flatten().chain(others).collect()
 }
 
-fn block(finding: &CheckResult, look: Look, detail: Detail) -> Vec<String> {
+fn block(finding: &CheckResult, look: TextStyle, detail: Detail) -> Vec<String> {
     let verdict = &finding.outcome.verdict;
     let items = match detail {
         Detail::Items => text::items(finding, look, MARGIN, ITEMS),

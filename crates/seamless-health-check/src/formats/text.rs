@@ -4,14 +4,14 @@
 use seamless_cli::{Palette, clean, shown_width, truncated, wrapped};
 use seamless_core::duration;
 
-use super::{Look, plot};
+use super::{TextStyle, plot};
 use crate::report::{CheckResult, Report};
 use crate::verdict::{Item, Verdict};
 
 /// How many items of a check are listed.
 const ITEMS: usize = 10;
 
-pub(super) fn render(report: &Report, look: Look) -> String {
+pub(super) fn render(report: &Report, look: TextStyle) -> String {
     let mut lines = Vec::new();
     let mut group = None;
     for finding in &report.findings {
@@ -51,7 +51,7 @@ pub(crate) fn has_room(width: Option<usize>, column: usize) -> bool {
 /// Columns of a check's name.
 const NAME_COLUMNS: usize = 18;
 
-fn check(lines: &mut Vec<String>, finding: &CheckResult, look: Look) {
+fn check(lines: &mut Vec<String>, finding: &CheckResult, look: TextStyle) {
     let verdict = &finding.outcome.verdict;
     let word = painted(look.palette, verdict, verdict.word());
     let first = 2 + 4 + 2 + NAME_COLUMNS + 1;
@@ -92,7 +92,7 @@ fn check(lines: &mut Vec<String>, finding: &CheckResult, look: Look) {
 }
 
 /// What to do, and the command that comes next.
-pub(super) fn advice(finding: &CheckResult, look: Look, margin: usize) -> Vec<String> {
+pub(super) fn advice(finding: &CheckResult, look: TextStyle, margin: usize) -> Vec<String> {
     let hint = finding.hint().map(|hint| format!("→ {}", clean(hint)));
     let hint = hint.map_or_else(Vec::new, |hint| wrapped(&hint, look.width, margin));
     let mut lines: Vec<String> = hint.iter().map(|line| look.palette.dim(line)).collect();
@@ -101,7 +101,7 @@ pub(super) fn advice(finding: &CheckResult, look: Look, margin: usize) -> Vec<St
 }
 
 /// The command that comes next.
-pub(super) fn next(finding: &CheckResult, look: Look, margin: usize) -> Vec<String> {
+pub(super) fn next(finding: &CheckResult, look: TextStyle, margin: usize) -> Vec<String> {
     let lines = finding.next().map(|next| command(next, look.width, margin));
     let lines = lines.unwrap_or_default();
     lines.iter().map(|line| look.palette.dim(line)).collect()
@@ -122,7 +122,12 @@ pub(super) fn without_first_item(finding: &CheckResult) -> String {
 
 /// What is worth a line of its own: measurements with a history, and what does not pass if there is
 /// more than the message already says; at most `most`, each a line or two.
-pub(super) fn items(finding: &CheckResult, look: Look, margin: usize, most: usize) -> Vec<String> {
+pub(super) fn items(
+    finding: &CheckResult,
+    look: TextStyle,
+    margin: usize,
+    most: usize,
+) -> Vec<String> {
     let all = &finding.outcome.items;
     let measured = |item: &&Item| !item.history.is_empty();
     let bad = |item: &&Item| matches!(item.verdict, Verdict::Warn | Verdict::Fail);
@@ -215,7 +220,7 @@ fn fits(text: &str, width: Option<usize>, indent: usize) -> bool {
 }
 
 /// How many checks came to what, and of which groups nothing is known.
-pub(super) fn summary(report: &Report, look: Look) -> Vec<String> {
+pub(super) fn summary(report: &Report, look: TextStyle) -> Vec<String> {
     let palette = look.palette;
     let counts = report.counts();
     let took = duration::human(report.took);

@@ -9,7 +9,7 @@ use seamless_core::paging::{AlertShape, Configuration, Counters, LabelSet, Sendi
 use seamless_core::prometheus::{InstantSeries, LoadedGroup};
 use seamless_core::rules::{Rule, RuleFile};
 
-use super::ways::{Wanted, Way, way};
+use super::ways::{WantedReceivers, Way, way};
 use crate::gap::Fact;
 
 /// The alert that always fires.
@@ -40,7 +40,7 @@ pub(crate) struct Facts<'s> {
     /// The rules that are.
     pub(crate) rules: Fact<&'s [LoadedGroup]>,
     /// Whom alerts of a severity must reach.
-    pub(crate) wanted: &'s Wanted,
+    pub(crate) wanted: &'s WantedReceivers,
     pub(crate) paging: &'s Paging,
 }
 

@@ -9,4 +9,4 @@ pub(crate) use facts::{
     Facts, OneAlertmanager, Paging, Reads, Scraped, WATCHDOG, always_firing, labels_of,
 };
 pub(crate) use notified::{Failures, Tried, failures, of_day, since_start};
-pub(crate) use ways::{Reach, Wanted, Way, severity};
+pub(crate) use ways::{Reach, WantedReceivers, Way, severity};

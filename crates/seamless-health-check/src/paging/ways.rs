@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use seamless_core::paging::{
-    AlertShape, Case, Configuration, LabelSet, Mute, PAGING_KINDS, Route, Sending,
+    AlertShape, Configuration, LabelCase, LabelSet, Mute, PAGING_KINDS, Route, Sending,
 };
 
 /// The alert that says of a kind of integration (its label `integration`) that it fails.
 const NOTIFICATIONS_FAILING: &str = "SeamlessNotificationsFailing";
 
 /// Whom alerts of a severity must reach, where the default is not enough: receivers by severity.
-pub(crate) type Wanted = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type WantedReceivers = BTreeMap<String, BTreeSet<String>>;
 
 /// Whom an alert reaches at best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,12 +71,12 @@ pub(crate) fn way(
     alert: &AlertShape,
     config: &Configuration,
     sending: &Sending,
-    wanted: &Wanted,
+    wanted: &WantedReceivers,
     now: Timestamp,
 ) -> Way {
     let severity = severity(alert).to_owned();
     let cases = alert.cases(config, sending);
-    let reached: Vec<(&Case, Reached<'_>)> = cases
+    let reached: Vec<(&LabelCase, RouteReach<'_>)> = cases
         .cases
         .iter()
         .map(|case| {
@@ -134,7 +134,7 @@ pub(crate) fn way(
     way
 }
 
-struct Reached<'c> {
+struct RouteReach<'c> {
     reach: Reach,
     routes: Vec<&'c Route>,
     /// Those that lead to a receiver of the best kind.
@@ -142,13 +142,13 @@ struct Reached<'c> {
 }
 
 fn reached<'c>(
-    case: &Case,
+    case: &LabelCase,
     config: &'c Configuration,
     severity: &str,
-    wanted: &Wanted,
-) -> Reached<'c> {
+    wanted: &WantedReceivers,
+) -> RouteReach<'c> {
     let Some(labels) = &case.labels else {
-        return Reached {
+        return RouteReach {
             reach: Reach::Dropped,
             routes: Vec::new(),
             right: Vec::new(),
@@ -186,7 +186,7 @@ fn reached<'c>(
         .iter()
         .copied()
         .filter(|route| reach > Reach::Nobody && of(route) == reach);
-    Reached {
+    RouteReach {
         reach,
         right: right.collect(),
         routes,
@@ -194,7 +194,7 @@ fn reached<'c>(
 }
 
 /// The unknown labels on whose value it depends what is reached.
-fn unknown(reached: &[(&Case, Reached<'_>)]) -> BTreeSet<String> {
+fn unknown(reached: &[(&LabelCase, RouteReach<'_>)]) -> BTreeSet<String> {
     let mut by_assumption: BTreeMap<&LabelSet, BTreeSet<Reach>> = BTreeMap::new();
     for (case, reached) in reached {
         by_assumption

@@ -13,10 +13,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use seamless_cli::Stop;
-use seamless_core::coordinator::Coordinator;
+use seamless_core::coordinator::CoordinatorClient;
 use seamless_core::prometheus::{
-    Alertmanagers, InstantSeries, LoadedGroup, MetricMetadata, Prometheus, QueryValue, RangeSeries,
-    Target, WithWarnings,
+    Alertmanagers, InstantSeries, LoadedGroup, MetricMetadata, PrometheusClient, QueryValue,
+    RangeSeries, Target, WithWarnings,
 };
 use tokio::sync::OnceCell;
 
@@ -79,13 +79,13 @@ impl<'r> Site<'r> {
     }
 
     /// The client of the Prometheus.
-    pub(crate) fn prometheus(&self) -> Fact<&'r Prometheus> {
+    pub(crate) fn prometheus(&self) -> Fact<&'r PrometheusClient> {
         let client = self.request.prometheus.as_ref();
         client.ok_or_else(|| Gap::not_configured("no Prometheus URL is configured"))
     }
 
     /// The client of the coordinator.
-    pub(crate) fn coordinator(&self) -> Fact<&'r Coordinator> {
+    pub(crate) fn coordinator(&self) -> Fact<&'r CoordinatorClient> {
         let client = self.request.coordinator.as_ref();
         client.ok_or_else(|| Gap::not_configured("no coordinator URL is configured"))
     }

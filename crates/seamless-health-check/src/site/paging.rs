@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use seamless_core::alertmanager::Alertmanager;
+use seamless_core::alertmanager::AlertmanagerClient;
 use seamless_core::duration;
 use seamless_core::http::ServiceError;
 use seamless_core::paging::{Configuration, Counters, Sending};
@@ -97,7 +97,7 @@ async fn resend(request: &Request) -> Duration {
         .unwrap_or(RESEND)
 }
 
-async fn one(client: &Alertmanager, again: Option<Duration>) -> OneAlertmanager {
+async fn one(client: &AlertmanagerClient, again: Option<Duration>) -> OneAlertmanager {
     let (ready, status, alerts, silences, counters) = tokio::join!(
         async { client.ready().await.map_err(Gap::from) },
         async { client.status().await.map_err(Gap::from) },

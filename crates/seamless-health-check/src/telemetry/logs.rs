@@ -171,7 +171,7 @@ pub(crate) struct Lacking {
 
 /// How often an event was seen, and what it lacked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct SeenEvents {
     pub(crate) count: u64,
     /// Fields that are missing although their condition is met.
     pub(crate) lacking: BTreeMap<&'static str, Lacking>,
@@ -189,7 +189,7 @@ pub(crate) struct Logs {
     pub(crate) levels: Levels,
     /// Lines that begin as JSON and are none.
     pub(crate) broken: Broken,
-    events: BTreeMap<&'static str, Seen>,
+    events: BTreeMap<&'static str, SeenEvents>,
     /// The leases that backfill events name.
     pub(crate) leases: Leases,
 }
@@ -203,7 +203,7 @@ impl Logs {
     }
 
     /// What was seen of an event.
-    pub(crate) fn seen(&self, event: LogEvent) -> Seen {
+    pub(crate) fn seen(&self, event: LogEvent) -> SeenEvents {
         self.events.get(event.name).cloned().unwrap_or_default()
     }
 

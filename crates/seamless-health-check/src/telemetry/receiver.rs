@@ -26,15 +26,15 @@ impl OtlpReceiver {
         // An export request without spans is a protobuf message without fields: no bytes.
         let protobuf = || Body::Raw("application/x-protobuf", &[], Vec::new());
         match self.export(json, "JSON").await? {
-            Answer::Taken(how) => Ok(how),
-            Answer::NotThisEncoding(_) => match self.export(protobuf(), "protobuf").await? {
-                Answer::Taken(how) => Ok(how),
-                Answer::NotThisEncoding(gap) => Err(gap),
+            ExportAnswer::Taken(how) => Ok(how),
+            ExportAnswer::NotThisEncoding(_) => match self.export(protobuf(), "protobuf").await? {
+                ExportAnswer::Taken(how) => Ok(how),
+                ExportAnswer::NotThisEncoding(gap) => Err(gap),
             },
         }
     }
 
-    async fn export(&self, body: Body, encoding: &str) -> Result<Answer, Gap> {
+    async fn export(&self, body: Body, encoding: &str) -> Result<ExportAnswer, Gap> {
         let url = self.endpoint.url(&["v1", "traces"]);
         let failed = |message: String, hint: &str| Gap::Failed {
             message: format!("sending an empty export to {self}: {message}"),
@@ -52,7 +52,7 @@ impl OtlpReceiver {
         let hint = "check that the URL leads to an OTLP/HTTP receiver (port 4318, not gRPC's 4317)";
         if matches!(answer.status, 415 | 400) {
             let message = format!("{} to {encoding}", answer.described());
-            return Ok(Answer::NotThisEncoding(failed(message, hint)));
+            return Ok(ExportAnswer::NotThisEncoding(failed(message, hint)));
         }
         if matches!(answer.status, 401 | 403) {
             let hint = "give its credentials: --bearer-token-file traces=FILE, or --header 'traces=NAME: VALUE'";
@@ -65,13 +65,13 @@ impl OtlpReceiver {
             let message = format!("answered 200 and says {}", answer.quoted(&complaint));
             return Err(failed(message, "look at the receiver's log"));
         }
-        Ok(Answer::Taken(format!(
+        Ok(ExportAnswer::Taken(format!(
             "{self} takes an empty export ({encoding}); what it does with spans cannot be seen from here"
         )))
     }
 }
 
-enum Answer {
+enum ExportAnswer {
     Taken(String),
     NotThisEncoding(Gap),
 }

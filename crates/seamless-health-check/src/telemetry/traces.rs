@@ -30,12 +30,12 @@ struct ResourceSpans<'l> {
 #[derive(Deserialize)]
 struct ScopeSpans<'l> {
     #[serde(borrow, default)]
-    spans: Vec<Span<'l>>,
+    spans: Vec<TraceSpan<'l>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Span<'l> {
+struct TraceSpan<'l> {
     #[serde(borrow, default)]
     name: Cow<'l, str>,
     start_time_unix_nano: Option<Nanos<'l>>,
@@ -77,7 +77,7 @@ impl Nanos<'_> {
     }
 }
 
-impl Span<'_> {
+impl TraceSpan<'_> {
     fn text(&self, key: &str) -> Option<&str> {
         let attribute = self.attributes.iter().find(|found| found.key == key)?;
         attribute.value.string_value.as_deref()
@@ -143,7 +143,7 @@ impl Traces {
         }
     }
 
-    fn note(&mut self, line: u64, span: &Span) {
+    fn note(&mut self, line: u64, span: &TraceSpan) {
         self.spans += 1;
         if span.name != PIPELINE {
             return;

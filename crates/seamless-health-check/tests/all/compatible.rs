@@ -5,9 +5,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::support::{Deployment, PATIENCE, Run, program, shipped};
+use crate::support::{Deployment, JsonRun, PATIENCE, program, shipped};
 use seamless_core::remote_write::{
-    self, BucketSpan, Histogram, Sample, TimeSeries, WriteRequest, labels,
+    self, BucketSpan, NativeHistogram, TimeSeries, WriteRequest, WriteSample, labels,
 };
 use seamless_lab::Received;
 use seamless_lab::coordinator::Coordinator;
@@ -106,14 +106,14 @@ fn a_prometheus_behind_a_path_and_a_password_or_behind_a_gateway_is_checked_like
 
     // The same checks pass as on the plain one.
     let patient = ["--wait", "90s", "--interval", "1s"];
-    let plain = Run::of(deployment.command().args(patient));
+    let plain = JsonRun::of(deployment.command().args(patient));
     assert_eq!(plain.code, 0, "{:#}", plain.document);
     let (user, password) = BASIC_AUTH;
     let with_password = guarded
         .url()
         .replace("http://", &format!("http://{user}:{password}@"));
     for url in [with_password.clone(), format!("{with_password}/")] {
-        let run = Run::of(
+        let run = JsonRun::of(
             deployment
                 .command()
                 .args(["--prometheus-url", &url])
@@ -124,7 +124,7 @@ fn a_prometheus_behind_a_path_and_a_password_or_behind_a_gateway_is_checked_like
         // The password is in no output.
         assert!(!run.document.to_string().contains(&format!("{password}@")));
     }
-    let run = Run::of(
+    let run = JsonRun::of(
         deployment
             .command()
             .args(["--prometheus-url", &guarded.url()]),
@@ -152,7 +152,7 @@ fn a_prometheus_behind_a_path_and_a_password_or_behind_a_gateway_is_checked_like
         command
     };
     let tenant = format!("X-Scope-OrgID: {TENANT}");
-    let run = Run::of(with_token().args(["--header", &tenant]).args(patient));
+    let run = JsonRun::of(with_token().args(["--header", &tenant]).args(patient));
     assert_eq!(run.code, 0, "{:#}", run.document);
     assert_eq!(run.ids("pass"), plain.ids("pass"));
     let warnings = run.document["warnings"].to_string();
@@ -163,13 +163,13 @@ fn a_prometheus_behind_a_path_and_a_password_or_behind_a_gateway_is_checked_like
     assert_eq!(stderr.matches(WARNING).count(), 1, "{stderr}");
     assert_eq!(stderr.matches(INFO).count(), 1, "{stderr}");
 
-    let run = Run::of(&mut command());
+    let run = JsonRun::of(&mut command());
     assert!(
         run.check("prometheus/ready").1.contains("401"),
         "{:#}",
         run.document
     );
-    let run = Run::of(&mut with_token());
+    let run = JsonRun::of(&mut with_token());
     assert!(
         run.check("prometheus/ready").1.contains("403"),
         "{:#}",
@@ -195,7 +195,7 @@ fn what_victoriametrics_does_not_offer_is_skipped_with_the_reason() {
         command
             .args(["--prometheus-url", &server.url()])
             .args(["--coordinator-url", &coordinator.url()]);
-        Run::of(&mut command)
+        JsonRun::of(&mut command)
     };
     let has_p99 = wait_until(PATIENCE, "a p99", || run().check("sla/p99").0 == "pass");
     let run = run();
@@ -229,8 +229,8 @@ fn what_victoriametrics_does_not_offer_is_skipped_with_the_reason() {
 }
 
 /// `count` requests of one second each: schema 0 has a bucket per power of two, and 0 is that of 1.
-fn of_a_second(count: u64, timestamp: i64) -> Histogram {
-    Histogram {
+fn of_a_second(count: u64, timestamp: i64) -> NativeHistogram {
+    NativeHistogram {
         count,
         sum: count as f64,
         schema: 0,
@@ -298,7 +298,7 @@ fn native_histograms_and_series_that_nobody_scrapes_are_checked_too() {
         ]),
         samples: times
             .iter()
-            .map(|time| Sample {
+            .map(|time| WriteSample {
                 value: 1.0,
                 timestamp: *time,
             })
@@ -316,7 +316,7 @@ fn native_histograms_and_series_that_nobody_scrapes_are_checked_too() {
         .args(["--skip", "coordinator"])
         .args(["--prometheus-metric", "seamless_sla_deadline_seconds"])
         .args(["--prometheus-metric", "coverage_ratio"]);
-    let run = Run::of(&mut command);
+    let run = JsonRun::of(&mut command);
     for id in [
         "prometheus/present",
         "prometheus/fresh",
@@ -363,7 +363,7 @@ fn a_series_that_ended_is_as_old_as_its_last_sample() {
     let ended = i64::try_from(now.as_millis()).unwrap() - 8 * 60_000;
     let gauge = TimeSeries {
         labels: labels([("__name__", "coverage_ratio"), ("node_id", "n")]),
-        samples: vec![Sample {
+        samples: vec![WriteSample {
             value: 1.0,
             timestamp: ended,
         }],
@@ -380,7 +380,7 @@ fn a_series_that_ended_is_as_old_as_its_last_sample() {
         .args(["--prometheus-url", &server.url()])
         .args(["--only", "prometheus/fresh", "--only", "prometheus/present"])
         .args(["--prometheus-metric", "coverage_ratio"]);
-    let run = Run::of(&mut command);
+    let run = JsonRun::of(&mut command);
     assert_eq!(run.code, 1, "{:#}", run.document);
     for (id, says) in [
         ("prometheus/present", "the last about 8m"),
@@ -412,7 +412,7 @@ fn a_server_that_evaluates_rules_and_has_none_fails() {
     command
         .args(["--prometheus-url", &mimir.url()])
         .args(["--only", "alerting/rules-loaded"]);
-    let run = Run::of(&mut command);
+    let run = JsonRun::of(&mut command);
     let (verdict, message) = run.check("alerting/rules-loaded");
     assert_eq!((run.code, verdict), (1, "fail"), "{message}");
     assert!(message.contains("none of"), "{message}");
@@ -429,7 +429,7 @@ fn a_retention_shorter_than_the_error_budgets_window_is_a_warning() {
     command
         .args(["--prometheus-url", &server.url()])
         .args(["--only", "alerting/ranges"]);
-    let run = Run::of(&mut command);
+    let run = JsonRun::of(&mut command);
     let (verdict, message) = run.check("alerting/ranges");
     assert_eq!((run.code, verdict), (0, "warn"), "{message}");
     assert!(

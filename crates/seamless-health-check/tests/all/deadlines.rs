@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, Run, program};
+use crate::support::{JsonRun, PATIENCE, program};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 use seamless_lab::wait_until;
 use serde_json::Value;
@@ -72,7 +72,7 @@ fn a_server_that_keeps_on_costs_its_timeout_and_the_stage_is_named() {
     ] {
         let server = Faults::choose(move |_, _| behaviour.clone()).unwrap();
         let began = Instant::now();
-        let run = Run::of(coordinator(&server).args(["--timeout", "1s"]));
+        let run = JsonRun::of(coordinator(&server).args(["--timeout", "1s"]));
         let took = began.elapsed();
         let (verdict, message) = run.check("coordinator/health");
         assert_eq!((verdict, run.code), ("fail", 1), "{message}");
@@ -89,7 +89,7 @@ fn past_the_deadline_what_is_known_is_said_and_the_rest_is_unknown() {
         _ => Behaviour::HangBeforeHeaders,
     })
     .unwrap();
-    let run = Run::of(coordinator(&server).args(["--deadline", "2s", "--timeout", "60s"]));
+    let run = JsonRun::of(coordinator(&server).args(["--deadline", "2s", "--timeout", "60s"]));
     assert_eq!(run.code, 3, "{:#}", run.document);
     assert_eq!(run.check("coordinator/health").0, "pass");
     let (verdict, message) = run.check("coordinator/stuck-leases");
@@ -100,7 +100,7 @@ fn past_the_deadline_what_is_known_is_said_and_the_rest_is_unknown() {
 #[test]
 fn a_proven_failure_outranks_what_stayed_unknown() {
     let server = Faults::choose(|_, _| Behaviour::HangBeforeHeaders).unwrap();
-    let run = Run::of(
+    let run = JsonRun::of(
         coordinator(&server)
             .args(["--deadline", "2s", "--timeout", "60s"])
             .args(["--only", "environment", "--required-env", "NO_SUCH"]),
@@ -200,10 +200,10 @@ fn what_counts_as_bad_can_be_chosen() {
         _ => Reply::status(500).into(),
     })
     .unwrap();
-    let run = Run::of(&mut coordinator(&server));
+    let run = JsonRun::of(&mut coordinator(&server));
     assert_eq!(run.check("coordinator/stuck-leases").0, "warn");
     assert_eq!(run.code, 0);
-    let run = Run::of(coordinator(&server).args(["--fail-on", "warn"]));
+    let run = JsonRun::of(coordinator(&server).args(["--fail-on", "warn"]));
     assert_eq!(run.code, 1);
 }
 
@@ -264,7 +264,7 @@ fn a_file_is_read_anew_in_every_round() {
 
 #[test]
 fn an_input_without_end_is_refused() {
-    let run = Run::of(
+    let run = JsonRun::of(
         program()
             .args(["--metrics-file", "/dev/zero"])
             .args(["--only", "exposition"]),
@@ -296,7 +296,7 @@ fn a_refused_query_is_an_error_and_a_missing_endpoint_is_not() {
         "--only",
         "alerting/alertmanager-known",
     ]);
-    let run = Run::of(&mut command);
+    let run = JsonRun::of(&mut command);
     let (verdict, message) = run.check("prometheus/present");
     assert_eq!(verdict, "fail", "{message}");
     assert!(message.contains("400"), "{message}");

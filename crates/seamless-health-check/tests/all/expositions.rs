@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Run, program};
+use crate::support::{JsonRun, program};
 use seamless_lab::faults::{Faults, Reply, Trial};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -24,23 +24,23 @@ fn histogram(bounds: &[&str]) -> String {
 }
 
 /// What the program makes of what that command reads, when only these metrics are required.
-fn only(command: &mut Command, metrics: &[&str]) -> Run {
+fn only(command: &mut Command, metrics: &[&str]) -> JsonRun {
     command.args(["--only", "exposition"]);
     for metric in metrics {
         command.args(["--prometheus-metric", metric]);
     }
-    Run::of(command)
+    JsonRun::of(command)
 }
 
 /// What it makes of a file with this text.
-fn file(text: &str, metrics: &[&str]) -> Run {
+fn file(text: &str, metrics: &[&str]) -> JsonRun {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     only(program().arg("--metrics-file").arg(file.path()), metrics)
 }
 
 /// What it makes of a server's answer.
-fn url(reply: Reply, metrics: &[&str]) -> Run {
+fn url(reply: Reply, metrics: &[&str]) -> JsonRun {
     let server = Faults::choose(move |_, _| reply.clone().into()).unwrap();
     let at = format!("{}/metrics", server.url());
     let run = only(program().args(["--metrics-url", &at]), metrics);

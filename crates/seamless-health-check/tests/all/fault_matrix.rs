@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use seamless_lab::Received;
 use seamless_lab::faults::catalogue::{CATALOGUE, Fault};
-use seamless_lab::faults::{Matrix, Reply, Trial};
+use seamless_lab::faults::{FaultMatrix, Reply, Trial};
 use serde_json::{Value, json};
 
 /// A few requests, each of which may take its timeout or be repeated.
@@ -214,7 +214,7 @@ fn trial(asked: &Asked, fault: Fault) -> (Trial, String) {
 
 #[test]
 fn every_fault_has_its_verdict_and_none_is_green() {
-    let mut matrix = Matrix::new("verdict");
+    let mut matrix = FaultMatrix::new("verdict");
     for asked in &ASKED {
         let endpoint = format!("{} ({})", asked.endpoint, asked.check);
         matrix.add(&endpoint, &CATALOGUE, |fault| trial(asked, fault));

@@ -4,9 +4,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::compatible::write;
-use crate::support::{PATIENCE, Run, program, shipped};
+use crate::support::{JsonRun, PATIENCE, program, shipped};
 use seamless_core::remote_write::{
-    BucketSpan, Histogram, Sample, TimeSeries, WriteRequest, labels,
+    BucketSpan, NativeHistogram, TimeSeries, WriteRequest, WriteSample, labels,
 };
 use seamless_lab::servers::Prometheus;
 use seamless_lab::wait_until;
@@ -49,7 +49,7 @@ impl Fleet {
         if !le.is_empty() {
             pairs.push(("le", le));
         }
-        let samples = (0..).zip(&self.times).map(|(step, time)| Sample {
+        let samples = (0..).zip(&self.times).map(|(step, time)| WriteSample {
             value: (step * per_step) as f64,
             timestamp: *time,
         });
@@ -86,7 +86,7 @@ impl Fleet {
             };
             // Idle nodes have had requests once.
             let count = if per_step == 0 { 7 } else { since * per_step };
-            Histogram {
+            NativeHistogram {
                 count,
                 sum: count as f64 * 0.75 * 2_f64.powi(bucket),
                 schema: 0,
@@ -290,7 +290,7 @@ fn both_forms_are_counted_and_then_divided() {
 
     // The program; a budget of its own is judged from the histograms, since nothing is recorded for it.
     for budget in ["total=60", "total=61"] {
-        let run = Run::of(
+        let run = JsonRun::of(
             program()
                 .args(["--prometheus-url", &server.url()])
                 .args(["--only", "sla", "--budget", budget]),

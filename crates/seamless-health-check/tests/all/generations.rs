@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::compatible::{forward, write};
-use crate::support::{PATIENCE, Run, program};
-use seamless_core::remote_write::{Sample, TimeSeries, WriteRequest, labels};
+use crate::support::{JsonRun, PATIENCE, program};
+use seamless_core::remote_write::{TimeSeries, WriteRequest, WriteSample, labels};
 use seamless_lab::coordinator::Coordinator;
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::runtime::Runtime;
@@ -30,7 +30,7 @@ fn has_traffic(prometheus: &Prometheus) {
 }
 
 /// The verdict and message of a check's item.
-fn item<'r>(run: &'r Run, check: &str, subject: &str) -> (&'r str, &'r str) {
+fn item<'r>(run: &'r JsonRun, check: &str, subject: &str) -> (&'r str, &'r str) {
     let checks = run.document["checks"].as_array().unwrap();
     let check = checks.iter().find(|found| found["id"] == check).unwrap();
     let items = check["items"].as_array().unwrap();
@@ -58,7 +58,7 @@ fn a_range_of_two_scrapes_is_just_enough_and_one_of_one_is_not() {
         .start()
         .unwrap();
     has_traffic(&prometheus);
-    let run = Run::of(
+    let run = JsonRun::of(
         program()
             .args(["--prometheus-url", &prometheus.url()])
             .args(["--only", "alerting/ranges", "--rules"])
@@ -83,7 +83,7 @@ fn a_range_is_open_on_the_left_from_prometheus_3_on() {
         .unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let start = i64::try_from(now.as_secs()).unwrap() - 60;
-    let samples = [0, 1000, 2000, 3000, 4100].map(|after| Sample {
+    let samples = [0, 1000, 2000, 3000, 4100].map(|after| WriteSample {
         value: after as f64,
         timestamp: start * 1000 + after,
     });
@@ -154,7 +154,7 @@ receivers: [{name: nobody}, {name: pager, pagerduty_configs: [{routing_key: k}]}
                 .unwrap();
             has_traffic(&prometheus);
             let checked = |selector: &str| {
-                Run::of(
+                JsonRun::of(
                     program()
                         .args(["--prometheus-url", &prometheus.url()])
                         .args(["--alertmanager-url", &alertmanager.url()])
@@ -182,7 +182,7 @@ receivers: [{name: nobody}, {name: pager, pagerduty_configs: [{routing_key: k}]}
             let said = String::from_utf8(output.stdout).unwrap();
             assert!(said.contains("{\"team.name\"=\"ops\"}"), "{said}");
 
-            let other = Run::of(
+            let other = JsonRun::of(
                 program()
                     .args(["--prometheus-url", &prometheus.url()])
                     .args(["--only", "sla/p99"])
@@ -259,7 +259,7 @@ mod every_kind_of_receiver_is_read {
             let alertmanager = alertmanager.url();
             let file = path.to_str().unwrap();
             for source in [["--alertmanager-config", file], ["--alertmanager-url", &alertmanager]] {
-                let run = Run::of(
+                let run = JsonRun::of(
                     program()
                         .args(source)
                         .args(["--external-label", "cluster=eu"])
@@ -295,7 +295,7 @@ fn answers_of_vmalert_are_read() {
         .unwrap()
     };
     let checked = |server: &Faults, id: &str| {
-        Run::of(
+        JsonRun::of(
             program()
                 .args(["--prometheus-url", &server.url()])
                 .args(["--only", id]),
@@ -377,7 +377,7 @@ mod converted_buckets_are_judged_by_their_edges {
                     .find(|found| found["labels"]["alertname"] == alert);
                 assert_eq!(found, None);
             }
-            let run = Run::of(
+            let run = JsonRun::of(
                 program()
                     .args(["--prometheus-url", &prometheus.url()])
                     .args(["--only", "sla", "--only", "alerting/can-fire"]),

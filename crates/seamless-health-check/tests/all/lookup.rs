@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::support::program;
-use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, now_ms};
 use serde_json::Value;
 
 /// The exit code and both streams.
@@ -90,8 +90,9 @@ fn what_cannot_be_looked_up_is_a_usage_error() {
 #[test]
 fn a_check_that_does_not_pass_names_the_next_command_and_where_to_read() {
     let coordinator = Coordinator::start().unwrap();
-    let claimed_an_hour_ago = Lease::new("nodeA:60:world:1700000000:1700000060", "token", now_ms())
-        .claimed_earlier(3_600_000);
+    let claimed_an_hour_ago =
+        HeldLease::new("nodeA:60:world:1700000000:1700000060", "token", now_ms())
+            .claimed_earlier(3_600_000);
     coordinator.insert(claimed_an_hour_ago);
     let check = |extra: &[&str], folder: &std::path::Path| {
         let mut command = program();

@@ -1,13 +1,13 @@
 //! The program against real servers: a healthy deployment passes, and what breaks it is named.
 
-use crate::support::{Deployment, PATIENCE, Run, shipped};
+use crate::support::{Deployment, JsonRun, PATIENCE, shipped};
 use seamless_lab::wait_until;
 
 #[test]
 fn a_healthy_deployment_passes_and_what_breaks_it_is_named() {
     let deployment = Deployment::start(|builder| builder);
     // Rules are evaluated every 30 seconds.
-    let run = Run::of(
+    let run = JsonRun::of(
         deployment
             .command()
             .args(["--wait", "90s", "--interval", "1s"]),
@@ -38,14 +38,14 @@ fn a_healthy_deployment_passes_and_what_breaks_it_is_named() {
     }
 
     // The documented call works as written, and a metric that never was is told apart.
-    let run = Run::of(deployment.command().args([
+    let run = JsonRun::of(deployment.command().args([
         "--prometheus-metric",
         "backfill_completion_ratio",
         "--prometheus-metric",
         "seamless_sla_deadline_seconds",
     ]));
     assert_eq!(run.code, 0, "{:#}", run.document);
-    let run = Run::of(
+    let run = JsonRun::of(
         deployment
             .command()
             .args(["--prometheus-metric", "no_such_metric"]),
@@ -56,7 +56,7 @@ fn a_healthy_deployment_passes_and_what_breaks_it_is_named() {
     assert!(message.contains("no_such_metric: never seen"), "{message}");
 
     // A budget that is too small, and a variable that is not set.
-    let run = Run::of(deployment.command().args([
+    let run = JsonRun::of(deployment.command().args([
         "--budget",
         "total=0.001",
         "--required-env",
@@ -85,7 +85,7 @@ fn a_healthy_deployment_passes_and_what_breaks_it_is_named() {
         .args(["--prometheus-url", &prometheus.url()])
         .args(["--coordinator-url", &coordinator.url()])
         .args(["--alertmanager-url", &alertmanager.url(), "--max-age", "1s"]);
-    let run = Run::of(&mut command);
+    let run = JsonRun::of(&mut command);
     assert_eq!(run.code, 1);
     // Prometheus still knows what the target said of its families: nothing happened yet, or it is down.
     let targets = run.check("prometheus/targets").0;
@@ -96,7 +96,7 @@ fn a_healthy_deployment_passes_and_what_breaks_it_is_named() {
 #[test]
 fn without_rules_and_alertmanager_nobody_would_be_paged() {
     let deployment = Deployment::start(|builder| builder.rules("groups: []"));
-    let run = Run::of(&mut deployment.command());
+    let run = JsonRun::of(&mut deployment.command());
     assert_eq!(run.code, 1);
     assert_eq!(run.check("alerting/rules-loaded").0, "fail");
     assert_eq!(run.check("alerting/inputs").0, "skip");
@@ -108,7 +108,7 @@ fn the_other_profile_is_no_difference() {
     let deployment = Deployment::start(|builder| builder.rules(golden));
     let loaded = |arguments: &[&str]| {
         let only = ["--only", "alerting/rules-loaded"];
-        let run = Run::of(deployment.command().args(only).args(arguments));
+        let run = JsonRun::of(deployment.command().args(only).args(arguments));
         let (verdict, message) = run.check("alerting/rules-loaded");
         (verdict.to_owned(), message.to_owned())
     };
@@ -122,7 +122,7 @@ fn the_other_profile_is_no_difference() {
     // And the budgets are the profile's.
     let mut check = deployment.command();
     check.args(["--only", "sla/p99", "--wait", "90s", "--interval", "1s"]);
-    let run = Run::of(&mut check);
+    let run = JsonRun::of(&mut check);
     assert!(
         run.document.to_string().contains("of 4m"),
         "{:#}",

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Deployment, Run};
+use crate::support::{Deployment, JsonRun};
 
 /// When nothing has arrived for so long, all that can be asked without an answer has been asked.
 const QUIET: Duration = Duration::from_secs(3);
@@ -139,7 +139,7 @@ fn requests_and_rounds_do_not_grow_with_the_metrics() {
             // None is there, so that all are looked back for: the longest chain.
             command.args(["--prometheus-metric", &format!("no_such_metric_{index}")]);
         }
-        let run = Run::of(&mut command);
+        let run = JsonRun::of(&mut command);
         assert_eq!(run.check("prometheus/present").0, "fail");
         asked.push(rounds.taken());
     }
@@ -149,7 +149,7 @@ fn requests_and_rounds_do_not_grow_with_the_metrics() {
 
     // And without a chain where nothing is missing but the range of the rules.
     let mut command = deployment.command();
-    let run = Run::of(command.args(["--prometheus-url", &url, "--timeout", "60s"]));
+    let run = JsonRun::of(command.args(["--prometheus-url", &url, "--timeout", "60s"]));
     assert_eq!(run.check("prometheus/present").0, "pass");
     let healthy = rounds.taken();
     assert!(healthy.len() <= 2, "{healthy:?}");

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{PATIENCE, Run, program};
+use crate::support::{JsonRun, PATIENCE, program};
 use seamless_core::exposition::read::scan;
 use seamless_core::exposition::{Format, Scraper};
 use seamless_fuzz::{Mutations, is_accepted};
-use seamless_lab::expositions::{DocumentClass, Verdict, kinds};
+use seamless_lab::expositions::{DocumentClass, ScrapeVerdict, kinds};
 use seamless_lab::faults::{Behaviour, Faults, Reply};
 use seamless_lab::servers::{Generation, Prometheus};
 use seamless_lab::wait_until;
@@ -88,7 +88,7 @@ fn scrape(server: &Faults, documents: usize) -> Vec<(bool, String)> {
 }
 
 /// What the program makes of a document.
-fn judged(server: &Faults, index: usize, scraper: Scraper) -> Run {
+fn judged(server: &Faults, index: usize, scraper: Scraper) -> JsonRun {
     let generation = match scraper {
         Scraper::Prometheus2 => "2",
         Scraper::Prometheus3 => "3",
@@ -102,7 +102,7 @@ fn judged(server: &Faults, index: usize, scraper: Scraper) -> Run {
         "--metrics-url",
         &url,
     ];
-    Run::of(program().args(arguments))
+    JsonRun::of(program().args(arguments))
 }
 
 fn of_kind(kind: &DocumentClass, now: SystemTime) -> impl Iterator<Item = Document> {
@@ -132,7 +132,7 @@ fn verdicts_are_the_scrapers() {
         let (readable, message) = run.check("exposition/readable");
         let (valid, warning) = run.check("exposition/valid");
         let says = kind.says.as_deref();
-        let as_expected = *taken == (kind.verdict(scraper) == Verdict::Takes);
+        let as_expected = *taken == (kind.verdict(scraper) == ScrapeVerdict::Takes);
         let same = *taken == (readable == "pass");
         let told = match (taken, says) {
             (false, says) => message.contains(says.unwrap_or_default()),
@@ -284,7 +284,7 @@ fn the_prometheus_that_is_named_decides() {
         body: b"{\"a.b\"} 1\n{\"a.b\",x=\"y\"} 1\n".to_vec(),
     }]);
     let metrics = format!("{}/0", server.url());
-    let run = Run::of(program().args([
+    let run = JsonRun::of(program().args([
         "--only=exposition",
         "--metrics-url",
         &metrics,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use seamless_lab::servers::Prometheus;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Run, program, shipped};
+use crate::support::{JsonRun, PATIENCE, program, shipped};
 
 /// Rules and targets of others. A build without optimisation reads a megabyte a second: it has far more than is
 /// read at a time, and with optimisation far more than an answer to a query may hold.
@@ -68,7 +68,7 @@ fn ours_is_found_among_the_others() {
         ];
         arguments.map(str::to_owned)
     };
-    let check = |id: &str| Run::of(program().args(arguments(id)));
+    let check = |id: &str| JsonRun::of(program().args(arguments(id)));
     let run = check("alerting/rules-loaded");
     let (verdict, message) = run.check("alerting/rules-loaded");
     assert_eq!(verdict, "warn", "{message}");
@@ -130,7 +130,7 @@ fn a_list_that_never_ends_is_refused() {
         "--only",
         "alerting/rules-loaded",
     ]);
-    let run = Run::of(&mut command);
+    let run = JsonRun::of(&mut command);
     let (verdict, message) = run.check("alerting/rules-loaded");
     assert_eq!(verdict, "fail", "{message}");
 }
@@ -158,7 +158,7 @@ fn queries(series: &Value) -> Vec<String> {
     for group in ["prometheus", "alerting", "sla"] {
         command.args(["--only", group]);
     }
-    Run::of(&mut command);
+    JsonRun::of(&mut command);
     let asked = server.received().into_iter().filter_map(|request| {
         let form = match request.query {
             Some(query) => query.into_bytes(),

@@ -38,12 +38,12 @@ pub(crate) fn program() -> Command {
 }
 
 /// What a run with `--output json` found.
-pub(crate) struct Run {
+pub(crate) struct JsonRun {
     pub(crate) code: i32,
     pub(crate) document: Value,
 }
 
-impl Run {
+impl JsonRun {
     pub(crate) fn of(command: &mut Command) -> Self {
         let output: Output = command.args(["--output", "json"]).output().unwrap();
         let stdout = String::from_utf8(output.stdout).unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{PATIENCE, Run, program};
+use crate::support::{JsonRun, PATIENCE, program};
 use seamless_lab::coordinator::Coordinator;
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::runtime::{Misbehaviour, Runtime};
@@ -56,7 +56,7 @@ fn the_log_and_traces_of_a_runtime_pass_and_what_is_taken_out_of_them_is_named()
     wait_until(PATIENCE, "a completed lease", || has(&log, COMPLETED)).unwrap();
 
     // While it is well, what is wrong elsewhere does not occur, and that is no fault.
-    let run = Run::of(&mut check(Some(&log), None));
+    let run = JsonRun::of(&mut check(Some(&log), None));
     assert_eq!(run.code, 0, "{:#}", run.document);
     assert_eq!(
         run.ids("pass"),
@@ -78,7 +78,7 @@ fn the_log_and_traces_of_a_runtime_pass_and_what_is_taken_out_of_them_is_named()
     drop(runtime);
 
     let shown = traces.to_str().unwrap();
-    let run = Run::of(&mut check(Some(&log), Some(shown)));
+    let run = JsonRun::of(&mut check(Some(&log), Some(shown)));
     assert_eq!(run.code, 0, "{:#}", run.document);
     let all_but_the_receiver = [
         "telemetry/log",
@@ -104,7 +104,7 @@ fn the_log_and_traces_of_a_runtime_pass_and_what_is_taken_out_of_them_is_named()
     let named = |log_text: &str, trace_text: &str, id: &str, verdict: &str, words: &[&str]| {
         fs::write(&broken_log, log_text).unwrap();
         fs::write(&broken_traces, trace_text).unwrap();
-        let run = Run::of(&mut check(Some(&broken_log), broken_traces.to_str()));
+        let run = JsonRun::of(&mut check(Some(&broken_log), broken_traces.to_str()));
         let (found, message) = run.check(id);
         assert_eq!(found, verdict, "{id}: {message}");
         for word in words {
@@ -228,7 +228,7 @@ fn what_cannot_be_read_is_said_and_never_passes() {
         (empty.to_str().unwrap(), "empty"),
         (text.to_str().unwrap(), "2 of 2 lines are broken: line 1 ("),
     ] {
-        let run = Run::of(&mut check(Some(Path::new(path)), None));
+        let run = JsonRun::of(&mut check(Some(Path::new(path)), None));
         assert_eq!(run.code, 1);
         let (verdict, message) = run.check("telemetry/log");
         assert_eq!(verdict, "fail");
@@ -241,14 +241,14 @@ fn what_cannot_be_read_is_said_and_never_passes() {
         (folder, "Is a directory"),
         (text.to_str().unwrap(), "2 of 2 lines are broken: line 1 ("),
     ] {
-        let run = Run::of(&mut check(None, Some(path)));
+        let run = JsonRun::of(&mut check(None, Some(path)));
         assert_eq!(run.code, 1);
         let (verdict, message) = run.check("telemetry/spans");
         assert_eq!(verdict, "fail");
         assert!(message.contains(words), "{message}");
     }
     // A release without spans of its own is no fault of the deployment.
-    let run = Run::of(&mut check(None, empty.to_str()));
+    let run = JsonRun::of(&mut check(None, empty.to_str()));
     assert_eq!((run.check("telemetry/spans").0, run.code), ("warn", 0));
     // Nothing given, and what can be read only once.
     for arguments in [
@@ -266,7 +266,7 @@ fn what_cannot_be_read_is_said_and_never_passes() {
 fn a_receiver_is_asked_whether_it_takes_an_empty_export() {
     let receiver = Faults::always(Reply::json("{}")).unwrap();
     for url in [receiver.url(), format!("{}/v1/traces", receiver.url())] {
-        let run = Run::of(&mut check(None, Some(&url)));
+        let run = JsonRun::of(&mut check(None, Some(&url)));
         assert_eq!(run.code, 0, "{:#}", run.document);
         assert_eq!(run.check("telemetry/receiver").0, "pass");
         // Nothing is claimed about spans.
@@ -286,7 +286,7 @@ fn a_receiver_is_asked_whether_it_takes_an_empty_export() {
         }
     })
     .unwrap();
-    let run = Run::of(&mut check(None, Some(&receiver.url())));
+    let run = JsonRun::of(&mut check(None, Some(&receiver.url())));
     assert_eq!(run.check("telemetry/receiver").0, "pass");
     assert!(run.check("telemetry/receiver").1.contains("protobuf"));
 
@@ -301,7 +301,7 @@ fn a_receiver_is_asked_whether_it_takes_an_empty_export() {
         ),
     ] {
         let receiver = Faults::always(reply).unwrap();
-        let run = Run::of(&mut check(None, Some(&receiver.url())));
+        let run = JsonRun::of(&mut check(None, Some(&receiver.url())));
         let (verdict, message) = run.check("telemetry/receiver");
         assert_eq!(verdict, "fail");
         assert!(message.contains(words), "{message}");
@@ -332,7 +332,7 @@ fn a_receiver_may_ask_for_a_token() {
             "--prometheus-url",
             &prometheus.url(),
         ]);
-        Run::of(command.args(arguments))
+        JsonRun::of(command.args(arguments))
     };
     let refused = with(&[]);
     let document = refused.document.to_string();
@@ -367,7 +367,7 @@ fn the_lease_events_of_every_formatter_are_read() {
         if path.extension().is_none_or(|extension| extension != "log") {
             continue;
         }
-        let run = Run::of(&mut check(Some(&path), None));
+        let run = JsonRun::of(&mut check(Some(&path), None));
         let (verdict, message) = match name.as_str() {
             "empty" => run.check("telemetry/log"),
             _ => run.check("telemetry/backfill-events"),

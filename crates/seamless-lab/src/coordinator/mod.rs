@@ -17,7 +17,7 @@ use anyhow::Result;
 use crate::received::Received;
 use crate::serving::{ANY_PORT, Serving};
 
-pub use table::{Ended, Lease, Outcome, Refusal, Table};
+pub use table::{EndedLease, HeldLease, LeaseEnd, LeaseRefusal, LeaseTable};
 
 /// How the inspect endpoint shows leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,13 +37,13 @@ pub enum InspectShape {
 
 /// What a coordinator is to be like.
 #[derive(Debug, Clone)]
-pub struct Builder {
+pub struct CoordinatorBuilder {
     address: SocketAddr,
-    options: Options,
+    options: CoordinatorOptions,
 }
 
 #[derive(Debug, Clone)]
-struct Options {
+struct CoordinatorOptions {
     inspect: InspectShape,
     page_size: usize,
     health_paths: Vec<String>,
@@ -56,9 +56,9 @@ struct Options {
 }
 
 #[derive(Debug)]
-struct Shared {
-    options: Options,
-    table: Mutex<Table>,
+struct CoordinatorState {
+    options: CoordinatorOptions,
+    table: Mutex<LeaseTable>,
     received: Mutex<Vec<Received>>,
 }
 
@@ -66,7 +66,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Coordinator {
     serving: Serving,
-    shared: Arc<Shared>,
+    shared: Arc<CoordinatorState>,
 }
 
 impl Coordinator {
@@ -80,10 +80,10 @@ impl Coordinator {
 
     /// One with options.
     #[must_use]
-    pub fn builder() -> Builder {
-        Builder {
+    pub fn builder() -> CoordinatorBuilder {
+        CoordinatorBuilder {
             address: ANY_PORT,
-            options: Options {
+            options: CoordinatorOptions {
                 inspect: InspectShape::default(),
                 page_size: 500,
                 health_paths: ["/health", "/healthz"].map(str::to_owned).to_vec(),
@@ -110,24 +110,24 @@ impl Coordinator {
     }
 
     /// Puts a lease in, whatever was held under its key.
-    pub fn insert(&self, lease: Lease) {
+    pub fn insert(&self, lease: HeldLease) {
         lock(&self.shared.table).insert(lease);
     }
 
     /// Works on the lease table directly.
-    pub fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+    pub fn with_table<T>(&self, work: impl FnOnce(&mut LeaseTable) -> T) -> T {
         work(&mut lock(&self.shared.table))
     }
 
     /// The leases held, by key.
     #[must_use]
-    pub fn leases(&self) -> Vec<Lease> {
+    pub fn leases(&self) -> Vec<HeldLease> {
         lock(&self.shared.table).leases()
     }
 
     /// The leases that were failed or completed, oldest first.
     #[must_use]
-    pub fn ended(&self) -> Vec<Ended> {
+    pub fn ended(&self) -> Vec<EndedLease> {
         lock(&self.shared.table).ended().to_vec()
     }
 
@@ -152,7 +152,7 @@ impl Coordinator {
     }
 }
 
-impl Builder {
+impl CoordinatorBuilder {
     /// Listens there instead of on a free port of 127.0.0.1.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
@@ -229,7 +229,7 @@ impl Builder {
     /// # Errors
     /// If it cannot listen.
     pub fn start(self) -> Result<Coordinator> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(CoordinatorState {
             options: self.options,
             table: Mutex::default(),
             received: Mutex::default(),

@@ -15,14 +15,14 @@ use seamless_core::schema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::table::{Lease, Outcome, Refusal};
-use super::{InspectShape, Shared, lock, now_ms};
+use super::table::{HeldLease, LeaseEnd, LeaseRefusal};
+use super::{CoordinatorState, InspectShape, lock, now_ms};
 use crate::received::Received;
 
 /// More than any body of the protocol holds.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-pub(super) fn router(shared: Arc<Shared>) -> Router {
+pub(super) fn router(shared: Arc<CoordinatorState>) -> Router {
     let mut routes = Router::new()
         .route("/v1/leases/claim", post(claim))
         .route("/v1/leases/renew", post(renew))
@@ -45,7 +45,11 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 }
 
 /// Keeps the request, checks the bearer token, and takes its time.
-async fn note(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+async fn note(
+    State(shared): State<Arc<CoordinatorState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
         let words = "the body is too large".to_owned();
@@ -73,11 +77,13 @@ impl IntoResponse for ProblemDetails {
     }
 }
 
-impl From<Refusal> for ProblemDetails {
-    fn from(refusal: Refusal) -> Self {
+impl From<LeaseRefusal> for ProblemDetails {
+    fn from(refusal: LeaseRefusal) -> Self {
         match refusal {
-            Refusal::Unknown => Self(StatusCode::NOT_FOUND, "no such lease".to_owned()),
-            Refusal::Conflict => Self(StatusCode::CONFLICT, "held by somebody else".to_owned()),
+            LeaseRefusal::Unknown => Self(StatusCode::NOT_FOUND, "no such lease".to_owned()),
+            LeaseRefusal::Conflict => {
+                Self(StatusCode::CONFLICT, "held by somebody else".to_owned())
+            }
         }
     }
 }
@@ -86,7 +92,7 @@ fn no_such_endpoint() -> ProblemDetails {
     ProblemDetails(StatusCode::NOT_FOUND, "no such endpoint".to_owned())
 }
 
-fn granted(lease: &Lease) -> Response {
+fn granted(lease: &HeldLease) -> Response {
     Json(json!({
         "lease": {"token": lease.token, "lease_until_ms": lease.lease_until_ms},
         "completion_ratio": lease.completion_ratio,
@@ -99,15 +105,18 @@ fn read<'b, T: Deserialize<'b>>(body: &'b Bytes) -> Result<T, ProblemDetails> {
         .map_err(|error| ProblemDetails(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
-async fn claim(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, ProblemDetails> {
+async fn claim(
+    State(shared): State<Arc<CoordinatorState>>,
+    body: Bytes,
+) -> Result<Response, ProblemDetails> {
     #[derive(Deserialize)]
-    struct Claim {
+    struct ClaimRequest {
         key: String,
         lease_ms: i64,
         #[serde(default)]
         worker: Option<String>,
     }
-    let Claim {
+    let ClaimRequest {
         key,
         lease_ms,
         worker,
@@ -117,7 +126,10 @@ async fn claim(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Respons
     Ok(granted(&lease))
 }
 
-async fn renew(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, ProblemDetails> {
+async fn renew(
+    State(shared): State<Arc<CoordinatorState>>,
+    body: Bytes,
+) -> Result<Response, ProblemDetails> {
     #[derive(Deserialize)]
     struct Renewal {
         key: String,
@@ -137,7 +149,7 @@ async fn renew(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Respons
 }
 
 #[derive(Deserialize)]
-struct End {
+struct EndRequest {
     key: String,
     token: String,
     #[serde(default)]
@@ -145,34 +157,40 @@ struct End {
 }
 
 async fn complete(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<CoordinatorState>>,
     body: Bytes,
 ) -> Result<Response, ProblemDetails> {
-    let End { key, token, .. } = read(&body)?;
-    end(&shared, &key, &token, Outcome::Completed)
+    let EndRequest { key, token, .. } = read(&body)?;
+    end(&shared, &key, &token, LeaseEnd::Completed)
 }
 
-async fn fail(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, ProblemDetails> {
-    let End { key, token, reason } = read(&body)?;
-    end(&shared, &key, &token, Outcome::Failed(reason))
+async fn fail(
+    State(shared): State<Arc<CoordinatorState>>,
+    body: Bytes,
+) -> Result<Response, ProblemDetails> {
+    let EndRequest { key, token, reason } = read(&body)?;
+    end(&shared, &key, &token, LeaseEnd::Failed(reason))
 }
 
 fn end(
-    shared: &Shared,
+    shared: &CoordinatorState,
     key: &str,
     token: &str,
-    outcome: Outcome,
+    outcome: LeaseEnd,
 ) -> Result<Response, ProblemDetails> {
     let lease = lock(&shared.table).end(key, token, outcome)?;
     Ok(Json(json!({"completion_ratio": lease.completion_ratio})).into_response())
 }
 
 #[derive(Deserialize)]
-struct Page {
+struct PageQuery {
     cursor: Option<String>,
 }
 
-async fn inspect(State(shared): State<Arc<Shared>>, Query(page): Query<Page>) -> Response {
+async fn inspect(
+    State(shared): State<Arc<CoordinatorState>>,
+    Query(page): Query<PageQuery>,
+) -> Response {
     let table = lock(&shared.table);
     let (leases, next) = table.page(page.cursor.as_deref(), shared.options.page_size);
     let specs = || {
@@ -197,7 +215,7 @@ async fn inspect(State(shared): State<Arc<Shared>>, Query(page): Query<Page>) ->
     }
 }
 
-fn whole(lease: &Lease) -> Value {
+fn whole(lease: &HeldLease) -> Value {
     json!({
         "key": lease.key,
         "token": lease.token,
@@ -216,7 +234,7 @@ fn paged(leases: Vec<Value>, next: Option<String>) -> Response {
     Json(page).into_response()
 }
 
-async fn health(State(shared): State<Arc<Shared>>) -> Response {
+async fn health(State(shared): State<Arc<CoordinatorState>>) -> Response {
     (
         [(header::CONTENT_TYPE, "application/json")],
         shared.options.health_body.clone(),
@@ -225,7 +243,7 @@ async fn health(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 /// The completion of every lease that is held.
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+async fn metrics(State(shared): State<Arc<CoordinatorState>>) -> Response {
     if !shared.options.gauge {
         return no_such_endpoint().into_response();
     }
@@ -238,7 +256,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         .as_ref()
         .map(|id| format!(",{}=\"{}\"", schema::DRILL_LABEL, escaped(id)))
         .unwrap_or_default();
-    for Lease {
+    for HeldLease {
         key,
         completion_ratio,
         ..

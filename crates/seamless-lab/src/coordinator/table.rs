@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// A lease as the coordinator holds it. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lease {
+pub struct HeldLease {
     /// The canonical key, or any other text.
     pub key: String,
     /// The token under which it is held.
@@ -23,7 +23,7 @@ pub struct Lease {
     pub worker: Option<String>,
 }
 
-impl Lease {
+impl HeldLease {
     /// A lease claimed at `now_ms` for a minute, nothing done yet.
     #[must_use]
     pub fn new(key: impl Into<String>, token: impl Into<String>, now_ms: i64) -> Self {
@@ -74,7 +74,7 @@ impl Lease {
 
 /// How a lease was ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LeaseEnd {
     /// The window is done.
     Completed,
     /// Given up, for this reason.
@@ -83,16 +83,16 @@ pub enum Outcome {
 
 /// A lease that was ended, as it was, and how.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ended {
+pub struct EndedLease {
     /// The lease.
-    pub lease: Lease,
+    pub lease: HeldLease,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: LeaseEnd,
 }
 
 /// Why an operation was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum LeaseRefusal {
     /// No lease is held under the key: 404.
     Unknown,
     /// It is held under another token, or claimed by somebody and not expired: 409.
@@ -101,29 +101,29 @@ pub enum Refusal {
 
 /// Every lease held, every lease ended, and the last completion per key, which outlives the lease.
 #[derive(Debug, Default)]
-pub struct Table {
-    held: BTreeMap<String, Lease>,
-    ended: Vec<Ended>,
+pub struct LeaseTable {
+    held: BTreeMap<String, HeldLease>,
+    ended: Vec<EndedLease>,
     ratios: BTreeMap<String, f64>,
 }
 
-impl Table {
+impl LeaseTable {
     /// Puts a lease in, whatever was held under its key.
-    pub fn insert(&mut self, lease: Lease) {
+    pub fn insert(&mut self, lease: HeldLease) {
         self.ratios
             .insert(lease.key.clone(), lease.completion_ratio);
         self.held.insert(lease.key.clone(), lease);
     }
 
     /// Takes a lease out without ending it, as a coordinator that lost its memory would.
-    pub fn remove(&mut self, key: &str) -> Option<Lease> {
+    pub fn remove(&mut self, key: &str) -> Option<HeldLease> {
         self.held.remove(key)
     }
 
     /// Claims `key`; work done under earlier leases counts.
     ///
     /// # Errors
-    /// [`Refusal::Conflict`] while somebody holds it and it has not expired.
+    /// [`LeaseRefusal::Conflict`] while somebody holds it and it has not expired.
     pub fn claim(
         &mut self,
         key: &str,
@@ -131,15 +131,15 @@ impl Table {
         lease_ms: i64,
         worker: Option<String>,
         now_ms: i64,
-    ) -> Result<Lease, Refusal> {
+    ) -> Result<HeldLease, LeaseRefusal> {
         if self
             .held
             .get(key)
             .is_some_and(|held| !held.is_expired(now_ms))
         {
-            return Err(Refusal::Conflict);
+            return Err(LeaseRefusal::Conflict);
         }
-        let lease = Lease {
+        let lease = HeldLease {
             key: key.to_owned(),
             token,
             lease_until_ms: now_ms + lease_ms,
@@ -154,7 +154,7 @@ impl Table {
     /// Extends a lease and notes its progress.
     ///
     /// # Errors
-    /// [`Refusal`] if it is not held under that token.
+    /// [`LeaseRefusal`] if it is not held under that token.
     pub fn renew(
         &mut self,
         key: &str,
@@ -162,7 +162,7 @@ impl Table {
         lease_ms: i64,
         ratio: Option<f64>,
         now_ms: i64,
-    ) -> Result<Lease, Refusal> {
+    ) -> Result<HeldLease, LeaseRefusal> {
         let lease = self.held_under(key, token)?;
         lease.lease_until_ms = now_ms + lease_ms;
         if let Some(ratio) = ratio {
@@ -177,51 +177,56 @@ impl Table {
     /// Ends a lease; completing it sets its completion to 1.
     ///
     /// # Errors
-    /// [`Refusal`] if it is not held under that token.
-    pub fn end(&mut self, key: &str, token: &str, outcome: Outcome) -> Result<Lease, Refusal> {
+    /// [`LeaseRefusal`] if it is not held under that token.
+    pub fn end(
+        &mut self,
+        key: &str,
+        token: &str,
+        outcome: LeaseEnd,
+    ) -> Result<HeldLease, LeaseRefusal> {
         self.held_under(key, token)?;
-        let mut lease = self.held.remove(key).ok_or(Refusal::Unknown)?;
-        if outcome == Outcome::Completed {
+        let mut lease = self.held.remove(key).ok_or(LeaseRefusal::Unknown)?;
+        if outcome == LeaseEnd::Completed {
             lease.completion_ratio = 1.0;
         }
         self.ratios
             .insert(lease.key.clone(), lease.completion_ratio);
-        self.ended.push(Ended {
+        self.ended.push(EndedLease {
             lease: lease.clone(),
             outcome,
         });
         Ok(lease)
     }
 
-    fn held_under(&mut self, key: &str, token: &str) -> Result<&mut Lease, Refusal> {
+    fn held_under(&mut self, key: &str, token: &str) -> Result<&mut HeldLease, LeaseRefusal> {
         match self.held.get_mut(key) {
-            None => Err(Refusal::Unknown),
-            Some(lease) if lease.token != token => Err(Refusal::Conflict),
+            None => Err(LeaseRefusal::Unknown),
+            Some(lease) if lease.token != token => Err(LeaseRefusal::Conflict),
             Some(lease) => Ok(lease),
         }
     }
 
     /// The leases held, by key.
     #[must_use]
-    pub fn leases(&self) -> Vec<Lease> {
+    pub fn leases(&self) -> Vec<HeldLease> {
         self.held.values().cloned().collect()
     }
 
     /// Up to `limit` leases whose keys come after `cursor`, and the cursor of the next page.
     #[must_use]
-    pub fn page(&self, cursor: Option<&str>, limit: usize) -> (Vec<Lease>, Option<String>) {
+    pub fn page(&self, cursor: Option<&str>, limit: usize) -> (Vec<HeldLease>, Option<String>) {
         let mut rest = self
             .held
             .values()
             .filter(|lease| cursor.is_none_or(|cursor| lease.key.as_str() > cursor));
-        let page: Vec<Lease> = rest.by_ref().take(limit).cloned().collect();
+        let page: Vec<HeldLease> = rest.by_ref().take(limit).cloned().collect();
         let next = rest.next().and(page.last()).map(|lease| lease.key.clone());
         (page, next)
     }
 
     /// The leases that were ended, oldest first.
     #[must_use]
-    pub fn ended(&self) -> &[Ended] {
+    pub fn ended(&self) -> &[EndedLease] {
         &self.ended
     }
 
@@ -238,8 +243,8 @@ mod tests {
 
     const KEY: &str = "seam-node-1:60:1700:1760:world-1:2024-01-01T00:00:00Z";
 
-    fn claimed() -> Table {
-        let mut table = Table::default();
+    fn claimed() -> LeaseTable {
+        let mut table = LeaseTable::default();
         table
             .claim(KEY, "first".to_owned(), 1000, Some("w1".to_owned()), 0)
             .unwrap();
@@ -249,8 +254,9 @@ mod tests {
     #[test]
     fn a_held_lease_is_not_given_away_and_an_expired_one_is() {
         let mut table = claimed();
-        let claim = |table: &mut Table, now| table.claim(KEY, "second".to_owned(), 1000, None, now);
-        assert_eq!(claim(&mut table, 999), Err(Refusal::Conflict));
+        let claim =
+            |table: &mut LeaseTable, now| table.claim(KEY, "second".to_owned(), 1000, None, now);
+        assert_eq!(claim(&mut table, 999), Err(LeaseRefusal::Conflict));
         assert_eq!(claim(&mut table, 1000).unwrap().token, "second");
     }
 
@@ -261,12 +267,12 @@ mod tests {
             .claim(KEY, "second".to_owned(), 1000, None, 2000)
             .unwrap();
         assert_eq!(
-            table.end(KEY, "first", Outcome::Failed(None)),
-            Err(Refusal::Conflict)
+            table.end(KEY, "first", LeaseEnd::Failed(None)),
+            Err(LeaseRefusal::Conflict)
         );
         assert_eq!(
             table.renew(KEY, "first", 1000, Some(0.9), 2000),
-            Err(Refusal::Conflict)
+            Err(LeaseRefusal::Conflict)
         );
         assert_eq!(table.leases()[0].token, "second");
     }
@@ -281,11 +287,11 @@ mod tests {
                 .lease_until_ms,
             5500
         );
-        let ended = table.end(KEY, "first", Outcome::Failed(None)).unwrap();
+        let ended = table.end(KEY, "first", LeaseEnd::Failed(None)).unwrap();
         assert_eq!(ended.completion_ratio, 0.25);
         assert_eq!(
-            table.end(KEY, "first", Outcome::Failed(None)),
-            Err(Refusal::Unknown)
+            table.end(KEY, "first", LeaseEnd::Failed(None)),
+            Err(LeaseRefusal::Unknown)
         );
     }
 
@@ -293,20 +299,20 @@ mod tests {
     fn progress_outlives_the_lease_and_completion_is_1() {
         let mut table = claimed();
         table.renew(KEY, "first", 500, Some(0.25), 10).unwrap();
-        table.end(KEY, "first", Outcome::Failed(None)).unwrap();
+        table.end(KEY, "first", LeaseEnd::Failed(None)).unwrap();
         let again = table
             .claim(KEY, "second".to_owned(), 1000, None, 20)
             .unwrap();
         assert_eq!(again.completion_ratio, 0.25);
-        table.end(KEY, "second", Outcome::Completed).unwrap();
+        table.end(KEY, "second", LeaseEnd::Completed).unwrap();
         assert_eq!(table.ratios()[KEY], 1.0);
     }
 
     #[test]
     fn pages_cover_every_lease_once_and_end() {
-        let mut table = Table::default();
+        let mut table = LeaseTable::default();
         for n in 0..7 {
-            table.insert(Lease::new(format!("lease-{n}"), "t", 0));
+            table.insert(HeldLease::new(format!("lease-{n}"), "t", 0));
         }
         for limit in [1, 3, 7, 10] {
             let (mut cursor, mut seen) = (None, Vec::new());

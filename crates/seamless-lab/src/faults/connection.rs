@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::{Behaviour, Plan, Reply, Shared};
+use super::{Behaviour, FaultsState, Reply, ReplyPlan};
 use crate::received::Received;
 
 const MOST_HEADERS: usize = 64;
@@ -22,7 +22,7 @@ enum Then {
     Close,
 }
 
-pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+pub(super) async fn serve(mut stream: TcpStream, shared: Arc<FaultsState>) {
     let mut buffer = Vec::new();
     // An error means that the client went away, which is its right.
     while let Ok(Then::KeepAlive) = one_request(&mut stream, &mut buffer, &shared).await {}
@@ -31,7 +31,7 @@ pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 async fn one_request(
     stream: &mut TcpStream,
     buffer: &mut Vec<u8>,
-    shared: &Shared,
+    shared: &FaultsState,
 ) -> io::Result<Then> {
     if buffer.is_empty() && stream.peek(&mut [0]).await? == 0 {
         return Ok(Then::Close);
@@ -39,7 +39,7 @@ async fn one_request(
     let number = shared.requests.fetch_add(1, Ordering::SeqCst);
     let counted = InFlight::enter(shared);
     let behaviour = match &shared.plan {
-        Plan::Sequence(behaviours) => {
+        ReplyPlan::Sequence(behaviours) => {
             let behaviour = behaviours.get(number).or(behaviours.last()).cloned();
             if behaviour == Some(Behaviour::ResetBeforeReading) {
                 return reset(stream);
@@ -48,7 +48,7 @@ async fn one_request(
             keep(shared, request);
             behaviour.unwrap_or(Behaviour::CloseWithoutAnswer)
         }
-        Plan::Choose(choose) => {
+        ReplyPlan::Choose(choose) => {
             let request = read_request(stream, buffer).await?;
             let behaviour = choose(&request, number);
             if behaviour == Behaviour::ResetBeforeReading {
@@ -61,7 +61,7 @@ async fn one_request(
     carry_out(stream, behaviour, counted).await
 }
 
-fn keep(shared: &Shared, request: Received) {
+fn keep(shared: &FaultsState, request: Received) {
     shared
         .received
         .lock()
@@ -70,10 +70,10 @@ fn keep(shared: &Shared, request: Received) {
 }
 
 /// Counts a request for as long as it is being answered.
-struct InFlight<'s>(&'s Shared);
+struct InFlight<'s>(&'s FaultsState);
 
 impl<'s> InFlight<'s> {
-    fn enter(shared: &'s Shared) -> Self {
+    fn enter(shared: &'s FaultsState) -> Self {
         let now = shared.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         shared.peak_in_flight.fetch_max(now, Ordering::SeqCst);
         Self(shared)

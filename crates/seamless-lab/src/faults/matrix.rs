@@ -22,16 +22,16 @@ const MOST_KIB: u64 = 320 * 1024;
 
 /// The table.
 #[derive(Debug)]
-pub struct Matrix {
+pub struct FaultMatrix {
     text: String,
 }
 
-struct Row {
+struct FaultRow {
     code: Option<i32>,
     outcome: String,
 }
 
-impl Matrix {
+impl FaultMatrix {
     /// An empty table whose last column is `outcome`.
     #[must_use]
     pub fn new(outcome: &str) -> Self {
@@ -52,7 +52,7 @@ impl Matrix {
     ) {
         let waiting: Mutex<VecDeque<(usize, Fault)>> =
             Mutex::new(faults.iter().copied().enumerate().collect());
-        let rows: Mutex<Vec<(usize, Row)>> = Mutex::default();
+        let rows: Mutex<Vec<(usize, FaultRow)>> = Mutex::default();
         let most: Mutex<(u64, Duration)> = Mutex::default();
         let work = || {
             loop {
@@ -64,7 +64,7 @@ impl Matrix {
                 most.0 = most.0.max(trial.peak_kib);
                 most.1 = most.1.max(trial.took);
                 let code = trial.code;
-                locked(&rows).push((index, Row { code, outcome }));
+                locked(&rows).push((index, FaultRow { code, outcome }));
             }
         };
         thread::scope(|scope| {

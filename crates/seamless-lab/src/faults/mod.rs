@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use crate::background;
 use crate::received::Received;
 use crate::serving::ANY_PORT;
-pub use matrix::Matrix;
+pub use matrix::FaultMatrix;
 pub use subject::{FAKETIME, Subject, clock_of};
 pub use surroundings::{bare, signalled, signalled_once};
 pub use tls::{Certificate, TlsServer};
@@ -156,15 +156,15 @@ impl From<Reply> for Behaviour {
 
 type Chooser = dyn Fn(&Received, usize) -> Behaviour + Send + Sync;
 
-enum Plan {
+enum ReplyPlan {
     /// The n-th request gets the n-th; the last one repeats.
     Sequence(Vec<Behaviour>),
     /// From the request and how many came before it.
     Choose(Box<Chooser>),
 }
 
-struct Shared {
-    plan: Plan,
+struct FaultsState {
+    plan: ReplyPlan,
     requests: AtomicUsize,
     connections: AtomicUsize,
     in_flight: AtomicUsize,
@@ -175,7 +175,7 @@ struct Shared {
 /// A running server; gone, connections included, when dropped.
 pub struct Faults {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<FaultsState>,
     accepting: JoinHandle<()>,
 }
 
@@ -185,7 +185,7 @@ impl Faults {
     /// # Errors
     /// If no port is free.
     pub fn always(behaviour: impl Into<Behaviour>) -> Result<Self> {
-        Self::start(Plan::Sequence(vec![behaviour.into()]))
+        Self::start(ReplyPlan::Sequence(vec![behaviour.into()]))
     }
 
     /// The n-th request gets the n-th behaviour; the last one repeats.
@@ -193,7 +193,7 @@ impl Faults {
     /// # Errors
     /// If no port is free.
     pub fn sequence(behaviours: impl IntoIterator<Item = Behaviour>) -> Result<Self> {
-        Self::start(Plan::Sequence(behaviours.into_iter().collect()))
+        Self::start(ReplyPlan::Sequence(behaviours.into_iter().collect()))
     }
 
     /// Each request gets what `choose` says of it and of how many came before it.
@@ -203,7 +203,7 @@ impl Faults {
     pub fn choose(
         choose: impl Fn(&Received, usize) -> Behaviour + Send + Sync + 'static,
     ) -> Result<Self> {
-        Self::start(Plan::Choose(Box::new(choose)))
+        Self::start(ReplyPlan::Choose(Box::new(choose)))
     }
 
     /// The same, on `[::1]`.
@@ -214,18 +214,18 @@ impl Faults {
         choose: impl Fn(&Received, usize) -> Behaviour + Send + Sync + 'static,
     ) -> Result<Self> {
         let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
-        Self::listen(address, Plan::Choose(Box::new(choose)))
+        Self::listen(address, ReplyPlan::Choose(Box::new(choose)))
     }
 
-    fn start(plan: Plan) -> Result<Self> {
+    fn start(plan: ReplyPlan) -> Result<Self> {
         Self::listen(ANY_PORT, plan)
     }
 
-    fn listen(address: SocketAddr, plan: Plan) -> Result<Self> {
+    fn listen(address: SocketAddr, plan: ReplyPlan) -> Result<Self> {
         let listener =
             background::run(TcpListener::bind(address))?.context("no free port to listen on")?;
         let address = listener.local_addr().context("no local address")?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(FaultsState {
             plan,
             requests: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
@@ -277,7 +277,7 @@ impl Drop for Faults {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<FaultsState>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {

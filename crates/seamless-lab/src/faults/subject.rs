@@ -51,7 +51,7 @@ pub struct Subject {
 
 /// What surrounds one run.
 #[derive(Default)]
-struct Place<'p> {
+struct Surroundings<'p> {
     /// A shell command before the program, which is `"$0" "$@"`.
     script: Option<&'p str>,
     environment: Vec<(String, String)>,
@@ -68,18 +68,23 @@ impl Subject {
     pub fn succeeds_in_odd_places(&self) -> Result<()> {
         let polite = self.polite;
         let server = Faults::choose(move |request, _| polite(request).into())?;
-        self.succeeds("nowhere special", &server, &server.url(), Place::default())?;
+        self.succeeds(
+            "nowhere special",
+            &server,
+            &server.url(),
+            Surroundings::default(),
+        )?;
 
         let ipv6 = Faults::choose_over_ipv6(move |request, _| polite(request).into())?;
         ensure!(ipv6.url().contains("[::1]"), "no IPv6: {}", ipv6.url());
-        self.succeeds("over IPv6", &ipv6, &ipv6.url(), Place::default())?;
+        self.succeeds("over IPv6", &ipv6, &ipv6.url(), Surroundings::default())?;
 
-        let proxy = Place::default().with("HTTP_PROXY", &server.url());
+        let proxy = Surroundings::default().with("HTTP_PROXY", &server.url());
         self.succeeds("through a proxy", &server, ELSEWHERE, proxy)?;
 
-        let closed = Place {
+        let closed = Surroundings {
             script: Some("exec \"$0\" \"$@\" <&-"),
-            ..Place::default()
+            ..Surroundings::default()
         };
         self.succeeds("without a stdin", &server, &server.url(), closed)?;
         self.succeeds_in_terminals(&server)
@@ -116,9 +121,9 @@ impl Subject {
             let folder = tempfile::tempdir()?;
             let clock = folder.path().join("clock");
             fs::write(&clock, "+0")?;
-            let place = Place {
+            let place = Surroundings {
                 environment: clock_of(&clock)?,
-                ..Place::default()
+                ..Surroundings::default()
             };
             let name = format!("the clock jumps by {jump}");
             let trial = thread::scope(|scope| {
@@ -139,12 +144,12 @@ impl Subject {
     /// # Errors
     /// If it does not, or cannot be tried.
     pub fn fails_without_a_proxy(&self) -> Result<()> {
-        let dead = Place::default().with("HTTP_PROXY", &Refusing::start()?.url()?);
+        let dead = Surroundings::default().with("HTTP_PROXY", &Refusing::start()?.url()?);
         self.fails("a proxy that is dead", ELSEWHERE, dead, 1)?;
 
         let polite = self.polite;
         let proxy = Faults::choose(move |request, _| polite(request).into())?;
-        let forbidden = Place::default()
+        let forbidden = Surroundings::default()
             .with("HTTP_PROXY", &proxy.url())
             .with("NO_PROXY", ".invalid");
         self.fails("NO_PROXY", ELSEWHERE, forbidden, 1)?;
@@ -161,7 +166,7 @@ impl Subject {
         let polite = self.polite;
         let server = Faults::choose(move |request, _| polite(request).into())?;
         let url = server.url();
-        let run = |place: Place<'_>, folder: &Path| self.run(&url, folder, place);
+        let run = |place: Surroundings<'_>, folder: &Path| self.run(&url, folder, place);
         let refused = |name: &str, trial: Trial| {
             ensure!(trial.code == Some(2), "{name}: {trial:?}");
             let asked = server.received();
@@ -177,7 +182,7 @@ impl Subject {
             Ok(())
         };
         // Not even root makes a file there.
-        let trial = run(Place::default(), Path::new("/proc/self"))?;
+        let trial = run(Surroundings::default(), Path::new("/proc/self"))?;
         refused("a folder of the kernel's", trial)?;
         let folder = tempfile::tempdir()?;
         let wrapper = mounting()?;
@@ -187,10 +192,10 @@ impl Subject {
         };
         if let Some(wrapper) = &wrapper {
             let script = format!("{} && exec \"$0\" \"$@\"", mounted("ro"));
-            let place = Place {
+            let place = Surroundings {
                 script: Some(&script),
                 wrapper: wrapper.clone(),
-                ..Place::default()
+                ..Surroundings::default()
             };
             refused("a read-only folder", run(place, folder.path())?)?;
             let fill = format!("dd if=/dev/zero of={}/fill", folder.path().display());
@@ -198,22 +203,28 @@ impl Subject {
                 "{} && {{ {fill} status=none 2>/dev/null; exec \"$0\" \"$@\"; }}",
                 mounted("size=16k")
             );
-            let place = Place {
+            let place = Surroundings {
                 script: Some(&script),
                 wrapper: wrapper.clone(),
-                ..Place::default()
+                ..Surroundings::default()
             };
             full("a full disk", run(place, folder.path())?, "space")?;
         }
-        let limited = Place {
+        let limited = Surroundings {
             script: Some("trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""),
-            ..Place::default()
+            ..Surroundings::default()
         };
         let trial = run(limited, folder.path())?;
         full("files that may not grow", trial, "file too large")
     }
 
-    fn succeeds(&self, name: &str, server: &Faults, url: &str, place: Place<'_>) -> Result<Trial> {
+    fn succeeds(
+        &self,
+        name: &str,
+        server: &Faults,
+        url: &str,
+        place: Surroundings<'_>,
+    ) -> Result<Trial> {
         let folder = tempfile::tempdir()?;
         let before = server.received().len();
         let trial = self.run(url, folder.path(), place)?;
@@ -222,7 +233,7 @@ impl Subject {
         Ok(trial)
     }
 
-    fn fails(&self, name: &str, url: &str, place: Place<'_>, code: i32) -> Result<()> {
+    fn fails(&self, name: &str, url: &str, place: Surroundings<'_>, code: i32) -> Result<()> {
         let folder = tempfile::tempdir()?;
         let trial = self.run(url, folder.path(), place)?;
         ensure!(trial.code == Some(code), "{name}: {trial:?}");
@@ -232,7 +243,7 @@ impl Subject {
         Ok(())
     }
 
-    fn run(&self, url: &str, folder: &Path, place: Place<'_>) -> Result<Trial> {
+    fn run(&self, url: &str, folder: &Path, place: Surroundings<'_>) -> Result<Trial> {
         let mut words = place.wrapper;
         if let Some(script) = place.script {
             words.extend(["/bin/sh", "-c", script].map(str::to_owned));
@@ -247,7 +258,7 @@ impl Subject {
     }
 }
 
-impl Place<'_> {
+impl Surroundings<'_> {
     fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self

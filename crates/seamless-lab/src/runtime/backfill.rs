@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use seamless_core::coordinator::{Action, Claim, Coordinator, ReleaseVerdict};
+use seamless_core::coordinator::{Action, Claim, CoordinatorClient, ReleaseVerdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
 use seamless_core::lease::LeaseKey;
 use tokio::time::Instant;
 
-use super::events::Lease;
-use super::process::Process;
-use super::{Domain, Inner, Misbehaviour};
+use super::events::LoggedLease;
+use super::process::RuntimeProcess;
+use super::{Domain, Misbehaviour, RuntimeState};
 
 /// The worker that is a process of its own, and dies.
 pub(super) const MORTAL: usize = 1;
@@ -45,7 +45,7 @@ pub(super) fn window(domain: &Domain, number: u64) -> Option<LeaseKey> {
 }
 
 /// Works until told to stop.
-pub(super) async fn work(inner: Arc<Inner>, number: usize, url: String) -> Result<()> {
+pub(super) async fn work(inner: Arc<RuntimeState>, number: usize, url: String) -> Result<()> {
     let endpoint = Endpoint::parse("coordinator", &url, "the lab")?;
     let http = HttpClient::new(HttpOptions::default(), [&endpoint])?;
     let mortal = number == MORTAL;
@@ -55,7 +55,7 @@ pub(super) async fn work(inner: Arc<Inner>, number: usize, url: String) -> Resul
         process,
         name: format!("worker-{number}"),
         mortal,
-        coordinator: Coordinator::new(http, endpoint),
+        coordinator: CoordinatorClient::new(http, endpoint),
     };
     loop {
         if matches!(worker.one_window().await, End::Died) {
@@ -65,12 +65,12 @@ pub(super) async fn work(inner: Arc<Inner>, number: usize, url: String) -> Resul
 }
 
 struct Worker {
-    inner: Arc<Inner>,
+    inner: Arc<RuntimeState>,
     /// Where its gauges are.
-    process: Arc<Process>,
+    process: Arc<RuntimeProcess>,
     name: String,
     mortal: bool,
-    coordinator: Coordinator,
+    coordinator: CoordinatorClient,
 }
 
 /// How work on a window ended.
@@ -121,7 +121,7 @@ impl Worker {
     async fn backfill(&self, domain: &Domain, key: &LeaseKey, claim: Claim) -> End {
         let inner = &self.inner;
         let span = inner.traces.backfill(domain, key, &self.name);
-        let lease = Lease {
+        let lease = LoggedLease {
             key,
             worker: &self.name,
             coordinator: host_and_port(&self.coordinator.endpoint().to_string()),

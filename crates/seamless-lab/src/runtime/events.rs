@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 
 use super::Domain;
 use super::traces::TraceIds;
-use super::traffic::{Preset, Served};
+use super::traffic::{Preset, ServedRequest};
 
 /// What a worker's events say of a lease.
-pub(super) struct Lease<'l> {
+pub(super) struct LoggedLease<'l> {
     pub(super) key: &'l LeaseKey,
     pub(super) worker: &'l str,
     pub(super) coordinator: String,
     pub(super) trace: TraceIds,
 }
 
-impl Lease<'_> {
+impl LoggedLease<'_> {
     /// `coordinator_claimed`, `coordinator_completed` or `coordinator_failed`.
     pub(super) fn event(
         &self,
@@ -61,7 +61,7 @@ impl Lease<'_> {
 /// `downgrade` that follows from it.
 pub(super) fn over_budget(
     domain: &Domain,
-    request: &Served,
+    request: &ServedRequest,
     preset: Preset,
     trace: &TraceIds,
 ) -> Vec<Value> {

@@ -31,9 +31,9 @@ use tokio::sync::watch;
 use crate::serving::ANY_PORT;
 use log::Log;
 pub use misbehaviour::Misbehaviour;
-use process::Process;
+use process::RuntimeProcess;
 pub use registry::Buckets;
-use traces::{Destination, Traces};
+use traces::{Destination, RuntimeTracer};
 pub use traffic::Preset;
 
 /// A domain: what is served, at which interval, to which world.
@@ -59,13 +59,13 @@ impl Domain {
 
 /// What a runtime is to be like.
 #[derive(Debug, Clone)]
-pub struct Builder {
+pub struct RuntimeBuilder {
     address: SocketAddr,
-    options: Options,
+    options: RuntimeOptions,
 }
 
 #[derive(Debug, Clone)]
-struct Options {
+struct RuntimeOptions {
     coordinator: Option<String>,
     domains: Vec<Domain>,
     workers: usize,
@@ -83,17 +83,17 @@ struct Options {
 /// A running runtime; gone when dropped.
 #[derive(Debug)]
 pub struct Runtime {
-    inner: Arc<Inner>,
+    inner: Arc<RuntimeState>,
     // Dropping the sender tells the threads to stop.
     stop: Option<watch::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    options: Options,
-    main: Arc<Process>,
-    mortal: Arc<Process>,
+struct RuntimeState {
+    options: RuntimeOptions,
+    main: Arc<RuntimeProcess>,
+    mortal: Arc<RuntimeProcess>,
     misbehaviours: Mutex<BTreeMap<Misbehaviour, Instant>>,
     // How many windows were handed out.
     windows: AtomicU64,
@@ -102,21 +102,21 @@ struct Inner {
     // The lease that each domain's requests wait for: the one claimed last.
     awaited: Mutex<BTreeMap<Domain, LeaseKey>>,
     log: Option<Log>,
-    traces: Traces,
+    traces: RuntimeTracer,
 }
 
 impl Runtime {
     /// One with three nodes, one of them with colons in its id and no world, and two workers.
     #[must_use]
-    pub fn builder() -> Builder {
+    pub fn builder() -> RuntimeBuilder {
         let domain = |node: &str, world: &str| Domain {
             node_id: node.to_owned(),
             interval: 60,
             world_id: world.to_owned(),
         };
-        Builder {
+        RuntimeBuilder {
             address: ANY_PORT,
-            options: Options {
+            options: RuntimeOptions {
                 coordinator: None,
                 domains: vec![
                     domain("seam-node-1", "world-1"),
@@ -205,7 +205,7 @@ impl Drop for Runtime {
     }
 }
 
-impl Builder {
+impl RuntimeBuilder {
     /// Listens there instead of on a free port of 127.0.0.1.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
@@ -289,11 +289,11 @@ impl Builder {
     /// If it cannot listen, or write its log or traces.
     pub fn start(self) -> Result<Runtime> {
         let log = self.options.log.as_deref().map(Log::create).transpose()?;
-        let traces = Traces::start(&self.options.traces)?;
+        let traces = RuntimeTracer::start(&self.options.traces)?;
         let buckets = self.options.buckets;
-        let inner = Arc::new(Inner {
-            main: Process::listening(self.address, buckets)?,
-            mortal: Process::listening(ANY_PORT, buckets)?,
+        let inner = Arc::new(RuntimeState {
+            main: RuntimeProcess::listening(self.address, buckets)?,
+            mortal: RuntimeProcess::listening(ANY_PORT, buckets)?,
             options: self.options,
             misbehaviours: Mutex::default(),
             windows: AtomicU64::new(0),
@@ -317,7 +317,7 @@ impl Builder {
 }
 
 /// Serves requests and backfills until the sender of `stopped` is gone.
-fn run(inner: &Arc<Inner>, mut stopped: watch::Receiver<()>) {
+fn run(inner: &Arc<RuntimeState>, mut stopped: watch::Receiver<()>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -337,7 +337,7 @@ fn run(inner: &Arc<Inner>, mut stopped: watch::Receiver<()>) {
     });
 }
 
-async fn serve(inner: Arc<Inner>) {
+async fn serve(inner: Arc<RuntimeState>) {
     let mut ticks = tokio::time::interval(inner.options.tick);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
@@ -348,7 +348,7 @@ async fn serve(inner: Arc<Inner>) {
     }
 }
 
-impl Inner {
+impl RuntimeState {
     fn suffers(&self, way: Misbehaviour) -> bool {
         lock(&self.misbehaviours).contains_key(&way)
     }

@@ -18,7 +18,7 @@ use crate::serving::Serving;
 
 /// One process.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct RuntimeProcess {
     buckets: Buckets,
     registry: Mutex<Registry>,
     serving: Mutex<Option<Serving>>,
@@ -26,7 +26,7 @@ pub(super) struct Process {
     lost: AtomicBool,
 }
 
-impl Process {
+impl RuntimeProcess {
     /// Starts one that listens at `address`.
     pub(super) fn listening(address: SocketAddr, buckets: Buckets) -> Result<Arc<Self>> {
         let process = Arc::new(Self {
@@ -117,7 +117,7 @@ impl Process {
     }
 }
 
-async fn metrics(State(process): State<Arc<Process>>) -> impl IntoResponse {
+async fn metrics(State(process): State<Arc<RuntimeProcess>>) -> impl IntoResponse {
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], process.exposition())
 }

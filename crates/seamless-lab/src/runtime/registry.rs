@@ -65,11 +65,11 @@ impl std::str::FromStr for Buckets {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     bounds: Buckets,
-    families: BTreeMap<&'static str, BTreeMap<Vec<String>, Series>>,
+    families: BTreeMap<&'static str, BTreeMap<Vec<String>, SeriesState>>,
 }
 
 #[derive(Debug)]
-struct Series {
+struct SeriesState {
     created: f64,
     value: f64,
     // Per bucket, not cumulative; the last is +Inf. Empty unless it is a histogram.
@@ -117,7 +117,7 @@ impl Registry {
         family: &str,
         labels: &[String],
         now: f64,
-    ) -> Option<(&'static Family, &mut Series)> {
+    ) -> Option<(&'static Family, &mut SeriesState)> {
         let family = schema::family(family)?;
         debug_assert_eq!(family.labels.len(), labels.len(), "{}", family.name);
         let buckets = match family.kind {
@@ -129,7 +129,7 @@ impl Registry {
             .entry(family.name)
             .or_default()
             .entry(labels.to_vec())
-            .or_insert_with(|| Series {
+            .or_insert_with(|| SeriesState {
                 created: now,
                 value: 0.0,
                 buckets: vec![0; buckets],
@@ -154,7 +154,7 @@ fn write_family(
     out: &mut String,
     family: &Family,
     buckets: Buckets,
-    all: &BTreeMap<Vec<String>, Series>,
+    all: &BTreeMap<Vec<String>, SeriesState>,
 ) {
     let name = family.exposition_name();
     head(out, &name, family.help, family.kind.word());

@@ -28,7 +28,7 @@ use seamless_core::lease::LeaseKey;
 use seamless_core::schema::Phase;
 
 use super::Domain;
-use super::traffic::Served;
+use super::traffic::ServedRequest;
 
 const SPAN: &str = "seamless.pipeline";
 
@@ -46,7 +46,7 @@ pub(super) enum Destination {
 
 /// The tracer of the runtime.
 #[derive(Debug)]
-pub(super) struct Traces {
+pub(super) struct RuntimeTracer {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
 }
@@ -68,7 +68,7 @@ impl TraceIds {
     }
 }
 
-impl Traces {
+impl RuntimeTracer {
     /// A tracer that sends to `destination`.
     pub(super) fn start(destination: &Destination) -> Result<Self> {
         let builder = SdkTracerProvider::builder().with_resource(
@@ -99,7 +99,7 @@ impl Traces {
     pub(super) fn request(
         &self,
         domain: &Domain,
-        request: &Served,
+        request: &ServedRequest,
         lease_key: Option<&str>,
         ended: SystemTime,
     ) -> TraceIds {

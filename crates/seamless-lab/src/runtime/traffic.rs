@@ -75,12 +75,12 @@ impl Waits {
 
 /// A request as it went: its waits, and the phases that were observed.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Served {
+pub(super) struct ServedRequest {
     pub(super) waits: Waits,
     pub(super) observed: Vec<Phase>,
 }
 
-impl Served {
+impl ServedRequest {
     fn new(waits: Waits, preset: Preset, backfills_fail: bool) -> Self {
         let mut observed = Vec::new();
         for phase in [Phase::StorageWait, Phase::BackfillWait, Phase::Total] {
@@ -110,11 +110,11 @@ pub(super) fn tick(
     suffers: &impl Fn(Misbehaviour) -> bool,
     stale_for: f64,
     now: f64,
-) -> Vec<Served> {
+) -> Vec<ServedRequest> {
     let labels = domain.labels();
     let outage = suffers(Misbehaviour::VendorOutage);
-    let served: Vec<Served> = (0..REQUESTS)
-        .map(|_| Served::new(Waits::drawn(suffers), preset, outage))
+    let served: Vec<ServedRequest> = (0..REQUESTS)
+        .map(|_| ServedRequest::new(Waits::drawn(suffers), preset, outage))
         .collect();
     for request in &served {
         for phase in &request.observed {
@@ -247,7 +247,7 @@ mod tests {
             storage: 20.0,
             backfill: 50.0,
         };
-        let observed = |preset, outage| Served::new(slow, preset, outage).observed;
+        let observed = |preset, outage| ServedRequest::new(slow, preset, outage).observed;
         assert_eq!(observed(Preset::Baseline, false), [Phase::StorageWait]);
         let all = [Phase::StorageWait, Phase::BackfillWait, Phase::Total];
         assert_eq!(observed(Preset::TolerantPartial, false), all);

@@ -14,7 +14,7 @@ mod simple;
 pub use alertmanager::{Alertmanager, AlertmanagerBuilder};
 pub use generation::Generation;
 pub use launch::{Server, free_port};
-pub use prometheus::{BASIC_AUTH, Prometheus, PrometheusBuilder, Sample};
+pub use prometheus::{BASIC_AUTH, InstantSample, Prometheus, PrometheusBuilder};
 pub use simple::{NodeExporter, Pushgateway, VictoriaMetrics};
 
 pub use crate::process::{Memory, Process, Program, Start};

@@ -46,7 +46,7 @@ pub struct PrometheusBuilder {
 
 /// One element of an instant vector.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
+pub struct InstantSample {
     /// Its labels, the name included.
     pub labels: BTreeMap<String, String>,
     /// Its value.
@@ -77,35 +77,35 @@ impl Prometheus {
     ///
     /// # Errors
     /// If it cannot be evaluated, or yields something other than a vector or a scalar.
-    pub fn query(&self, expression: &str) -> Result<Vec<Sample>> {
+    pub fn query(&self, expression: &str) -> Result<Vec<InstantSample>> {
         #[derive(Deserialize)]
-        struct Answer {
-            data: Data,
+        struct QueryAnswer {
+            data: QueryData,
         }
         #[derive(Deserialize)]
         #[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
-        enum Data {
-            Vector(Vec<Element>),
+        enum QueryData {
+            Vector(Vec<QueryElement>),
             Scalar((f64, String)),
         }
         #[derive(Deserialize)]
-        struct Element {
+        struct QueryElement {
             metric: BTreeMap<String, String>,
             value: (f64, String),
         }
         let text = self.get("/api/v1/query", &[("query", expression)])?;
-        let answer: Answer = serde_json::from_str(&text)
+        let answer: QueryAnswer = serde_json::from_str(&text)
             .with_context(|| format!("not a vector of samples: {text}"))?;
         let number = |text: &str| text.parse().context("not a number");
         match answer.data {
-            Data::Scalar((_, value)) => Ok(vec![Sample {
+            QueryData::Scalar((_, value)) => Ok(vec![InstantSample {
                 labels: BTreeMap::new(),
                 value: number(&value)?,
             }]),
-            Data::Vector(elements) => elements
+            QueryData::Vector(elements) => elements
                 .into_iter()
                 .map(|element| {
-                    Ok(Sample {
+                    Ok(InstantSample {
                         labels: element.metric,
                         value: number(&element.value.1)?,
                     })

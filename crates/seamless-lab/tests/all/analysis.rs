@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use seamless_core::analysis::{AbstractValue, Analysis, Layouts};
 use seamless_core::promql::Expression;
-use seamless_core::remote_write::{self, BucketSpan, Histogram, Sample, TimeSeries, WriteRequest};
+use seamless_core::remote_write::{
+    self, BucketSpan, NativeHistogram, TimeSeries, WriteRequest, WriteSample,
+};
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::SECONDS_BUCKETS;
 use seamless_lab::servers::Prometheus;
@@ -51,7 +53,7 @@ fn series(
         .filter(|(_, value)| !value.is_empty());
     let labels = remote_write::labels(labels);
     let samples = (0..SAMPLES)
-        .map(|index| Sample {
+        .map(|index| WriteSample {
             value: next(),
             timestamp: end - (SAMPLES - 1 - index) * STEP_MS,
         })
@@ -79,7 +81,7 @@ fn native(random: &mut fastrand::Rng, name: &str, node: &str, end: i64) -> TimeS
                 .iter()
                 .zip(before)
                 .map(|(count, before)| count - before);
-            Histogram {
+            NativeHistogram {
                 count: u64::try_from(counts.iter().sum::<i64>()).unwrap(),
                 sum,
                 schema: 0,
@@ -171,7 +173,7 @@ fn data(random: &mut fastrand::Rng, end: i64) -> Vec<TimeSeries> {
 }
 
 /// A writer of random expressions, which counts what it uses.
-struct Writer {
+struct ExpressionWriter {
     random: fastrand::Rng,
     used: BTreeMap<&'static str, usize>,
 }
@@ -248,7 +250,7 @@ const OTHERS: [&str; 16] = [
     "count_values",
 ];
 
-impl Writer {
+impl ExpressionWriter {
     fn pick(&mut self, from: &[&'static str]) -> &'static str {
         // What was used least comes more often, so that nothing is missed.
         let (a, b) = (
@@ -598,7 +600,7 @@ fn no_value_lies_outside_what_the_analysis_allows() {
         "seamless_sla_deadline_seconds",
         SECONDS_BUCKETS.iter().copied(),
     );
-    let mut writer = Writer {
+    let mut writer = ExpressionWriter {
         random,
         used: BTreeMap::new(),
     };

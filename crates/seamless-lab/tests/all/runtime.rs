@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use seamless_core::schema;
-use seamless_lab::coordinator::{Coordinator, Outcome};
+use seamless_lab::coordinator::{Coordinator, LeaseEnd};
 use seamless_lab::runtime::{Misbehaviour, Runtime};
 use seamless_lab::servers::Prometheus;
 use seamless_lab::wait_until;
@@ -186,7 +186,7 @@ fn a_vendor_outage_ends_leases_and_their_gauges_stay() {
     let failed = || {
         let ended = coordinator.ended();
         ended.into_iter().find(|ended| {
-            matches!(&ended.outcome, Outcome::Failed(Some(reason))
+            matches!(&ended.outcome, LeaseEnd::Failed(Some(reason))
                 if reason.starts_with("background_backfill_failed (ExceptionGroup)"))
         })
     };
@@ -194,7 +194,7 @@ fn a_vendor_outage_ends_leases_and_their_gauges_stay() {
     runtime.heal();
     wait_until(SOON, "a completed one", || {
         let mut ended = coordinator.ended().into_iter();
-        ended.any(|ended| ended.outcome == Outcome::Completed)
+        ended.any(|ended| ended.outcome == LeaseEnd::Completed)
     })
     .unwrap();
     let key = failed().unwrap().lease.key;
@@ -233,7 +233,7 @@ fn a_lease_that_was_ended_from_outside_is_shown_as_done_and_not_logged() {
     wait_until(SOON, "a lease", || !coordinator.leases().is_empty()).unwrap();
     let lease = coordinator.leases().remove(0);
     coordinator
-        .with_table(|table| table.end(&lease.key, &lease.token, Outcome::Failed(None)))
+        .with_table(|table| table.end(&lease.key, &lease.token, LeaseEnd::Failed(None)))
         .unwrap();
     let done = format!("lease_key=\"{}\"}} 1.0", lease.key);
     wait_until(SOON, &done, || expositions(&runtime).contains(&done)).unwrap();

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
-use seamless_lab::pager::{Pager, Service};
+use seamless_lab::coordinator::{Coordinator, HeldLease, now_ms};
+use seamless_lab::pager::{Pager, PagingService};
 use seamless_lab::servers::{
     Alertmanager, BASIC_AUTH, NodeExporter, Program, Prometheus, Pushgateway, VictoriaMetrics,
 };
@@ -29,7 +29,7 @@ fn runs(pid: u32) -> bool {
 
 fn a_violation_travels_from_the_coordinator_to_pagerduty_and_slack() {
     let coordinator = Coordinator::builder().exports_gauge(true).start().unwrap();
-    coordinator.insert(Lease::new(KEY, "deadbeef", now_ms()).ratio(0.25));
+    coordinator.insert(HeldLease::new(KEY, "deadbeef", now_ms()).ratio(0.25));
     let pager = Pager::start().unwrap();
     let alertmanager = Alertmanager::builder()
         .file("slack", pager.slack_url("oncall"))
@@ -70,15 +70,17 @@ fn a_violation_travels_from_the_coordinator_to_pagerduty_and_slack() {
     assert_eq!(series.labels["lease_key"], KEY);
 
     let page = pager
-        .expect(SOON, Service::PagerDuty, "Stuck", false)
+        .expect(SOON, PagingService::PagerDuty, "Stuck", false)
         .unwrap();
     assert_eq!(page.payload["event_action"], "trigger");
     assert_eq!(page.payload["routing_key"], "k");
-    let slack = pager.expect(SOON, Service::Slack, "Stuck", false).unwrap();
+    let slack = pager
+        .expect(SOON, PagingService::Slack, "Stuck", false)
+        .unwrap();
     assert_eq!(slack.payload["channel"], "#oncall");
     assert_eq!(slack.hook, "oncall");
     pager
-        .expect(SOON, Service::Webhook, "Stuck", false)
+        .expect(SOON, PagingService::Webhook, "Stuck", false)
         .unwrap();
     assert_eq!(alertmanager.alerts().unwrap().len(), 1);
     assert_eq!(prometheus.alerts().unwrap()[0]["state"], "firing");
@@ -88,7 +90,11 @@ fn a_violation_travels_from_the_coordinator_to_pagerduty_and_slack() {
             .renew(KEY, "deadbeef", 60_000, Some(0.75), now_ms())
             .unwrap()
     });
-    for service in [Service::PagerDuty, Service::Slack, Service::Webhook] {
+    for service in [
+        PagingService::PagerDuty,
+        PagingService::Slack,
+        PagingService::Webhook,
+    ] {
         pager.expect(SOON, service, "Stuck", true).unwrap();
     }
 }
@@ -146,7 +152,7 @@ fn targets_found_through_service_discovery_files_are_scraped() {
         .drill("rehearsal")
         .start()
         .unwrap();
-    coordinator.insert(Lease::new("lease-A", "t", now_ms()));
+    coordinator.insert(HeldLease::new("lease-A", "t", now_ms()));
     let dir = tempfile::tempdir().unwrap();
     let prometheus = Prometheus::builder()
         .file_sd("drill", dir.path().join("*.json"))

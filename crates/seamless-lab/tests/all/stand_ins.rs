@@ -7,16 +7,16 @@
 
 use std::time::Duration;
 
-use seamless_core::coordinator::{Action, Coordinator as Client, ReleaseVerdict};
+use seamless_core::coordinator::{Action, CoordinatorClient, ReleaseVerdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
 use seamless_core::lease::{LeaseKey, LeaseToken};
-use seamless_lab::coordinator::{Coordinator, InspectShape, Lease, Outcome, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, InspectShape, LeaseEnd, now_ms};
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 use tokio::time::Instant;
 
 const KEY: &str = "nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z";
 
-fn client(url: &str) -> Client {
+fn client(url: &str) -> CoordinatorClient {
     let endpoint = Endpoint::parse("coordinator", url, "the test").unwrap();
     let options = HttpOptions {
         timeout: Duration::from_millis(700),
@@ -24,7 +24,7 @@ fn client(url: &str) -> Client {
         ..HttpOptions::default()
     };
     let http = HttpClient::new(options, [&endpoint]).unwrap();
-    Client::new(http, endpoint)
+    CoordinatorClient::new(http, endpoint)
 }
 
 fn key() -> LeaseKey {
@@ -84,7 +84,7 @@ async fn a_lease_lives_and_ends_as_the_protocol_says() {
     let ended = coordinator.ended();
     assert_eq!(
         ended[0].outcome,
-        Outcome::Failed(Some("manual_recovery".to_owned()))
+        LeaseEnd::Failed(Some("manual_recovery".to_owned()))
     );
     let last = coordinator.changes_received().pop().unwrap();
     assert_eq!(last.to_string(), "POST /v1/leases/fail");
@@ -102,7 +102,7 @@ async fn inspect_shows_the_same_leases_in_every_shape() {
             .start()
             .unwrap();
         for n in 0..5 {
-            coordinator.insert(Lease::new(key(n), format!("t{n}"), now_ms()));
+            coordinator.insert(HeldLease::new(key(n), format!("t{n}"), now_ms()));
         }
         let shown = client(&coordinator.url()).inspect().await.unwrap().leases;
         let found: Vec<(String, String)> = shown
@@ -136,7 +136,10 @@ async fn a_coordinator_can_ask_for_a_token_and_live_below_a_prefix() {
         .with_bearer("s3cret", "the test")
         .unwrap();
     let http = HttpClient::new(HttpOptions::default(), [&endpoint]).unwrap();
-    let health = Client::new(http, endpoint).health(None).await.unwrap();
+    let health = CoordinatorClient::new(http, endpoint)
+        .health(None)
+        .await
+        .unwrap();
     assert_eq!(health.path, "/healthz");
 }
 

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
-use seamless_lab::coordinator::{Coordinator, Outcome};
+use seamless_lab::coordinator::{Coordinator, LeaseEnd};
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::runtime::{Misbehaviour, Preset, Runtime};
 use seamless_lab::wait_until;
@@ -61,7 +61,7 @@ fn one_lease_id_leads_from_the_series_to_the_log_line_and_the_span() {
         let ended = coordinator.ended();
         ended
             .into_iter()
-            .find(|ended| ended.outcome == Outcome::Completed && is_shown(&ended.lease.key))
+            .find(|ended| ended.outcome == LeaseEnd::Completed && is_shown(&ended.lease.key))
     };
     wait_until(SOON, "a completed lease in the exposition", || {
         completed().is_some()

@@ -7,14 +7,14 @@ mod svg;
 
 use std::fmt::Write as _;
 
-use super::report::Report;
+use super::report::DrillReport;
 use super::samples::{Samples, seconds};
-use super::timeline::{Verdict, clock};
+use super::timeline::{StageVerdict, clock};
 
 const STYLE: &str = include_str!("style.css");
 
 /// The page.
-pub(super) fn render(report: &Report, samples: &Samples) -> String {
+pub(super) fn render(report: &DrillReport, samples: &Samples) -> String {
     let mut html = String::new();
     // Writing to a String cannot fail.
     let _ = write!(
@@ -52,12 +52,12 @@ pub(super) fn render(report: &Report, samples: &Samples) -> String {
     html.push_str("</div>\n<h2>Stages</h2>\n<table>\n<tr><th>stage<th>at<th>verdict<th>seen\n");
     for stage in report.stages() {
         let (class, at, word, seen) = match &stage.verdict {
-            Verdict::Reached { after, seen, .. } => {
+            StageVerdict::Reached { after, seen, .. } => {
                 ("good", clock(*after), "reached", seen.as_str())
             }
-            Verdict::Missed { after, why } => ("bad", clock(*after), "missed", why.as_str()),
-            Verdict::Interrupted => ("bad", String::new(), "stopped", ""),
-            Verdict::NotTried => ("", String::new(), "not tried", ""),
+            StageVerdict::Missed { after, why } => ("bad", clock(*after), "missed", why.as_str()),
+            StageVerdict::Interrupted => ("bad", String::new(), "stopped", ""),
+            StageVerdict::NotTried => ("", String::new(), "not tried", ""),
         };
         let _ = writeln!(
             html,
@@ -86,7 +86,7 @@ pub(super) fn render(report: &Report, samples: &Samples) -> String {
 type Mark = (f64, String);
 
 /// What the drill did: causes and remedies.
-fn marks(report: &Report, samples: &Samples) -> Vec<Mark> {
+fn marks(report: &DrillReport, samples: &Samples) -> Vec<Mark> {
     report
         .stages()
         .iter()
@@ -96,7 +96,7 @@ fn marks(report: &Report, samples: &Samples) -> Vec<Mark> {
                 .any(|start| stage.name.starts_with(start))
         })
         .filter_map(|stage| match &stage.verdict {
-            Verdict::Reached { after, .. } => {
+            StageVerdict::Reached { after, .. } => {
                 Some((samples.from + after.as_secs_f64(), stage.name.clone()))
             }
             _ => None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::super::samples::{Line, Plot, Samples};
+use super::super::samples::{Curve, Plot, Samples};
 use super::super::timeline::clock;
 use super::{Mark, escaped};
 
@@ -59,7 +59,7 @@ impl Columns {
 /// One row per alert, with bars where it was pending or firing.
 pub(super) fn alerts(samples: &Samples, marks: &[Mark]) -> String {
     const ROW: f64 = 20.0;
-    let mut rows: BTreeMap<&str, Vec<(&str, &Line)>> = BTreeMap::new();
+    let mut rows: BTreeMap<&str, Vec<(&str, &Curve)>> = BTreeMap::new();
     for line in &samples.alerts {
         let label = |name: &str| line.labels.get(name).map_or("", String::as_str);
         let class = match (label("alertstate"), label("drill")) {

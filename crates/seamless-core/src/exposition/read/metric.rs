@@ -20,7 +20,7 @@ struct Point {
 }
 
 /// One sample of a histogram.
-pub(super) struct Part {
+pub(super) struct HistogramPart {
     /// Tells the metric, apart from the bucket.
     pub(super) metric: u64,
     pub(super) line: usize,
@@ -32,19 +32,19 @@ pub(super) struct Part {
 
 /// The histograms of one family.
 #[derive(Default)]
-pub(super) struct Histograms {
+pub(super) struct FamilyHistograms {
     points: HashMap<u64, Point>,
     samples: u32,
 }
 
-impl Histograms {
+impl FamilyHistograms {
     /// Takes a sample; `problem` is told the line of what is wrong.
     pub(super) fn add(
         &mut self,
         kind: MetricType,
         family: &str,
         suffix: &str,
-        part: &Part,
+        part: &HistogramPart,
         scattered_matters: bool,
         problem: &mut impl FnMut(usize, Problem),
     ) {

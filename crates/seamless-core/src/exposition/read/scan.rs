@@ -12,9 +12,9 @@ use memchr::memchr_iter;
 use super::event::{ExemplarRef, SampleRef, ScanEvent};
 use super::family::{forbidden, may_have_exemplar, owners, stands_alone, suffixes};
 use super::findings::Findings;
-use super::metric::{Histograms, Part};
+use super::metric::{FamilyHistograms, HistogramPart};
 use super::problem::{Finding, Problem};
-use super::series::{Hasher, Repeated, Seen};
+use super::series::{Hasher, Repeated, SeenSeries};
 use super::statement::{RawSample, Statement, Statements};
 use crate::exposition::{Format, MetricType, Scraper};
 
@@ -144,7 +144,7 @@ struct FamilyState {
     comments: [Option<usize>; 3],
     line: usize,
     sampled: bool,
-    histograms: Histograms,
+    histograms: FamilyHistograms,
 }
 
 impl FamilyState {
@@ -166,7 +166,7 @@ struct Scan<'a> {
     /// The last sample's name, its family and suffix, so that a run of them is resolved once.
     resolved: Option<(Box<str>, usize, &'static str)>,
     hasher: Hasher,
-    seen: Seen,
+    seen: SeenSeries,
     findings: Findings,
 }
 
@@ -182,7 +182,7 @@ impl<'a> Scan<'a> {
             current: None,
             resolved: None,
             hasher: Hasher::default(),
-            seen: Seen::default(),
+            seen: SeenSeries::default(),
             findings: Findings::default(),
         }
     }
@@ -217,7 +217,7 @@ impl<'a> Scan<'a> {
             comments: [None; 3],
             line: self.line,
             sampled: false,
-            histograms: Histograms::default(),
+            histograms: FamilyHistograms::default(),
         });
         self.index.insert(name.into(), index);
         index
@@ -373,7 +373,7 @@ impl<'a> Scan<'a> {
         let Some(family) = self.families.get_mut(index) else {
             return;
         };
-        let part = Part {
+        let part = HistogramPart {
             metric: self.hasher.without("", &statements.labels, left_out),
             line: self.line,
             timestamp: sample.timestamp,

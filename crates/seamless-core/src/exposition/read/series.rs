@@ -33,9 +33,9 @@ impl Hasher {
 
 /// The series seen.
 #[derive(Default)]
-pub(super) struct Seen(Vec<u64>);
+pub(super) struct SeenSeries(Vec<u64>);
 
-impl Seen {
+impl SeenSeries {
     pub(super) fn add(&mut self, series: u64) {
         self.0.push(series);
     }

@@ -5,7 +5,7 @@ use seamless_core::prometheus::Alertmanagers;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 
 pub(super) const CHECK: Check = Check {
     name: "alertmanager-known",
@@ -29,22 +29,22 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(site.alertmanagers().await?))
 }
 
-fn judge(known: &Alertmanagers) -> Outcome {
+fn judge(known: &Alertmanagers) -> CheckOutcome {
     match known.active.first() {
-        Some(first) => Outcome::pass(match known.active.len() {
+        Some(first) => CheckOutcome::pass(match known.active.len() {
             1 => first.url.clone(),
             many => format!("{many} Alertmanagers, {} first", first.url),
         }),
         None if known.dropped.is_empty() => {
-            Outcome::fail("Prometheus has no Alertmanager; alerts go nowhere")
+            CheckOutcome::fail("Prometheus has no Alertmanager; alerts go nowhere")
         }
-        None => {
-            Outcome::fail("relabelling drops every Alertmanager of Prometheus; alerts go nowhere")
-        }
+        None => CheckOutcome::fail(
+            "relabelling drops every Alertmanager of Prometheus; alerts go nowhere",
+        ),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
 use crate::paging::Paging;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::verdict::{CheckOutcome, Item, SkipReason, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "alertmanager-ready",
@@ -29,11 +29,11 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(site.paging().await?))
 }
 
-fn judge(paging: &Paging) -> Outcome {
+fn judge(paging: &Paging) -> CheckOutcome {
     let good = |_| "ready (/-/ready returned 200)".to_owned();
     of_each(paging, good, |alertmanager| match &alertmanager.ready {
         Ok(()) => Ok(Vec::new()),
@@ -41,7 +41,7 @@ fn judge(paging: &Paging) -> Outcome {
         Err(Gap::NotOffered(_)) if alertmanager.status.is_ok() => Ok(Vec::new()),
         Err(Gap::NotOffered(reason)) => Ok(vec![Item::new(
             &alertmanager.name,
-            Verdict::Skip(Skip::NotOffered(reason.clone())),
+            Verdict::Skip(SkipReason::NotOffered(reason.clone())),
             reason.clone(),
         )]),
         Err(gap) => Err(gap.clone()),

@@ -15,7 +15,7 @@ use crate::paging::WATCHDOG;
 use crate::presence::Presence;
 use crate::queries;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::verdict::{CheckOutcome, Item, SkipReason, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "can-fire",
@@ -40,7 +40,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// Judges by the buckets that the thresholds depend on.
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let names = site.request.alert_names();
     if let Some(rules) = site.request.rules_alone() {
         return Ok(refused(rules).unwrap_or_else(|| judge(rules, &Layouts::of_schema(), &names)));
@@ -196,7 +196,7 @@ fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
 
 /// What each alert can be at all, by the live buckets: those that this project ships, and others that read
 /// its metrics.
-fn judge(rules: &RuleFile, live: &Layouts, shipped: &BTreeSet<&str>) -> Outcome {
+fn judge(rules: &RuleFile, live: &Layouts, shipped: &BTreeSet<&str>) -> CheckOutcome {
     let schema = Layouts::of_schema();
     let (analysis, by_schema) = (Analysis::new(rules, live), Analysis::new(rules, &schema));
     let mut items = Vec::new();
@@ -216,7 +216,7 @@ fn judge(rules: &RuleFile, live: &Layouts, shipped: &BTreeSet<&str>) -> Outcome 
             push(&mut items, item);
         }
     }
-    Outcome::of(items, format!("all {judged} alerts can fire"))
+    CheckOutcome::of(items, format!("all {judged} alerts can fire"))
 }
 
 fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<Item> {
@@ -241,7 +241,10 @@ fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<
         }
         FiringVerdict::Unknown(reason) => {
             let reason = format!("cannot be told: {reason}");
-            item(Verdict::Skip(Skip::NotApplicable(reason.clone())), reason)
+            item(
+                Verdict::Skip(SkipReason::NotApplicable(reason.clone())),
+                reason,
+            )
         }
     }];
     for between in &by_live.between_edges {

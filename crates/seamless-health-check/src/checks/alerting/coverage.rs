@@ -3,14 +3,14 @@
 use seamless_core::paging::{AlertShape, Coverage};
 
 use crate::paging::severity;
-use crate::verdict::{Skip, Verdict};
+use crate::verdict::{SkipReason, Verdict};
 
 /// `reason`: why it may not be known.
 pub(super) fn verdict(alert: &AlertShape, coverage: Coverage, reason: &str) -> Option<Verdict> {
     Some(match coverage {
         Coverage::None => return None,
         Coverage::Part => Verdict::Pass,
-        Coverage::Unknown => Verdict::Skip(Skip::NotApplicable(reason.to_owned())),
+        Coverage::Unknown => Verdict::Skip(SkipReason::NotApplicable(reason.to_owned())),
         Coverage::Whole if severity(alert) == "critical" => Verdict::Fail,
         Coverage::Whole => Verdict::Warn,
     })

@@ -7,7 +7,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
 use crate::paging::{Facts, Failures, OneAlertmanager, Paging, Tried, failures};
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 use crate::words::listed;
 
 pub(super) const CHECK: Check = Check {
@@ -32,19 +32,19 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(&site.path().await?))
 }
 
-pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
     let paging = facts.paging;
     let state = of_each(paging, |_| String::new(), state);
     let mut items = state.items;
     if items.is_empty() && !matches!(state.verdict, Verdict::Pass) {
-        return Outcome { items, ..state };
+        return CheckOutcome { items, ..state };
     }
     let Some(failures) = failures(paging) else {
-        return Outcome { items, ..state };
+        return CheckOutcome { items, ..state };
     };
     let used = used(facts, paging);
     items.extend(given_up(&failures, &used));
@@ -58,7 +58,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
     } else {
         "no notification failed since its start".to_owned()
     };
-    Outcome::of(items, good)
+    CheckOutcome::of(items, good)
 }
 
 /// The receivers of each kind of integration.

@@ -2,14 +2,14 @@
 
 use crate::gap::Gap;
 use crate::paging::{OneAlertmanager, Paging};
-use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::verdict::{CheckOutcome, Item, SkipReason, Verdict};
 
 /// Judges each Alertmanager; several are told apart in the items.
 pub(super) fn of_each(
     paging: &Paging,
     good: impl Fn(usize) -> String,
     judge: impl Fn(&OneAlertmanager) -> Result<Vec<Item>, Gap>,
-) -> Outcome {
+) -> CheckOutcome {
     let several = paging.alertmanagers.len() > 1;
     let mut items = Vec::new();
     let mut gap = None;
@@ -34,24 +34,24 @@ pub(super) fn of_each(
     match gap {
         Some(gap) => gap.outcome(),
         None if paging.alertmanagers.is_empty() => {
-            Outcome::not_applicable("no Alertmanager URL is given (--alertmanager-url)")
+            CheckOutcome::not_applicable("no Alertmanager URL is given (--alertmanager-url)")
         }
         None => {
             let good = good(items.len());
-            known(Outcome::of(items, good))
+            known(CheckOutcome::of(items, good))
         }
     }
 }
 
 /// An outcome of which something could not be told is a skip that says what, unless something is wrong.
-fn known(mut outcome: Outcome) -> Outcome {
+fn known(mut outcome: CheckOutcome) -> CheckOutcome {
     let skipped = outcome
         .items
         .iter()
         .find(|item| matches!(item.verdict, Verdict::Skip(_)));
     if let (Verdict::Pass | Verdict::Skip(_), Some(item)) = (&outcome.verdict, skipped) {
         let reason = format!("{}: {}", item.subject, item.message);
-        outcome.verdict = Verdict::Skip(Skip::NotApplicable(reason));
+        outcome.verdict = Verdict::Skip(SkipReason::NotApplicable(reason));
     }
     outcome
 }

@@ -9,7 +9,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::paging::WATCHDOG;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 /// Alerts on the health check itself: it would keep them firing.
 const OWN: &str = "SeamlessHealthCheck";
@@ -36,11 +36,11 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(site.rules().await?, &site.request.alert_names()))
 }
 
-fn judge(groups: &[LoadedGroup], names: &BTreeSet<&str>) -> Outcome {
+fn judge(groups: &[LoadedGroup], names: &BTreeSet<&str>) -> CheckOutcome {
     let rules = groups.iter().flat_map(|group| &group.rules).filter(|rule| {
         rule.kind == RuleType::Alerting
             && names.contains(rule.name.as_str())
@@ -68,7 +68,7 @@ fn judge(groups: &[LoadedGroup], names: &BTreeSet<&str>) -> Outcome {
         0 => "no alert is firing".to_owned(),
         drills => format!("no real alert; {drills} synthetic (drill) alerts firing"),
     };
-    Outcome::of(items, good)
+    CheckOutcome::of(items, good)
 }
 
 fn alike(one: &FiringAlert, other: &FiringAlert) -> bool {

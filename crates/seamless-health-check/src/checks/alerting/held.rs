@@ -10,7 +10,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::paging::{Facts, Paging, WATCHDOG, labels_of};
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 /// What is added to the time within which an alert is sent again: the way, and clocks of whole seconds.
 const GRACE: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(&site.path().await?))
 }
 
@@ -51,7 +51,7 @@ fn due(facts: &Facts<'_>, paging: &Paging) -> Duration {
     paging.resend + 2 * interval.unwrap_or(EVALUATION) + GRACE
 }
 
-pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
     let paging = facts.paging;
     let sending = match &paging.sending {
         Ok(sending) => sending,
@@ -59,17 +59,17 @@ pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
     };
     if sending.external.is_none() {
         let reason = "no Prometheus URL is configured, and no --external-label given";
-        return Outcome::not_applicable(reason);
+        return CheckOutcome::not_applicable(reason);
     }
     let watchdog = facts
         .shapes()
         .into_iter()
         .find(|alert| alert.name == WATCHDOG);
     let Some(watchdog) = watchdog else {
-        return Outcome::not_applicable(format!("{WATCHDOG} is not among the rules"));
+        return CheckOutcome::not_applicable(format!("{WATCHDOG} is not among the rules"));
     };
     let Some(labels) = sending.sent(watchdog.fixed) else {
-        return Outcome::fail(format!(
+        return CheckOutcome::fail(format!(
             "alert_relabel_configs drop {WATCHDOG}: it never leaves Prometheus"
         ));
     };

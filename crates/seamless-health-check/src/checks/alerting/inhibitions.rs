@@ -13,7 +13,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::paging::{Facts, OneAlertmanager, always_firing, labels_of};
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 use crate::words::listed;
 
 pub(super) const CHECK: Check = Check {
@@ -38,7 +38,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(&site.path().await?))
 }
 
@@ -48,7 +48,7 @@ static SHIPPED: LazyLock<Vec<InhibitRule>> = LazyLock::new(|| {
     Configuration::parse(text).map_or_else(|_| Vec::new(), |config| config.inhibit_rules)
 });
 
-pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
     let good = |part| match part {
         0 => "no firing alert holds one back".to_owned(),
         part => format!("none is held back whole; {part} in part"),

@@ -10,7 +10,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Presence;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 use crate::words::listed;
 
 pub(super) const CHECK: Check = Check {
@@ -35,7 +35,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let names = site.request.alert_names();
     if let Some(rules) = site.request.rules_alone() {
         return Ok(refused(rules).unwrap_or_else(|| judge(rules, None, &names)));
@@ -45,7 +45,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 }
 
 /// Judges a file by the schema alone where no series are known.
-fn judge(rules: &RuleFile, series: Option<&Presence>, names: &BTreeSet<&str>) -> Outcome {
+fn judge(rules: &RuleFile, series: Option<&Presence>, names: &BTreeSet<&str>) -> CheckOutcome {
     let mut items = Vec::new();
     let mut unused = 0;
     let alerts = shipped_alerts(rules, names);
@@ -95,7 +95,7 @@ fn judge(rules: &RuleFile, series: Option<&Presence>, names: &BTreeSet<&str>) ->
             alerts.len()
         ),
     };
-    Outcome::of(items, good)
+    CheckOutcome::of(items, good)
 }
 
 fn shipped_alerts<'r>(rules: &'r RuleFile, names: &BTreeSet<&str>) -> Vec<&'r Rule> {

@@ -2,7 +2,7 @@
 
 use seamless_core::rules::RuleFile;
 
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 /// Adds an item, unless an equal one is there.
 pub(super) fn push(items: &mut Vec<Item>, item: Item) {
@@ -12,7 +12,7 @@ pub(super) fn push(items: &mut Vec<Item>, item: Item) {
 }
 
 /// What keeps Prometheus from loading a file, as far as this program reads expressions; None if nothing does.
-pub(super) fn refused(rules: &RuleFile) -> Option<Outcome> {
+pub(super) fn refused(rules: &RuleFile) -> Option<CheckOutcome> {
     let mut items = Vec::new();
     for rule in rules.rules() {
         if let Err(error) = rule.expr.query() {
@@ -22,5 +22,5 @@ pub(super) fn refused(rules: &RuleFile) -> Option<Outcome> {
     }
     let hint =
         "a Prometheus that cannot read one refuses the whole file: promtool check rules FILE";
-    (!items.is_empty()).then(|| Outcome::of(items, String::new()).hint(hint))
+    (!items.is_empty()).then(|| CheckOutcome::of(items, String::new()).hint(hint))
 }

@@ -7,7 +7,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::paging::{Facts, Way};
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::verdict::{CheckOutcome, Item, SkipReason, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "open",
@@ -31,11 +31,11 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(&site.path().await?))
 }
 
-pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
     let good = |_| "no route of theirs is muted at this hour".to_owned();
     of_each(facts.paging, good, |alertmanager| {
         let ways = facts.ways(alertmanager)?;
@@ -56,7 +56,7 @@ fn openness(way: &Way) -> Item {
                 );
                 Item::new(
                     &way.alert,
-                    Verdict::Skip(Skip::NotApplicable(message.clone())),
+                    Verdict::Skip(SkipReason::NotApplicable(message.clone())),
                     message,
                 )
             }

@@ -12,7 +12,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Jobs;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "ranges",
@@ -36,7 +36,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let client = site.prometheus()?;
     let (rules, targets, jobs, retention) = tokio::join!(
         site.rules(),
@@ -56,7 +56,7 @@ fn judge(
     jobs: &Jobs,
     retention: Option<Duration>,
     names: &BTreeSet<&str>,
-) -> Outcome {
+) -> CheckOutcome {
     let scrape = targets
         .iter()
         .filter(|target| jobs.contains(target.labels.get("job")))
@@ -81,13 +81,13 @@ fn judge(
         }
     }
     match scrape {
-        None if items.is_empty() => Outcome::not_applicable(
+        None if items.is_empty() => CheckOutcome::not_applicable(
             "no scrape target exports the metrics, so there is no scrape interval",
         ),
-        None => Outcome::of(items, ""),
+        None => CheckOutcome::of(items, ""),
         Some(scrape) => {
             let scrape = duration::human(scrape);
-            Outcome::of(items, format!("every range covers two scrapes of {scrape}"))
+            CheckOutcome::of(items, format!("every range covers two scrapes of {scrape}"))
         }
     }
 }

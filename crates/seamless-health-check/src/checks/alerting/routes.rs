@@ -8,9 +8,9 @@ use seamless_core::prometheus::{label_name, quote};
 use super::each::of_each;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::paging::{Facts, Reach, WATCHDOG, Wanted, Way};
+use crate::paging::{Facts, Reach, WATCHDOG, WantedReceivers, Way};
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::verdict::{CheckOutcome, Item, SkipReason, Verdict};
 use crate::words::listed;
 
 pub(super) const CHECK: Check = Check {
@@ -35,11 +35,11 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(&site.path().await?))
 }
 
-pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
     let good = |count| format!("all {count} alerts reach a receiver of their severity");
     of_each(facts.paging, good, |alertmanager| {
         let ways = facts.ways(alertmanager)?;
@@ -64,7 +64,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
     })
 }
 
-fn reach(way: &Way, wanted: &Wanted) -> Item {
+fn reach(way: &Way, wanted: &WantedReceivers) -> Item {
     let to = receivers(&way.receivers);
     let item = |verdict, message: String| Item::new(&way.alert, verdict, message);
     if !way.unknown.is_empty() {
@@ -74,7 +74,10 @@ fn reach(way: &Way, wanted: &Wanted) -> Item {
             "depends on {labels}, which may be an external label: give --prometheus-url, or --external-label {}=VALUE",
             way.unknown.first().map_or("NAME", String::as_str)
         );
-        return item(Verdict::Skip(Skip::NotApplicable(message.clone())), message);
+        return item(
+            Verdict::Skip(SkipReason::NotApplicable(message.clone())),
+            message,
+        );
     }
     let when = if way.best == way.worst {
         String::new()

@@ -7,7 +7,7 @@ use seamless_core::prometheus::{LoadedGroup, LoadedRule};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 use crate::words::seconds;
 
 /// Evaluations that may be missed before a rule counts as stale.
@@ -39,13 +39,13 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (rules, clock) = tokio::join!(site.rules(), site.clock());
     Ok(judge(rules?, clock?, &site.request.rule_names()))
 }
 
 /// `now` is Prometheus's clock, in seconds since the epoch.
-fn judge(rules: &[LoadedGroup], now: f64, names: &BTreeSet<&str>) -> Outcome {
+fn judge(rules: &[LoadedGroup], now: f64, names: &BTreeSet<&str>) -> CheckOutcome {
     let mut items = Vec::new();
     for group in rules {
         // What an alert records on its way counts as much as the alert.
@@ -63,10 +63,10 @@ fn judge(rules: &[LoadedGroup], now: f64, names: &BTreeSet<&str>) -> Outcome {
         }
     }
     if items.is_empty() {
-        return Outcome::not_applicable("no shipped rule is loaded");
+        return CheckOutcome::not_applicable("no shipped rule is loaded");
     }
     let good = format!("{} rules evaluated without error, on time", items.len());
-    let outcome = Outcome::of(items, good);
+    let outcome = CheckOutcome::of(items, good);
     match outcome.verdict {
         Verdict::Warn => outcome.hint("each group is evaluated once per interval: --wait 5m"),
         _ => outcome,

@@ -6,7 +6,7 @@ use seamless_core::rules::{ComparedRule, Copy, Profile, RuleFile, compare};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::{Site, VMALERT_RENDER};
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "rules-loaded",
@@ -30,7 +30,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let groups = site.rules().await?;
     let profile = site.request.profile(groups);
     let expected = match (profile, profile.rules()) {
@@ -57,7 +57,7 @@ fn for_vmalert(profile: Profile) -> String {
     )
 }
 
-pub(super) fn judge(groups: &[LoadedGroup], profile: Profile, expected: &RuleFile) -> Outcome {
+pub(super) fn judge(groups: &[LoadedGroup], profile: Profile, expected: &RuleFile) -> CheckOutcome {
     let compared = compare(expected, groups);
     let mut items: Vec<Item> = compared.rules.iter().map(rule).collect();
     items.extend(compared.copies.iter().map(copy));
@@ -71,7 +71,7 @@ pub(super) fn judge(groups: &[LoadedGroup], profile: Profile, expected: &RuleFil
         good = format!("{good}, profile {}", profile.name());
     }
     let missing = compared.rules.iter().filter(|rule| !rule.is_loaded).count();
-    let mut outcome = Outcome::of(items, good);
+    let mut outcome = CheckOutcome::of(items, good);
     if missing == all {
         outcome.message = format!("none of {all} rules is loaded");
     } else if missing > 0 {

@@ -9,7 +9,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::paging::{Facts, WATCHDOG};
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "sent",
@@ -33,7 +33,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(&site.path().await?))
 }
 
@@ -41,7 +41,7 @@ fn value(series: &InstantSeries) -> f64 {
     series.value.map_or(0.0, |sample| sample.value)
 }
 
-pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
+pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
     let paging = facts.paging;
     let mut items = Vec::new();
     if let Ok(reads) = &paging.prometheus {
@@ -92,7 +92,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Outcome {
         },
         (_, Err(gap)) => return gap.outcome(),
     };
-    Outcome::of(items, said)
+    CheckOutcome::of(items, said)
 }
 
 fn or<'t>(text: &'t str, other: &'t str) -> &'t str {
@@ -100,10 +100,10 @@ fn or<'t>(text: &'t str, other: &'t str) -> &'t str {
 }
 
 /// Without a second read, what Alertmanager holds proves that alerts arrive, or nothing does.
-fn proven(facts: &Facts<'_>) -> Outcome {
+fn proven(facts: &Facts<'_>) -> CheckOutcome {
     match held::judge(facts).verdict {
-        Verdict::Pass => Outcome::pass(format!("Alertmanager holds a recent {WATCHDOG}")),
-        _ => Outcome::not_applicable(
+        Verdict::Pass => CheckOutcome::pass(format!("Alertmanager holds a recent {WATCHDOG}")),
+        _ => CheckOutcome::not_applicable(
             "Prometheus does not scrape itself; --wait-delivery looks whether alerts fail to be sent",
         ),
     }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::{delivered, held, inhibitions, open, routes, rules_loaded, sent, silences};
 use crate::gap::Gap;
-use crate::paging::{Facts, OneAlertmanager, Paging, Reads, Scraped, WATCHDOG, Wanted};
-use crate::verdict::{Outcome, Verdict};
+use crate::paging::{Facts, OneAlertmanager, Paging, Reads, Scraped, WATCHDOG, WantedReceivers};
+use crate::verdict::{CheckOutcome, Verdict};
 
 static RULES: LazyLock<RuleFile> =
     LazyLock::new(|| RuleFile::parse(include_str!("../../../../../alert_rules.yml")).unwrap());
@@ -128,12 +128,12 @@ pub(super) fn sound() -> Known {
     }
 }
 
-fn judged(judge: Judge, known: &Known) -> Outcome {
+fn judged(judge: Judge, known: &Known) -> CheckOutcome {
     judge(&Facts {
         now: NOW.parse::<Timestamp>().unwrap().as_second() as f64,
         expected: &RULES,
         rules: Ok(&known.rules),
-        wanted: &Wanted::new(),
+        wanted: &WantedReceivers::new(),
         paging: &known.paging,
     })
 }
@@ -159,11 +159,11 @@ fn shipped_but(facts: &mut Known, from: &str, to: &str) {
     configure(facts, &SHIPPED.replace(from, to));
 }
 
-type Judge = fn(&Facts<'_>) -> Outcome;
-type Fault = (&'static str, &'static str, fn(&mut Known));
+type Judge = fn(&Facts<'_>) -> CheckOutcome;
+type PathFault = (&'static str, &'static str, fn(&mut Known));
 
 /// Each fault must come to the verdict that is before the first blank of what is said, and say the rest.
-fn table(judge: Judge, faults: &[Fault]) {
+fn table(judge: Judge, faults: &[PathFault]) {
     let found = judged(judge, &sound());
     assert_eq!(found.verdict, Verdict::Pass, "sound: {found:?}");
     for (fault, expected, spoil) in faults {
@@ -444,7 +444,7 @@ fn a_critical_alert_must_reach_who_was_asked_for() {
             format!("route: {{receiver: oncall}}\nreceivers: [{{name: oncall, {integrations}}}]");
         configure(&mut known, &config);
         let asked = asked.split_once('=');
-        let wanted: Wanted = asked
+        let wanted: WantedReceivers = asked
             .map(|(severity, name)| (severity.to_owned(), [name.to_owned()].into()))
             .into_iter()
             .collect();

@@ -5,7 +5,7 @@ use seamless_core::coordinator::Health;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
 use crate::site::Site;
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 
 pub(super) const CHECK: Check = Check {
     name: "health",
@@ -29,23 +29,23 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let path = site.request.health_path.as_deref();
     match site.answer(site.coordinator()?.health(path)).await {
         Ok(health) => Ok(judge(&health)),
-        Err(Gap::NotOffered(reason)) => Ok(Outcome::fail(reason)
+        Err(Gap::NotOffered(reason)) => Ok(CheckOutcome::fail(reason)
             .hint("check the coordinator's URL, or name its path with --coordinator-health-path")),
         Err(gap) => Err(gap),
     }
 }
 
-fn judge(health: &Health) -> Outcome {
+fn judge(health: &Health) -> CheckOutcome {
     match &health.reported {
         Some(state) if !health.is_healthy() => {
-            Outcome::fail(format!("{} reports {state:?}", health.path))
+            CheckOutcome::fail(format!("{} reports {state:?}", health.path))
         }
-        Some(state) => Outcome::pass(format!("{} reports {state:?}", health.path)),
-        None => Outcome::pass(format!("{} answers", health.path)),
+        Some(state) => CheckOutcome::pass(format!("{} reports {state:?}", health.path)),
+        None => CheckOutcome::pass(format!("{} answers", health.path)),
     }
 }
 
@@ -56,11 +56,11 @@ mod tests {
     #[test]
     fn what_it_reports_decides() {
         for (reported, outcome) in [
-            (None, Outcome::pass("/health answers")),
-            (Some("ok"), Outcome::pass("/health reports \"ok\"")),
+            (None, CheckOutcome::pass("/health answers")),
+            (Some("ok"), CheckOutcome::pass("/health reports \"ok\"")),
             (
                 Some("degraded"),
-                Outcome::fail("/health reports \"degraded\""),
+                CheckOutcome::fail("/health reports \"degraded\""),
             ),
         ] {
             let health = Health {

@@ -6,7 +6,7 @@ use seamless_core::stuck::{self, Thresholds};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
-use crate::verdict::{Item, Measured, Next, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Measured, Next, Verdict};
 use crate::words::seconds;
 
 const SHOWN: usize = 5;
@@ -33,13 +33,13 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let leases = site.answer(site.coordinator()?.inspect()).await?;
     Ok(judge(&leases, site.now))
 }
 
 /// `now` is this machine's clock, in seconds since the epoch.
-fn judge(listed: &Inspection, now: f64) -> Outcome {
+fn judge(listed: &Inspection, now: f64) -> CheckOutcome {
     let leases = &listed.leases;
     // How long a lease has been claimed is told by the clock of the coordinator.
     let now = now * 1000.0 - listed.ahead_ms as f64;
@@ -62,7 +62,7 @@ fn judge(listed: &Inspection, now: f64) -> Outcome {
     };
     let Some((_, age)) = stuck.first() else {
         let message = format!("none of {} leases is stuck", leases.len());
-        return Outcome::pass(message.clone()).items(vec![
+        return CheckOutcome::pass(message.clone()).items(vec![
             Item::new("stuck_leases", Verdict::Pass, message).measured(measured),
         ]);
     };
@@ -79,7 +79,7 @@ fn judge(listed: &Inspection, now: f64) -> Outcome {
         let what = format!("{ratio:.0} % done, claimed {} ago", seconds(*age));
         Item::new(lease.key.to_string(), Verdict::Warn, what)
     }));
-    Outcome::warn(message)
+    CheckOutcome::warn(message)
         .items(items)
         .next(Next::lease_recover(&["--list", "--stuck"]))
 }

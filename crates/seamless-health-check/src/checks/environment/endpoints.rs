@@ -5,7 +5,7 @@ use seamless_core::config::Service;
 use crate::check::{Check, Explained, Group, Korean, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 
 pub(super) const CHECK: Check = Check {
     name: "endpoints",
@@ -29,19 +29,19 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(&site.request.endpoints))
 }
 
-fn judge(endpoints: &[(Service, String, String)]) -> Outcome {
+fn judge(endpoints: &[(Service, String, String)]) -> CheckOutcome {
     if endpoints.is_empty() {
-        return Outcome::pass("no check that runs needs an endpoint");
+        return CheckOutcome::pass("no check that runs needs an endpoint");
     }
     let from: Vec<String> = endpoints
         .iter()
         .map(|(service, url, origin)| format!("{} {url} (from {origin})", service.name()))
         .collect();
-    Outcome::pass(from.join(", "))
+    CheckOutcome::pass(from.join(", "))
 }
 
 #[cfg(test)]
@@ -52,7 +52,7 @@ mod tests {
     fn each_endpoint_says_where_it_came_from() {
         assert_eq!(
             judge(&[]),
-            Outcome::pass("no check that runs needs an endpoint")
+            CheckOutcome::pass("no check that runs needs an endpoint")
         );
         let endpoints = [
             (
@@ -62,8 +62,9 @@ mod tests {
             ),
             (Service::Coordinator, "http://c".to_owned(), "X".to_owned()),
         ];
-        let outcome =
-            Outcome::pass("Prometheus http://p (from qmtl.yml), coordinator http://c (from X)");
+        let outcome = CheckOutcome::pass(
+            "Prometheus http://p (from qmtl.yml), coordinator http://c (from X)",
+        );
         assert_eq!(judge(&endpoints), outcome);
     }
 }

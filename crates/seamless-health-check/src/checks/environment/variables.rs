@@ -3,7 +3,7 @@
 use crate::check::{Check, Explained, Group, Korean, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 use crate::words::listed;
 
 pub(super) const CHECK: Check = Check {
@@ -28,20 +28,20 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     Ok(judge(&site.request.required_env, is_set))
 }
 
-fn judge(required: &[String], is_set: impl Fn(&str) -> bool) -> Outcome {
+fn judge(required: &[String], is_set: impl Fn(&str) -> bool) -> CheckOutcome {
     if required.is_empty() {
-        return Outcome::pass("no variable is required (--required-env)");
+        return CheckOutcome::pass("no variable is required (--required-env)");
     }
     let unset: Vec<&String> = required.iter().filter(|name| !is_set(name)).collect();
     if unset.is_empty() {
-        return Outcome::pass(format!("{} set", listed(required)));
+        return CheckOutcome::pass(format!("{} set", listed(required)));
     }
-    Outcome::fail(format!("not set: {}", listed(&unset)))
+    CheckOutcome::fail(format!("not set: {}", listed(&unset)))
 }
 
 #[cfg(test)]
@@ -53,10 +53,10 @@ mod tests {
         for (required, outcome) in [
             (
                 &[][..],
-                Outcome::pass("no variable is required (--required-env)"),
+                CheckOutcome::pass("no variable is required (--required-env)"),
             ),
-            (&["A", "B"], Outcome::pass("A, B set")),
-            (&["A", "C", "D"], Outcome::fail("not set: C, D")),
+            (&["A", "B"], CheckOutcome::pass("A, B set")),
+            (&["A", "C", "D"], CheckOutcome::fail("not set: C, D")),
         ] {
             let required: Vec<String> = required.iter().map(|&name| name.to_owned()).collect();
             assert_eq!(judge(&required, |name| ["A", "B"].contains(&name)), outcome);

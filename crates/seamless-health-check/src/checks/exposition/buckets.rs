@@ -6,7 +6,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::survey::Survey;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "buckets",
@@ -30,14 +30,14 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let request = site.request;
     let budget = |phase| request.budget(phase, request.profile.unwrap_or_default());
     Ok(judge(&site.exposition().await?.survey, budget))
 }
 
 /// `budget` gives that of a phase, in seconds.
-fn judge(exposition: &Survey, budget: impl Fn(Phase) -> f64) -> Outcome {
+fn judge(exposition: &Survey, budget: impl Fn(Phase) -> f64) -> CheckOutcome {
     let mut items: Vec<Item> = Vec::new();
     for histogram in &exposition.histograms {
         let family = histogram.family;
@@ -49,9 +49,9 @@ fn judge(exposition: &Survey, budget: impl Fn(Phase) -> f64) -> Outcome {
         }
     }
     if items.is_empty() {
-        return Outcome::not_applicable("no histogram that has a budget is exposed");
+        return CheckOutcome::not_applicable("no histogram that has a budget is exposed");
     }
-    Outcome::of(items, "every budget is an edge below the top bucket")
+    CheckOutcome::of(items, "every budget is an edge below the top bucket")
 }
 
 /// The budgets that a series of `family` must be able to show, in its unit.

@@ -4,10 +4,10 @@ use seamless_core::schema::FAMILIES;
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::request::Metric;
+use crate::request::RequestedMetric;
 use crate::site::Site;
 use crate::survey::{Survey, Surveyed};
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 /// Names nearer than this are taken for a typo of a known one.
 const TYPO_SIMILARITY: f64 = 0.9;
@@ -34,14 +34,14 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(
         &site.exposition().await?.survey,
         &site.request.metrics,
     ))
 }
 
-fn judge(exposition: &Survey, metrics: &[Metric]) -> Outcome {
+fn judge(exposition: &Survey, metrics: &[RequestedMetric]) -> CheckOutcome {
     let mut items = Vec::new();
     for exposed in exposition
         .families
@@ -62,7 +62,7 @@ fn judge(exposition: &Survey, metrics: &[Metric]) -> Outcome {
             items.push(Item::new(&metric.name, Verdict::Fail, "is not exposed"));
         }
     }
-    Outcome::of(items, format!("all {there} required families are exposed"))
+    CheckOutcome::of(items, format!("all {there} required families are exposed"))
 }
 
 /// The known name that `name` looks like a typo of.
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_family_is_there_missing_or_nearly_right() {
-        let metrics = [Metric::parse("seamless_sla_deadline_seconds").unwrap()];
+        let metrics = [RequestedMetric::parse("seamless_sla_deadline_seconds").unwrap()];
         for (document, verdict, message) in [
             (
                 "seamless_sla_deadline_seconds 1\n",

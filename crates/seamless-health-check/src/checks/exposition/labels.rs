@@ -4,7 +4,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::survey::Survey;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 use crate::words::listed;
 
 pub(super) const CHECK: Check = Check {
@@ -29,11 +29,11 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(&site.exposition().await?.survey))
 }
 
-fn judge(exposition: &Survey) -> Outcome {
+fn judge(exposition: &Survey) -> CheckOutcome {
     let mut items = Vec::new();
     for exposed in &exposition.families {
         let Some(family) = exposed.known else {
@@ -49,7 +49,7 @@ fn judge(exposition: &Survey) -> Outcome {
             items.push(Item::new(family.name, Verdict::Warn, message));
         }
     }
-    Outcome::of(items, "every series has its labels")
+    CheckOutcome::of(items, "every series has its labels")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Exposed;
 use crate::site::Site;
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 
 pub(super) const CHECK: Check = Check {
     name: "readable",
@@ -28,17 +28,17 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(site.exposition().await?))
 }
 
-fn judge(exposed: &Exposed) -> Outcome {
+fn judge(exposed: &Exposed) -> CheckOutcome {
     let scraper = exposed.scraper;
     if let Some(why) = exposed.refused_by(scraper) {
-        return Outcome::fail(format!("{scraper} refuses the whole scrape: {why}"));
+        return CheckOutcome::fail(format!("{scraper} refuses the whole scrape: {why}"));
     }
     let survey = &exposed.survey;
-    Outcome::pass(format!(
+    CheckOutcome::pass(format!(
         "{scraper} takes {} samples in {} families",
         survey.report.samples,
         survey.families.len()

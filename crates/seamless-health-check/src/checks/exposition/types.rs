@@ -7,7 +7,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::survey::Survey;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "types",
@@ -31,11 +31,11 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(&site.exposition().await?.survey))
 }
 
-fn judge(exposition: &Survey) -> Outcome {
+fn judge(exposition: &Survey) -> CheckOutcome {
     let mut items = Vec::new();
     for exposed in &exposition.families {
         let Some(family) = exposed.known else {
@@ -55,7 +55,7 @@ fn judge(exposition: &Survey) -> Outcome {
         });
     }
     let good = format!("types of {} families match the schema", items.len());
-    Outcome::of(items, good)
+    CheckOutcome::of(items, good)
 }
 
 #[cfg(test)]

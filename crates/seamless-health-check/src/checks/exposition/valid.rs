@@ -4,7 +4,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Exposed;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "valid",
@@ -28,11 +28,11 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(site.exposition().await?))
 }
 
-fn judge(exposed: &Exposed) -> Outcome {
+fn judge(exposed: &Exposed) -> CheckOutcome {
     let survey = &exposed.survey;
     let mut items = Vec::new();
     let mut warn = |subject: &str, message: String| {
@@ -67,7 +67,7 @@ fn judge(exposed: &Exposed) -> Outcome {
     if let Some(message) = unescaped(exposed) {
         warn("names", message);
     }
-    Outcome::of(items, "nothing is lost, and the specification is kept")
+    CheckOutcome::of(items, "nothing is lost, and the specification is kept")
 }
 
 /// A name in quotes in a document that says that it escapes such names.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use seamless_core::prometheus::{MetricMetadata, Target};
 
 use crate::presence::Jobs;
-use crate::request::Metric;
+use crate::request::RequestedMetric;
 use crate::site::Site;
 use crate::verdict::Next;
 
@@ -46,7 +46,7 @@ impl<'s> Exporters<'s> {
 
     /// Whether a target that is scraped states its type. A labelled series appears with its first event: until
     /// then the type is all that there is of the family.
-    pub(super) fn declare(&self, metric: &Metric) -> Declared {
+    pub(super) fn declare(&self, metric: &RequestedMetric) -> Declared {
         let stated = |name: &String| {
             self.metadata
                 .is_some_and(|stated| stated.contains_key(name))

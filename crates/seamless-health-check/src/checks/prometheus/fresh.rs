@@ -7,9 +7,9 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Presence;
 use crate::queries;
-use crate::request::Metric;
+use crate::request::RequestedMetric;
 use crate::site::Site;
-use crate::verdict::{Item, Measured, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Measured, Verdict};
 use crate::words::seconds;
 
 pub(super) const CHECK: Check = Check {
@@ -34,7 +34,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (presence, ages, clock, exporters) = tokio::join!(
         site.presence(),
         ages(site),
@@ -43,7 +43,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
     );
     let (presence, ages, clock) = (presence?, ages?, clock?);
     let max_age = site.request.max_age.as_secs_f64();
-    let declare = |metric: &Metric| exporters.declare(metric);
+    let declare = |metric: &RequestedMetric| exporters.declare(metric);
     let metrics = &site.request.metrics;
     let outcome = judge(metrics, presence, &ages, declare, clock, max_age);
     Ok(outcome.next(exporters.exposition()))
@@ -57,7 +57,7 @@ async fn ages(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
 }
 
 /// The metrics that have real series, under the names that do.
-fn live(metrics: &[Metric], presence: &Presence) -> Vec<Metric> {
+fn live(metrics: &[RequestedMetric], presence: &Presence) -> Vec<RequestedMetric> {
     let mut live = metrics.to_vec();
     for metric in &mut live {
         let has_series = |name: &String| presence.real(std::slice::from_ref(name)) > 0.0;
@@ -67,9 +67,9 @@ fn live(metrics: &[Metric], presence: &Presence) -> Vec<Metric> {
     live
 }
 
-fn query(metrics: &[Metric]) -> Option<String> {
+fn query(metrics: &[RequestedMetric]) -> Option<String> {
     // One name at a time: `timestamp` drops the name, and `_sum` and `_count` have the same labels else.
-    let of_metric = |metric: &Metric| {
+    let of_metric = |metric: &RequestedMetric| {
         let any = queries::newest(metric.tracked.iter().map(String::as_str));
         queries::tagged(&format!("max({any})"), "metric", &metric.name)
     };
@@ -79,13 +79,13 @@ fn query(metrics: &[Metric]) -> Option<String> {
 
 /// `now` is Prometheus's clock, in seconds since the epoch; `ages` are the times of the newest samples.
 fn judge(
-    metrics: &[Metric],
+    metrics: &[RequestedMetric],
     presence: &Presence,
     ages: &[InstantSeries],
-    declare: impl Fn(&Metric) -> Declared,
+    declare: impl Fn(&RequestedMetric) -> Declared,
     now: f64,
     max_age: f64,
-) -> Outcome {
+) -> CheckOutcome {
     let mut items = Vec::new();
     for metric in metrics {
         let newest = ages
@@ -121,13 +121,13 @@ fn judge(
         );
     }
     if items.is_empty() {
-        return Outcome::not_applicable("no requested metric has a sample");
+        return CheckOutcome::not_applicable("no requested metric has a sample");
     }
     let oldest = items
         .iter()
         .filter_map(|item| item.measured.map(|measured| measured.value))
         .fold(0.0, f64::max);
-    Outcome::of(
+    CheckOutcome::of(
         items,
         format!("newest samples at most {} old", seconds(oldest)),
     )
@@ -140,14 +140,17 @@ mod tests {
 
     #[test]
     fn the_query_is_promql() {
-        let metrics = [Metric::parse("a").unwrap(), Metric::parse("b:c").unwrap()];
+        let metrics = [
+            RequestedMetric::parse("a").unwrap(),
+            RequestedMetric::parse("b:c").unwrap(),
+        ];
         is_promql(&query(&metrics).unwrap());
         assert_eq!(query(&[]), None);
     }
 
     #[test]
     fn a_sample_is_old_by_the_clock_of_prometheus() {
-        let metrics = [Metric::parse("m").unwrap()];
+        let metrics = [RequestedMetric::parse("m").unwrap()];
         let newest = |at: f64| vec![series(&[("metric", "m")], at)];
         for (ages, declared, verdict, message) in [
             (

@@ -6,9 +6,9 @@ use seamless_core::schema::DRILL_LABEL;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::queries;
-use crate::request::Metric;
+use crate::request::RequestedMetric;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "labels",
@@ -32,7 +32,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let metrics = &site.request.metrics;
     let missing = site.instants(&queries::about_each(metrics, query)).await?;
     Ok(judge(&missing, metrics))
@@ -40,7 +40,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 
 /// How many real series lack a label that the schema asks for, under the labels `metric` and `missing`.
 /// None if no metric is of the schema.
-fn query(metrics: &[Metric]) -> Option<String> {
+fn query(metrics: &[RequestedMetric]) -> Option<String> {
     let mut parts = Vec::new();
     for metric in metrics {
         let Some(family) = metric.family else {
@@ -59,13 +59,13 @@ fn query(metrics: &[Metric]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" or "))
 }
 
-fn judge(missing: &[InstantSeries], metrics: &[Metric]) -> Outcome {
+fn judge(missing: &[InstantSeries], metrics: &[RequestedMetric]) -> CheckOutcome {
     let known = metrics
         .iter()
         .filter(|metric| metric.family.is_some())
         .count();
     if known == 0 {
-        return Outcome::not_applicable("no requested metric is in the schema");
+        return CheckOutcome::not_applicable("no requested metric is in the schema");
     }
     let items = missing
         .iter()
@@ -76,7 +76,7 @@ fn judge(missing: &[InstantSeries], metrics: &[Metric]) -> Outcome {
             Item::new(series.metric.get("metric"), Verdict::Warn, message)
         })
         .collect();
-    Outcome::of(items, format!("labels of {known} metrics match the schema"))
+    CheckOutcome::of(items, format!("labels of {known} metrics match the schema"))
 }
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn only_metrics_of_the_schema_are_asked_about() {
-        let metric = |name| Metric::parse(name).unwrap();
+        let metric = |name| RequestedMetric::parse(name).unwrap();
         is_promql(&query(&[metric(KNOWN), metric("a")]).unwrap());
         assert_eq!(query(&[metric("a")]), None);
     }
@@ -110,13 +110,13 @@ mod tests {
                 "seamless_sla_deadline_seconds: 12 series lack the label phase",
             ),
         ] {
-            let outcome = judge(missing, &[Metric::parse(name).unwrap()]);
+            let outcome = judge(missing, &[RequestedMetric::parse(name).unwrap()]);
             assert_eq!(
                 (outcome.verdict, outcome.message.as_str()),
                 (verdict, message)
             );
         }
-        let outcome = judge(&[], &[Metric::parse("a").unwrap()]);
+        let outcome = judge(&[], &[RequestedMetric::parse("a").unwrap()]);
         assert!(matches!(outcome.verdict, Verdict::Skip(_)), "{outcome:?}");
     }
 }

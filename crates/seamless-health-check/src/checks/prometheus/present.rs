@@ -4,9 +4,9 @@ use super::declared::{Declared, Exporters};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Presence;
-use crate::request::Metric;
+use crate::request::RequestedMetric;
 use crate::site::Site;
-use crate::verdict::{Item, Measured, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Measured, Verdict};
 use crate::words::{listed, seconds};
 
 pub(super) const CHECK: Check = Check {
@@ -31,7 +31,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (presence, exporters) = tokio::join!(site.presence(), Exporters::of(site));
     let presence = presence?;
     let now = if presence.last_seen.is_empty() {
@@ -45,7 +45,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
         .iter()
         .map(|metric| presence_of(metric, presence, exporters.declare(metric), now, max_age))
         .collect();
-    let outcome = Outcome::of(
+    let outcome = CheckOutcome::of(
         items,
         format!("all {} required metrics have series", metrics.len()),
     );
@@ -54,7 +54,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 
 /// `now` is Prometheus's clock, in seconds since the epoch; `max_age` is in seconds.
 fn presence_of(
-    metric: &Metric,
+    metric: &RequestedMetric,
     presence: &Presence,
     declared: Declared,
     now: f64,
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn each_way_of_not_being_there_is_told_apart() {
-        let metric = Metric::parse("m").unwrap();
+        let metric = RequestedMetric::parse("m").unwrap();
         let name = |drill: &str| ("m".to_owned(), drill.to_owned());
         let now = |drill: &str| Presence {
             now: [(name(drill), 2.0)].into(),

@@ -3,7 +3,7 @@
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
 use crate::site::Site;
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 use crate::words::seconds;
 
 const MOST_SKEW_SECONDS: f64 = 60.0;
@@ -30,22 +30,22 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     match site.clock().await {
         Ok(clock) => Ok(judge(site.now - clock)),
-        Err(Gap::NotOffered(reason)) => Ok(Outcome::fail(reason)),
+        Err(Gap::NotOffered(reason)) => Ok(CheckOutcome::fail(reason)),
         Err(gap) => Err(gap),
     }
 }
 
 /// `ahead`: by how many seconds this machine's clock is ahead of Prometheus's.
-fn judge(ahead: f64) -> Outcome {
+fn judge(ahead: f64) -> CheckOutcome {
     if ahead.abs() <= MOST_SKEW_SECONDS {
-        return Outcome::pass("answers queries");
+        return CheckOutcome::pass("answers queries");
     }
     let side = if ahead > 0.0 { "ahead of" } else { "behind" };
     let skew = seconds(ahead.abs());
-    Outcome::warn(format!(
+    CheckOutcome::warn(format!(
         "this machine's clock is {skew} {side} Prometheus's"
     ))
     .hint("set the clocks; ages are by Prometheus's clock")

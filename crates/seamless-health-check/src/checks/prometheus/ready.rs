@@ -3,7 +3,7 @@
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
 use crate::site::Site;
-use crate::verdict::{Next, Outcome};
+use crate::verdict::{CheckOutcome, Next};
 
 pub(super) const CHECK: Check = Check {
     name: "ready",
@@ -27,17 +27,19 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let client = site.prometheus()?;
     let (ready, clock) = tokio::join!(site.answer(client.ready()), site.clock());
     Ok(judge(ready, clock.is_ok()))
 }
 
-fn judge(ready: Fact<()>, answers: bool) -> Outcome {
+fn judge(ready: Fact<()>, answers: bool) -> CheckOutcome {
     match ready {
-        Ok(()) => Outcome::pass("ready (/-/ready returned 200)"),
-        Err(Gap::NotOffered(_)) if answers => Outcome::pass("answers queries (no /-/ready there)"),
-        Err(Gap::NotOffered(reason)) => Outcome::fail(reason)
+        Ok(()) => CheckOutcome::pass("ready (/-/ready returned 200)"),
+        Err(Gap::NotOffered(_)) if answers => {
+            CheckOutcome::pass("answers queries (no /-/ready there)")
+        }
+        Err(Gap::NotOffered(reason)) => CheckOutcome::fail(reason)
             .hint("check that the URL leads to Prometheus itself, path prefix included"),
         Err(gap) => {
             let next = Next::health_check(&["--only", "prometheus", "--wait", "5m"]);

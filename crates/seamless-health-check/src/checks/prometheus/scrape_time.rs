@@ -8,7 +8,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Jobs;
 use crate::site::Site;
-use crate::verdict::{Item, Measured, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Measured, Verdict};
 use crate::words::seconds;
 
 /// The share of the timeout above which the next scrape may well be too slow.
@@ -36,12 +36,12 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (jobs, targets) = tokio::join!(site.jobs(), site.targets());
     Ok(judge(jobs?, targets?))
 }
 
-fn judge(jobs: &Jobs, targets: &[Target]) -> Outcome {
+fn judge(jobs: &Jobs, targets: &[Target]) -> CheckOutcome {
     let items: Vec<Item> = targets
         .iter()
         .filter(|target| target.health == "up" && jobs.contains(target.labels.get("job")))
@@ -52,12 +52,12 @@ fn judge(jobs: &Jobs, targets: &[Target]) -> Outcome {
         .filter_map(|item| item.measured.map(|measured| measured.value))
         .fold(0.0, f64::max);
     if items.is_empty() {
-        return Outcome::not_applicable(
+        return CheckOutcome::not_applicable(
             "no scrape target that is up exports the metrics, or the server does not say how long scrapes take",
         );
     }
     let next = exposition(&items);
-    Outcome::of(
+    CheckOutcome::of(
         items,
         format!("the longest scrape took {}", seconds(longest)),
     )

@@ -6,7 +6,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Jobs;
 use crate::site::Site;
-use crate::verdict::{Item, Next, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Next, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "targets",
@@ -30,18 +30,18 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (jobs, targets) = tokio::join!(site.jobs(), site.targets());
     Ok(judge(jobs?, targets?))
 }
 
-fn judge(jobs: &Jobs, targets: &[Target]) -> Outcome {
+fn judge(jobs: &Jobs, targets: &[Target]) -> CheckOutcome {
     let mine: Vec<_> = targets
         .iter()
         .filter(|target| jobs.is_empty() || jobs.contains(target.labels.get("job")))
         .collect();
     if targets.is_empty() || mine.is_empty() {
-        return Outcome::not_applicable(
+        return CheckOutcome::not_applicable(
             "no scrape target exports the metrics (remote write or federation)",
         );
     }
@@ -69,7 +69,7 @@ fn judge(jobs: &Jobs, targets: &[Target]) -> Outcome {
         count => format!("{count} targets up"),
     };
     let next = exposition(&items);
-    Outcome::of(items, good).next(next)
+    CheckOutcome::of(items, good).next(next)
 }
 
 /// The command that asks the first target that does not pass itself.

@@ -8,9 +8,9 @@ use seamless_core::schema::Kind;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Presence;
-use crate::request::Metric;
+use crate::request::RequestedMetric;
 use crate::site::Site;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 use crate::words::listed;
 
 /// The types that targets state, by name.
@@ -38,12 +38,16 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (metadata, presence) = tokio::join!(site.metadata(), site.presence());
     Ok(judge(&site.request.metrics, metadata?, presence.ok()))
 }
 
-fn judge(metrics: &[Metric], metadata: &Stated, presence: Option<&Presence>) -> Outcome {
+fn judge(
+    metrics: &[RequestedMetric],
+    metadata: &Stated,
+    presence: Option<&Presence>,
+) -> CheckOutcome {
     let mut items = Vec::new();
     for metric in metrics {
         let Some(family) = metric.family else {
@@ -72,16 +76,16 @@ fn judge(metrics: &[Metric], metadata: &Stated, presence: Option<&Presence>) -> 
         }
     }
     if items.is_empty() {
-        return Outcome::not_applicable(
+        return CheckOutcome::not_applicable(
             "the server has no metadata for these metrics (remote write, federation or VictoriaMetrics)",
         );
     }
     let count = items.len();
-    Outcome::of(items, format!("types of {count} metrics match the schema"))
+    CheckOutcome::of(items, format!("types of {count} metrics match the schema"))
 }
 
 /// What the names alone tell, where nothing states a type.
-fn shape(metric: &Metric, presence: Option<&Presence>) -> Option<String> {
+fn shape(metric: &RequestedMetric, presence: Option<&Presence>) -> Option<String> {
     let family = metric.family?;
     let presence = presence?;
     let Kind::Histogram(_) = family.kind else {
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_stated_type_counts_before_the_names_that_are_there() {
-        let metrics = [Metric::parse("seamless_sla_deadline_seconds").unwrap()];
+        let metrics = [RequestedMetric::parse("seamless_sla_deadline_seconds").unwrap()];
         let stated = |kind: &str| -> Stated {
             let entry = serde_json::json!({ "type": kind, "help": "", "unit": "" });
             let entry = serde_json::from_value(entry).unwrap();

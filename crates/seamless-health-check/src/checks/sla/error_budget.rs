@@ -8,7 +8,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::queries::{SLA, at_budget, real, tagged};
 use crate::site::Site;
-use crate::verdict::{Item, Measured, Next, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Measured, Next, Verdict};
 
 const NO_EDGE_HINT: &str = "give the histogram the schema's buckets: register it before the platform's metrics module is imported (docs/monitoring.md)";
 
@@ -35,7 +35,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (profile, native) = tokio::join!(site.profile(), site.has_native_sla());
     let budget = |phase| site.request.budget(phase, profile);
     let outcome = judge(&site.instant(&query(budget, profile, native)).await?);
@@ -145,7 +145,7 @@ impl PhaseBudget {
     }
 }
 
-fn judge(samples: &[InstantSeries]) -> Outcome {
+fn judge(samples: &[InstantSeries]) -> CheckOutcome {
     let of_phase = |phase: Phase| {
         let mine = move |series: &&InstantSeries| series.metric.get("phase") == phase.label();
         samples.iter().filter(mine).filter_map(|series| {
@@ -188,12 +188,12 @@ fn judge(samples: &[InstantSeries]) -> Outcome {
     }
     match (outside, worst) {
         // That budgets are spent comes first.
-        (Some(message), _) if !is_spent => Outcome {
+        (Some(message), _) if !is_spent => CheckOutcome {
             message,
-            ..Outcome::of(items, "").hint(NO_EDGE_HINT)
+            ..CheckOutcome::of(items, "").hint(NO_EDGE_HINT)
         },
-        (_, Some(worst)) => Outcome::of(items, worst),
-        (_, None) => Outcome::not_applicable("no requests, so there is no error ratio"),
+        (_, Some(worst)) => CheckOutcome::of(items, worst),
+        (_, None) => CheckOutcome::not_applicable("no requests, so there is no error ratio"),
     }
 }
 

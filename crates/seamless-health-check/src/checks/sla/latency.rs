@@ -12,7 +12,7 @@ const QUANTILE: f64 = 0.99;
 
 /// The buckets of one phase, in observations per second.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Buckets {
+pub(crate) struct PhaseBuckets {
     /// Observations at or below each edge, over the series that have the edge.
     pub(crate) within: Vec<(f64, f64)>,
     /// How many series have each edge.
@@ -43,7 +43,7 @@ pub(crate) enum Standing {
     Unknown,
 }
 
-impl Buckets {
+impl PhaseBuckets {
     /// Of one phase, from the samples of the query of the p99.
     pub(crate) fn of(phase: &str, samples: &[InstantSeries]) -> Self {
         let mut buckets = Self::default();
@@ -226,16 +226,16 @@ mod tests {
     const INF: f64 = f64::INFINITY;
 
     /// `series` series that all have the edges.
-    fn buckets(within: &[(f64, f64)], sum: f64) -> Buckets {
-        Buckets {
+    fn buckets(within: &[(f64, f64)], sum: f64) -> PhaseBuckets {
+        PhaseBuckets {
             within: within.to_vec(),
             series: within.iter().map(|(edge, _)| (*edge, 2.0)).collect(),
             sum,
-            ..Buckets::default()
+            ..PhaseBuckets::default()
         }
     }
 
-    fn standing(buckets: &Buckets, budget: f64) -> Standing {
+    fn standing(buckets: &PhaseBuckets, budget: f64) -> Standing {
         buckets.standing(buckets.p99().unwrap(), budget)
     }
 
@@ -320,9 +320,9 @@ mod tests {
     #[test]
     fn exponential_buckets_are_interpolated_and_converted_ones_are_not() {
         // Two in a hundred lie between 32 s and 64 s.
-        let mut nodes = Buckets {
+        let mut nodes = PhaseBuckets {
             native: native(&[(1.0, 2.0, 98.0), (32.0, 64.0, 2.0)], 240.0),
-            ..Buckets::default()
+            ..PhaseBuckets::default()
         };
         assert!(
             matches!(nodes.p99(), Some(P99::Inside { low, high, .. }) if (low, high) == (32.0, 64.0))
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn without_observations_there_is_no_p99() {
-        assert_eq!(Buckets::default().p99(), None);
+        assert_eq!(PhaseBuckets::default().p99(), None);
         assert_eq!(buckets(&[(5.0, 0.0), (INF, 0.0)], 0.0).p99(), None);
     }
 }

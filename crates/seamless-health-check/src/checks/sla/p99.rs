@@ -6,13 +6,13 @@ use seamless_core::duration;
 use seamless_core::prometheus::{InstantSeries, RangeSeries};
 use seamless_core::schema::{BUDGET_WARNING_SHARE, Phase};
 
-use super::latency::{Buckets, P99, Standing};
+use super::latency::{P99, PhaseBuckets, Standing};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
 use crate::presence::Presence;
 use crate::queries::{SLA, at_budget, edge, real, tagged};
 use crate::site::Site;
-use crate::verdict::{Item, Measured, Next, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Measured, Next, Verdict};
 use crate::words::seconds;
 
 const QUANTILE: f64 = 0.99;
@@ -45,7 +45,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (samples, history) = tokio::join!(samples(site), history(site));
     let profile = site.profile().await;
     let budget = |phase| site.request.budget(phase, profile);
@@ -97,7 +97,7 @@ fn history_query(window: Duration) -> String {
     )
 }
 
-/// The buckets of real requests by phase, as [`Buckets::of`] reads them; the label
+/// The buckets of real requests by phase, as [`PhaseBuckets::of`] reads them; the label
 /// `what` tells the parts apart. `budgets` are the edges at which it matters who has them. Where `native`
 /// histograms are about, a series that has both forms counts once: by its buckets if one ends at its budget,
 /// else by its native form.
@@ -159,19 +159,19 @@ fn judge(
     samples: &[InstantSeries],
     history: &[RangeSeries],
     budget: impl Fn(Phase) -> f64,
-) -> Outcome {
+) -> CheckOutcome {
     let items: Vec<Item> = Phase::ALL
         .into_iter()
         .filter_map(|phase| phase_item(phase, samples, history, budget(phase)))
         .collect();
     if items.is_empty() {
-        return Outcome::not_applicable("no requests in the last minutes, so there is no p99");
+        return CheckOutcome::not_applicable("no requests in the last minutes, so there is no p99");
     }
     let worst = items
         .iter()
         .filter_map(|item| item.measured.and_then(|m| Some(m.value / m.fail?)))
         .fold(0.0, f64::max);
-    Outcome::of(
+    CheckOutcome::of(
         items,
         format!(
             "p99 at most {:.0} % of its budget in every phase",
@@ -186,7 +186,7 @@ fn phase_item(
     history: &[RangeSeries],
     budget: f64,
 ) -> Option<Item> {
-    let buckets = Buckets::of(phase.label(), samples);
+    let buckets = PhaseBuckets::of(phase.label(), samples);
     let p99 = buckets.p99()?;
     let standing = buckets.standing(p99, budget);
     let measured = value(p99);

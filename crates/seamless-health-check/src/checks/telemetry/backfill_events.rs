@@ -5,7 +5,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::telemetry::{LogEvent, Logs};
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 pub(super) const CHECK: Check = Check {
     name: "backfill-events",
@@ -29,17 +29,17 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(site.logs().await?))
 }
 
-fn judge(logs: &Logs) -> Outcome {
+fn judge(logs: &Logs) -> CheckOutcome {
     let claimed = event(logs, LogEvent::CLAIMED);
     let ended = [LogEvent::COMPLETED, LogEvent::FAILED].map(|of| (of, event(logs, of)));
     let nothing = claimed.is_none() && ended.iter().all(|(_, item)| item.is_none());
     if nothing {
         let (lines, levels) = (logs.lines, &logs.levels);
-        return Outcome::fail(format!("no lease event in {lines} lines ({levels})"))
+        return CheckOutcome::fail(format!("no lease event in {lines} lines ({levels})"))
             .hint(logs.levels.cure());
     }
     let absent = "is not in the log, though leases were ended while it was written";
@@ -47,7 +47,7 @@ fn judge(logs: &Logs) -> Outcome {
         vec![claimed.unwrap_or_else(|| Item::new(LogEvent::CLAIMED.name, Verdict::Warn, absent))];
     let ended = ended.map(|(of, item)| item.unwrap_or_else(|| not_occurred(of)));
     items.extend(ended);
-    Outcome::of(
+    CheckOutcome::of(
         items,
         match logs.leases.len() {
             1 => "1 lease, every field there".to_owned(),

@@ -5,7 +5,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::telemetry::{LogEvent, Logs};
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 
 pub(super) const CHECK: Check = Check {
     name: "domain-gate-events",
@@ -29,11 +29,11 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(site.logs().await?))
 }
 
-fn judge(logs: &Logs) -> Outcome {
+fn judge(logs: &Logs) -> CheckOutcome {
     let downgrade = event(logs, LogEvent::GATE_DOWNGRADE);
     let item = downgrade.unwrap_or_else(|| not_occurred(LogEvent::GATE_DOWNGRADE));
     occurring(vec![item], "no downgrade by a domain gate in this log")

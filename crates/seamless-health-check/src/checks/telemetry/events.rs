@@ -3,7 +3,7 @@
 use seamless_core::logs::DROPPED_FIELDS;
 
 use crate::telemetry::{Broken, LogEvent, Logs};
-use crate::verdict::{Item, Outcome, Skip, Verdict};
+use crate::verdict::{CheckOutcome, Item, SkipReason, Verdict};
 use crate::words::listed;
 
 pub(super) const LOG_HINT: &str = "fix the platform's logging: lease-recover --from-logs and the runbook's searches read these fields";
@@ -49,21 +49,21 @@ pub(super) fn not_occurred(event: LogEvent) -> Item {
     let reason = "none in this log".to_owned();
     Item::new(
         event.name,
-        Verdict::Skip(Skip::NotApplicable(reason.clone())),
+        Verdict::Skip(SkipReason::NotApplicable(reason.clone())),
         reason,
     )
 }
 
 /// Events that need not occur: where none does, there is nothing to check.
-pub(super) fn occurring(items: Vec<Item>, none: &str) -> Outcome {
+pub(super) fn occurring(items: Vec<Item>, none: &str) -> CheckOutcome {
     let occurred = |item: &&Item| !matches!(item.verdict, Verdict::Skip(_));
     if !items.iter().any(|item| occurred(&item)) {
-        return Outcome::not_applicable(none).items(items);
+        return CheckOutcome::not_applicable(none).items(items);
     }
     let good: Vec<String> = items
         .iter()
         .filter(occurred)
         .map(|item| format!("{}: {}", item.subject, item.message))
         .collect();
-    Outcome::of(items, good.join(", "))
+    CheckOutcome::of(items, good.join(", "))
 }

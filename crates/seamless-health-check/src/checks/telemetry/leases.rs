@@ -4,7 +4,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::telemetry::{Logs, Traces};
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 
 pub(super) const CHECK: Check = Check {
     name: "leases",
@@ -28,25 +28,25 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (logs, traces) = tokio::join!(site.logs(), site.traces());
     Ok(judge(logs?, traces?))
 }
 
-fn judge(logs: &Logs, traces: &Traces) -> Outcome {
+fn judge(logs: &Logs, traces: &Traces) -> CheckOutcome {
     let (in_log, in_traces) = (logs.leases.len(), traces.leases.len());
     if traces.pipeline == 0 {
-        return Outcome::not_applicable("the traces hold no span of the platform");
+        return CheckOutcome::not_applicable("the traces hold no span of the platform");
     }
     if in_log == 0 && in_traces == 0 {
-        return Outcome::fail("neither the log nor the traces name a lease (lease_key)");
+        return CheckOutcome::fail("neither the log nor the traces name a lease (lease_key)");
     }
     let shared: Vec<&str> = logs.leases.shared(&traces.leases).collect();
     match shared.last() {
-        None => Outcome::fail(format!(
+        None => CheckOutcome::fail(format!(
             "none of {in_log} leases in the log is among the {in_traces} in the traces"
         )),
-        Some(lease) => Outcome::pass(format!(
+        Some(lease) => CheckOutcome::pass(format!(
             "{} in both, such as {lease} ({in_log} in the log, {in_traces} in the traces)",
             shared.len()
         )),

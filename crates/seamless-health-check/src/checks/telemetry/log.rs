@@ -5,7 +5,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::telemetry::Logs;
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 
 pub(super) const CHECK: Check = Check {
     name: "log",
@@ -29,19 +29,21 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(site.logs().await?))
 }
 
-fn judge(logs: &Logs) -> Outcome {
+fn judge(logs: &Logs) -> CheckOutcome {
     match (logs.lines, logs.broken.count) {
-        (0, _) => Outcome::fail("the log is empty").hint("check that this is the platform's log"),
-        (lines, 0) => Outcome::pass(match logs.json {
+        (0, _) => {
+            CheckOutcome::fail("the log is empty").hint("check that this is the platform's log")
+        }
+        (lines, 0) => CheckOutcome::pass(match logs.json {
             0 => format!("{lines} lines of text ({})", logs.levels),
             json => format!("{lines} lines, {json} of them JSON ({})", logs.levels),
         }),
-        (lines, count) if count == lines => Outcome::fail(broken(&logs.broken, lines)),
-        (lines, _) => Outcome::warn(broken(&logs.broken, lines)),
+        (lines, count) if count == lines => CheckOutcome::fail(broken(&logs.broken, lines)),
+        (lines, _) => CheckOutcome::warn(broken(&logs.broken, lines)),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::telemetry;
-use crate::verdict::Outcome;
+use crate::verdict::CheckOutcome;
 
 pub(super) const CHECK: Check = Check {
     name: "receiver",
@@ -28,7 +28,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let ask = telemetry::receiver(site.request.telemetry.spans.as_ref());
-    Ok(Outcome::pass(site.answer(ask).await?))
+    Ok(CheckOutcome::pass(site.answer(ask).await?))
 }

@@ -7,7 +7,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::telemetry::{LogEvent, Logs, Traces};
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 use crate::words::seconds;
 
 pub(super) const CHECK: Check = Check {
@@ -32,7 +32,7 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (logs, traces) = tokio::join!(site.logs(), site.traces());
     let request = site.request;
     let budget = |phase| request.budget(phase, request.profile.unwrap_or_default());
@@ -41,7 +41,7 @@ async fn run(site: &Site<'_>) -> Fact<Outcome> {
 }
 
 /// `over`: a span that took longer than its phase may, if the traces show one.
-fn judge(logs: &Logs, over: Option<String>) -> Outcome {
+fn judge(logs: &Logs, over: Option<String>) -> CheckOutcome {
     let exceeded = match (event(logs, LogEvent::PHASE_EXCEEDED), over) {
         (Some(item), _) => item,
         (None, Some(over)) => {

@@ -7,7 +7,7 @@ use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
 use crate::telemetry::Traces;
-use crate::verdict::{Item, Outcome, Verdict};
+use crate::verdict::{CheckOutcome, Item, Verdict};
 
 const NO_SPANS: &str =
     "the platform's release may make no spans of its own: search the log instead (runbook, step 3)";
@@ -34,11 +34,11 @@ pub(super) const CHECK: Check = Check {
     run: |site| Box::pin(run(site)),
 };
 
-async fn run(site: &Site<'_>) -> Fact<Outcome> {
+async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(judge(site.traces().await?))
 }
 
-fn judge(traces: &Traces) -> Outcome {
+fn judge(traces: &Traces) -> CheckOutcome {
     let mut items = Vec::new();
     if traces.broken.count > 0 {
         let readable = traces.spans > 0;
@@ -53,7 +53,7 @@ fn judge(traces: &Traces) -> Outcome {
             broken(&traces.broken, traces.lines),
         ));
     } else if traces.spans == 0 {
-        return Outcome::warn("there is no span").hint(NO_SPANS);
+        return CheckOutcome::warn("there is no span").hint(NO_SPANS);
     }
     if traces.spans > 0 && traces.pipeline == 0 {
         let message = format!(
@@ -61,7 +61,7 @@ fn judge(traces: &Traces) -> Outcome {
             traces.spans
         );
         items.push(Item::new("seamless.pipeline", Verdict::Warn, message));
-        return Outcome::of(items, "").hint(NO_SPANS);
+        return CheckOutcome::of(items, "").hint(NO_SPANS);
     } else if traces.pipeline > 0 && traces.phases.is_empty() && traces.unknown_phases.is_empty() {
         let message = format!(
             "none of {} pipeline spans has this attribute",
@@ -86,7 +86,7 @@ fn judge(traces: &Traces) -> Outcome {
         "{} of {} spans are of the pipeline, every phase among them",
         traces.pipeline, traces.spans
     );
-    Outcome::of(items, good)
+    CheckOutcome::of(items, good)
 }
 
 #[cfg(test)]

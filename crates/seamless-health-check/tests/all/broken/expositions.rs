@@ -1,11 +1,11 @@
 //! Faults that an exposition shows by itself, with no Prometheus.
 
 use super::scraping::without;
-use super::site::Site;
+use super::site::SoundSite;
 use super::table::Row;
 use crate::support::program;
 
-pub(crate) fn files(site: &Site) -> Vec<Row> {
+pub(crate) fn files(site: &SoundSite) -> Vec<Row> {
     let folder = tempfile::tempdir().unwrap();
     let sound = site.runtime.exposition();
     let file = |text: &str| {

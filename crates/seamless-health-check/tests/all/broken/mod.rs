@@ -14,11 +14,11 @@ pub(crate) mod table;
 
 use std::path::Path;
 
-use site::Site;
+use site::SoundSite;
 
 #[test]
 fn every_fault_is_named() {
-    let site = Site::start();
+    let site = SoundSite::start();
     let rows = table::play(&[
         &|| services::environment(&site),
         &|| services::coordinators(&site),

@@ -7,7 +7,7 @@ use seamless_lab::servers::Prometheus;
 use serde_json::json;
 
 use super::scraping::SLOW_SCRAPE;
-use super::site::{self, Site, address, evaluated, scraped, settled};
+use super::site::{self, SoundSite, address, evaluated, scraped, settled};
 use super::table::Row;
 
 /// A further group, whose alert fires at once.
@@ -17,7 +17,7 @@ const FIRING: &str = "\
   - {alert: SeamlessLiveDataStale, expr: vector(1)}
 ";
 
-fn start(site: &Site, rules: &str) -> Prometheus {
+fn start(site: &SoundSite, rules: &str) -> Prometheus {
     let builder = site.prometheus().rules(rules);
     let prometheus = builder.scrape("seamless", [site.runtime.address()]);
     prometheus.start().unwrap()
@@ -33,7 +33,7 @@ fn changed(from: &str, to: &str) -> String {
     rules.replace(from, to)
 }
 
-pub(crate) fn rules(site: &Site) -> Vec<Row> {
+pub(crate) fn rules(site: &SoundSite) -> Vec<Row> {
     let prometheus = start(site, &site::rules());
     scraped(&prometheus);
     let check = |rules: &str| {
@@ -109,7 +109,7 @@ pub(crate) fn rules(site: &Site) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn evaluation(site: &Site) -> Vec<Row> {
+pub(crate) fn evaluation(site: &SoundSite) -> Vec<Row> {
     let hourly = start(site, &site::rules().replace("interval: 1s", "interval: 1h"));
     let sound = start(site, &site::rules());
     settled(&sound);
@@ -170,7 +170,7 @@ fn buckets(text: &str, keep: impl Fn(f64) -> bool) -> String {
     kept.map(|line| format!("{line}\n")).collect()
 }
 
-pub(crate) fn buckets_of_the_histogram(site: &Site) -> Vec<Row> {
+pub(crate) fn buckets_of_the_histogram(site: &SoundSite) -> Vec<Row> {
     let scraping = |change: fn(String) -> String| {
         let worker = site.worker(change);
         let prometheus = site.prometheus().scrape("seamless", [address(&worker)]);
@@ -202,7 +202,7 @@ pub(crate) fn buckets_of_the_histogram(site: &Site) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn ranges(site: &Site) -> Vec<Row> {
+pub(crate) fn ranges(site: &SoundSite) -> Vec<Row> {
     let worker = site.worker(|text| text);
     let slow = json!({
         "job_name": "slow",
@@ -225,7 +225,7 @@ pub(crate) fn ranges(site: &Site) -> Vec<Row> {
     )]
 }
 
-pub(crate) fn ways_to_a_person(site: &Site) -> Vec<Row> {
+pub(crate) fn ways_to_a_person(site: &SoundSite) -> Vec<Row> {
     let builder = Prometheus::builder().rules(site::rules());
     let alone = builder.scrape("seamless", [site.runtime.address()]);
     let alone = alone.start().unwrap();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use seamless_lab::faults::{Faults, Refusing};
 use seamless_lab::servers::Prometheus;
 
-use super::site::{Site, address, evaluated, notifying, settled};
+use super::site::{SoundSite, address, evaluated, notifying, settled};
 use super::table::Row;
 
 const MINUTE_MS: u128 = 60_000;
@@ -34,7 +34,7 @@ fn dated(exposition: &str, family: &str, ago: u128) -> String {
 }
 
 /// A Prometheus that has scraped `worker` a few times.
-fn scraping(site: &Site, worker: &Faults) -> Prometheus {
+fn scraping(site: &SoundSite, worker: &Faults) -> Prometheus {
     let prometheus = site.prometheus().scrape("seamless", [address(worker)]);
     let prometheus = prometheus.start().unwrap();
     settled(&prometheus);
@@ -43,7 +43,7 @@ fn scraping(site: &Site, worker: &Faults) -> Prometheus {
 
 /// What the check makes of a worker whose exposition is changed.
 fn row(
-    site: &Site,
+    site: &SoundSite,
     (fault, id, says): (&str, &str, &str),
     change: impl Fn(String) -> String + Send + Sync + 'static,
 ) -> Row {
@@ -53,7 +53,7 @@ fn row(
 }
 
 /// The check of that Prometheus, which asks for more metrics than are required.
-fn check(site: &Site, prometheus: &Prometheus) -> Command {
+fn check(site: &SoundSite, prometheus: &Prometheus) -> Command {
     let mut command = site.check(&prometheus.url());
     for metric in [
         "seamless_sla_deadline_seconds",
@@ -68,7 +68,7 @@ fn check(site: &Site, prometheus: &Prometheus) -> Command {
     command
 }
 
-pub(crate) fn metrics(site: &Site) -> Vec<Row> {
+pub(crate) fn metrics(site: &SoundSite) -> Vec<Row> {
     let present = "prometheus/present";
     let never = "coverage_ratio: never seen in the last day";
     vec![
@@ -98,7 +98,7 @@ pub(crate) fn metrics(site: &Site) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn ages(site: &Site) -> Vec<Row> {
+pub(crate) fn ages(site: &SoundSite) -> Vec<Row> {
     let vanished = {
         // Always the same time, as the last sample of a series that ended.
         let now = SystemTime::now()
@@ -133,7 +133,7 @@ pub(crate) fn ages(site: &Site) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn shapes(site: &Site) -> Vec<Row> {
+pub(crate) fn shapes(site: &SoundSite) -> Vec<Row> {
     vec![
         row(
             site,
@@ -186,7 +186,7 @@ pub(crate) fn shapes(site: &Site) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn targets(site: &Site) -> Vec<Row> {
+pub(crate) fn targets(site: &SoundSite) -> Vec<Row> {
     let refusing = Refusing::start().unwrap();
     let dead = refusing.url().unwrap().replace("http://", "");
     let builder = site.prometheus();

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use seamless_lab::coordinator::{Coordinator, Lease, now_ms};
+use seamless_lab::coordinator::{Coordinator, HeldLease, now_ms};
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 use seamless_lab::runtime::{Misbehaviour, Preset, Runtime};
 use seamless_lab::servers::Prometheus;
 
-use super::site::{Site, settled};
+use super::site::{SoundSite, settled};
 use super::table::Row;
 
 /// A Prometheus in which nothing is wrong.
-fn sound(site: &Site) -> Prometheus {
+fn sound(site: &SoundSite) -> Prometheus {
     let builder = site.prometheus();
     let prometheus = builder.scrape("seamless", [site.runtime.address()]);
     let prometheus = prometheus.start().unwrap();
@@ -19,7 +19,7 @@ fn sound(site: &Site) -> Prometheus {
     prometheus
 }
 
-pub(crate) fn environment(site: &Site) -> Vec<Row> {
+pub(crate) fn environment(site: &SoundSite) -> Vec<Row> {
     let prometheus = sound(site);
     let check = || site.check(&prometheus.url());
     vec![
@@ -43,7 +43,7 @@ pub(crate) fn environment(site: &Site) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn coordinators(site: &Site) -> Vec<Row> {
+pub(crate) fn coordinators(site: &SoundSite) -> Vec<Row> {
     let prometheus = sound(site);
     let row = |fault: &str, says: &str, url: &str| {
         let mut command = site.check(&prometheus.url());
@@ -59,7 +59,7 @@ pub(crate) fn coordinators(site: &Site) -> Vec<Row> {
     let degraded = Coordinator::builder().health_body(r#"{"status":"degraded"}"#);
     let degraded = degraded.start().unwrap();
     let stuck = Coordinator::start().unwrap();
-    let lease = Lease::new("seam-node-1:60:1700:1760", "0123456789", now_ms());
+    let lease = HeldLease::new("seam-node-1:60:1700:1760", "0123456789", now_ms());
     stuck.insert(lease.ratio(0.25).claimed_earlier(3_600_000));
     let with_stuck = || {
         let mut command = site.check(&prometheus.url());
@@ -100,7 +100,7 @@ pub(crate) fn coordinators(site: &Site) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn prometheuses(site: &Site) -> Vec<Row> {
+pub(crate) fn prometheuses(site: &SoundSite) -> Vec<Row> {
     let prometheus = sound(site);
     let row = |fault: &str, id: &str, says: &str, url: &str| {
         Row::named(fault, id, says, &mut site.check(url))
@@ -161,7 +161,7 @@ pub(crate) fn prometheuses(site: &Site) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn slow_storage(site: &Site) -> Vec<Row> {
+pub(crate) fn slow_storage(site: &SoundSite) -> Vec<Row> {
     let runtime = Runtime::builder()
         .tick(Duration::from_millis(200))
         .preset(Preset::TolerantPartial);

@@ -13,7 +13,7 @@ use seamless_lab::wait_until;
 use crate::support::{PATIENCE, alertmanager, program, shipped};
 
 /// Everything that is sound.
-pub(crate) struct Site {
+pub(crate) struct SoundSite {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) coordinator: Coordinator,
     pub(crate) alertmanager: Alertmanager,
@@ -35,7 +35,7 @@ pub(crate) fn address(faults: &Faults) -> String {
     faults.url().replace("http://", "")
 }
 
-impl Site {
+impl SoundSite {
     pub(crate) fn start() -> Self {
         let coordinator = Coordinator::start().unwrap();
         let runtime = Runtime::builder().coordinator(coordinator.url());

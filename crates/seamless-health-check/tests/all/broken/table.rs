@@ -9,7 +9,7 @@ use std::thread;
 use seamless_lab::kept;
 use seamless_lab::servers::Generation;
 
-use crate::support::Run;
+use crate::support::JsonRun;
 
 /// Scenes mostly wait for scrapes, so more of them run at a time than there are processors.
 const AT_A_TIME: usize = 6;
@@ -19,13 +19,13 @@ const AT_A_TIME: usize = 6;
 pub(crate) struct Row(String);
 
 /// The checks of a run that did not pass.
-fn not_passing(run: &Run) -> Vec<(&str, &str)> {
+fn not_passing(run: &JsonRun) -> Vec<(&str, &str)> {
     let word = |verdict: &'static str| run.ids(verdict).into_iter().map(move |id| (id, verdict));
     word("fail").chain(word("warn")).collect()
 }
 
 /// The message of a check and those of all its items.
-fn said(run: &Run, id: &str) -> String {
+fn said(run: &JsonRun, id: &str) -> String {
     let mut said = run.check(id).1.to_owned();
     let checks = run.document["checks"].as_array().into_iter().flatten();
     let check = checks.filter(|check| check["id"] == id);
@@ -42,7 +42,7 @@ fn said(run: &Run, id: &str) -> String {
 impl Row {
     /// The check `id` must not pass, and its message must hold `says`.
     pub(crate) fn named(fault: &str, id: &str, says: &str, command: &mut Command) -> Self {
-        let run = Run::of(command);
+        let run = JsonRun::of(command);
         let (verdict, message) = run.check(id);
         assert!(
             matches!(verdict, "fail" | "warn") && said(&run, id).contains(says),
@@ -63,7 +63,7 @@ impl Row {
 
     /// Nothing is wrong with it, however it looks.
     pub(crate) fn healthy(what: &str, command: &mut Command) -> Self {
-        let run = Run::of(command);
+        let run = JsonRun::of(command);
         let messages: Vec<_> = not_passing(&run)
             .into_iter()
             .map(|(id, _)| (id, run.check(id).1))
@@ -81,7 +81,7 @@ impl Row {
         exit: i32,
         command: &mut Command,
     ) -> Self {
-        let run = Run::of(command);
+        let run = JsonRun::of(command);
         let (verdict, message) = run.check(id);
         assert!(
             verdict == "skip" && message.contains(says),

@@ -9,7 +9,7 @@ use seamless_lab::servers::{Alertmanager, Prometheus, free_port};
 use seamless_lab::wait_until;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Run, program};
+use crate::support::{JsonRun, PATIENCE, program};
 
 /// A page goes out at once, one for each alert.
 fn config(pager: &str) -> String {
@@ -78,7 +78,7 @@ fn failures_are_summed_over_all_peers() {
             "--only",
             "alerting/delivered",
         ]);
-        Run::of(command.args(more))
+        JsonRun::of(command.args(more))
     };
     let sound = check(&[]);
     assert_eq!(
@@ -146,7 +146,7 @@ fn failures_are_summed_over_all_peers() {
     for url in &left {
         command.args(["--alertmanager-url", url]);
     }
-    let run = Run::of(&mut command);
+    let run = JsonRun::of(&mut command);
     let document = run.document.to_string();
     assert!(
         document.contains("peers of its cluster have failed"),

@@ -11,7 +11,7 @@ use crate::broken::table::{self, Row};
 use crate::support::PATIENCE;
 use seamless_lab::wait_until;
 use serde_json::{Value, json};
-use site::{Site, routed};
+use site::{PagedSite, routed};
 
 /// A change to the shipped configuration of Alertmanager, which must change it.
 fn changed(from: &str, to: &str) -> String {
@@ -33,7 +33,7 @@ fn pager_route(more: &str) -> String {
 
 const EVER: &str = "\ntime_intervals:\n- name: ever\n  time_intervals: [{location: Asia/Seoul}]\n- name: past\n  time_intervals: [{years: ['2020']}]\n";
 
-fn routes(site: &Site) -> Vec<Row> {
+fn routes(site: &PagedSite) -> Vec<Row> {
     let id = "alerting/routes";
     let row = |fault: &str, id: &str, says: &str, config: &str| {
         site.configure(config).unwrap();
@@ -185,7 +185,7 @@ fn routes(site: &Site) -> Vec<Row> {
     rows
 }
 
-fn sound(site: &Site) -> Vec<Row> {
+fn sound(site: &PagedSite) -> Vec<Row> {
     let with = |what: &str, config: &str, arguments: &[&str]| {
         site.configure(config).unwrap();
         Row::healthy(what, site.check().args(arguments))
@@ -223,7 +223,7 @@ fn sound(site: &Site) -> Vec<Row> {
     rows
 }
 
-fn silences(site: &Site) -> Vec<Row> {
+fn silences(site: &PagedSite) -> Vec<Row> {
     let id = "alerting/silences";
     let is = |name: &str, value: &str, is_regex: bool| json!({"name": name, "value": value, "isRegex": is_regex, "isEqual": true});
     let silenced = |matchers: &[Value], play: &dyn Fn() -> Row| {
@@ -280,7 +280,7 @@ fn silences(site: &Site) -> Vec<Row> {
     ]
 }
 
-fn rules(site: &Site) -> Vec<Row> {
+fn rules(site: &PagedSite) -> Vec<Row> {
     let loaded = "alerting/rules-loaded";
     let with = |from: &str, to: &str| {
         let rules = site::rules();
@@ -349,7 +349,7 @@ fn rules(site: &Site) -> Vec<Row> {
     rows
 }
 
-fn sending(site: &Site) -> Vec<Row> {
+fn sending(site: &PagedSite) -> Vec<Row> {
     site.pager_answers(site::REFUSED);
     site.fire();
     let mut rows = vec![Row::named(
@@ -430,7 +430,7 @@ fn sending(site: &Site) -> Vec<Row> {
     rows
 }
 
-fn two_alertmanagers(site: &Site) -> Vec<Row> {
+fn two_alertmanagers(site: &PagedSite) -> Vec<Row> {
     let second = site.second_alertmanager("");
     let (first_url, second_url) = (site.alertmanager.url(), second.url());
     let check = || {
@@ -460,7 +460,7 @@ fn two_alertmanagers(site: &Site) -> Vec<Row> {
 }
 
 /// What fails is then in Prometheus itself, and nobody has to look twice.
-fn where_prometheus_scrapes_alertmanager(site: &Site) -> Vec<Row> {
+fn where_prometheus_scrapes_alertmanager(site: &PagedSite) -> Vec<Row> {
     site.pager_answers(site::REFUSED);
     let second = "\n  - name: second\n    pagerduty_configs: [{routing_key: key, url: 'http://127.0.0.1:1/'}]\n";
     site.configure(
@@ -498,7 +498,7 @@ fn where_prometheus_scrapes_alertmanager(site: &Site) -> Vec<Row> {
     )]
 }
 
-fn files(site: &Site) -> Vec<Row> {
+fn files(site: &PagedSite) -> Vec<Row> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("alertmanager.yml");
     let check = |config: &str| {
@@ -653,15 +653,15 @@ fn who_would_be_told_fits_the_terminal() {
 
 fn every_broken_way_is_named() {
     // Each site is reconfigured again and again, so that its scenes play one after the other.
-    let on_a_site = |scenes: &[fn(&Site) -> Vec<Row>]| {
-        let site = Site::start();
+    let on_a_site = |scenes: &[fn(&PagedSite) -> Vec<Row>]| {
+        let site = PagedSite::start();
         scenes.iter().flat_map(|scene| scene(&site)).collect()
     };
     let rows = table::play(&[
         &|| on_a_site(&[sound, files, routes]),
         &|| on_a_site(&[silences, rules, two_alertmanagers]),
         &|| on_a_site(&[sending, where_prometheus_scrapes_alertmanager]),
-        &|| world::rows(&Site::start()),
+        &|| world::rows(&PagedSite::start()),
     ]);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/paths.md");
     table::check(&rows, &path);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::{PATIENCE, program, shipped};
 
 /// Servers, and a pager that can refuse its key or be down.
-pub(crate) struct Site {
+pub(crate) struct PagedSite {
     pub(crate) prometheus: Prometheus,
     pub(crate) alertmanager: Arc<Alertmanager>,
     /// What the pager answers.
@@ -61,7 +61,7 @@ pub(crate) fn routed(route: &str, receivers: &str) -> String {
     format!("route: {route}\nreceivers: {receivers}\n")
 }
 
-impl Site {
+impl PagedSite {
     pub(crate) fn start() -> Self {
         let answer = Arc::new(AtomicU16::new(TAKEN));
         let status = Arc::clone(&answer);

@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::site::{self, Site, routed};
+use super::site::{self, PagedSite, routed};
 use super::{Row, changed};
 use crate::support::PATIENCE;
 use seamless_lab::wait_until;
 
-pub(super) fn rows(site: &Site) -> Vec<Row> {
+pub(super) fn rows(site: &PagedSite) -> Vec<Row> {
     let mut rows = held_back(site);
     rows.extend(relabelled(site));
     rows.extend(rules(site));
@@ -18,7 +18,7 @@ pub(super) fn rows(site: &Site) -> Vec<Row> {
     rows
 }
 
-fn held_back(site: &Site) -> Vec<Row> {
+fn held_back(site: &PagedSite) -> Vec<Row> {
     let half = |is_equal: bool| json!({"name": "node_id", "value": "ohlcv.*", "isRegex": true, "isEqual": is_equal});
     let halves = [true, false].map(|is_equal| site.silence(&[half(is_equal)]));
     let mut rows = vec![Row::named(
@@ -65,7 +65,7 @@ fn held_back(site: &Site) -> Vec<Row> {
     rows
 }
 
-fn relabelled(site: &Site) -> Vec<Row> {
+fn relabelled(site: &PagedSite) -> Vec<Row> {
     let configure = |external: Value, relabel: Value| {
         site.prometheus
             .change_config(|config| {
@@ -124,7 +124,7 @@ fn relabelled(site: &Site) -> Vec<Row> {
     rows
 }
 
-fn rules(site: &Site) -> Vec<Row> {
+fn rules(site: &PagedSite) -> Vec<Row> {
     let lease = "- name: seamless-backfill\n";
     let shipped = site::rules();
     assert!(shipped.contains(lease), "no group {lease:?}");
@@ -165,7 +165,7 @@ fn rules(site: &Site) -> Vec<Row> {
     rows
 }
 
-fn configurations(site: &Site) -> Vec<Row> {
+fn configurations(site: &PagedSite) -> Vec<Row> {
     let row = |fault: &str, id: &str, says: &str, config: &str| {
         site.configure(config).unwrap();
         Row::named(fault, id, says, &mut site.check())
@@ -204,7 +204,7 @@ fn configurations(site: &Site) -> Vec<Row> {
     rows
 }
 
-fn behind_a_path(site: &Site) -> Vec<Row> {
+fn behind_a_path(site: &PagedSite) -> Vec<Row> {
     let second = site.second_alertmanager("/am");
     let url = second.url();
     let check = || {
@@ -240,7 +240,7 @@ fn behind_a_path(site: &Site) -> Vec<Row> {
 }
 
 /// What an Alertmanager counts of the requests to its pager.
-fn requests(site: &Site, name: &str) -> f64 {
+fn requests(site: &PagedSite, name: &str) -> f64 {
     let text = site.alertmanager.get("/metrics", &[]).unwrap_or_default();
     let prefix = format!("alertmanager_notification_{name}_total{{integration=\"pagerduty\"");
     let of = text.lines().filter(|line| line.starts_with(&prefix));
@@ -248,7 +248,7 @@ fn requests(site: &Site, name: &str) -> f64 {
         .sum()
 }
 
-fn pager_down(site: &Site) -> Row {
+fn pager_down(site: &PagedSite) -> Row {
     site.pager_answers(site::DOWN);
     let before = requests(site, "requests_failed");
     site.post_alerts(&json!([{"labels": {"alertname": "Page", "severity": "critical"}}]));

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use seamless_core::alertmanager::Alertmanager;
-use seamless_core::coordinator::{Action, Coordinator, Release, ReleaseVerdict};
+use seamless_core::alertmanager::AlertmanagerClient;
+use seamless_core::coordinator::{Action, CoordinatorClient, Release, ReleaseVerdict};
 use seamless_core::http::RequestError;
 use seamless_core::lease::{LeaseKey, LeaseToken};
-use seamless_core::prometheus::{Prometheus, QueryValue};
+use seamless_core::prometheus::{PrometheusClient, QueryValue};
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 
 use super::{client, endpoint, options};
@@ -21,24 +21,24 @@ async fn release_at(url: &str) -> Release {
     };
     let key = LeaseKey::new("nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z").unwrap();
     let token = LeaseToken::new(TOKEN).unwrap();
-    Coordinator::new(client(options(), &endpoint), endpoint)
+    CoordinatorClient::new(client(options(), &endpoint), endpoint)
         .release(&key, &token, &action)
         .await
 }
 
-fn coordinator(faults: &Faults) -> Coordinator {
+fn coordinator(faults: &Faults) -> CoordinatorClient {
     let endpoint = endpoint(&faults.url());
-    Coordinator::new(client(options(), &endpoint), endpoint)
+    CoordinatorClient::new(client(options(), &endpoint), endpoint)
 }
 
-fn prometheus(faults: &Faults) -> Prometheus {
+fn prometheus(faults: &Faults) -> PrometheusClient {
     let endpoint = endpoint(&faults.url());
-    Prometheus::new(client(options(), &endpoint), endpoint)
+    PrometheusClient::new(client(options(), &endpoint), endpoint)
 }
 
-fn alertmanager(faults: &Faults) -> Alertmanager {
+fn alertmanager(faults: &Faults) -> AlertmanagerClient {
     let endpoint = endpoint(&faults.url());
-    Alertmanager::new(client(options(), &endpoint), endpoint)
+    AlertmanagerClient::new(client(options(), &endpoint), endpoint)
 }
 
 fn json(status: u16, body: impl Into<Vec<u8>>) -> Behaviour {
