@@ -1,4 +1,4 @@
-//! Child processes that cannot outlive us, and the programs that may be started.
+//! Child processes that cannot outlive us.
 //!
 //! A child is killed when its value is dropped. If this process itself is killed, the kernel kills the
 //! child: it is started through util-linux's `setpriv --pdeathsig KILL`, which needs no unsafe code
@@ -10,68 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::background;
-use crate::servers::{self, Generation, current};
+use crate::servers::program::Program;
 use crate::wait_for;
-
-/// A program that the lab starts, under the names that it may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Program {
-    /// File names to look for on the `PATH`, best first: Debian's, then upstream's.
-    pub names: &'static [&'static str],
-    /// The Debian package that brings it.
-    pub package: &'static str,
-}
-
-impl Program {
-    /// Where it is, of the [`Generation`] that this thread has chosen.
-    #[must_use]
-    pub fn find(&self) -> Option<PathBuf> {
-        if self.is_built_today() {
-            let folder = current::folder().ok()?;
-            let mut files = self.names.iter().map(|name| folder.join(name));
-            return files.find(|file| file.is_file());
-        }
-        let path = std::env::var_os("PATH")?;
-        self.names.iter().find_map(|name| {
-            std::env::split_paths(&path)
-                .map(|folder| folder.join(name))
-                .find(|candidate| candidate.is_file())
-        })
-    }
-
-    /// Whether today's generation is chosen and has this program.
-    fn is_built_today(&self) -> bool {
-        Generation::chosen() == Generation::Current && servers::BUILT.contains(self)
-    }
-
-    /// Where it is, of the [`Generation`] that this thread has chosen.
-    ///
-    /// # Errors
-    /// If it is not installed; says how to install it.
-    pub fn require(&self) -> Result<PathBuf> {
-        self.find().ok_or_else(|| {
-            if self.is_built_today() {
-                let folder = match current::folder() {
-                    Ok(folder) => folder.display().to_string(),
-                    Err(error) => return error,
-                };
-                return anyhow!(
-                    "today's {} is not in {folder}; build it with: cargo xtask servers",
-                    self.names.join(" or ")
-                );
-            }
-            anyhow!(
-                "{} is not installed; install it with: apt-get install {}",
-                self.names.join(" or "),
-                self.package
-            )
-        })
-    }
-}
 
 const SETPRIV: Program = Program {
     names: &["setpriv"],

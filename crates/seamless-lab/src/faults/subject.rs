@@ -14,8 +14,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use super::{Faults, Refusing, Reply, Trial};
-use crate::process::Program;
 use crate::received::Received;
+use crate::servers::Program;
 
 const LONGEST: Duration = Duration::from_secs(60);
 const UNSHARE: Program = Program {

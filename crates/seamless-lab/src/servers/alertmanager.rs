@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::ALERTMANAGER;
 use super::launch::{Launch, Server};
+use super::program::ALERTMANAGER;
 use crate::routes::Routes;
 
 /// Drops every alert: enough for tests that only read its API.

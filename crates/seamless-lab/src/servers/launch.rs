@@ -11,8 +11,9 @@ use seamless_core::http::{
 };
 use tempfile::TempDir;
 
+use super::program::Program;
 use crate::background;
-use crate::process::{Process, Program, Start};
+use crate::process::{Process, Start};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const PORT_ATTEMPTS: u32 = 5;

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::PROMETHEUS;
 use super::launch::{Launch, Server};
+use super::program::PROMETHEUS;
 
 /// The user and password that a Prometheus with [`PrometheusBuilder::basic_auth`] asks for.
 pub const BASIC_AUTH: (&str, &str) = ("admin", "test");

@@ -9,8 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::launch::{Launch, Server};
-use super::{NODE_EXPORTER, PUSHGATEWAY, VICTORIA_METRICS, VMALERT};
-use crate::process::Program;
+use super::program::{NODE_EXPORTER, PUSHGATEWAY, Program, VICTORIA_METRICS, VMALERT};
 
 /// A running Pushgateway.
 #[derive(Debug)]
