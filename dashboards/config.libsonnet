@@ -31,7 +31,7 @@ local schema = import 'lib/schema.libsonnet';
     bucket_layouts: {
       schema: schema.families.seamless_sla_deadline_seconds.buckets,
       // What Prometheus's client libraries use unless told otherwise.
-      client_default: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+      client_default: schema.client_buckets,
     },
 
     // The objective: this share of observations of each phase within the phase's budget over this window.

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use seamless_cli::{HttpArgs, PrometheusArgs, TerminalArgs};
 use seamless_core::exposition::is_label_name;
 use seamless_core::rules::Profile;
-use seamless_core::schema::{DRILL_LABEL, FAMILIES, Phase};
+use seamless_core::schema::{Buckets, DRILL_LABEL, FAMILIES, Phase};
 
 use crate::scenario::Scenario;
 
@@ -50,7 +50,7 @@ pub struct Args {
     pub(crate) scenario: Vec<Scenario>,
     /// Buckets of the histograms: those of the schema, or the client library's defaults, which the platform has
     /// where nobody gave it the schema's
-    #[arg(long, value_name = "LAYOUT", value_enum, default_value_t = Buckets::Schema)]
+    #[arg(long, value_name = "LAYOUT", default_value_t, value_parser = buckets())]
     pub(crate) buckets: Buckets,
     /// Which histograms to expose: native ones need a Prometheus that scrapes them (by protobuf) from --serve;
     /// both exposes native ones to such a Prometheus and classic ones to everybody else
@@ -174,15 +174,6 @@ impl Args {
     pub(crate) const WORLD_ID: &str = "default";
 }
 
-/// Which bounds the buckets of histograms have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Buckets {
-    /// The schema's
-    Schema,
-    /// The client library's defaults, up to 10
-    Platform,
-}
-
 /// Which histograms are exposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Histograms {
@@ -219,6 +210,16 @@ fn phases() -> impl TypedValueParser<Value = Phase> {
     let labels = Phase::ALL.map(Phase::label);
     PossibleValuesParser::new(labels)
         .try_map(|label| Phase::from_label(&label).ok_or_else(|| format!("{label} is no phase")))
+}
+
+fn buckets() -> impl TypedValueParser<Value = Buckets> {
+    let described = |buckets: Buckets| {
+        PossibleValue::new(buckets.name()).help(match buckets {
+            Buckets::Schema => "The schema's",
+            Buckets::Platform => "The client library's defaults, up to 10",
+        })
+    };
+    PossibleValuesParser::new(Buckets::ALL.map(described)).try_map(|name| name.parse::<Buckets>())
 }
 
 fn profiles() -> impl TypedValueParser<Value = Profile> {

@@ -1,9 +1,9 @@
 //! Options that nothing would come of: a misunderstanding, and better told than passed over.
 
 use seamless_cli::UsageError;
-use seamless_core::schema;
+use seamless_core::schema::{self, Buckets};
 
-use crate::args::{Args, Buckets, Histograms};
+use crate::args::{Args, Histograms};
 use crate::scenario::{Amount, Observed, Scenario, Waveform, generators};
 
 /// The first option that would be ignored is refused.

@@ -8,13 +8,13 @@ use seamless_cli::{Connections, UsageError, WantedEndpoint};
 use seamless_core::config::Service;
 use seamless_core::duration;
 use seamless_core::http::Endpoint;
-use seamless_core::schema::Phase;
+use seamless_core::schema::{Buckets, Phase};
 
 use crate::args::{Args, OutputFormat};
 use crate::refusal;
 use crate::scenario::Scenario;
 
-pub(crate) use crate::args::{Buckets, Histograms};
+pub(crate) use crate::args::Histograms;
 
 /// What each synthetic request reports unless told otherwise.
 const DEFAULT_DURATION: Duration = Duration::from_secs(180);

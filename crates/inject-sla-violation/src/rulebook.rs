@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use seamless_cli::UsageError;
+use seamless_cli::{UsageError, text_of};
 use seamless_core::http::ServiceError;
 use seamless_core::prometheus::PrometheusClient;
 use seamless_core::rules::{Profile, RuleFile};
@@ -14,9 +14,7 @@ use seamless_core::rules::{Profile, RuleFile};
 /// [`UsageError`] for a file that is none.
 pub(crate) fn from_file(path: &Path) -> anyhow::Result<RuleFile> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| UsageError(format!("cannot read --rules {shown}: {error}")))?;
-    let rules = RuleFile::parse(&text)
+    let rules = RuleFile::parse(&text_of("--rules", path)?)
         .map_err(|error| UsageError(format!("--rules {shown} is no rule file: {error}")))?;
     Ok(rules)
 }

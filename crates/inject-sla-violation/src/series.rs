@@ -4,16 +4,10 @@
 
 use seamless_core::exposition::MetricType;
 use seamless_core::exposition::write::{BadLabelName, Bounds, RenderedLabels};
-use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, Phase};
+use seamless_core::schema::{self, Buckets, DRILL_LABEL, Family, Kind, Phase};
 
-use crate::request::{Buckets, Request};
+use crate::request::Request;
 use crate::scenario::{self, Cardinality, Generator, Waveform};
-
-/// The default buckets of the Python client, in whatever unit the family has: what the platform's histograms
-/// have where nobody registers them first.
-const PLATFORM_BUCKETS: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
 
 /// The series of a drill, family by family.
 #[derive(Debug)]
@@ -88,10 +82,9 @@ impl SeriesSet {
 
 impl SeriesFamily {
     fn new(family: &'static Family, buckets: Buckets, groups: Vec<SeriesGroup>) -> Self {
-        let edges = match (family.kind, buckets) {
-            (Kind::Histogram(edges), Buckets::Schema) => edges,
-            (Kind::Histogram(_), Buckets::Platform) => PLATFORM_BUCKETS,
-            (Kind::Counter | Kind::Gauge, _) => &[],
+        let edges = match family.kind {
+            Kind::Histogram(edges) => buckets.bounds(edges),
+            Kind::Counter | Kind::Gauge => &[],
         };
         Self {
             family,

@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Files that appear whole or not at all, and those that options name.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -6,7 +6,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use seamless_core::bounds;
 use tempfile::Builder;
+
+use crate::exit::UsageError;
+
+/// What a file that an option names may hold, in bytes.
+const LONGEST_TEXT: u64 = 64 << 20;
 
 /// A file could not be written; what was there before is untouched.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +23,16 @@ pub struct FileError {
     /// Why.
     #[source]
     pub source: io::Error,
+}
+
+/// The text of the file `path`, which `option` names.
+///
+/// # Errors
+/// [`UsageError`] with both if it cannot be read, is larger than 64 MiB, or is not UTF-8.
+pub fn text_of(option: &str, path: &Path) -> Result<String, UsageError> {
+    fs::File::open(path)
+        .and_then(|file| bounds::read_text(file, LONGEST_TEXT))
+        .map_err(|error| UsageError(format!("cannot read {option} {}: {error}", path.display())))
 }
 
 /// Writes `path` atomically: into a temporary file beside it, flushed to disk, then renamed over it.

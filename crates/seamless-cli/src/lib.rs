@@ -27,7 +27,7 @@ pub use confirm::{ConfirmError, Consent, can_ask, confirm};
 pub use connect::{Connections, WantedEndpoint};
 pub use descriptors::concurrency_within_limits;
 pub use exit::{ExitStatus, UsageError};
-pub use file::{FileError, FolderLock, check_writable, remove_file, write_atomically};
+pub use file::{FileError, FolderLock, check_writable, remove_file, text_of, write_atomically};
 pub use progress::Progress;
 pub use remedy::remedy_words;
 pub use run::{Refusal, run};

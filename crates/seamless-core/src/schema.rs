@@ -25,6 +25,12 @@ pub const MILLISECONDS_BUCKETS: &[f64] = &[
     45_000.0, 60_000.0, 90_000.0, 120_000.0, 180_000.0, 240_000.0, 300_000.0, 600_000.0,
 ];
 
+/// Upper bounds that Prometheus's client libraries use unless told otherwise, in whatever unit the family has,
+/// without `+Inf`.
+pub const CLIENT_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
 /// The share of requests that must finish within the total budget.
 pub const SLO_OBJECTIVE: f64 = 0.99;
 /// The window over which [`SLO_OBJECTIVE`] holds, in days.
@@ -116,6 +122,55 @@ impl Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.label())
+    }
+}
+
+/// Which bounds a runtime's histograms have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Buckets {
+    /// The schema's, which a deployment has after it has registered them as the documents say.
+    #[default]
+    Schema,
+    /// [`CLIENT_BUCKETS`], which the platform has by itself.
+    Platform,
+}
+
+impl Buckets {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Schema, Self::Platform];
+
+    /// `schema` or `platform`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Schema => "schema",
+            Self::Platform => "platform",
+        }
+    }
+
+    /// The finite bounds of a histogram to which the schema gives `schema`.
+    #[must_use]
+    pub const fn bounds(self, schema: &'static [f64]) -> &'static [f64] {
+        match self {
+            Self::Schema => schema,
+            Self::Platform => CLIENT_BUCKETS,
+        }
+    }
+}
+
+impl fmt::Display for Buckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Buckets {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|buckets| buckets.name() == text)
+            .ok_or_else(|| "give schema or platform".to_owned())
     }
 }
 

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::coordinator::LeaseRecord;
+use crate::schema::STUCK_RATIO;
 
 /// From when on a lease is stuck.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +22,7 @@ impl Default for Thresholds {
     /// Under half, claimed more than 10 minutes ago.
     fn default() -> Self {
         Self {
-            max_ratio: 0.5,
+            max_ratio: STUCK_RATIO,
             older_than: Duration::from_secs(600),
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use seamless_cli::{Connections, Terminal, UsageError, WantedEndpoint};
+use seamless_cli::{Connections, Terminal, UsageError, WantedEndpoint, text_of};
 use seamless_core::alertmanager::AlertmanagerClient;
 use seamless_core::config::Service;
 use seamless_core::context::Settings;
@@ -391,12 +391,6 @@ fn scope(matchers: Option<&str>) -> Result<Scope, UsageError> {
         let hint = "write matchers, such as cluster=\"eu\"";
         UsageError(format!("--selector {text}: {hint} ({})", error.reason))
     })
-}
-
-/// The text of a file that an option names.
-fn text_of(option: &str, path: &Path) -> Result<String, UsageError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| UsageError(format!("cannot read {option} {}: {error}", path.display())))
 }
 
 fn alertmanager_file(args: &Args) -> Result<Option<(String, Configuration)>, UsageError> {

@@ -1,6 +1,6 @@
 //! Who would be told of each alert: for people (`--output paths`, `--explain`) and for programs (JSON).
 
-use seamless_core::paging::{AlertShape, Coverage, Silence};
+use seamless_core::paging::{AlertShape, Coverage};
 use seamless_core::prometheus::label_name;
 use serde::Serialize;
 
@@ -122,18 +122,17 @@ fn silenced(
     let sending = paging.sending.as_ref().ok()?;
     let alert = alerts.iter().find(|alert| alert.name == way.alert)?;
     let silences = alertmanager.silences.as_ref().ok()?;
-    let active: Vec<&Silence> = silences.iter().filter(|s| s.is_active()).collect();
-    if let Some(together) = Silence::together(&active, alert, sending) {
-        let first_end = together.iter().min_by_key(|silence| &silence.ends_at)?;
-        let count = together.len();
+    let silenced = alert.silenced_by(silences, sending);
+    let together = silenced.together.iter();
+    if let Some(first) = together.min_by_key(|silence| &silence.ends_at) {
+        let count = silenced.together.len();
         return Some(format!(
             "until {} by {count} silences together",
-            first_end.ends_at
+            first.ends_at
         ));
     }
-    let covering = active.iter();
-    let covering = covering.map(|silence| (silence.covers(alert, sending), *silence));
-    let (coverage, silence) = covering.max_by_key(|(coverage, _)| *coverage)?;
+    let alone = silenced.alone.iter();
+    let (silence, coverage) = alone.max_by_key(|(_, coverage)| *coverage)?;
     let part = match coverage {
         Coverage::None => return None,
         Coverage::Part => "in part ",

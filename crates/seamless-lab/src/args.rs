@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use seamless_cli::TerminalArgs;
-use seamless_lab::runtime::{Buckets, Misbehaviour};
+use seamless_core::schema::Buckets;
+use seamless_lab::runtime::Misbehaviour;
 use seamless_lab::servers::Generation;
 
 /// A simulated Seamless platform with a real Prometheus and Alertmanager, to be broken and healed.

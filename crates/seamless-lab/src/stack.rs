@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use seamless_core::schema::Buckets;
 use tempfile::TempDir;
 
 use crate::coordinator::Coordinator;
 use crate::pager::Pager;
 use crate::routes::Routes;
-use crate::runtime::{self, Buckets, Runtime};
+use crate::runtime::{self, Runtime};
 use crate::servers::{Alertmanager, Prometheus};
 
 /// What a stack is made of.

@@ -7,6 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, bail};
+use seamless_core::rules::WATCHDOG;
 use seamless_lab::coordinator::HeldLease;
 use seamless_lab::pager::{Notice, PagingService};
 use seamless_lab::runtime::Misbehaviour;
@@ -14,7 +15,7 @@ use seamless_lab::runtime::Misbehaviour;
 use super::incident::{kill_worker, notified};
 use super::pace::minutes;
 use super::programs::Programs;
-use super::scenario::{DrillScenario, ExpectedAlert, ExpectedReach, WATCHDOG};
+use super::scenario::{DrillScenario, ExpectedAlert, ExpectedReach};
 use super::stack::{Alert, DrillStack};
 use super::timeline::{AwaitedStage, Seen, StageMissed, Timeline, Wait, short};
 

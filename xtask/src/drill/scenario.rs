@@ -195,12 +195,11 @@ pub(super) const SCENARIOS: &[DrillScenario] = &[
     },
 ];
 
-/// Fires always; it is heard from the start and has no cause, no remedy and no end.
-pub(super) const WATCHDOG: &str = "SeamlessWatchdog";
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use seamless_core::rules::WATCHDOG;
 
     /// Alerts on the monitoring itself: the drill's is sound, and keeps to tell of the others. The rule tests hold
     /// them, and so do tests on real servers.

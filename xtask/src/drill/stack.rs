@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use seamless_core::schema::DRILL_LABEL;
-use seamless_lab::runtime::Buckets;
+use seamless_core::schema::{Buckets, DRILL_LABEL};
 use seamless_lab::servers::NodeExporter;
 use seamless_lab::stack::{Blueprint, Stack};
 use serde_json::{Value, json};

@@ -36,6 +36,7 @@ fn schema() -> Value {
         "family_order": FAMILIES.iter().map(|f| f.name).collect::<Vec<_>>(),
         "phases": phases,
         "phase_order": Phase::ALL.map(Phase::label),
+        "client_buckets": schema::CLIENT_BUCKETS.iter().copied().map(number).collect::<Vec<_>>(),
         "domain_labels": schema::DOMAIN_LABELS,
         "drill_label": schema::DRILL_LABEL,
         "flag_types": schema::FLAG_TYPES,

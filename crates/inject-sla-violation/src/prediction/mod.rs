@@ -13,7 +13,7 @@ use seamless_cli::clean;
 use seamless_core::analysis::{Analysis, FiringVerdict, Layout, Layouts};
 use seamless_core::duration;
 use seamless_core::promql::{Comparison, Expression, QueryError, SeriesSelector};
-use seamless_core::rules::{Rule, RuleFile};
+use seamless_core::rules::{self, Rule, RuleFile};
 use seamless_core::schema::{AlertSeverity, Family, Unit};
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ const NOT_INJECTED: [&str; 6] = [
     "SeamlessNotificationsFailing",
     "SeamlessHealthCheckFailing",
     "SeamlessHealthCheckAbsent",
-    "SeamlessWatchdog",
+    rules::WATCHDOG,
 ];
 
 /// What is known of the way from exposition to rule.

@@ -178,6 +178,14 @@ impl<'a> Analysis<'a> {
         }
     }
 
+    /// Whether an alert fires whatever happens: its expression reads no series, and is never empty.
+    #[must_use]
+    pub fn always_fires(&self, rule: &Rule) -> bool {
+        let query = rule.expr.query();
+        query.is_ok_and(|query| query.selectors().is_empty())
+            && matches!(self.judge(rule).verdict, FiringVerdict::AlwaysFires(_))
+    }
+
     /// What an expression can be.
     #[must_use]
     pub fn expression(&self, expression: &Expression) -> AbstractValue {

@@ -50,6 +50,15 @@ pub enum Coverage {
     Whole,
 }
 
+/// What silences cover of an alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Silenced<'s> {
+    /// Each that covers something of it, and how much it covers alone.
+    pub alone: Vec<(&'s Silence, Coverage)>,
+    /// Those that cover all of it between them; empty where one does alone, or none do.
+    pub together: Vec<&'s Silence>,
+}
+
 impl Silence {
     /// Whether it is in force.
     #[must_use]
@@ -61,39 +70,6 @@ impl Silence {
     #[must_use]
     pub fn matches(&self, alert: &LabelSet) -> bool {
         self.matchers.iter().all(|matcher| matcher.matches(alert))
-    }
-
-    /// How much of a real alert (no drill's) it covers.
-    #[must_use]
-    pub fn covers(&self, alert: &AlertShape, sending: &Sending) -> Coverage {
-        Self::cover(&[self], alert, sending)
-    }
-
-    /// Those of `active` that cover a whole alert between them, if none does alone.
-    #[must_use]
-    pub fn together<'s>(
-        active: &[&'s Self],
-        alert: &AlertShape,
-        sending: &Sending,
-    ) -> Option<Vec<&'s Self>> {
-        let coverages = active.iter().map(|silence| silence.covers(alert, sending));
-        let coverages: Vec<Coverage> = coverages.collect();
-        if coverages.contains(&Coverage::Whole) {
-            return None;
-        }
-        let parts = active.iter().zip(coverages);
-        let parts = parts.filter(|(_, coverage)| *coverage == Coverage::Part);
-        let parts: Vec<&Self> = parts.map(|(silence, _)| *silence).collect();
-        let is_whole = Self::cover(&parts, alert, sending) == Coverage::Whole;
-        (parts.len() > 1 && is_whole).then_some(parts)
-    }
-
-    fn cover(silences: &[&Self], alert: &AlertShape, sending: &Sending) -> Coverage {
-        let matchers = silences.iter().flat_map(|silence| &silence.matchers);
-        let matchers: Vec<&Matcher> = matchers.collect();
-        alert.coverage(&matchers, sending, |labels| {
-            silences.iter().any(|silence| silence.matches(labels))
-        })
     }
 }
 
@@ -114,6 +90,34 @@ impl InhibitRule {
 }
 
 impl AlertShape {
+    /// What those of `silences` that are in force cover of a real alert (no drill's).
+    #[must_use]
+    pub fn silenced_by<'s>(&self, silences: &'s [Silence], sending: &Sending) -> Silenced<'s> {
+        let cover = |some: &[&Silence]| {
+            let matchers = some.iter().flat_map(|silence| &silence.matchers);
+            self.coverage(&matchers.collect::<Vec<_>>(), sending, |labels| {
+                some.iter().any(|silence| silence.matches(labels))
+            })
+        };
+        let active = silences.iter().filter(|silence| silence.is_active());
+        let alone = active.map(|silence| (silence, cover(&[silence])));
+        let alone: Vec<_> = alone
+            .filter(|(_, coverage)| *coverage != Coverage::None)
+            .collect();
+        let is_whole = |coverage| coverage == Coverage::Whole;
+        let parts = alone
+            .iter()
+            .filter(|(_, coverage)| *coverage == Coverage::Part);
+        let parts: Vec<&Silence> = parts.map(|(silence, _)| *silence).collect();
+        let needs_all = parts.len() > 1 && !alone.iter().any(|(_, coverage)| is_whole(*coverage));
+        let together = if needs_all && is_whole(cover(&parts)) {
+            parts
+        } else {
+            Vec::new()
+        };
+        Silenced { alone, together }
+    }
+
     /// How much of the alert is `covered`, over the cases that `matchers` tell apart.
     fn coverage(
         &self,
@@ -228,8 +232,45 @@ mod tests {
             }))
             .unwrap();
             assert!(silence.is_active());
-            let covers = silence.covers(&alert, &Sending::default());
-            assert_eq!(covers, expected, "{:?}", silence.matchers);
+            let silences = [silence];
+            let alone = alert.silenced_by(&silences, &Sending::default()).alone;
+            let covers = alone
+                .first()
+                .map_or(Coverage::None, |(_, coverage)| *coverage);
+            assert_eq!(covers, expected, "{:?}", silences[0].matchers);
+        }
+    }
+
+    #[test]
+    fn silences_in_force_cover_an_alert_between_them_where_none_does_alone() {
+        let rules = "groups: [{name: g, rules: [{alert: A, expr: 'sum by (node_id) (x) > 1'}]}]";
+        let file = RuleFile::parse(rules).unwrap();
+        let alert = AlertShape::of(file.alerts().next().unwrap(), &file);
+        let silence = |id: &str, state: &str, equal: bool, value: &str| -> Silence {
+            let matcher =
+                json!({"name": "node_id", "value": value, "isRegex": true, "isEqual": equal});
+            let silence = json!({"id": id, "matchers": [matcher], "status": {"state": state}});
+            serde_json::from_value(silence).unwrap()
+        };
+        let of = |id| silence(id, "active", true, "a.*");
+        let rest = |id| silence(id, "active", false, "a.*");
+        let all = |id| silence(id, "active", true, ".*");
+        for (silences, alone, together) in [
+            (vec![], "", ""),
+            (vec![of("1"), rest("2")], "12", "12"),
+            (vec![of("1"), of("2")], "12", ""),
+            (vec![of("1"), rest("2"), all("3")], "123", ""),
+            (
+                vec![of("1"), silence("2", "expired", false, "a.*")],
+                "1",
+                "",
+            ),
+        ] {
+            let silenced = alert.silenced_by(&silences, &Sending::default());
+            let ids: String = silenced.alone.iter().map(|(s, _)| s.id.as_str()).collect();
+            assert_eq!(ids, alone);
+            let ids: String = silenced.together.iter().map(|s| s.id.as_str()).collect();
+            assert_eq!(ids, together, "{silences:?}");
         }
     }
 }

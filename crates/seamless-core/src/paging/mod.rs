@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 pub use crate::counters::{Counters, CountersError, Growth, growth};
 pub use config::{Configuration, ConfigurationError, InhibitRule, Integration, Receiver};
-pub use held::{Coverage, Silence, SilenceStatus};
+pub use held::{Coverage, Silence, SilenceStatus, Silenced};
 pub use interval::{TimeInterval, TimeIntervalError};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use relabel::{RelabelRule, Sending, SendingError};

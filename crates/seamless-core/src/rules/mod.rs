@@ -30,6 +30,9 @@ pub use file::{Rule, RuleFile, RuleFileError, RuleGroup, RuleKind};
 pub use inputs::Inputs;
 pub use profile::Profile;
 
+/// The shipped alert that always fires: what hears of it knows that alerts arrive.
+pub const WATCHDOG: &str = "SeamlessWatchdog";
+
 /// The text of the shipped `alert_rules.yml`.
 pub const SHIPPED: &str = include_str!("../../../../alert_rules.yml");
 

@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_core::alertmanager::{AlertmanagerStatus, HeldAlert};
+use seamless_core::analysis::{Analysis, Layouts};
 use seamless_core::paging::{AlertShape, Configuration, Counters, LabelSet, Sending, Silence};
 use seamless_core::prometheus::{InstantSeries, LoadedGroup};
-use seamless_core::rules::{Rule, RuleFile};
+use seamless_core::rules::RuleFile;
 
 use super::ways::{WantedReceivers, Way, way};
 use crate::gap::Fact;
-
-/// The alert that always fires.
-pub(crate) const WATCHDOG: &str = "SeamlessWatchdog";
 
 /// What is known of the path of an alert.
 #[derive(Debug, Clone)]
@@ -134,17 +132,11 @@ fn shapes(expected: &RuleFile, loaded: &Fact<&[LoadedGroup]>) -> Vec<AlertShape>
     ours.map(|rule| AlertShape::of(rule, file)).collect()
 }
 
-/// The alerts that fire whatever happens: `vector(1)`.
+/// The labels of the alerts that fire whatever happens.
 pub(crate) fn always_firing(file: &RuleFile) -> Vec<LabelSet> {
-    let is_constant = |rule: &&Rule| {
-        let expr: String = rule.expr.split_whitespace().collect();
-        expr.strip_prefix("vector(")
-            .and_then(|rest| rest.strip_suffix(')'))
-            .is_some_and(|number| number.parse::<f64>().is_ok())
-    };
-    let shapes = file
-        .alerts()
-        .filter(is_constant)
-        .map(|rule| AlertShape::of(rule, file));
+    let layouts = Layouts::of_schema();
+    let analysis = Analysis::new(file, &layouts);
+    let alerts = file.alerts().filter(|rule| analysis.always_fires(rule));
+    let shapes = alerts.map(|rule| AlertShape::of(rule, file));
     shapes.map(|shape| shape.fixed).collect()
 }

@@ -5,8 +5,6 @@ mod facts;
 mod notified;
 mod ways;
 
-pub(crate) use facts::{
-    Facts, OneAlertmanager, Paging, Reads, Scraped, WATCHDOG, always_firing, labels_of,
-};
+pub(crate) use facts::{Facts, OneAlertmanager, Paging, Reads, Scraped, always_firing, labels_of};
 pub(crate) use notified::{Failures, Tried, failures, of_day, since_start};
 pub(crate) use ways::{Reach, WantedReceivers, Way, severity};

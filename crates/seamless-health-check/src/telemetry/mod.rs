@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::gap::{Fact, Gap};
 pub(crate) use lines::Broken;
 pub(crate) use logs::{LogEvent, Logs};
-pub(crate) use receiver::OtlpReceiver;
+pub(crate) use receiver::{ExportAnswer, OtlpReceiver};
 pub(crate) use traces::Traces;
 
 /// Where spans are, or go.
@@ -51,8 +51,8 @@ pub(crate) async fn traces(spans: Option<&Spans>, deadline: Option<Instant>) -> 
     }
 }
 
-/// Asks the receiver of the spans, if they go to one.
-pub(crate) async fn receiver(spans: Option<&Spans>) -> Fact<String> {
+/// What the receiver of the spans answers, if they go to one.
+pub(crate) async fn receiver(spans: Option<&Spans>) -> Fact<ExportAnswer> {
     match spans {
         Some(Spans::Receiver(receiver)) => receiver.ask().await,
         Some(Spans::File(_)) | None => Err(Gap::NotConfigured(

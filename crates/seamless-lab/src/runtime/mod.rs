@@ -25,6 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use seamless_core::lease::LeaseKey;
+use seamless_core::schema::Buckets;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -32,7 +33,6 @@ use crate::serving::ANY_PORT;
 use log::Log;
 pub use misbehaviour::Misbehaviour;
 use process::RuntimeProcess;
-pub use registry::Buckets;
 use traces::{Destination, RuntimeTracer};
 pub use traffic::Preset;
 

@@ -11,8 +11,9 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use seamless_core::lease::LeaseKey;
+use seamless_core::schema::Buckets;
 
-use super::registry::{Buckets, Registry};
+use super::registry::Registry;
 use super::{Domain, lock, now};
 use crate::serving::Serving;
 

@@ -6,65 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use seamless_core::schema::{self, Family, Kind};
-
-/// Which buckets the histograms have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Buckets {
-    /// Those of the schema, which a deployment has after it has registered them as the documents say.
-    #[default]
-    Schema,
-    /// The client library's own, which the platform has by itself: up to 10, be it seconds or milliseconds.
-    Platform,
-}
-
-/// The default buckets of the Python client.
-const CLIENT_DEFAULT: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
-
-impl Buckets {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Schema, Self::Platform];
-
-    /// `schema` or `platform`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Schema => "schema",
-            Self::Platform => "platform",
-        }
-    }
-
-    /// The finite bounds of a histogram to which the schema gives `schema`.
-    const fn of(self, schema: &'static [f64]) -> &'static [f64] {
-        match self {
-            Self::Schema => schema,
-            Self::Platform => CLIENT_DEFAULT,
-        }
-    }
-}
-
-impl std::fmt::Display for Buckets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::str::FromStr for Buckets {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|buckets| buckets.name() == text)
-            .ok_or_else(|| "give schema or platform".to_owned())
-    }
-}
+use seamless_core::schema::{self, Buckets, Family, Kind};
 
 /// Series by family and label values. A series is there from its first event on.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    bounds: Buckets,
+    buckets: Buckets,
     families: BTreeMap<&'static str, BTreeMap<Vec<String>, SeriesState>>,
 }
 
@@ -78,9 +25,9 @@ struct SeriesState {
 
 impl Registry {
     /// An empty one.
-    pub(super) fn new(bounds: Buckets) -> Self {
+    pub(super) fn new(buckets: Buckets) -> Self {
         Self {
-            bounds,
+            buckets,
             families: BTreeMap::new(),
         }
     }
@@ -101,12 +48,14 @@ impl Registry {
 
     /// Observes a value in a histogram.
     pub(super) fn observe(&mut self, family: &str, labels: &[String], value: f64, now: f64) {
-        let chosen = self.bounds;
+        let chosen = self.buckets;
         let Some((family, series)) = self.series(family, labels, now) else {
             return;
         };
         if let Kind::Histogram(bounds) = family.kind {
-            let bucket = chosen.of(bounds).partition_point(|bound| value > *bound);
+            let bucket = chosen
+                .bounds(bounds)
+                .partition_point(|bound| value > *bound);
             series.buckets[bucket] += 1;
             series.value += value;
         }
@@ -121,7 +70,7 @@ impl Registry {
         let family = schema::family(family)?;
         debug_assert_eq!(family.labels.len(), labels.len(), "{}", family.name);
         let buckets = match family.kind {
-            Kind::Histogram(bounds) => self.bounds.of(bounds).len() + 1,
+            Kind::Histogram(bounds) => self.buckets.bounds(bounds).len() + 1,
             Kind::Counter | Kind::Gauge => 0,
         };
         let series = self
@@ -143,7 +92,7 @@ impl Registry {
         let none = BTreeMap::new();
         for family in schema::FAMILIES {
             let series = self.families.get(family.name).unwrap_or(&none);
-            write_family(&mut out, family, self.bounds, series);
+            write_family(&mut out, family, self.buckets, series);
         }
         out
     }
@@ -166,7 +115,10 @@ fn write_family(
             }
             Kind::Histogram(bounds) => {
                 let mut below = 0;
-                let bounds = buckets.of(bounds).iter().map(|bound| format!("{bound:?}"));
+                let bounds = buckets
+                    .bounds(bounds)
+                    .iter()
+                    .map(|bound| format!("{bound:?}"));
                 for (bound, count) in bounds.chain(["+Inf".to_owned()]).zip(&series.buckets) {
                     below += count;
                     let _ = writeln!(
@@ -261,7 +213,7 @@ mod tests {
         let bounds = text
             .lines()
             .filter(|line| line.starts_with("seamless_total_ms_bucket"));
-        assert_eq!(bounds.count(), CLIENT_DEFAULT.len() + 1);
+        assert_eq!(bounds.count(), schema::CLIENT_BUCKETS.len() + 1);
         assert!(text.contains("le=\"10.0\"} 0.0\n"), "{text}");
     }
 }

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 
 use seamless_core::analysis::{Analysis, FiringVerdict, Judgement, Layout, Layouts};
 use seamless_core::prometheus::{InstantSeries, LoadedGroup, Selector};
-use seamless_core::rules::{Rule, RuleFile};
+use seamless_core::rules::{Rule, RuleFile, WATCHDOG};
 use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
 
 use super::items::{push, refused};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::paging::WATCHDOG;
 use crate::presence::Presence;
 use crate::queries;
 use crate::site::Site;

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use seamless_core::prometheus::{FiringAlert, LoadedGroup, RuleType};
+use seamless_core::rules::WATCHDOG;
 use seamless_core::schema::DRILL_LABEL;
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::paging::WATCHDOG;
 use crate::site::Site;
 use crate::verdict::{CheckOutcome, Item, Verdict};
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_core::duration::human;
+use seamless_core::rules::WATCHDOG;
 
 use super::each::of_each;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::paging::{Facts, Paging, WATCHDOG, labels_of};
+use crate::paging::{Facts, Paging, labels_of};
 use crate::site::Site;
 use crate::verdict::{CheckOutcome, Item, Verdict};
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use seamless_core::paging::LabelSet;
 use seamless_core::prometheus::{label_name, quote};
+use seamless_core::rules::WATCHDOG;
 
 use super::each::of_each;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::paging::{Facts, Reach, WATCHDOG, WantedReceivers, Way};
+use crate::paging::{Facts, Reach, WantedReceivers, Way};
 use crate::site::Site;
 use crate::verdict::{CheckOutcome, Item, SkipReason, Verdict};
 use crate::words::listed;

@@ -3,11 +3,12 @@
 use seamless_core::duration::human;
 use seamless_core::paging::{Counters, growth};
 use seamless_core::prometheus::InstantSeries;
+use seamless_core::rules::WATCHDOG;
 
 use super::held;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::paging::{Facts, WATCHDOG};
+use crate::paging::Facts;
 use crate::site::Site;
 use crate::verdict::{CheckOutcome, Item, Verdict};
 

@@ -1,6 +1,6 @@
 //! Whether a silence covers a whole alert.
 
-use seamless_core::paging::{AlertShape, Coverage, Sending, Silence};
+use seamless_core::paging::{Coverage, Silence};
 
 use super::coverage::verdict;
 use super::each::of_each;
@@ -10,6 +10,8 @@ use crate::paging::Facts;
 use crate::site::Site;
 use crate::verdict::{CheckOutcome, Item, Verdict};
 use crate::words::listed;
+
+const UNKNOWN: &str = "it matches a label that may be an external one";
 
 pub(super) const CHECK: Check = Check {
     name: "silences",
@@ -45,74 +47,66 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
     of_each(facts.paging, good, |alertmanager| {
         let sending = facts.paging.sending.clone()?;
         let silences = alertmanager.silences.as_ref().map_err(Clone::clone)?;
-        let alerts = facts.shapes();
-        let active: Vec<&Silence> = silences.iter().filter(|s| s.is_active()).collect();
-        let mut items: Vec<Item> = active
-            .iter()
-            .flat_map(|silence| silenced(silence, &alerts, &sending))
-            .collect();
-        items.extend(silenced_together(&active, &alerts, &sending));
-        Ok(items)
+        let mut found: Vec<Found> = Vec::new();
+        for alert in facts.shapes() {
+            let silenced = alert.silenced_by(silences, &sending);
+            let alone = silenced.alone.into_iter();
+            let alone = alone.map(|(silence, coverage)| (vec![silence], coverage));
+            let together = Some(silenced.together).filter(|silences| !silences.is_empty());
+            let together = together.map(|silences| (silences, Coverage::Whole));
+            for (silences, coverage) in alone.chain(together) {
+                if let Some(verdict) = verdict(&alert, coverage, UNKNOWN) {
+                    add(&mut found, silences, verdict, &alert.name);
+                }
+            }
+        }
+        found.sort_by_key(|found| found.silences.len() > 1);
+        Ok(found.into_iter().map(Found::item).collect())
     })
 }
 
-/// One item for each set of silences that cover an alert between them, of which none covers it alone.
-fn silenced_together(active: &[&Silence], alerts: &[AlertShape], sending: &Sending) -> Vec<Item> {
-    let mut found: Vec<(Vec<&Silence>, Verdict, Vec<&str>)> = Vec::new();
-    for alert in alerts {
-        let Some(silences) = Silence::together(active, alert, sending) else {
-            continue;
-        };
-        let Some(verdict) = verdict(alert, Coverage::Whole, "") else {
-            continue;
-        };
-        let same = found
-            .iter_mut()
-            .find(|(of, with, _)| *of == silences && *with == verdict);
-        match same {
-            Some((.., names)) if names.contains(&alert.name.as_str()) => {}
-            Some((.., names)) => names.push(&alert.name),
-            None => found.push((silences, verdict, vec![&alert.name])),
-        }
-    }
-    let item = |(silences, verdict, names): (Vec<&Silence>, Verdict, Vec<&str>)| {
-        let ids: Vec<&String> = silences.iter().map(|silence| &silence.id).collect();
-        let each: Vec<String> = silences.iter().map(|silence| said(silence)).collect();
-        let message = format!("together silence {}: {}", listed(&names), each.join("; "));
-        Item::new(format!("silences {}", listed(&ids)), verdict, message)
-    };
-    found.into_iter().map(item).collect()
+/// The alerts that the same silences cover, with the same verdict.
+struct Found<'s> {
+    silences: Vec<&'s Silence>,
+    verdict: Verdict,
+    alerts: Vec<String>,
 }
 
-/// One item for each verdict that a silence comes to, which names the alerts.
-fn silenced(silence: &Silence, alerts: &[AlertShape], sending: &Sending) -> Vec<Item> {
-    let mut found: Vec<(Verdict, Vec<&str>)> = Vec::new();
-    for alert in alerts {
-        let coverage = silence.covers(alert, sending);
-        let Some(verdict) = verdict(
-            alert,
-            coverage,
-            "it matches a label that may be an external one",
-        ) else {
-            continue;
-        };
-        match found.iter_mut().find(|(other, _)| *other == verdict) {
-            Some((_, names)) if names.contains(&alert.name.as_str()) => {}
-            Some((_, names)) => names.push(&alert.name),
-            None => found.push((verdict, vec![&alert.name])),
-        }
+fn add<'s>(found: &mut Vec<Found<'s>>, silences: Vec<&'s Silence>, verdict: Verdict, alert: &str) {
+    let alert = alert.to_owned();
+    let same = |other: &&mut Found| other.silences == silences && other.verdict == verdict;
+    match found.iter_mut().find(same) {
+        Some(same) if same.alerts.contains(&alert) => {}
+        Some(same) => same.alerts.push(alert),
+        None => found.push(Found {
+            silences,
+            verdict,
+            alerts: vec![alert],
+        }),
     }
-    let said = said(silence);
-    let item = |(verdict, names): (Verdict, Vec<&str>)| {
-        let part = if verdict == Verdict::Pass {
-            "some of "
-        } else {
-            ""
+}
+
+impl Found<'_> {
+    fn item(self) -> Item {
+        let ids: Vec<&String> = self.silences.iter().map(|silence| &silence.id).collect();
+        let each: Vec<String> = self.silences.iter().map(|silence| said(silence)).collect();
+        let (alerts, ids, each) = (listed(&self.alerts), listed(&ids), each.join("; "));
+        let (subject, message) = match (self.silences.len(), &self.verdict) {
+            (1, Verdict::Pass) => (
+                format!("silence {ids}"),
+                format!("silences some of {alerts}: {each}"),
+            ),
+            (1, _) => (
+                format!("silence {ids}"),
+                format!("silences {alerts}: {each}"),
+            ),
+            _ => (
+                format!("silences {ids}"),
+                format!("together silence {alerts}: {each}"),
+            ),
         };
-        let message = format!("silences {part}{}: {said}", listed(&names));
-        Item::new(format!("silence {}", silence.id), verdict, message)
-    };
-    found.into_iter().map(item).collect()
+        Item::new(subject, self.verdict, message)
+    }
 }
 
 /// By whom, until when, why.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use seamless_core::paging::{Configuration, Counters, Sending};
 use seamless_core::prometheus::{InstantSeries, LoadedGroup, LoadedRule};
-use seamless_core::rules::{Profile, RuleFile, RuleKind};
+use seamless_core::rules::{Profile, RuleFile, RuleKind, WATCHDOG};
 use serde_json::{Value, json};
 
 use super::{delivered, held, inhibitions, open, routes, rules_loaded, sent, silences};
 use crate::gap::Gap;
-use crate::paging::{Facts, OneAlertmanager, Paging, Reads, Scraped, WATCHDOG, WantedReceivers};
+use crate::paging::{Facts, OneAlertmanager, Paging, Reads, Scraped, WantedReceivers};
 use crate::verdict::{CheckOutcome, Verdict};
 
 static RULES: LazyLock<RuleFile> =

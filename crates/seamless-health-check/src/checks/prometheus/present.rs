@@ -43,7 +43,7 @@ async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let metrics = &site.request.metrics;
     let items = metrics
         .iter()
-        .map(|metric| presence_of(metric, presence, exporters.declare(metric), now, max_age))
+        .map(|metric| judge(metric, presence, exporters.declare(metric), now, max_age))
         .collect();
     let outcome = CheckOutcome::of(
         items,
@@ -53,7 +53,7 @@ async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
 }
 
 /// `now` is Prometheus's clock, in seconds since the epoch; `max_age` is in seconds.
-fn presence_of(
+fn judge(
     metric: &RequestedMetric,
     presence: &Presence,
     declared: Declared,
@@ -163,7 +163,7 @@ mod tests {
                 "never seen in the last day",
             ),
         ] {
-            let item = presence_of(&metric, &presence, declared, 1000.0, 300.0);
+            let item = judge(&metric, &presence, declared, 1000.0, 300.0);
             assert_eq!((item.verdict, item.message.as_str()), (verdict, message));
         }
     }
