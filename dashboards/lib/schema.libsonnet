@@ -1,6 +1,7 @@
 // Generated from seamless_core::schema by `cargo xtask render`. Do not edit.
 {
   budget_warning_share: 0.8,
+  client_buckets: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
   domain_labels: ['node_id', 'interval', 'world_id'],
   drill_label: 'drill',
   families: {
