@@ -11,20 +11,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// the terminal.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    // Most texts, told apart many bytes at a time: a fold has no early end.
-    let is_plain = |so_far, byte| so_far & matches!(byte, b' '..=b'~');
-    if text.bytes().fold(true, is_plain) {
-        return text.to_owned();
-    }
-    text.chars()
-        .map(|c| {
-            if c.is_control() || is_bidi_control(c) {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    let is_bad = |c: char| c.is_control() || is_bidi_control(c);
+    text.replace(is_bad, "\u{fffd}")
 }
 
 const fn is_bidi_control(c: char) -> bool {

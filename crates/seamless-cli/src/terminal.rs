@@ -74,12 +74,6 @@ impl Terminal {
         self.stderr_is_terminal && !self.quiet
     }
 
-    /// Whether `--quiet` was given.
-    #[must_use]
-    pub const fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Columns for the result: those of stdout's terminal, else of `COLUMNS`, else `None` for no limit.
     #[must_use]
     pub fn width(&self) -> Option<usize> {

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -38,20 +38,9 @@ impl Session {
     /// # Errors
     /// If there is no pseudo-terminal, or the program does not start.
     pub fn start(command: Command) -> Result<Self> {
-        Self::spawn(command.into())
-    }
-
-    /// The same, with stdout elsewhere, as behind a `|` or `>`.
-    ///
-    /// # Errors
-    /// As [`Session::start`].
-    pub fn start_with_stdout(command: Command, stdout: Stdio) -> Result<Self> {
-        Self::spawn(pty_process::blocking::Command::from(command).stdout(stdout))
-    }
-
-    fn spawn(command: pty_process::blocking::Command) -> Result<Self> {
         let (pty, peer) = pty_process::blocking::open().context("no pseudo-terminal")?;
         pty.resize(Size::new(40, 120))?;
+        let command = pty_process::blocking::Command::from(command);
         let child = command.spawn(peer).context("cannot start the program")?;
         let terminal = File::from(OwnedFd::from(pty));
         let mut peer = terminal.try_clone()?;

@@ -144,53 +144,24 @@ fn arrivals(rate: usize, leases: usize, first: u16) -> Vec<Instant> {
     times.clone()
 }
 
-/// Whether requests came at `rate` per second to within 5 % on the whole, and evenly: no window of a
-/// second held many more or fewer.
-fn at_rate(times: &[Instant], rate: usize) -> Result<(), String> {
-    let took = times[times.len() - 1] - times[0];
-    let measured = (times.len() - 1) as f64 / took.as_secs_f64();
-    let wanted = rate as f64;
-    let second = Duration::from_secs(1);
-    let windows = times
-        .iter()
-        .filter(|start| **start + second <= times[times.len() - 1]);
-    let counts: Vec<usize> = windows
-        .map(|start| {
-            let within = |at: &&Instant| (*start..*start + second).contains(*at);
-            times.iter().filter(within).count()
-        })
-        .collect();
-    let (fewest, most) = (counts.iter().min(), counts.iter().max());
-    let even = fewest.is_some_and(|fewest| *fewest as f64 >= wanted * 0.9)
-        && most.is_some_and(|most| *most as f64 <= wanted * 1.1);
-    if (measured - wanted).abs() <= wanted * 0.05 && even {
-        Ok(())
-    } else {
-        Err(format!(
-            "{measured:.2} per second, {fewest:?} to {most:?} in any second"
-        ))
-    }
-}
-
-/// A machine with too much to do may hold a process up for longer than the pace makes good; not each
-/// time, where a wrong pace is wrong each time.
-fn some_time(mut measure: impl FnMut() -> Result<(), String>) {
-    let failures: Vec<String> = (0..4).map_while(|_| measure().err()).collect();
-    assert!(failures.len() < 4, "{failures:?}");
+/// Requests come no faster than `rate` per second, whatever the machine does: how evenly they come is the rate limiter's
+/// own test, on a clock of its own. A first one that arrives late makes a run look shorter, by little.
+fn no_faster_than(rate: usize, times: &[Instant]) {
+    let took = (times[times.len() - 1] - times[0]).as_secs_f64();
+    let least = (times.len() - 1) as f64 / rate as f64;
+    assert!(took > 0.9 * least, "{took} s instead of {least} s");
 }
 
 #[test]
-fn the_rate_is_exact_and_even() {
-    some_time(|| at_rate(&arrivals(50, 200, 204), 50));
+fn requests_come_no_faster_than_the_rate() {
+    no_faster_than(50, &arrivals(50, 200, 204));
 }
 
 #[test]
 fn a_request_that_is_repeated_counts_for_the_rate() {
-    some_time(|| {
-        let times = arrivals(50, 100, 503);
-        assert_eq!(times.len(), 200);
-        at_rate(&times, 50)
-    });
+    let times = arrivals(50, 100, 503);
+    assert_eq!(times.len(), 200);
+    no_faster_than(50, &times);
 }
 
 #[test]

@@ -32,39 +32,6 @@ impl Format {
         }
     }
 
-    /// The format to answer with, given the scraper's `Accept` header: `OpenMetrics` only where it is
-    /// asked for and not ranked below plain text.
-    #[must_use]
-    pub fn from_accept(accept: &str) -> Self {
-        let mut open_metrics: f64 = 0.0;
-        let mut text: f64 = 0.0;
-        for range in accept.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let mut quality = 1.0;
-            let mut version = None;
-            for parameter in parts {
-                match parameter.split_once('=') {
-                    Some(("q", q)) => quality = q.parse().unwrap_or(0.0),
-                    Some(("version", v)) => version = Some(v),
-                    _ => {}
-                }
-            }
-            match media.as_str() {
-                "application/openmetrics-text" if matches!(version, None | Some("1.0.0")) => {
-                    open_metrics = open_metrics.max(quality);
-                }
-                "text/plain" | "text/*" => text = text.max(quality),
-                _ => {}
-            }
-        }
-        if open_metrics > 0.0 && open_metrics >= text {
-            Self::OpenMetrics
-        } else {
-            Self::Text
-        }
-    }
-
     /// The format of a document that came without a `Content-Type`: a line `# EOF` makes it
     /// `OpenMetrics`, in which text after that line is an error.
     #[must_use]
@@ -225,27 +192,6 @@ const fn is_label_name_byte(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_accept_header_decides() {
-        let prometheus_2_42 = "application/openmetrics-text;version=1.0.0,\
-            application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-        for (accept, format) in [
-            (prometheus_2_42, Format::OpenMetrics),
-            ("application/openmetrics-text", Format::OpenMetrics),
-            (
-                "application/openmetrics-text; version=1.0.0; q=0.4, text/plain; q=0.9",
-                Format::Text,
-            ),
-            ("application/openmetrics-text;version=0.0.1", Format::Text),
-            ("application/openmetrics-text;q=0", Format::Text),
-            ("text/plain;version=0.0.4", Format::Text),
-            ("*/*", Format::Text),
-            ("", Format::Text),
-        ] {
-            assert_eq!(Format::from_accept(accept), format, "{accept}");
-        }
-    }
 
     #[test]
     fn only_a_whole_eof_line_makes_open_metrics() {

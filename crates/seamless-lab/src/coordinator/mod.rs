@@ -145,11 +145,6 @@ impl Coordinator {
             .filter(|request| request.method != "GET")
             .collect()
     }
-
-    /// Forgets the requests received.
-    pub fn forget_received(&self) {
-        lock(&self.shared.received).clear();
-    }
 }
 
 impl CoordinatorBuilder {
