@@ -1,6 +1,7 @@
 //! Has cargo build, and reads what it built; commands that start cargo.
 
 use std::io::BufReader;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -45,4 +46,16 @@ pub(crate) fn build(arguments: &[&str]) -> Result<Vec<Artifact>> {
         bail!("cargo {} failed (see above)", arguments.join(" "));
     }
     Ok(built)
+}
+
+/// The program of that name among what was built.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn executable(built: &[Artifact], name: &str) -> Result<PathBuf> {
+    let mut programs = built.iter().filter(|artifact| artifact.target.name == name);
+    let file = programs.find_map(|artifact| artifact.executable.clone());
+    Ok(file
+        .with_context(|| format!("cargo built no {name}"))?
+        .into())
 }

@@ -12,6 +12,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 
 use self::setting::Setting;
+use crate::cargo;
 use crate::measure::{Sheet, Task, by_turns, shown};
 
 /// What `--row` takes.
@@ -93,8 +94,8 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
 /// This very command in the release profile: the stand-ins for servers run in this process and must not be the
 /// bottleneck.
 fn in_release() -> Result<ExitCode> {
-    setting::cargo(&["--package", "xtask"])?;
-    let status = Command::new(setting::release().join("xtask"))
+    let built = cargo::build(&["build", "--release", "--locked", "--package", "xtask"])?;
+    let status = Command::new(cargo::executable(&built, "xtask")?)
         .args(std::env::args_os().skip(1))
         .status()
         .context("cannot run the release build of this command")?;

@@ -10,8 +10,9 @@ use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::runtime::Runtime;
 use seamless_lab::servers::Prometheus;
 
-use super::setting::{PROGRAMS, Setting};
+use super::setting::Setting;
 use super::{Bar, BenchRow};
+use crate::drill::programs::NAMES;
 use crate::measure::{Sheet, Task, by_turns, shown};
 
 /// Nodes with a million series in all.
@@ -69,7 +70,7 @@ fn start(setting: &Setting) -> Vec<BenchRow> {
         .against(Task::new("true", ["true"]), Bar::SecondsMore(0.005))
     };
     let flags = ["--version", "--help"];
-    PROGRAMS
+    NAMES
         .into_iter()
         .flat_map(|program| flags.map(|flag| row(program, flag)))
         .collect()

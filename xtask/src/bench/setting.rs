@@ -8,50 +8,28 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use crate::drill::programs::NAMES;
+use crate::drill::programs::Programs;
 use crate::install;
 use crate::measure::Task;
 
-/// What is built before anything is measured.
-pub(super) const PROGRAMS: [&str; 3] = NAMES;
-
 /// The release programs, the peers and the input files.
 pub(super) struct Setting {
+    programs: PathBuf,
     /// The interpreter with the peers' packages, or why there is none.
     python: Result<PathBuf, String>,
     files: TempDir,
 }
 
-/// Where the release programs are.
-pub(super) fn release() -> PathBuf {
-    crate::target().join("release")
-}
-
-/// Builds those packages in the release profile.
-pub(super) fn cargo(packages: &[&str]) -> Result<()> {
-    crate::say(&format!("building {}", packages.join(" ")));
-    let status = crate::cargo::outside(env!("CARGO"))
-        .args(["build", "--release", "--locked"])
-        .args(packages)
-        .current_dir(crate::root())
-        .status()
-        .context("cannot run cargo")?;
-    if !status.success() {
-        bail!("the release build failed");
-    }
-    Ok(())
-}
-
 impl Setting {
     /// Builds the release programs and installs the peers' packages into a folder of their own.
     pub(super) fn prepare() -> Result<Self> {
-        let packages = PROGRAMS.iter().flat_map(|name| ["--package", *name]);
-        cargo(&packages.collect::<Vec<_>>())?;
+        let programs = Programs::build(true)?.folder()?.to_owned();
         // What is still missing then is named in the rows that need it; the others are measured.
         if let Err(error) = install::ensure(install::FOR_BENCH) {
             crate::say(&format!("going on without: {error:#}"));
         }
         Ok(Self {
+            programs,
             python: python(&crate::target().join("bench-peers"))
                 .map_err(|error| format!("{error:#}")),
             files: TempDir::with_prefix("seamless-bench-").context("no temporary folder")?,
@@ -60,7 +38,7 @@ impl Setting {
 
     /// One of the shipped programs with these arguments.
     pub(super) fn shipped(&self, name: &str, arguments: &[&str]) -> Task {
-        let program = release().join(name).display().to_string();
+        let program = self.programs.join(name).display().to_string();
         let command = [program.as_str()].into_iter();
         Task::new(name, command.chain(arguments.iter().copied()))
     }

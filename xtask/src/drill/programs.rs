@@ -53,15 +53,7 @@ impl Programs {
         }
         arguments.extend(NAMES.iter().flat_map(|name| ["--package", *name]));
         let built = cargo::build(&arguments)?;
-        Self::from(|name| {
-            let built = built.iter().filter(|artifact| artifact.target.name == name);
-            let file = built
-                .filter_map(|artifact| artifact.executable.clone())
-                .next();
-            Ok(file
-                .with_context(|| format!("cargo built no {name}"))?
-                .into())
-        })
+        Self::from(|name| cargo::executable(&built, name))
     }
 
     /// The programs in a folder.
@@ -75,7 +67,7 @@ impl Programs {
     }
 
     /// The folder that they are in.
-    pub(super) fn folder(&self) -> Result<&Path> {
+    pub(crate) fn folder(&self) -> Result<&Path> {
         let folder = self.recover.parent();
         folder.context("the programs are in no folder")
     }
