@@ -232,13 +232,12 @@ fn inject(
 ) -> Result<(), StageMissed> {
     let begun = timeline.elapsed();
     let first = injection.stages.first().map_or("", |(_, name)| name);
-    let report = timeline.prepare(first, |wait| injected(injection, stack, programs, wait))?;
+    let report = timeline.attempt(first, |wait| injected(injection, stack, programs, wait))?;
     let mut before = Duration::ZERO;
     for (stage, name) in injection.stages {
-        let told = stage_of(&report, stage);
-        let after = told.as_ref().map_or(before, |(after, _)| *after);
-        let took = after.saturating_sub(before);
-        timeline.noted(name, begun + after, took, told.map(|(_, seen)| seen))?;
+        let (after, seen) =
+            stage_of(&report, stage).map_err(|error| timeline.missed(name, &error))?;
+        timeline.reached(name, begun + after, after.saturating_sub(before), seen);
         before = after;
     }
     Ok(())

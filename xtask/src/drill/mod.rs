@@ -6,13 +6,11 @@
 //! and leaves nothing running. Against somebody's own servers `inject-sla-violation --expect-alert` is the drill.
 
 mod incident;
-mod lister;
 mod outage;
 pub(crate) mod pace;
 mod page;
 pub(crate) mod programs;
 mod report;
-mod samples;
 mod scenario;
 pub(crate) mod stack;
 pub(crate) mod timeline;
@@ -26,12 +24,12 @@ use anyhow::{Context as _, Result};
 use clap::builder::PossibleValuesParser;
 use seamless_lab::Interrupt;
 use seamless_lab::servers::Generation;
+use serde_json::Value;
 
 use crate::install;
 use pace::Pace;
 use programs::Programs;
 use report::DrillReport;
-use samples::Samples;
 use scenario::{DrillScenario, SCENARIOS};
 use stack::DrillStack;
 use timeline::{StageMissed, Timeline};
@@ -108,7 +106,7 @@ pub fn run(args: &DrillArgs) -> Result<ExitCode> {
         None => Programs::build(args.release)?,
     };
     let interrupt = Interrupt::listen()?;
-    let (report, samples) = args
+    let (report, metrics) = args
         .servers
         .during(|| rehearse(args, &programs, &interrupt));
 
@@ -118,11 +116,11 @@ pub fn run(args: &DrillArgs) -> Result<ExitCode> {
         seamless_cli::write_atomically(path, |file| file.write_all(text.as_bytes()))
     };
     if let Some(path) = &args.report {
-        write(path, &report.json()).context("--report")?;
+        write(path, &format!("{:#}\n", report.json())).context("--report")?;
     }
-    if let (Some(path), Some(samples)) = (&args.html, samples) {
-        let samples = samples.context("reading the metrics for --html")?;
-        write(path, &page::render(&report, &samples)).context("--html")?;
+    if let (Some(path), Some(metrics)) = (&args.html, metrics) {
+        let metrics = metrics.context("reading the metrics for --html")?;
+        write(path, &page::render(report.json(), metrics)).context("--html")?;
     }
     Ok(match (interrupt.exit_code(), report.first_missed()) {
         (Some(code), _) => code.into(),
@@ -137,7 +135,7 @@ fn rehearse(
     args: &DrillArgs,
     programs: &Programs,
     interrupt: &Interrupt,
-) -> (DrillReport, Option<Result<Samples>>) {
+) -> (DrillReport, Option<Result<Value>>) {
     let pace = if args.real_time {
         Pace::REAL
     } else {
@@ -153,7 +151,7 @@ fn rehearse(
     let mut timeline = Timeline::new(planned(incident, &causes), interrupt.clone());
     let begun = SystemTime::now();
     let mut notices = Vec::new();
-    let mut samples = None;
+    let mut metrics = None;
     let _: Result<(), StageMissed> = (|| {
         let stack = timeline.stage(STARTED, |_| {
             DrillStack::start(pace, programs, args.coordinator_gauge)
@@ -168,14 +166,14 @@ fn rehearse(
         notices = stack.servers.pager.notices();
         if args.html.is_some() {
             let prometheus = &stack.servers.prometheus;
-            samples = Some(Samples::read(prometheus, begun, pace.scrape_interval));
+            metrics = Some(page::metrics(prometheus, begun, pace.scrape_interval));
         }
         ended
     })();
     let scenarios = names().into_iter().filter(|name| wanted(name)).collect();
     (
         DrillReport::new(scenarios, pace, timeline, notices),
-        samples,
+        metrics,
     )
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use seamless_core::rules::WATCHDOG;
 use seamless_lab::coordinator::HeldLease;
 use seamless_lab::pager::{Notice, PagingService};
@@ -21,11 +21,13 @@ use super::timeline::{AwaitedStage, Seen, StageMissed, Timeline, Wait, short};
 
 /// The longest that a program may take.
 const PROGRAM: Duration = Duration::from_secs(60);
+/// The longest that the shipped rules may take to fire once a cause is there: the longest window and `for`.
+const FIRING: Duration = minutes(20);
+/// The longest that they may take to resolve once it is gone: of the two burn rates that page, the slower one
+/// clears when its short window of 30 minutes has.
+const RESOLVING: Duration = minutes(40);
 /// How long the shipped routes may take to deliver: the longest group interval and some.
 const DELIVERY: Duration = minutes(6);
-
-const HEARD: &str = "SeamlessWatchdog: heard";
-const RECOVERED: &str = "stuck lease recovered by key and token";
 
 /// What becomes of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +61,12 @@ impl Step {
     }
 
     /// How long it may take at the pace of the shipped rules.
-    fn within(self, alert: &ExpectedAlert) -> Duration {
+    const fn within(self) -> Duration {
         match self {
-            Self::Fires => alert.fires_within,
-            Self::Arrives => alert.fires_within + DELIVERY,
-            Self::Resolves => alert.resolves_within,
-            Self::IsToldOver => alert.resolves_within + DELIVERY,
+            Self::Fires => FIRING,
+            Self::Arrives => FIRING.saturating_add(DELIVERY),
+            Self::Resolves => RESOLVING,
+            Self::IsToldOver => RESOLVING.saturating_add(DELIVERY),
         }
     }
 
@@ -127,51 +129,85 @@ fn speaks_of(notice: &Notice, alert: &ExpectedAlert) -> bool {
     notice.mentions(alert.name) && !title.contains("DRILL") && !other
 }
 
+/// One stage, in the order in which they are played.
+enum Act {
+    Hear,
+    Cause(Misbehaviour),
+    /// AwaitedStage together with those before and after it.
+    Await(Step, &'static ExpectedAlert),
+    Recover,
+    Heal(Vec<&'static str>),
+}
+
+impl Act {
+    fn stage(&self) -> String {
+        match self {
+            Self::Hear => format!("{WATCHDOG}: heard"),
+            Self::Cause(cause) => format!("cause: {cause}"),
+            Self::Await(step, alert) => step.stage(alert),
+            Self::Recover => "stuck lease recovered by key and token".to_owned(),
+            Self::Heal(causes) => format!("over: {}", causes.join(", ")),
+        }
+    }
+
+    /// How it is awaited, if it is. Notices count since the scenarios began, and of a resolved alert since the remedy.
+    fn awaited<'a>(
+        &self,
+        stack: &'a DrillStack,
+        begun: SystemTime,
+        remedied: SystemTime,
+    ) -> Option<AwaitedStage<'a>> {
+        let Self::Await(step, alert) = *self else {
+            return None;
+        };
+        let since = match step {
+            Step::Fires | Step::Arrives => begun,
+            Step::Resolves | Step::IsToldOver => remedied,
+        };
+        Some(AwaitedStage {
+            stage: step.stage(alert),
+            within: stack.pace.within(step.within()),
+            probe: Box::new(move || step.seen(stack, alert, since)),
+        })
+    }
+}
+
 /// The stages of these scenarios, in order.
 pub(super) fn stages(scenarios: &[DrillScenario]) -> Vec<String> {
-    let rounds = rounds(scenarios);
-    let played = rounds.iter().filter(|round| !round.is_empty());
-    [HEARD.to_owned()]
-        .into_iter()
-        .chain(played.flat_map(|round| stages_of(round)))
-        .collect()
+    plan(scenarios).iter().map(Act::stage).collect()
 }
 
-/// The stages of one round.
-fn stages_of(scenarios: &[DrillScenario]) -> Vec<String> {
-    let of_alerts = |steps: [Step; 2]| -> Vec<String> {
-        let alerts = alerts(scenarios);
-        alerts
-            .flat_map(|alert| {
-                let steps = steps.into_iter().filter(|step| step.is_of(alert));
-                steps.map(|step| step.stage(alert)).collect::<Vec<_>>()
-            })
-            .collect()
-    };
-    let mut stages: Vec<String> = scenarios.iter().map(|one| caused(one.cause)).collect();
-    stages.extend(of_alerts([Step::Fires, Step::Arrives]));
-    if scenarios
+/// All that is played, round by round. A runtime that shows no metrics hides every other cause, and one whose
+/// backfills all fail has none that could be slow: each of them has a round of its own.
+fn plan(scenarios: &[DrillScenario]) -> Vec<Act> {
+    let alone = [Misbehaviour::VendorOutage, Misbehaviour::LostMetrics];
+    let (alone, together): (Vec<DrillScenario>, Vec<DrillScenario>) = scenarios
         .iter()
-        .any(|scenario| scenario.cause == Misbehaviour::DeadWorker)
-    {
-        stages.push(RECOVERED.to_owned());
+        .partition(|scenario| alone.contains(&scenario.cause));
+    let rounds = [together]
+        .into_iter()
+        .chain(alone.into_iter().map(|one| vec![one]));
+    let mut acts = vec![Act::Hear];
+    for round in rounds.filter(|round| !round.is_empty()) {
+        let causes = || round.iter().map(|scenario| scenario.cause);
+        let awaited = |steps: [Step; 2]| {
+            let alerts = round.iter().flat_map(|scenario| scenario.alerts);
+            alerts
+                .flat_map(move |alert| steps.map(|step| (step, alert)))
+                .filter(|(step, alert)| step.is_of(alert))
+                .map(|(step, alert)| Act::Await(step, alert))
+        };
+        acts.extend(causes().map(Act::Cause));
+        acts.extend(awaited([Step::Fires, Step::Arrives]));
+        acts.extend(
+            causes()
+                .find(|cause| *cause == Misbehaviour::DeadWorker)
+                .map(|_| Act::Recover),
+        );
+        acts.push(Act::Heal(causes().map(Misbehaviour::name).collect()));
+        acts.extend(awaited([Step::Resolves, Step::IsToldOver]));
     }
-    stages.push(healed_stage(scenarios));
-    stages.extend(of_alerts([Step::Resolves, Step::IsToldOver]));
-    stages
-}
-
-fn healed_stage(round: &[DrillScenario]) -> String {
-    let causes: Vec<&str> = round.iter().map(|one| one.cause.name()).collect();
-    format!("over: {}", causes.join(", "))
-}
-
-fn caused(cause: Misbehaviour) -> String {
-    format!("cause: {cause}")
-}
-
-fn alerts(scenarios: &[DrillScenario]) -> impl Iterator<Item = &'static ExpectedAlert> {
-    scenarios.iter().flat_map(|scenario| scenario.alerts)
+    acts
 }
 
 /// Goes through the stages. A missed one does not keep the others from being tried.
@@ -182,87 +218,49 @@ pub(super) fn rehearse(
     timeline: &mut Timeline,
 ) -> Result<(), StageMissed> {
     let begun = SystemTime::now();
-    let mut ended = timeline
-        .stage(HEARD, |wait| {
-            let what = "watchdog's notice";
-            notified(stack, wait, PagingService::Webhook, what, |notice| {
-                notice.mentions(WATCHDOG)
-            })
-        })
-        .map(drop);
-
-    for round in rounds(scenarios).iter().filter(|round| !round.is_empty()) {
-        ended = ended.and(play(round, stack, programs, timeline, begun));
-    }
-    ended
-}
-
-/// What is played at the same time. A runtime that shows no metrics hides every other cause, and one whose backfills
-/// all fail has none that could be slow: each of them has a round of its own.
-fn rounds(scenarios: &[DrillScenario]) -> [Vec<DrillScenario>; 3] {
-    let of = |alone: Misbehaviour| {
-        let all = scenarios.iter().copied();
-        all.filter(|one| one.cause == alone).collect()
-    };
-    let alone = [Misbehaviour::VendorOutage, Misbehaviour::LostMetrics];
-    let all = scenarios.iter().copied();
-    let together = all.filter(|one| !alone.contains(&one.cause)).collect();
-    let [outage, lost] = alone.map(of);
-    [together, outage, lost]
-}
-
-/// One round: causes, alerts, remedy, and back.
-fn play(
-    scenarios: &[DrillScenario],
-    stack: &DrillStack,
-    programs: &Programs,
-    timeline: &mut Timeline,
-    begun: SystemTime,
-) -> Result<(), StageMissed> {
-    let mut ended = Ok(());
+    let mut remedied = begun;
     let mut stuck = None;
-    for cause in scenarios.iter().map(|scenario| scenario.cause) {
-        ended = ended.and(timeline.stage(&caused(cause), |wait| {
-            if cause == Misbehaviour::DeadWorker {
+    let mut ended = Ok(());
+    let both_awaited = |a: &Act, b: &Act| matches!((a, b), (Act::Await(..), Act::Await(..)));
+    for acts in plan(scenarios).chunk_by(both_awaited) {
+        let act = match &acts[0] {
+            Act::Await(..) => {
+                let awaited = acts
+                    .iter()
+                    .filter_map(|act| act.awaited(stack, begun, remedied));
+                ended = ended.and(timeline.together(awaited.collect()));
+                remedied = SystemTime::now();
+                continue;
+            }
+            act => act,
+        };
+        ended = ended.and(timeline.stage(&act.stage(), |wait| match act {
+            Act::Hear => {
+                let what = "watchdog's notice";
+                let heard = |notice: &Notice| notice.mentions(WATCHDOG);
+                let Seen(_, seen) = notified(stack, wait, PagingService::Webhook, what, heard)?;
+                Ok(Seen((), seen))
+            }
+            Act::Cause(Misbehaviour::DeadWorker) => {
                 let Seen(lease, seen) = kill_worker(stack, wait)?;
                 stuck = Some(lease);
-                return Ok(Seen((), seen));
+                Ok(Seen((), seen))
             }
-            stack.servers.runtime.misbehave(cause);
-            Ok(Seen((), "the runtime misbehaves".to_owned()))
+            Act::Cause(cause) => {
+                stack.servers.runtime.misbehave(*cause);
+                Ok(Seen((), "the runtime misbehaves".to_owned()))
+            }
+            Act::Recover => {
+                let lease = stuck.as_ref().context("no worker was killed")?;
+                recover(stack, programs, wait, lease)
+            }
+            Act::Heal(_) | Act::Await(..) => {
+                stack.servers.runtime.heal();
+                Ok(Seen((), "the runtime is healed".to_owned()))
+            }
         }));
     }
-    let steps = [Step::Fires, Step::Arrives];
-    ended = ended.and(timeline.together(awaited(scenarios, stack, steps, begun)));
-
-    let healed = SystemTime::now();
-    if let Some(lease) = stuck {
-        ended = ended.and(timeline.stage(RECOVERED, |wait| recover(stack, programs, wait, &lease)));
-    }
-    ended = ended.and(timeline.stage(&healed_stage(scenarios), |_| {
-        stack.servers.runtime.heal();
-        Ok(Seen((), "the runtime is healed".to_owned()))
-    }));
-    let steps = [Step::Resolves, Step::IsToldOver];
-    ended.and(timeline.together(awaited(scenarios, stack, steps, healed)))
-}
-
-/// Two steps of every alert, to be awaited together.
-fn awaited<'a>(
-    scenarios: &[DrillScenario],
-    stack: &'a DrillStack,
-    steps: [Step; 2],
-    since: SystemTime,
-) -> Vec<AwaitedStage<'a>> {
-    alerts(scenarios)
-        .flat_map(|alert| steps.map(|step| (step, alert)))
-        .filter(|(step, alert)| step.is_of(alert))
-        .map(|(step, alert)| AwaitedStage {
-            stage: step.stage(alert),
-            within: stack.pace.within(step.within(alert)),
-            probe: Box::new(move || step.seen(stack, alert, since)),
-        })
-        .collect()
+    ended
 }
 
 /// Recovers the stuck lease by its key and token, as the runbook does when both are known.

@@ -40,58 +40,48 @@ impl DrillReport {
 
     /// The first stage that was not reached.
     pub(super) fn first_missed(&self) -> Option<&TimelineStage> {
-        self.stages
-            .iter()
-            .find(|stage| !matches!(stage.verdict, StageVerdict::Reached { .. }))
+        let mut stages = self.stages.iter();
+        stages.find(|stage| stage.verdict != StageVerdict::Reached)
     }
 
     /// A table, and one line that says how it went.
     pub(super) fn text(&self) -> String {
         let rows = self.stages.iter().map(|stage| {
-            let name = seamless_cli::clean(&stage.name);
-            let (at, took, verdict, seen) = match &stage.verdict {
-                StageVerdict::Reached { after, took, seen } => (
-                    clock(*after),
-                    format!("{:.1}s", took.as_secs_f64()),
-                    "reached",
-                    seen.as_str(),
-                ),
-                StageVerdict::Missed { after, why } => {
-                    (clock(*after), String::new(), "MISSED", why.as_str())
-                }
-                StageVerdict::Interrupted => (String::new(), String::new(), "stopped", ""),
-                StageVerdict::NotTried => (String::new(), String::new(), "not tried", ""),
+            let verdict = match stage.verdict {
+                StageVerdict::Reached => "reached",
+                StageVerdict::Missed => "MISSED",
+                StageVerdict::Stopped => "stopped",
+                StageVerdict::NotTried => "not tried",
             };
-            let seen = seamless_cli::clean(seen);
-            [name, at, took, verdict.to_owned(), seen]
+            let took = stage.took.map(|took| format!("{:.1}s", took.as_secs_f64()));
+            [
+                seamless_cli::clean(&stage.name),
+                stage.after.map(clock).unwrap_or_default(),
+                took.unwrap_or_default(),
+                verdict.to_owned(),
+                seamless_cli::clean(stage.seen.as_deref().unwrap_or_default()),
+            ]
         });
         let header = ["stage", "at", "took", "verdict", "seen"];
-        let table = seamless_cli::table(
-            &header,
-            rows,
-            Some(crate::terminal_width().unwrap_or(COLUMNS)),
-        );
-        format!("\n{table}\n\n{}", self.verdict())
+        let width = crate::terminal_width().unwrap_or(COLUMNS);
+        let table = seamless_cli::table(&header, rows, Some(width));
+        format!("\n{table}\n\n{}", self.summary())
     }
 
     /// How it went, in one line.
-    pub(super) fn verdict(&self) -> String {
-        match self.first_missed() {
-            None => format!(
-                "drill passed: {} stages in {}",
-                self.stages.len(),
-                clock(self.took)
-            ),
-            Some(TimelineStage {
-                name,
-                verdict: StageVerdict::Missed { why, .. },
-            }) => format!("drill failed at \"{name}\": {why}"),
-            Some(stage) => format!("drill stopped at \"{}\"", stage.name),
+    fn summary(&self) -> String {
+        let Some(stage) = self.first_missed() else {
+            let (stages, took) = (self.stages.len(), clock(self.took));
+            return format!("drill passed: {stages} stages in {took}");
+        };
+        match &stage.seen {
+            Some(why) => format!("drill failed at \"{}\": {why}", stage.name),
+            None => format!("drill stopped at \"{}\"", stage.name),
         }
     }
 
     /// What was rehearsed, in one line.
-    pub(super) fn about(&self) -> String {
+    fn about(&self) -> String {
         let pace = if self.pace == Pace::REAL {
             "the shipped rules as they are".to_owned()
         } else {
@@ -101,54 +91,26 @@ impl DrillReport {
         format!("Scenarios: {}; {pace}.", self.scenarios.join(", "))
     }
 
-    /// The stages, in order.
-    pub(super) fn stages(&self) -> &[TimelineStage] {
-        &self.stages
-    }
-
-    /// Every notice that arrived, oldest first.
-    pub(super) fn notices(&self) -> &[Notice] {
-        &self.notices
-    }
-
     /// The whole result.
-    pub(super) fn json(&self) -> String {
-        let stages: Vec<Value> = self.stages.iter().map(stage).collect();
-        let verdict = match self.first_missed().map(|stage| &stage.verdict) {
+    pub(super) fn json(&self) -> Value {
+        let verdict = match self.first_missed().map(|stage| stage.verdict) {
             None => "passed",
-            Some(StageVerdict::Missed { .. }) => "failed",
+            Some(StageVerdict::Missed) => "failed",
             Some(_) => "stopped",
         };
-        let document = json!({
+        json!({
             "schema_version": 1,
             "scenarios": self.scenarios,
+            "about": self.about(),
             "time_scale": self.pace.time_scale,
             "verdict": verdict,
+            "summary": self.summary(),
             "first_missed": self.first_missed().map(|stage| &stage.name),
             "seconds": self.took.as_secs_f64(),
-            "stages": stages,
+            "stages": self.stages,
             "notices": self.notices.iter().map(notice).collect::<Vec<Value>>(),
-        });
-        format!("{document:#}\n")
+        })
     }
-}
-
-fn stage(stage: &TimelineStage) -> Value {
-    let (verdict, after, took, seen) = match &stage.verdict {
-        StageVerdict::Reached { after, took, seen } => {
-            ("reached", Some(after), Some(took), Some(seen))
-        }
-        StageVerdict::Missed { after, why } => ("missed", Some(after), None, Some(why)),
-        StageVerdict::Interrupted => ("stopped", None, None, None),
-        StageVerdict::NotTried => ("not_tried", None, None, None),
-    };
-    json!({
-        "stage": stage.name,
-        "verdict": verdict,
-        "after_seconds": after.map(Duration::as_secs_f64),
-        "took_seconds": took.map(Duration::as_secs_f64),
-        "seen": seen,
-    })
 }
 
 fn notice(notice: &Notice) -> Value {
@@ -157,6 +119,7 @@ fn notice(notice: &Notice) -> Value {
         "at_ms": at.ok().and_then(|at| u64::try_from(at.as_millis()).ok()),
         "service": format!("{:?}", notice.service),
         "resolved": notice.is_resolved(),
+        "title": notice.title(),
         "payload": notice.payload,
     })
 }

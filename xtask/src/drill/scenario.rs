@@ -3,11 +3,7 @@
 //! Data only. Together with the incident, the scenarios cover every alert that ships but for a few, which a
 //! test names.
 
-use std::time::Duration;
-
 use seamless_lab::runtime::Misbehaviour;
-
-use super::pace::minutes;
 
 /// A cause and what it must lead to.
 #[derive(Debug, Clone, Copy)]
@@ -23,10 +19,6 @@ pub(super) struct ExpectedAlert {
     /// A label that tells it from others of its name.
     pub(super) label: Option<(&'static str, &'static str)>,
     pub(super) reach: ExpectedReach,
-    /// How long the shipped rules may take to fire once the cause is there: window and `for`.
-    pub(super) fires_within: Duration,
-    /// How long they may take to resolve once the cause is gone: the window.
-    pub(super) resolves_within: Duration,
 }
 
 /// Whom an alert reaches.
@@ -40,18 +32,13 @@ pub(super) enum ExpectedReach {
     Inhibited,
 }
 
-const fn alert(
-    name: &'static str,
-    reach: ExpectedReach,
-    fires_within: Duration,
-    resolves_within: Duration,
-) -> ExpectedAlert {
-    ExpectedAlert {
-        name,
-        label: None,
-        reach,
-        fires_within,
-        resolves_within,
+impl ExpectedReach {
+    const fn by(self, name: &'static str) -> ExpectedAlert {
+        ExpectedAlert {
+            name,
+            label: None,
+            reach: self,
+        }
     }
 }
 
@@ -67,131 +54,54 @@ pub(super) const SCENARIOS: &[DrillScenario] = &[
     DrillScenario {
         cause: Misbehaviour::SlowStorage,
         alerts: &[
-            alert(
-                "SeamlessSla99thDegraded",
-                ExpectedReach::Slack,
-                minutes(10),
-                minutes(5),
-            ),
-            alert(
-                "SeamlessSlaBudgetApproaching",
-                ExpectedReach::Inhibited,
-                minutes(10),
-                minutes(5),
-            ),
-            // The slower of the two that page clears when its short window of 30 minutes has.
-            alert(
-                "SeamlessSlaErrorBudgetBurn",
-                ExpectedReach::Page,
-                minutes(5),
-                minutes(40),
-            )
-            .labelled("severity", "critical"),
-            alert(
-                "SeamlessGapRepairSlow",
-                ExpectedReach::Slack,
-                minutes(20),
-                minutes(15),
-            ),
-            alert(
-                "SeamlessArtifactPublishSlow",
-                ExpectedReach::Slack,
-                minutes(20),
-                minutes(15),
-            ),
+            ExpectedReach::Slack.by("SeamlessSla99thDegraded"),
+            ExpectedReach::Inhibited.by("SeamlessSlaBudgetApproaching"),
+            ExpectedReach::Page
+                .by("SeamlessSlaErrorBudgetBurn")
+                .labelled("severity", "critical"),
+            ExpectedReach::Slack.by("SeamlessGapRepairSlow"),
+            ExpectedReach::Slack.by("SeamlessArtifactPublishSlow"),
             // A node whose policy is tolerant answers a late request with what there is.
-            alert(
-                "SeamlessDomainGateHolds",
-                ExpectedReach::Slack,
-                minutes(15),
-                minutes(15),
-            )
-            .labelled("answer", "PARTIAL_FILL"),
+            ExpectedReach::Slack
+                .by("SeamlessDomainGateHolds")
+                .labelled("answer", "PARTIAL_FILL"),
         ],
     },
     DrillScenario {
         cause: Misbehaviour::DeadWorker,
         alerts: &[
-            alert(
-                "SeamlessBackfillStuckLease",
-                ExpectedReach::Page,
-                minutes(12),
-                minutes(5),
-            ),
-            alert(
-                "SeamlessBackfillStaleClaim",
-                ExpectedReach::Inhibited,
-                minutes(18),
-                minutes(5),
-            ),
-            alert(
-                "SeamlessTargetDown",
-                ExpectedReach::Slack,
-                minutes(8),
-                minutes(2),
-            )
-            .labelled("severity", "warning"),
+            ExpectedReach::Page.by("SeamlessBackfillStuckLease"),
+            ExpectedReach::Inhibited.by("SeamlessBackfillStaleClaim"),
+            ExpectedReach::Slack
+                .by("SeamlessTargetDown")
+                .labelled("severity", "warning"),
         ],
     },
     DrillScenario {
         cause: Misbehaviour::BadData,
-        alerts: &[alert(
-            "SeamlessConformanceFlagSpike",
-            ExpectedReach::Slack,
-            minutes(15),
-            minutes(15),
-        )],
+        alerts: &[ExpectedReach::Slack.by("SeamlessConformanceFlagSpike")],
     },
     DrillScenario {
         cause: Misbehaviour::StaleFeed,
         alerts: &[
-            alert(
-                "SeamlessLiveDataStale",
-                ExpectedReach::Slack,
-                minutes(6),
-                minutes(1),
-            ),
-            alert(
-                "SeamlessCoverageLow",
-                ExpectedReach::Slack,
-                minutes(11),
-                minutes(1),
-            ),
-            alert(
-                "SeamlessDomainGateHolds",
-                ExpectedReach::Slack,
-                minutes(15),
-                minutes(15),
-            )
-            .labelled("answer", "HOLD"),
+            ExpectedReach::Slack.by("SeamlessLiveDataStale"),
+            ExpectedReach::Slack.by("SeamlessCoverageLow"),
+            ExpectedReach::Slack
+                .by("SeamlessDomainGateHolds")
+                .labelled("answer", "HOLD"),
         ],
     },
     DrillScenario {
         cause: Misbehaviour::DryLimiter,
-        alerts: &[alert(
-            "SeamlessRateLimiterExhausted",
-            ExpectedReach::Slack,
-            minutes(13),
-            minutes(5),
-        )],
+        alerts: &[ExpectedReach::Slack.by("SeamlessRateLimiterExhausted")],
     },
     DrillScenario {
         cause: Misbehaviour::VendorOutage,
-        alerts: &[alert(
-            "SeamlessBackfillFailing",
-            ExpectedReach::Slack,
-            minutes(15),
-            minutes(15),
-        )],
+        alerts: &[ExpectedReach::Slack.by("SeamlessBackfillFailing")],
     },
     DrillScenario {
         cause: Misbehaviour::LostMetrics,
-        alerts: &[alert(
-            "SeamlessMetricsAbsent",
-            ExpectedReach::Slack,
-            minutes(11),
-            minutes(1),
-        )],
+        alerts: &[ExpectedReach::Slack.by("SeamlessMetricsAbsent")],
     },
 ];
 

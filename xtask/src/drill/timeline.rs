@@ -5,39 +5,36 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use seamless_lab::Interrupt;
+use serde::{Serialize, Serializer};
 
 const POLL: Duration = Duration::from_millis(200);
 
 /// How a stage went.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum StageVerdict {
     /// Not tried: an earlier one was missed.
     NotTried,
-    /// Reached.
-    Reached {
-        /// Since the drill began.
-        after: Duration,
-        /// Since the stage began.
-        took: Duration,
-        /// What was seen.
-        seen: String,
-    },
-    /// Not reached.
-    Missed {
-        /// Since the drill began.
-        after: Duration,
-        /// Why.
-        why: String,
-    },
+    Reached,
+    Missed,
     /// A signal came first.
-    Interrupted,
+    Stopped,
 }
 
 /// One stage.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct TimelineStage {
+    #[serde(rename = "stage")]
     pub(super) name: String,
     pub(super) verdict: StageVerdict,
+    /// When that was found, since the drill began.
+    #[serde(rename = "after_seconds", serialize_with = "as_seconds")]
+    pub(super) after: Option<Duration>,
+    /// How long it took to be reached.
+    #[serde(rename = "took_seconds", serialize_with = "as_seconds")]
+    pub(super) took: Option<Duration>,
+    /// What was seen, or why it was missed.
+    pub(super) seen: Option<String>,
 }
 
 /// There is no going on: a stage was missed or a signal came. The timeline holds which and why.
@@ -76,13 +73,14 @@ pub(super) struct Wait<'w> {
 impl Timeline {
     /// A timeline with these stages ahead.
     pub(super) fn new(planned: impl IntoIterator<Item = String>, interrupt: Interrupt) -> Self {
-        let stages: Vec<TimelineStage> = planned
-            .into_iter()
-            .map(|name| TimelineStage {
-                name,
-                verdict: StageVerdict::NotTried,
-            })
-            .collect();
+        let stage = |name| TimelineStage {
+            name,
+            verdict: StageVerdict::NotTried,
+            after: None,
+            took: None,
+            seen: None,
+        };
+        let stages: Vec<TimelineStage> = planned.into_iter().map(stage).collect();
         let bar = ProgressBar::new(stages.len() as u64);
         if let Ok(style) =
             ProgressStyle::with_template("{bar:20.cyan/dim} {pos}/{len} {elapsed} {wide_msg}")
@@ -104,32 +102,33 @@ impl Timeline {
         name: &str,
         act: impl FnOnce(&Wait<'_>) -> Result<Seen<T>>,
     ) -> Result<T, StageMissed> {
+        let begun = self.elapsed();
+        let Seen(value, seen) = self.attempt(name, act)?;
+        let after = self.elapsed();
+        self.reached(name, after, after.saturating_sub(begun), seen);
+        Ok(value)
+    }
+
+    /// Does what the planned stage `name` needs to be [reached](Self::reached). It is missed if that fails.
+    pub(super) fn attempt<T>(
+        &mut self,
+        name: &str,
+        act: impl FnOnce(&Wait<'_>) -> Result<T>,
+    ) -> Result<T, StageMissed> {
         if self.interrupt.exit_code().is_some() {
             return Err(StageMissed);
         }
-        let begun = Instant::now();
         self.bar.set_message(name.to_owned());
         let acted = act(&Wait {
             interrupt: &self.interrupt,
             bar: &self.bar,
             stage: name,
         });
-        let after = self.begun.elapsed();
-        let (verdict, yielded) = match acted {
-            _ if self.interrupt.exit_code().is_some() => {
-                (StageVerdict::Interrupted, Err(StageMissed))
-            }
-            Ok(Seen(value, seen)) => {
-                let took = begun.elapsed();
-                (StageVerdict::Reached { after, took, seen }, Ok(value))
-            }
-            Err(error) => {
-                let why = told(&error);
-                (StageVerdict::Missed { after, why }, Err(StageMissed))
-            }
-        };
-        self.conclude(name, verdict);
-        yielded
+        if self.interrupt.exit_code().is_some() {
+            self.conclude(name, StageVerdict::Stopped, self.elapsed(), None, None);
+            return Err(StageMissed);
+        }
+        acted.map_err(|error| self.missed(name, &error))
     }
 
     /// Since the drill began.
@@ -137,51 +136,16 @@ impl Timeline {
         self.begun.elapsed()
     }
 
-    /// Does what stages that are [noted](Self::noted) afterwards come from; the first of them is missed if it
-    /// fails.
-    pub(super) fn prepare<T>(
-        &mut self,
-        first: &str,
-        act: impl FnOnce(&Wait<'_>) -> Result<T>,
-    ) -> Result<T, StageMissed> {
-        let acted = act(&Wait {
-            interrupt: &self.interrupt,
-            bar: &self.bar,
-            stage: first,
-        });
-        let stopped = self.interrupt.exit_code().is_some();
-        acted.map_err(|error| {
-            let verdict = if stopped {
-                StageVerdict::Interrupted
-            } else {
-                StageVerdict::Missed {
-                    after: self.elapsed(),
-                    why: told(&error),
-                }
-            };
-            self.conclude(first, verdict);
-            StageMissed
-        })
+    /// Notes that a planned stage was reached: `after` is since the drill began.
+    pub(super) fn reached(&mut self, name: &str, after: Duration, took: Duration, seen: String) {
+        self.conclude(name, StageVerdict::Reached, after, Some(took), Some(seen));
     }
 
-    /// Notes a planned stage that a program has gone through by itself: `after` is since the drill began.
-    pub(super) fn noted(
-        &mut self,
-        name: &str,
-        after: Duration,
-        took: Duration,
-        seen: Result<String>,
-    ) -> Result<(), StageMissed> {
-        let (verdict, yielded) = match seen {
-            Ok(seen) => (StageVerdict::Reached { after, took, seen }, Ok(())),
-            Err(error) => {
-                let after = self.elapsed();
-                let why = told(&error);
-                (StageVerdict::Missed { after, why }, Err(StageMissed))
-            }
-        };
-        self.conclude(name, verdict);
-        yielded
+    /// Notes that a planned stage was missed.
+    pub(super) fn missed(&mut self, name: &str, error: &anyhow::Error) -> StageMissed {
+        let why = Some(told(error));
+        self.conclude(name, StageVerdict::Missed, self.elapsed(), None, why);
+        StageMissed
     }
 
     /// Awaits planned stages at the same time, so that each is noted when it is reached and not when
@@ -192,9 +156,15 @@ impl Timeline {
     ) -> Result<(), StageMissed> {
         let begun = Instant::now();
         let mut all = Ok(());
-        while !awaited.is_empty() {
+        while let Some(first) = awaited.first() {
             if self.interrupt.exit_code().is_some() {
-                self.conclude(&awaited[0].stage, StageVerdict::Interrupted);
+                self.conclude(
+                    &first.stage,
+                    StageVerdict::Stopped,
+                    self.elapsed(),
+                    None,
+                    None,
+                );
                 return Err(StageMissed);
             }
             self.bar
@@ -202,26 +172,19 @@ impl Timeline {
             let mut waiting = Vec::new();
             for mut one in awaited {
                 let probed = (one.probe)();
-                let (after, took) = (self.begun.elapsed(), begun.elapsed());
-                let verdict = match probed {
-                    Ok(Some(seen)) => StageVerdict::Reached { after, took, seen },
-                    _ if took < one.within => {
-                        waiting.push(one);
-                        continue;
+                let took = begun.elapsed();
+                match probed {
+                    Ok(Some(seen)) => self.reached(&one.stage, self.elapsed(), took, seen),
+                    _ if took < one.within => waiting.push(one),
+                    probed => {
+                        let why = format!("gave up after {:?}", one.within);
+                        let error = match probed {
+                            Err(error) => error.context(why),
+                            Ok(_) => anyhow!(why),
+                        };
+                        all = Err(self.missed(&one.stage, &error));
                     }
-                    Ok(None) => StageVerdict::Missed {
-                        after,
-                        why: format!("gave up after {:?}", one.within),
-                    },
-                    Err(error) => StageVerdict::Missed {
-                        after,
-                        why: format!("gave up after {:?}: {}", one.within, told(&error)),
-                    },
-                };
-                if !matches!(verdict, StageVerdict::Reached { .. }) {
-                    all = Err(StageMissed);
                 }
-                self.conclude(&one.stage, verdict);
             }
             awaited = waiting;
             std::thread::sleep(POLL);
@@ -229,22 +192,32 @@ impl Timeline {
         all
     }
 
-    /// Notes a stage's verdict and tells it.
-    fn conclude(&mut self, name: &str, verdict: StageVerdict) {
-        let at = clock(match &verdict {
-            StageVerdict::Reached { after, .. } | StageVerdict::Missed { after, .. } => *after,
-            StageVerdict::Interrupted | StageVerdict::NotTried => self.begun.elapsed(),
-        });
-        let line = match &verdict {
-            StageVerdict::Reached { seen, .. } => format!("✓ {at} {name}: {seen}"),
-            StageVerdict::Missed { why, .. } => format!("✗ {at} {name}: {why}"),
-            StageVerdict::Interrupted | StageVerdict::NotTried => format!("  {at} {name}: stopped"),
+    /// Notes what became of a stage and tells it.
+    fn conclude(
+        &mut self,
+        name: &str,
+        verdict: StageVerdict,
+        after: Duration,
+        took: Option<Duration>,
+        seen: Option<String>,
+    ) {
+        let mark = match verdict {
+            StageVerdict::Reached => '✓',
+            StageVerdict::Missed => '✗',
+            StageVerdict::Stopped | StageVerdict::NotTried => ' ',
         };
+        let text = seen.as_deref().unwrap_or("stopped");
+        let line = format!("{mark} {} {name}: {text}", clock(after));
         self.bar.suspend(|| crate::say(&line));
         self.bar.inc(1);
-        let mut stages = self.stages.iter_mut();
-        if let Some(stage) = stages.find(|stage| stage.name == name) {
-            stage.verdict = verdict;
+        if let Some(stage) = self.stages.iter_mut().find(|stage| stage.name == name) {
+            *stage = TimelineStage {
+                name: name.to_owned(),
+                verdict,
+                after: Some(after),
+                took,
+                seen,
+            };
         }
     }
 
@@ -285,6 +258,10 @@ impl Wait<'_> {
             std::thread::sleep(POLL);
         }
     }
+}
+
+fn as_seconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64()).serialize(to)
 }
 
 /// An error and its causes in one line; a cause that was told already is left out.
@@ -333,15 +310,20 @@ mod tests {
         });
         assert_eq!(missed, Err(StageMissed));
         let (stages, _) = timeline.finish();
-        assert!(matches!(stages[0].verdict, StageVerdict::Reached { .. }));
-        let StageVerdict::Missed { why, .. } = &stages[1].verdict else {
-            panic!("{stages:?}");
-        };
+        let verdicts: Vec<StageVerdict> = stages.iter().map(|stage| stage.verdict).collect();
+        assert_eq!(
+            verdicts,
+            [
+                StageVerdict::Reached,
+                StageVerdict::Missed,
+                StageVerdict::NotTried
+            ]
+        );
+        let why = stages[1].seen.as_deref().unwrap();
         assert!(
             why.contains("waiting for a page") && why.contains("refused"),
             "{why}"
         );
-        assert_eq!(stages[2].verdict, StageVerdict::NotTried);
     }
 
     #[test]
@@ -371,14 +353,9 @@ mod tests {
         ]);
         assert_eq!(ended, Err(StageMissed));
         let (stages, _) = timeline.finish();
-        let at = |n: usize| match &stages[n].verdict {
-            StageVerdict::Reached { after, .. } => *after,
-            other => panic!("{other:?}"),
-        };
-        assert!(at(2) < at(0));
-        let StageVerdict::Missed { why, .. } = &stages[1].verdict else {
-            panic!("{stages:?}");
-        };
+        assert!(stages[2].after < stages[0].after);
+        assert_eq!(stages[1].verdict, StageVerdict::Missed);
+        let why = stages[1].seen.as_deref().unwrap();
         assert!(why.contains("refused"), "{why}");
     }
 
