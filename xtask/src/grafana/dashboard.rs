@@ -1,185 +1,52 @@
-//! What lint and coverage read of a Grafana dashboard: its panels, queries and variables.
-//!
-//! Owns the filling-in of variables. It judges nothing and keeps no more of a dashboard than it needs.
+//! What lint and coverage read of a Grafana dashboard, and the filling-in of its variables. It judges nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Deserialize;
+use serde_json::Value;
 
-/// A dashboard file.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Dashboard {
-    #[serde(default)]
-    pub uid: String,
-    #[serde(default)]
-    pub title: String,
-    #[serde(default)]
-    pub editable: bool,
-    #[serde(default)]
-    pub panels: Vec<Panel>,
-    #[serde(default)]
-    pub templating: Templating,
-    #[serde(default)]
-    pub annotations: Annotations,
-    #[serde(default)]
-    pub links: Vec<PanelLink>,
+/// The elements of a list; none if it is no list.
+#[must_use]
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A panel or a row.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Panel {
-    pub id: u64,
-    pub r#type: String,
-    #[serde(default)]
-    pub title: String,
-    #[serde(default)]
-    pub description: String,
-    pub datasource: Option<Datasource>,
-    pub grid_pos: GridPos,
-    #[serde(default)]
-    pub targets: Vec<PanelTarget>,
-    #[serde(default)]
-    pub field_config: FieldConfig,
-    #[serde(default)]
-    pub options: PanelOptions,
-    #[serde(default)]
-    pub transformations: Vec<serde_json::Value>,
+/// A text; empty if it is none.
+#[must_use]
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct PanelOptions {
-    #[serde(default)]
-    pub sort_by: Vec<SortBy>,
+/// The panels that draw something.
+pub fn drawn(dashboard: &Value) -> impl Iterator<Item = &Value> {
+    let panels = list(&dashboard["panels"]).iter();
+    panels.filter(|panel| panel["type"] != "row")
 }
 
-/// By which column a table is sorted.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct SortBy {
-    pub display_name: String,
-}
-
-/// A place on the grid of 24 columns.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct GridPos {
-    pub x: u64,
-    pub y: u64,
-    pub w: u64,
-    pub h: u64,
-}
-
-/// A query of a panel.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct PanelTarget {
-    pub ref_id: String,
-    #[serde(default)]
-    pub expr: String,
-    pub datasource: Option<Datasource>,
-    #[serde(default)]
-    pub instant: bool,
-}
-
-/// Which data source a panel or query asks.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Datasource {
-    pub uid: String,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct FieldConfig {
-    #[serde(default)]
-    pub defaults: FieldDefaults,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct FieldDefaults {
-    #[serde(default)]
-    pub unit: String,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Templating {
-    #[serde(default)]
-    pub list: Vec<Variable>,
-}
-
-/// A dashboard variable.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Variable {
-    pub name: String,
-    pub r#type: String,
-    #[serde(default)]
-    pub label: String,
-    #[serde(default)]
-    pub definition: String,
-    #[serde(default)]
-    pub refresh: u64,
-    #[serde(default)]
-    pub multi: bool,
-    pub all_value: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Annotations {
-    #[serde(default)]
-    pub list: Vec<Annotation>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct Annotation {
-    pub name: String,
-    pub expr: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "Grafana's own names")]
-pub struct PanelLink {
-    #[serde(default)]
-    pub url: String,
-}
-
-impl Dashboard {
-    /// The panels that draw something.
-    pub fn drawn(&self) -> impl Iterator<Item = &Panel> {
-        self.panels.iter().filter(|panel| panel.r#type != "row")
-    }
+/// Every query, with the panel that asks it.
+pub fn queries(dashboard: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    drawn(dashboard).flat_map(|panel| {
+        list(&panel["targets"])
+            .iter()
+            .map(move |query| (panel, query))
+    })
 }
 
 /// Every rendered dashboard under `root`, by file name.
 ///
 /// # Errors
-/// A folder or file that cannot be read.
-pub fn rendered(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+/// A folder or file that cannot be read, or that is no JSON.
+pub fn rendered(root: &Path) -> anyhow::Result<BTreeMap<String, Value>> {
     let folder = root.join("dashboards/rendered");
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        found.insert(name, std::fs::read_to_string(&path)?);
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(entry.path())?;
+        let dashboard = serde_json::from_str(&text).with_context(|| name.clone())?;
+        found.insert(name, dashboard);
     }
     Ok(found)
 }

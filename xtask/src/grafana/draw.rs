@@ -16,8 +16,8 @@ use seamless_lab::runtime::Misbehaviour;
 use seamless_lab::servers::{Program, Prometheus};
 use serde_json::{Value, json};
 
-use super::{Filling, npm};
-use crate::coverage::{self, Injector};
+use super::{Filling, npm, text};
+use crate::coverage::Injected;
 use crate::drill::pace::Pace;
 use crate::drill::programs::Programs;
 use crate::drill::stack::DrillStack;
@@ -70,15 +70,9 @@ pub(super) fn run(args: &DrawArgs) -> Result<ExitCode> {
     let browser = Browser { folder, chromium };
     let data = tempfile::tempdir()?;
     let mut sound = if args.every_panel {
-        let targets = data.path().join("targets.json");
-        let prometheus = Prometheus::builder()
-            .evaluation_interval(Duration::from_secs(1))
-            .rules(coverage::rules()?)
-            .file_sd("seamless", &targets)
-            .start()?;
-        let _injector = Injector::start(&targets)?;
+        let injected = Injected::start("classic")?;
         gather(args.seconds);
-        browser.dashboards(&prometheus, args.seconds, data.path(), &out)?
+        browser.dashboards(&injected.server, args.seconds, data.path(), &out)?
     } else {
         // With the lease list, as a site exports it: a dead worker's gauges go with it.
         let Seen(stack, _) = DrillStack::start(PACE, &Programs::build(false)?, false)?;
@@ -122,9 +116,9 @@ impl Browser {
         out: &Path,
     ) -> Result<bool> {
         let mut sound = true;
-        for (file, text) in super::rendered(&crate::root())? {
+        for (file, dashboard) in super::rendered(&crate::root())? {
             let page = data.join(&file);
-            fs::write(&page, page_of(&text, seconds)?.to_string())?;
+            fs::write(&page, page_of(dashboard, seconds)?.to_string())?;
             let picture = out.join(Path::new(&file).with_extension("png"));
             sound &= self.draw(&prometheus.url(), &page, &picture)?;
         }
@@ -161,8 +155,7 @@ impl Browser {
 }
 
 /// A dashboard whose variables are filled in, synthetic series shown, and the time that it shows.
-fn page_of(text: &str, seconds: u32) -> Result<Value> {
-    let mut dashboard: Value = serde_json::from_str(text)?;
+fn page_of(mut dashboard: Value, seconds: u32) -> Result<Value> {
     let filling = Filling::all(".*")
         .with("__rate_interval", "15s")
         .with("__range", &format!("{seconds}s"));
@@ -172,10 +165,7 @@ fn page_of(text: &str, seconds: u32) -> Result<Value> {
         .filter_map(|panel| panel["targets"].as_array_mut())
         .flatten()
     {
-        target["expr"] = filling
-            .fill(target["expr"].as_str().unwrap_or_default())
-            .0
-            .into();
+        target["expr"] = filling.fill(text(&target["expr"])).0.into();
     }
     let to = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)?

@@ -1,23 +1,18 @@
 //! `cargo xtask grafana`: the dashboards against what Grafana publishes of itself.
 //!
-//! Owns the model of a dashboard and the checks for which Grafana's own packages are needed. Those come
-//! from npm, into the build folder. No Grafana server is asked: this repository cannot install one.
+//! Owns the checks for which Grafana's own packages are needed. Those come from npm, into the build folder. No
+//! Grafana server is asked: this repository cannot install one.
 
-pub mod dashboard;
+mod dashboard;
 mod draw;
 mod npm;
-mod types;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-pub use dashboard::{
-    Annotation, Annotations, Dashboard, Datasource, FieldConfig, FieldDefaults, Filling, GridPos,
-    Panel, PanelLink, PanelOptions, PanelTarget, RATE_INTERVAL, SortBy, Templating, Variable,
-    rendered,
-};
-pub use types::{Mistyped, SCHEMAS, mistyped};
+pub use dashboard::{Filling, RATE_INTERVAL, drawn, list, queries, rendered, text};
 
 /// Arguments of `cargo xtask grafana`.
 #[derive(clap::Args)]
@@ -40,7 +35,19 @@ enum GrafanaCommand {
 /// If node or npm is missing and cannot be installed, or what they bring cannot be had.
 pub fn run(args: &GrafanaArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
-        GrafanaCommand::Types => types::run(),
+        GrafanaCommand::Types => types(),
         GrafanaCommand::Draw(args) => draw::run(args),
     }
+}
+
+/// What judges is `dashboards/check/types`.
+fn types() -> anyhow::Result<ExitCode> {
+    let rendered = crate::root().join("dashboards/rendered");
+    let arguments = ["check.mjs", &rendered.display().to_string()];
+    let (sound, said) = npm::node(&npm::folder("types")?, &arguments, &[])?;
+    std::io::stdout().lock().write_all(said.as_bytes())?;
+    Ok(match sound {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }

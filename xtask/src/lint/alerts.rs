@@ -1,6 +1,6 @@
 //! Checks of the rules as a whole: names, labels, texts, runbook.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use seamless_core::rules::{Rule, RuleFile};
 use seamless_core::schema::AlertSeverity;
@@ -14,14 +14,13 @@ const UIDS: &[&str] = &[
     "seamless-conformance-quality",
 ];
 
-pub(super) fn check(rules: &RuleFile, runbook: &str, found: &mut Vec<LintFinding>) {
+pub(super) fn check(rules: &RuleFile, found: &mut Vec<LintFinding>) {
     for group in &rules.groups {
         if !group.name.starts_with("seamless-") {
             let mut at = LintedPlace::new(found, format!("group {}", group.name));
             at.wrong("group-name", "its name does not start with `seamless-`");
         }
     }
-    let anchors = anchors(runbook);
     for rule in rules.rules() {
         let mut at = LintedPlace::new(found, place(rule));
         expressions::check(&mut at, &rule.expr, Role::Rule, rules);
@@ -29,7 +28,7 @@ pub(super) fn check(rules: &RuleFile, runbook: &str, found: &mut Vec<LintFinding
             expressions::unreachable(&threshold.histogram, threshold.threshold, &mut at);
         }
         if rule.is_alert() {
-            alert(rule, &anchors, &mut at);
+            alert(rule, &mut at);
         } else if !rule.name.contains(':') {
             at.wrong(
                 "recording-name",
@@ -48,7 +47,7 @@ pub(super) fn place(rule: &Rule) -> String {
     format!("{kind} {}", rule.name)
 }
 
-fn alert(rule: &Rule, anchors: &BTreeSet<String>, at: &mut LintedPlace<'_>) {
+fn alert(rule: &Rule, at: &mut LintedPlace<'_>) {
     let text = |texts: &BTreeMap<String, String>, name: &str| {
         let text = texts.get(name).map(String::as_str);
         text.unwrap_or_default().to_owned()
@@ -80,27 +79,10 @@ fn alert(rule: &Rule, anchors: &BTreeSet<String>, at: &mut LintedPlace<'_>) {
     let anchor = rule.name.to_lowercase();
     if !text(&rule.annotations, "runbook_url").ends_with(&format!("#{anchor}")) {
         at.wrong("runbook", format!("runbook_url does not end in #{anchor}"));
-    } else if !anchors.contains(&anchor) {
-        let message = format!("the runbook has no heading `{}`", rule.name);
-        at.wrong("runbook", message);
     }
     let url = text(&rule.annotations, "dashboard_url");
     if !UIDS.iter().any(|uid| url.contains(&format!("/d/{uid}?"))) {
         let message = "dashboard_url leads to none of the dashboards";
         at.wrong("dashboard-url", message);
     }
-}
-
-/// The anchors of a Markdown file's headings, as code hosts make them.
-fn anchors(markdown: &str) -> BTreeSet<String> {
-    let headings = markdown.lines().filter_map(|line| line.strip_prefix('#'));
-    headings
-        .map(|heading| {
-            let text = heading.trim_start_matches('#').trim().to_lowercase();
-            text.chars()
-                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
-                .map(|c| if c == ' ' { '-' } else { c })
-                .collect()
-        })
-        .collect()
 }

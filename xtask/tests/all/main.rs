@@ -2,7 +2,6 @@
 
 mod clauses;
 mod generations;
-mod grafana;
 mod jsonnet;
 mod lint;
 mod pages;

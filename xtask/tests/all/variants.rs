@@ -5,7 +5,7 @@
 use seamless_core::rules::RuleFile;
 use seamless_lab::servers::{Generation, VMALERT, VictoriaMetrics};
 use seamless_lab::wait_until;
-use xtask::grafana::{Dashboard, Filling, rendered};
+use xtask::grafana::{Filling, queries, rendered, text};
 use xtask::render::{self, Override};
 
 use crate::generations::PATIENCE;
@@ -25,14 +25,11 @@ fn expressions(overrides: &[&str]) -> Vec<(String, String)> {
         .rules()
         .map(|rule| (rule.name.clone(), rule.expr.to_string()))
         .collect();
-    for (file, text) in rendered(folder.path()).unwrap() {
-        let dashboard: Dashboard = serde_json::from_str(&text).unwrap();
-        for panel in dashboard.drawn() {
-            for target in &panel.targets {
-                let (expr, unknown) = Filling::all("").fill(&target.expr);
-                assert!(unknown.is_empty(), "{unknown:?}");
-                found.push((format!("{file}, {}", panel.title), expr));
-            }
+    for (file, dashboard) in rendered(folder.path()).unwrap() {
+        for (panel, query) in queries(&dashboard) {
+            let (expr, unknown) = Filling::all("").fill(text(&query["expr"]));
+            assert!(unknown.is_empty(), "{unknown:?}");
+            found.push((format!("{file}, {}", text(&panel["title"])), expr));
         }
     }
     found
