@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-const POLL: Duration = Duration::from_millis(50);
+/// The shortest pause between two looks, and the longest. Between them it is a tenth of what has been waited
+/// already: a look often asks a server, which keeps it from what is awaited.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
 /// Waits until `condition` holds; `what` completes the sentence "gave up waiting for".
 ///
@@ -28,14 +30,16 @@ pub fn wait_for<T>(
     what: &str,
     mut probe: impl FnMut() -> Option<T>,
 ) -> Result<T> {
-    let end = Instant::now() + timeout;
+    let begun = Instant::now();
     loop {
         if let Some(value) = probe() {
             return Ok(value);
         }
-        if Instant::now() >= end {
+        let waited = begun.elapsed();
+        if waited >= timeout {
             bail!("gave up after {timeout:?} waiting for {what}");
         }
-        thread::sleep(POLL);
+        let (shortest, longest) = PAUSE;
+        thread::sleep((waited / 10).clamp(shortest, longest));
     }
 }

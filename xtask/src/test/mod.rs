@@ -6,6 +6,7 @@
 
 mod pool;
 
+use std::fmt;
 use std::io::Write as _;
 use std::num::NonZero;
 use std::path::Path;
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use cargo_metadata::{Artifact, TargetKind};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+use seamless_core::duration;
 use seamless_lab::servers::Generation;
 
 use crate::{cargo, install, servers};
@@ -46,6 +50,22 @@ const FIRST: [(&str, &[&str]); 2] = [
 ];
 /// What the built tests are.
 const BUILD: [&str; 4] = ["test", "--locked", "--workspace", "--no-run"];
+/// The tests that take longest, the longest first. They begin before all others, so that none of them is what
+/// everything waits for in the end.
+const LONGEST: [&str; 12] = [
+    "clauses::every_clause_has_a_test_that_fails_without_it",
+    "paths::every_broken_way_is_named",
+    "broken::every_fault_is_named",
+    "closed_loop::the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus",
+    "watchers::a_health_check_that_fails_or_stops_is_told_until_it_is_well_again",
+    "rules::every_rule_test_passes",
+    "fault_matrix::",
+    "watchers::a_pager_that_refuses_is_told_by_another_kind_until_it_takes_pages_again",
+    "rounds::requests_and_rounds_do_not_grow_with_the_metrics",
+    "safety::every_sink_at_every_moment_by_every_signal_leaves_nothing",
+    "closed_loop::",
+    "scraped::",
+];
 /// The checks of `cargo xtask` that start no server.
 const PLAIN: [(&str, &[&str]); 3] = [
     ("rendered files", &["render", "--check"]),
@@ -69,6 +89,7 @@ struct Count {
 pub fn run(_: &TestArgs) -> Result<ExitCode> {
     install::ensure(install::FOR_TESTS)?;
     let generations = generations()?;
+    let all_begun = Instant::now();
     let mut done = Vec::new();
     for (check, command) in FIRST {
         let ended = job(check, "", command).run()?;
@@ -101,7 +122,9 @@ pub fn run(_: &TestArgs) -> Result<ExitCode> {
         let Job { typed, .. } = &failed.job;
         writeln!(out, "\n── FAILED: {typed}\n{}", failed.output)?;
     }
-    write!(out, "\n{}", summary(&done))?;
+    writeln!(out, "\n{}", table(&done))?;
+    writeln!(out, "\n{}", effort(all_begun.elapsed(), cores)?)?;
+    write!(out, "{}", Count::sum(&done))?;
     writeln!(out, "{}", untested(generations))?;
     Ok(if done.iter().all(|ended| ended.success) {
         ExitCode::SUCCESS
@@ -127,7 +150,7 @@ fn with_servers(xtask: &str, generations: &[Generation]) -> Vec<Job> {
     jobs
 }
 
-/// Every test of the built programs. Those that start servers are the integration tests, which take longest.
+/// Every test of the built programs: the longest, the other integration tests, which start servers, and the rest.
 fn tests(built: &[Artifact], generations: &[Generation]) -> Result<Vec<Job>> {
     let mut jobs = Vec::new();
     let mut programs: Vec<_> = built.iter().filter(|built| built.profile.test).collect();
@@ -167,6 +190,10 @@ fn tests(built: &[Artifact], generations: &[Generation]) -> Result<Vec<Job>> {
             });
         }
     }
+    jobs.sort_by_key(|job| {
+        let longest = LONGEST.iter().position(|name| job.name.starts_with(name));
+        longest.unwrap_or(LONGEST.len())
+    });
     Ok(jobs)
 }
 
@@ -282,6 +309,23 @@ impl Count {
         }
         Some(count)
     }
+
+    /// Of all commands.
+    fn sum<'d>(done: impl IntoIterator<Item = &'d Done>) -> Self {
+        done.into_iter()
+            .map(count)
+            .fold(Self::default(), |sum, count| Self {
+                passed: sum.passed + count.passed,
+                failed: sum.failed + count.failed,
+            })
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, failed } = self;
+        write!(f, "{passed} passed, {failed} failed")
+    }
 }
 
 /// The tests that a command ran; for one that runs none, itself.
@@ -300,8 +344,21 @@ fn count(done: &Done) -> Count {
     }
 }
 
-/// A row for each check, in the order in which they began, and the sum.
-fn summary(done: &[Done]) -> String {
+/// How long it took, and how long processors worked meanwhile.
+fn effort(took: Duration, cores: usize) -> Result<String> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot tell the time of children")?;
+    let worked = usage.user_time() + usage.system_time();
+    let worked = Duration::from_secs(worked.num_seconds().unsigned_abs());
+    let took = Duration::from_secs(took.as_secs());
+    Ok(format!(
+        "took {}, in which {cores} processors worked {}",
+        duration::format(took),
+        duration::format(worked)
+    ))
+}
+
+/// A row for each check, in the order in which they began.
+fn table(done: &[Done]) -> String {
     let mut by_check: Vec<(&str, Vec<&Done>)> = Vec::new();
     let mut in_order: Vec<&Done> = done.iter().collect();
     in_order.sort_by_key(|ended| ended.begun);
@@ -314,18 +371,12 @@ fn summary(done: &[Done]) -> String {
             None => by_check.push((&ended.job.check, vec![ended])),
         }
     }
-    let sum = |all: &mut dyn Iterator<Item = &Done>| {
-        all.map(count).fold(Count::default(), |sum, count| Count {
-            passed: sum.passed + count.passed,
-            failed: sum.failed + count.failed,
-        })
-    };
     let rows = by_check.iter().map(|(check, all)| {
         let success = all.iter().all(|ended| ended.success);
         let begun = all.first().map(|ended| ended.begun);
         let end = all.iter().map(|ended| ended.begun + ended.took).max();
         let took = begun.zip(end).map(|(begun, end)| end - begun);
-        let count = sum(&mut all.iter().copied());
+        let count = Count::sum(all.iter().copied());
         [
             (*check).to_owned(),
             if success { "ok" } else { "FAILED" }.to_owned(),
@@ -334,13 +385,11 @@ fn summary(done: &[Done]) -> String {
             count.failed.to_string(),
         ]
     });
-    let table = seamless_cli::table(
+    seamless_cli::table(
         &["check", "verdict", "took", "passed", "failed"],
         rows,
         None,
-    );
-    let Count { passed, failed } = sum(&mut done.iter());
-    format!("{table}\n\n{passed} passed, {failed} failed")
+    )
 }
 
 #[cfg(test)]
@@ -363,13 +412,13 @@ mod tests {
     #[test]
     fn summaries_are_added_up_and_a_check_counts_as_one() {
         let tests = format!("running 9 tests\n{PASSED}\n\n{FAILED}\n");
-        let text = summary(&[done("lint", true, ""), done("x", false, &tests)]);
-        assert!(text.ends_with("\n15 passed, 2 failed"), "{text}");
+        let sum = Count::sum(&[done("lint", true, ""), done("x", false, &tests)]);
+        assert_eq!(sum.to_string(), "15 passed, 2 failed");
     }
 
     #[test]
     fn the_tests_of_a_crate_are_one_row_which_one_of_them_can_fail() {
-        let text = summary(&[
+        let text = table(&[
             done("x", true, PASSED),
             done("x", false, FAILED),
             done("x", true, PASSED),
@@ -384,8 +433,8 @@ mod tests {
     #[test]
     fn a_failure_without_a_failed_test_still_counts() {
         let killed = "running 1 test";
-        let text = summary(&[done("x", false, killed), done("y", false, PASSED)]);
-        assert!(text.ends_with("\n8 passed, 2 failed"), "{text}");
+        let sum = Count::sum(&[done("x", false, killed), done("y", false, PASSED)]);
+        assert_eq!(sum.to_string(), "8 passed, 2 failed");
     }
 
     #[test]

@@ -31,7 +31,8 @@ mod every_clause_has_a_test_that_fails_without_it {
 fn delete_every_clause() {
     let promtool = PROMTOOL.require().unwrap();
     let rules = TestedRules::shipped();
-    let tests = tests();
+    let tests = xtask::render::rule_tests(&xtask::root()).unwrap();
+    let tests: Vec<Value> = tests.values().flat_map(|text| one_by_one(text)).collect();
     let waiting = Mutex::new((0..rules.0.len()).collect::<Vec<_>>());
     let survivors = Mutex::new(Vec::new());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -90,10 +91,10 @@ impl TestedRule {
     }
 }
 
-struct TestedRules(Vec<TestedRule>);
+pub(crate) struct TestedRules(Vec<TestedRule>);
 
 impl TestedRules {
-    fn shipped() -> Self {
+    pub(crate) fn shipped() -> Self {
         let text = fs::read_to_string(xtask::root().join("alert_rules.yml")).unwrap();
         let file: Value = serde_saphyr::from_str(&text).unwrap();
         let mut rules = Vec::new();
@@ -164,6 +165,25 @@ impl TestedRules {
         }
     }
 
+    /// A rule file of what a test asks for and whatever that reads; none if it asks for more than rules by name.
+    pub(crate) fn asked_by(&self, test: &Value) -> Option<Value> {
+        let mut wanted = BTreeSet::new();
+        for (kind, field) in ASKED {
+            for asked in test["tests"][0][kind].as_array().into_iter().flatten() {
+                let names = self.named_in(asked[field].as_str().unwrap());
+                wanted.extend(names?);
+            }
+        }
+        Some(self.file(&self.needed_by(&wanted), None))
+    }
+
+    /// The rules that a question is about; none if it is about those that it does not name, too.
+    fn named_in(&self, text: &str) -> Option<BTreeSet<&str>> {
+        let names = self.0.iter().map(|rule| rule.name.as_str());
+        let names: BTreeSet<&str> = names.filter(|name| mentions(text, name)).collect();
+        (!names.is_empty() && !text.contains("alertname!=")).then_some(names)
+    }
+
     /// A rule file of the named rules, the one at `changed` with another expression.
     fn file(&self, names: &BTreeSet<&str>, changed: Option<(usize, &Expr)>) -> Value {
         let mut groups: Vec<(&str, Vec<Value>)> = Vec::new();
@@ -171,12 +191,10 @@ impl TestedRules {
             if !names.contains(rule.name.as_str()) {
                 continue;
             }
-            let expr = match changed {
-                Some((at, expr)) if at == index => expr,
-                _ => &rule.expr,
-            };
             let mut fields = rule.fields.clone();
-            fields["expr"] = json!(expr.to_string());
+            if let Some((_, expr)) = changed.filter(|(at, _)| *at == index) {
+                fields["expr"] = json!(expr.to_string());
+            }
             match groups.last_mut() {
                 Some((name, rules)) if *name == rule.group => rules.push(fields),
                 _ => groups.push((&rule.group, vec![fields])),
@@ -196,29 +214,32 @@ fn mentions(text: &str, name: &str) -> bool {
         .any(|(at, _)| !text[..at].ends_with(part) && !text[at + name.len()..].starts_with(part))
 }
 
-/// Every test of every file, each as a file of its own.
-fn tests() -> Vec<Value> {
-    let mut tests = Vec::new();
-    for text in xtask::render::rule_tests(&xtask::root()).unwrap().values() {
-        let file: Value = serde_saphyr::from_str(text).unwrap();
-        for test in file["tests"].as_array().unwrap() {
-            let mut one = file.clone();
-            one["rule_files"] = json!(["rules.yml"]);
-            one["tests"] = json!([test]);
-            tests.push(one);
-        }
-    }
-    tests
+/// What a test may ask, and where it names what it asks for.
+const ASKED: [(&str, &str); 2] = [
+    ("alert_rule_test", "alertname"),
+    ("promql_expr_test", "expr"),
+];
+
+/// Every test of a file, each as a file of its own.
+pub(crate) fn one_by_one(text: &str) -> Vec<Value> {
+    let file: Value = serde_saphyr::from_str(text).unwrap();
+    let tests = file["tests"].as_array().unwrap().iter();
+    let alone = tests.map(|test| {
+        let mut one = file.clone();
+        one["rule_files"] = json!(["rules.yml"]);
+        one["tests"] = json!([test]);
+        one
+    });
+    alone.collect()
 }
 
 /// Roughly how long a test takes: how often its rules are evaluated.
 fn cost(file: &Value) -> u128 {
     let time = |text: &Value| duration::parse(text.as_str().unwrap()).unwrap().as_millis();
     let test = &file["tests"][0];
-    let asked = ["alert_rule_test", "promql_expr_test"];
-    let asked = asked
+    let asked = ASKED
         .iter()
-        .filter_map(|kind| test[kind].as_array())
+        .filter_map(|(kind, _)| test[kind].as_array())
         .flatten();
     let last = asked.map(|asked| time(&asked["eval_time"])).max();
     last.unwrap_or_default() / time(&file["evaluation_interval"])
@@ -234,26 +255,13 @@ fn reduced(
     let mut file = file.clone();
     let test = &mut file["tests"][0];
     let mut left = 0;
-    for (kind, field) in [
-        ("alert_rule_test", "alertname"),
-        ("promql_expr_test", "expr"),
-    ] {
+    for (kind, field) in ASKED {
         let Some(asked) = test.get_mut(kind).and_then(Value::as_array_mut) else {
             continue;
         };
         asked.retain(|asked| {
-            let text = asked[field].as_str().unwrap();
-            let mut names = rules
-                .0
-                .iter()
-                .map(|rule| rule.name.as_str())
-                .filter(|name| mentions(text, name))
-                .peekable();
-            // What asks for every alert but one cannot be answered by some of the rules.
-            names.peek().is_some() && !text.contains("alertname!=") && {
-                let names: BTreeSet<&str> = names.collect();
-                names.is_subset(loaded) && !names.is_disjoint(wanted)
-            }
+            let names = rules.named_in(asked[field].as_str().unwrap());
+            names.is_some_and(|names| names.is_subset(loaded) && !names.is_disjoint(wanted))
         });
         left += asked.len();
     }

@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(90);
 
 /// Runs the program, which prints a report; how it ended.
 fn run(fault: Fault, arguments: &[String]) -> (Trial, Value) {
-    let program = assert_cmd::cargo::cargo_bin!("inject-sla-violation");
+    let program = env!("CARGO_BIN_EXE_inject-sla-violation");
     let trial = Trial::run(Path::new(program), arguments, &[], LONGEST).unwrap();
     let report: Result<Value, _> = serde_json::from_str(&trial.stdout);
     assert!(report.is_ok(), "{}: no JSON: {trial:?}", fault.name);

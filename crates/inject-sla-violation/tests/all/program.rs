@@ -15,7 +15,6 @@ use seamless_core::schema::{self, DRILL_LABEL, Kind};
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::servers::PROMTOOL;
 use serde_json::Value;
-use snapbox::{IntoData as _, Redactions, assert_data_eq, str};
 
 fn run(arguments: &[&str]) -> Output {
     command().args(arguments).output().unwrap()
@@ -71,24 +70,18 @@ fn the_runbooks_command_works_as_written() {
         "--drill-id=runbook",
     ]);
     assert_eq!(output.status.code(), Some(0));
-    let mut redactions = Redactions::new();
-    redactions
-        .insert("[PATH]", path.to_str().unwrap().to_owned())
-        .unwrap();
-    assert_data_eq!(
-        redactions.redact(&text(&output.stdout)),
-        str![[r#"
-drill runbook on seam-node-1: 176 series in 5 families, 1 step in [..]ms
-  write-to [PATH]: 1 update delivered
-
-"#]]
+    let shown = text(&output.stdout).replace(path.to_str().unwrap(), "[PATH]");
+    let (drill, rest) = shown.split_once(", 1 step in ").unwrap();
+    let (_took, sinks) = rest.split_once('\n').unwrap();
+    assert_eq!(
+        drill,
+        "drill runbook on seam-node-1: 176 series in 5 families"
     );
-    assert_data_eq!(
+    assert_eq!(sinks, "  write-to [PATH]: 1 update delivered\n");
+    assert_eq!(
         text(&output.stderr),
-        str![[r#"
-note: a single snapshot never changes: rate() is 0 and rate-based alerts cannot fire. Use --serve, or --write-to with --hold
-
-"#]]
+        "note: a single snapshot never changes: rate() is 0 and rate-based alerts cannot fire. \
+         Use --serve, or --write-to with --hold\n"
     );
     let document = read::parse(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(
@@ -574,9 +567,7 @@ fn a_dry_run_writes_and_contacts_nothing() {
         .lines()
         .filter(|line| !line.contains("cannot fire"))
         .collect();
-    assert_data_eq!(
-        shown.join("\n"),
-        str![[r#"
+    let planned = "\
 plan for drill d: 1 series; nothing has been written or contacted
 
 family          type   series
@@ -589,10 +580,8 @@ sink: remote-write [URL]/
 course: 20m, a step every 5s, healthy after 15m
 
 alerts, by the shipped rules, profile baseline:
-  SeamlessCoverageLow should fire after about 11m5s
-"#]]
-        .raw()
-    );
+  SeamlessCoverageLow should fire after about 11m10s";
+    assert_eq!(shown.join("\n"), planned);
 }
 
 #[test]

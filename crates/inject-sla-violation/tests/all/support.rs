@@ -19,7 +19,7 @@ pub(crate) fn empty_gateway() -> Reply {
 
 /// The command, in an environment that configures nothing.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("inject-sla-violation"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inject-sla-violation"));
     for name in [
         "QMTL_PROMETHEUS_URL",
         "QMTL_ALERTMANAGER_URL",

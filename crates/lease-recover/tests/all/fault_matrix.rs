@@ -31,7 +31,7 @@ fn trial(mode: &[&str], fault: Fault, word: impl Fn(&Value) -> String) -> (Trial
     arguments.push(format!("--coordinator-url={}/v1", faulty.url()));
     arguments.extend(faulty.arguments().iter().cloned());
     arguments.extend(mode.iter().map(|argument| (*argument).to_owned()));
-    let program = assert_cmd::cargo::cargo_bin!("lease-recover");
+    let program = env!("CARGO_BIN_EXE_lease-recover");
     let trial = Trial::run(Path::new(program), &arguments, &[], LONGEST).unwrap();
     let document: Result<Value, _> = serde_json::from_str(&trial.stdout);
     assert!(document.is_ok(), "{}: no JSON: {trial:?}", fault.name);

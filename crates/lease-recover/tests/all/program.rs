@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 /// The program, with nothing of the surrounding environment that could change what it does.
 pub(crate) fn lease_recover() -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("lease-recover"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lease-recover"));
     for name in [
         "QMTL_SEAMLESS_COORDINATOR_URL",
         "QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE",

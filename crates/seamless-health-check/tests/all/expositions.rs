@@ -394,7 +394,7 @@ fn memory_is_that_of_the_text_and_not_of_its_samples() {
         "--prometheus-metric=backfill_completion_ratio",
     ]
     .map(str::to_owned);
-    let program = Path::new(assert_cmd::cargo::cargo_bin!("seamless-health-check"));
+    let program = Path::new(env!("CARGO_BIN_EXE_seamless-health-check"));
     let trial = Trial::run(program, &arguments, &[], Duration::from_secs(90)).unwrap();
     assert_eq!(trial.code, Some(0), "{trial:?}");
     assert!(trial.stdout.contains("150000 samples"), "{trial:?}");

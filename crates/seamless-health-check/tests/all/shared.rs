@@ -90,7 +90,7 @@ fn ours_is_found_among_the_others() {
         "{verdict} {message}"
     );
 
-    let path = std::path::Path::new(assert_cmd::cargo::cargo_bin!("seamless-health-check"));
+    let path = std::path::Path::new(env!("CARGO_BIN_EXE_seamless-health-check"));
     let arguments = arguments("alerting/rules-loaded");
     let trial = seamless_lab::faults::Trial::run(path, &arguments, &[], PATIENCE).unwrap();
     assert!(trial.peak_kib < MOST_KIB, "{} KiB", trial.peak_kib);

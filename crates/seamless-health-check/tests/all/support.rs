@@ -21,7 +21,7 @@ pub(crate) fn shipped(name: &str) -> String {
 
 /// The program, in an environment that configures nothing.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("seamless-health-check"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seamless-health-check"));
     for name in [
         "QMTL_PROMETHEUS_URL",
         "QMTL_ALERTMANAGER_URL",
