@@ -153,6 +153,14 @@ fn requests_and_rounds_do_not_grow_with_the_metrics() {
     assert_eq!(run.check("prometheus/present").0, "pass");
     let healthy = rounds.taken();
     assert!(healthy.len() <= 2, "{healthy:?}");
+    // What several checks need is asked once: fewer requests than checks, and a new check may bring one.
+    let checks = run.document["checks"].as_array().unwrap().iter();
+    let asking = checks.filter(|check| {
+        let id = check["id"].as_str().unwrap();
+        let groups = ["prometheus/", "alerting/", "sla/"];
+        check["verdict"] != "skip" && groups.iter().any(|group| id.starts_with(group))
+    });
+    let asking = asking.count();
     let total: usize = healthy.iter().sum();
-    assert!(total <= 20, "{healthy:?}");
+    assert!(total <= asking, "{healthy:?}, {asking} checks");
 }
