@@ -96,7 +96,7 @@ pub fn ensure(programs: &[Program]) -> Result<()> {
             packages.join(" ")
         )));
     }
-    let Some(privilege) = Privilege::held() else {
+    let Some(as_root) = privilege() else {
         bail!(UsageError(format!(
             "these programs are missing, and installing them needs root. Run:\n  sudo apt-get update && sudo {install}"
         )));
@@ -107,9 +107,9 @@ pub fn ensure(programs: &[Program]) -> Result<()> {
     ));
     // A machine that never updated its lists knows no packages; one without a network may still have
     // them, so a failure here is no end.
-    let _ = privilege.apt_get(&["update"]);
+    let _ = apt_get(as_root, &["update"]);
     let arguments = ["install", "-y", "--no-install-recommends"];
-    privilege.apt_get(&[&arguments[..], &packages].concat())?;
+    apt_get(as_root, &[&arguments[..], &packages].concat())?;
     let still_missing = packages_missing(programs);
     if !still_missing.is_empty() {
         bail!("installed, and yet not found on the PATH: {still_missing:?}");
@@ -125,60 +125,44 @@ fn packages_missing(programs: &[Program]) -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// How packages may be installed.
-#[derive(Debug, Clone, Copy)]
-enum Privilege {
-    Root,
-    Sudo,
+/// What a command begins with that installs packages, if this user may.
+fn privilege() -> Option<&'static [&'static str]> {
+    if rustix::process::geteuid().is_root() {
+        return Some(&[]);
+    }
+    let mut sudo = Command::new("sudo");
+    sudo.args(["-n", "true"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let may = sudo.status().is_ok_and(|status| status.success());
+    may.then_some(&["sudo", "-n"])
 }
 
-impl Privilege {
-    fn held() -> Option<Self> {
-        let succeeds = |command: &mut Command| {
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success())
-        };
-        if rustix::process::geteuid().is_root() {
-            Some(Self::Root)
-        } else if succeeds(Command::new("sudo").args(["-n", "true"])) {
-            Some(Self::Sudo)
-        } else {
-            None
-        }
+fn apt_get(as_root: &[&str], arguments: &[&str]) -> Result<()> {
+    // The last two variables keep the services that the packages bring from starting: invoke-rc.d and systemctl obey
+    // them.
+    let command = [
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "RUNLEVEL=1",
+        "SYSTEMD_OFFLINE=1",
+        "apt-get",
+        "-o",
+        "DPkg::Lock::Timeout=300",
+    ];
+    let mut words = as_root.iter().chain(&command);
+    let status = Command::new(words.next().context("no command")?)
+        .args(words)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .context("cannot run apt-get")?;
+    if !status.success() {
+        bail!("apt-get {} failed ({status})", arguments.join(" "));
     }
-
-    fn apt_get(self, arguments: &[&str]) -> Result<()> {
-        let mut command = match self {
-            Self::Root => Command::new("env"),
-            Self::Sudo => {
-                let mut command = Command::new("sudo");
-                command.args(["-n", "env"]);
-                command
-            }
-        };
-        // The last two keep the services that the packages bring from starting: invoke-rc.d and
-        // systemctl obey them.
-        command
-            .args([
-                "DEBIAN_FRONTEND=noninteractive",
-                "RUNLEVEL=1",
-                "SYSTEMD_OFFLINE=1",
-            ])
-            .arg("apt-get")
-            .args(["-o", "DPkg::Lock::Timeout=300"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(std::io::stderr());
-        let status = command.status().context("cannot run apt-get")?;
-        if !status.success() {
-            bail!("apt-get {} failed ({status})", arguments.join(" "));
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 #[cfg(test)]

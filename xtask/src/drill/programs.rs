@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use seamless_lab::servers::{Process, Start};
+use seamless_lab::servers::Start;
 use serde_json::Value;
 
 use super::timeline::Wait;
@@ -100,19 +100,6 @@ pub(super) struct ProgramPlace<'p> {
 }
 
 impl ProgramPlace<'_> {
-    /// Leaves a program running.
-    pub(super) fn start(self, program: &Path, arguments: &[String]) -> Result<Process> {
-        let name = name(program);
-        Start {
-            program,
-            arguments,
-            environment: self.environment,
-            dir: self.dir,
-            name: &name,
-        }
-        .start()
-    }
-
     /// Runs a program to its end.
     pub(super) fn run(
         self,
@@ -121,9 +108,17 @@ impl ProgramPlace<'_> {
         program: &Path,
         arguments: &[String],
     ) -> Result<EndedProgram> {
-        let typed = format!("{} {}", name(program), arguments.join(" "));
-        let mut process = self.start(program, arguments)?;
-        let what = format!("{} to end", name(program));
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let typed = format!("{name} {}", arguments.join(" "));
+        let mut process = Start {
+            program,
+            arguments,
+            environment: self.environment,
+            dir: self.dir,
+            name: &name,
+        }
+        .start()?;
+        let what = format!("{name} to end");
         let status = wait.until(within, &what, || Ok(process.exited()))?;
         Ok(EndedProgram {
             typed,
@@ -156,11 +151,4 @@ impl EndedProgram {
             .unwrap_or("nothing");
         format!("`{}` ended with {code} and said: {said}", self.typed)
     }
-}
-
-fn name(program: &Path) -> String {
-    program
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }
