@@ -29,6 +29,10 @@ const RESOLVING: Duration = minutes(40);
 /// How long the shipped routes may take to deliver: the longest group interval and some.
 const DELIVERY: Duration = minutes(6);
 
+/// Targets that the rules have not recorded yet.
+const NOT_RECORDED: &str =
+    "up{job='seamless'} unless on (job, instance) seamless:runtime_target:seen_1d";
+
 /// What becomes of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -239,6 +243,15 @@ pub(super) fn rehearse(
                 let what = "watchdog's notice";
                 let heard = |notice: &Notice| notice.mentions(WATCHDOG);
                 let Seen(_, seen) = notified(stack, wait, PagingService::Webhook, what, heard)?;
+                // A target that dies before the rules have recorded that it was there is none that they miss.
+                wait.until(
+                    stack.pace.within(minutes(5)),
+                    "every target to be recorded",
+                    || {
+                        let unknown = stack.servers.prometheus.query(NOT_RECORDED)?;
+                        Ok(unknown.is_empty().then_some(()))
+                    },
+                )?;
                 Ok(Seen((), seen))
             }
             Act::Cause(Misbehaviour::DeadWorker) => {
