@@ -120,7 +120,7 @@ function(config) {
   local completion = panels.timeseries({
     title: 'Completion per lease',
     description: |||
-      The 20 unfinished leases that are least far, as the coordinator lists them or as their workers report. A lease under
+      The 20 unfinished leases with the least progress, as the coordinator lists them or as their workers report. A lease under
       the dashed line (%g %%) for %s is stuck; %s.
     ||| % [
       config.stuck_ratio * 100,
@@ -202,7 +202,7 @@ function(config) {
 
   local newest = panels.timeseries({
     title: 'Newest bar written by a backfill',
-    description: 'How long ago the newest bar lies that a backfill of each node has written. A line that climbs has no backfill that succeeds.',
+    description: 'Age of the newest bar that a backfill of each node has written. Where the line climbs, no backfill succeeds.',
     unit: 's',
     queries: [panels.range(
       'min by (%s) (time() - backfill_last_timestamp%s)' % [
@@ -217,7 +217,7 @@ function(config) {
 
   local gap_repair = panels.timeseries({
     title: 'Gap repair latency: p50, p95, p99',
-    description: 'Time taken to heal a missing window. The dashed line is where SeamlessGapRepairSlow fires; points mark a p99 at the top bucket, which is a bound.',
+    description: 'Time taken to heal a missing window. The dashed line is where SeamlessGapRepairSlow fires; points mark a p99 at the top bucket: it is at least that.',
     unit: 'ms',
     min: 0,
     thresholds: [['transparent'], ['red', config.gap_repair_max_ms]],
@@ -276,7 +276,7 @@ function(config) {
           number('Stuck now', 'Leases that are under %g %% for %s: SeamlessBackfillStuckLease pages about them.' % [config.stuck_ratio * 100, config.stuck_for], count(firing), 'red'),
           number('Stale claims', 'Leases under 100 %% without progress for %s.' % config.stale_claim_window, count(stale), 'orange'),
           number('Held', 'Leases that the coordinator holds, or that are unfinished where there is no fresh list.', held, null),
-          number('Seconds since the last list', 'How long ago the leases were listed. Older than %s s, the gauges decide.' % promql.number(3 * durations.seconds(config.lease_list_period)), list_age, null),
+          number('Seconds since the last list', 'Time since the leases were listed. Where it is over %s s, the gauges of the workers decide.' % promql.number(3 * durations.seconds(config.lease_list_period)), list_age, null),
           stuck_leases,
         ],
       },

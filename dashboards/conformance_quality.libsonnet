@@ -136,7 +136,7 @@ function(config) {
 
   local publish_latency = panels.timeseries({
     title: 'Artifact publish latency: p50, p95, p99',
-    description: 'Time taken to publish an artifact. The dashed line is where SeamlessArtifactPublishSlow fires; points mark a p99 at the top bucket, which is a bound.',
+    description: 'Time taken to publish an artifact. The dashed line is where SeamlessArtifactPublishSlow fires; points mark a p99 at the top bucket: it is at least that.',
     unit: 'ms',
     min: 0,
     thresholds: [['transparent'], ['red', config.artifact_publish_max_ms]],

@@ -151,7 +151,7 @@ function(config) {
       panels.timeseries({
         title: '%s: p50, p95, p99' % phase_titles[phase],
         description: |||
-          Quantiles of phase %s over all selected nodes; points mark a p99 at the top bucket, which is a bound. The dashed lines
+          Quantiles of phase %s over all selected nodes; points mark a p99 at the top bucket: it is at least that. The dashed lines
           are %g %% of its budget and the budget, %g s.
         ||| % [phase, config.budget_warning_share * 100, budget(phase)],
         unit: 's',

@@ -35,6 +35,8 @@ local scale(text, factor, floor) =
 {
   // Milliseconds of a duration.
   ms: parse,
+  // A duration of so many milliseconds.
+  text: format,
   seconds(text): parse(text) / 1000,
   // A range selector's window under the time scale, never below `min_range`.
   window(config, text): scale(text, config.time_scale, config.min_range),

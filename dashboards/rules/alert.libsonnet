@@ -48,23 +48,26 @@ function(config) {
     local values = std.join(' ', ['$labels.%s' % l for l in own]);
     'printf `%s` %s | query' % [expr(['%s=%%[%d]q' % [own[i], i + 1] for i in std.range(0, std.length(own) - 1)]), values],
 
-  // What a quantile is at the moment of firing, behind a semicolon; nothing where there is none. At the top edge of a
-  // known layout it is a bound.
+  // What a quantile of a family of milliseconds is at the moment of firing, behind a semicolon; nothing where there is
+  // none. At the top edge of a known layout it is a bound.
   quantile_now(q, family, labels, window)::
-    bounded(q, family, self.query(labels, function(own) promql.quantile(q, family, labels, window, own)), 'printf "%.0f ms"'),
+    bounded(q, [top / 1000 for top in promql.tops(family)], self.query(labels, function(own) (
+      '(%s) / 1000' % promql.quantile(q, family, labels, window, own)
+    ))),
   // The same of what is recorded of a family.
   recorded_quantile(q, family, recorded, labels)::
-    bounded(q, family, self.query(labels, function(own) promql.higher(labels, [
+    bounded(q, promql.tops(family), self.query(labels, function(own) promql.higher(labels, [
       'histogram_quantile(%g, %s{%s})' % [q, name, std.join(', ', own)]
       for name in recorded
-    ])), 'humanizeDuration'),
-  local bounded(q, family, query, format) =
-    '{{ with %s }}{{ with index . 0 }}; the p%g is {{ if or%s }}at least {{ end }}{{ .Value | %s }}{{ end }}{{ end }}' % [
+    ]))),
+  local bounded(q, tops, query) =
+    '{{ with %s }}{{ with index . 0 }}; the p%g is {{ if or%s }}at least {{ end }}{{ .Value | humanizeDuration }}{{ end }}{{ end }}' % [
       query,
       q * 100,
-      std.join('', [' (eq .Value %.1f)' % top for top in promql.tops(family)]),
-      format,
+      std.join('', [' (eq .Value %s)' % float(top) for top in tops]),
     ],
+  // With a point, so that a template compares it with a value.
+  local float(number) = if number == std.floor(number) then '%.1f' % number else '%g' % number,
 
   // A sentence that lists what a query in an annotation returns; nothing when it returns nothing.
   list(title, query, label, value)::

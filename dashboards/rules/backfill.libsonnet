@@ -161,11 +161,11 @@ function(config) {
     ),
     summary: 'Gaps of {{ $labels.node_id }} are repaired slowly',
     description: |||
-      More than %g %% of the gap repairs for %s take longer than %g ms%s.
+      More than %g %% of the gap repairs for %s take longer than %s%s.
     ||| % [
       promql.allowed_percent,
       alerts.domain,
-      config.gap_repair_max_ms,
+      durations.text(config.gap_repair_max_ms),
       alerts.quantile_now(config.quantile, repairs, schema.domain_labels, window(config.slow_window)),
     ],
     dashboard: 'backfill',

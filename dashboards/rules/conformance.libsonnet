@@ -57,11 +57,11 @@ function(config) {
         expr: promql.above(promql.excess(config.quantile, publish, config.artifact_publish_max_ms, domain, window(config.slow_window)), 0),
         summary: 'Artifacts of {{ $labels.node_id }} are published slowly',
         description: |||
-          More than %g %% of the artifacts of %s take longer than %g ms to publish%s.
+          More than %g %% of the artifacts of %s take longer than %s to publish%s.
         ||| % [
           promql.allowed_percent,
           alerts.domain,
-          config.artifact_publish_max_ms,
+          durations.text(config.artifact_publish_max_ms),
           alerts.quantile_now(config.quantile, publish, domain, window(config.slow_window)),
         ],
         dashboard: 'conformance',

@@ -139,13 +139,13 @@ function(config) {
           'textfile',
           'max by (%s) (seamless_health_check_healthy) == 0' % target,
           config.health_check_failing_for,
-          'The health check on {{ $labels.instance }} has found faults for %s (healthy is {{ $value }}): run `seamless-health-check --output short`.' % config.health_check_failing_for,
+          'The health check on {{ $labels.instance }} has found faults for %s (seamless_health_check_healthy is {{ $value }}): run `seamless-health-check --output short`.' % config.health_check_failing_for,
         ),
         check_failing(
           'cronjob',
           '%s - %s > %s' % [scheduled, succeeded, promql.number(2 * period)],
           null,
-          'No run of the CronJob {{ $labels.cronjob }} has succeeded in the {{ $value | humanizeDuration }} before its last one.',
+          'The last run of the CronJob {{ $labels.cronjob }} began {{ $value | humanizeDuration }} after the last one that succeeded.',
         ),
         alerts.alert({
           name: 'SeamlessHealthCheckAbsent',

@@ -48,8 +48,8 @@ pub struct Args {
     /// What goes wrong; repeatable
     #[arg(long, value_name = "SCENARIO", value_enum, default_value = "sla")]
     pub(crate) scenario: Vec<Scenario>,
-    /// Buckets of the histograms: those of the schema, or the client library's defaults, which the platform has
-    /// where nobody gave it the schema's
+    /// Buckets of the histograms: those of the schema, or the client library's defaults, which a platform has
+    /// that was not given the schema's
     #[arg(long, value_name = "LAYOUT", default_value_t, value_parser = buckets())]
     pub(crate) buckets: Buckets,
     /// Which histograms to expose: native ones need a Prometheus that scrapes them (by protobuf) from --serve;
@@ -62,7 +62,7 @@ pub struct Args {
     /// Copies of every series under further world ids
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000), allow_hyphen_values = true)]
     pub(crate) worlds: u64,
-    /// Makes everything that is random the same in every run, the drill's id included
+    /// Seed of everything random, the drill's id included: the same seed gives the same run
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Value of the label drill [default: generated]
@@ -83,12 +83,12 @@ pub struct Args {
     /// free one
     #[arg(long, value_name = "[HOST:]PORT", help_heading = "Sinks")]
     pub(crate) serve: Option<String>,
-    /// Announce --serve to Prometheus in a file-based service discovery file; the drill's entry is removed
-    /// at exit, those of other drills stay
+    /// Announce --serve to Prometheus in this file of file-based service discovery; the drill's entry is
+    /// removed at exit, those of other drills stay
     #[arg(long, value_name = "PATH", help_heading = "Sinks")]
     pub(crate) file_sd: Option<PathBuf>,
-    /// Address to announce in --file-sd, where Prometheus reaches this machine by another one than --serve's;
-    /// without a port, that of --serve
+    /// Address to announce in --file-sd, if Prometheus reaches this machine by another one than that of
+    /// --serve; the default port is that of --serve
     #[arg(
         long,
         value_name = "HOST[:PORT]",
@@ -196,15 +196,20 @@ pub(crate) enum OutputFormat {
 
 const AFTER_HELP: &str = "\
 Examples:
-  inject-sla-violation seam-node-1 --duration 240 --repetitions 5 --write-to seamless.metrics
+  inject-sla-violation seam-node-1 --duration 240 --write-to seamless.metrics
   inject-sla-violation seam-node-1 --scenario all --dry-run
-  inject-sla-violation seam-node-1 --serve 0 --file-sd /etc/prometheus/drills/drills.json --hold 15m \
+  inject-sla-violation seam-node-1 --serve 0 --hold 15m \\
+    --file-sd /etc/prometheus/drills/drills.json \\
     --alertmanager-url http://alertmanager:9093 --silence
-  inject-sla-violation --cleanup drill-3f9a1c52 --file-sd /etc/prometheus/drills/drills.json
+  inject-sla-violation --cleanup drill-3f9a1c52 \\
+    --file-sd /etc/prometheus/drills/drills.json
 
-Exit codes: 0 done; 1 an expected alert did not arrive, or a sink failed;
-2 usage or configuration error; 3 could not tell; 130/143 stopped by SIGINT/SIGTERM,
-after cleaning up.";
+Exit codes:
+  0    done
+  1    an expected alert did not arrive, or a sink failed
+  2    usage or configuration error; nothing was contacted
+  3    undetermined: it could not be verified whether an expected alert arrived
+  130  stopped by SIGINT (143: SIGTERM or SIGHUP), after cleaning up";
 
 fn phases() -> impl TypedValueParser<Value = Phase> {
     let labels = Phase::ALL.map(Phase::label);

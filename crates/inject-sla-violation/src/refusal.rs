@@ -57,7 +57,7 @@ fn by_the_course(args: &Args) -> Option<&'static str> {
         ),
         (
             args.expect_receiver.is_some() && args.silence,
-            "--expect-receiver waits for a receiver that --silence keeps from being told",
+            "--silence keeps receivers from being told, so --expect-receiver would wait in vain: leave out one of them",
         ),
         (
             args.step.is_some() && !lasts,
@@ -99,15 +99,15 @@ fn by_the_course(args: &Args) -> Option<&'static str> {
         ),
         (
             prometheus && !contacts,
-            "--prometheus-url is for a drill that lasts and for --dry-run: nobody is asked about a single document",
+            "--prometheus-url needs a drill that lasts or --dry-run: a single document contacts no server",
         ),
         (
             http.context.is_some() && !contacts && !args.dry_run,
-            "--context is for a drill that lasts and for --dry-run: nobody is asked about a single document",
+            "--context needs a drill that lasts or --dry-run: a single document contacts no server",
         ),
         (
             alertmanager && !lasts && args.cleanup.is_none(),
-            "--alertmanager-url is for a drill that lasts: nobody is asked about a single document",
+            "--alertmanager-url needs a drill that lasts: a single document contacts no server",
         ),
         (
             args.world_id.is_empty() && args.worlds > 1,
@@ -115,7 +115,7 @@ fn by_the_course(args: &Args) -> Option<&'static str> {
         ),
         (
             credentials && !contacts,
-            "--header, --bearer-token-file, --ca-cert and --client-cert are for an endpoint, and here nobody is asked: \
+            "--header, --bearer-token-file, --ca-cert and --client-cert are for an endpoint, and this run contacts none: \
              name one, or leave them out",
         ),
     ])

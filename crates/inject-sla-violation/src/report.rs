@@ -310,7 +310,7 @@ impl SinkReport {
                 });
             }
             _ if self.removed == Some(true) => text.push_str("removed"),
-            _ if self.removed == Some(false) => text.push_str("nothing of this drill there"),
+            _ if self.removed == Some(false) => text.push_str("found nothing of this drill"),
             _ if !self.cleaned_up && self.delivered == 0 => text.push_str("nothing removed"),
             0 => text.push_str(&format!(
                 "{} delivered",

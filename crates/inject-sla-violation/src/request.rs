@@ -500,8 +500,11 @@ mod tests {
                 &["n", "--scenario", "staleness", "--histograms", "both"],
                 "--histograms changes nothing",
             ),
-            (&["n", "--prometheus-url", "http://p"], "nobody is asked"),
-            (&["n", "--alertmanager-url", "http://a"], "nobody is asked"),
+            (&["n", "--prometheus-url", "http://p"], "contacts no server"),
+            (
+                &["n", "--alertmanager-url", "http://a"],
+                "contacts no server",
+            ),
             (&["n", "--label", "cluster"], "write it like cluster=eu"),
             (&["n", "--label", "drill=x"], "are taken"),
             (&["n", "--label", "node_id=x"], "are taken"),
@@ -575,10 +578,10 @@ mod tests {
                 ],
                 "--recover-after changes nothing",
             ),
-            (&["n", "--header", "A: b"], "nobody is asked"),
-            (&["n", "--dry-run", "--header", "A: b"], "nobody is asked"),
-            (&["n", "--bearer-token-file", "x"], "nobody is asked"),
-            (&["n", "--ca-cert", "x"], "nobody is asked"),
+            (&["n", "--header", "A: b"], "contacts none"),
+            (&["n", "--dry-run", "--header", "A: b"], "contacts none"),
+            (&["n", "--bearer-token-file", "x"], "contacts none"),
+            (&["n", "--ca-cert", "x"], "contacts none"),
             (
                 &[
                     "n",

@@ -10,7 +10,7 @@ use seamless_core::schema::{self, FLAG_TYPES, Phase};
 pub(crate) enum Scenario {
     /// Requests take longer than their phase's budget
     Sla,
-    /// A backfill lease creeps along under half of its window
+    /// A backfill lease stays under half of its window
     StuckLease,
     /// A claimed lease makes no progress at all
     StaleClaim,
@@ -22,9 +22,9 @@ pub(crate) enum Scenario {
     Coverage,
     /// Missing windows take long to heal
     GapRepair,
-    /// A rate limiter runs dry and drops requests
+    /// A rate limiter runs dry, and requests wait for it
     RateLimit,
-    /// Artifacts are published slowly, and their fingerprints collide
+    /// Artifacts are published slowly, and reads return known fingerprints
     Artifact,
     /// Domain gates answer HOLD and PARTIAL_FILL
     DomainGate,

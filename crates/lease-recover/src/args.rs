@@ -14,16 +14,23 @@ use crate::limits::FailureLimit;
 
 const EXAMPLES: &str = "\
 Examples:
-  lease-recover --coordinator-url https://coordinator/v1 --from-file - < leases.txt
+  lease-recover --coordinator-url https://coordinator --from-file - < leases.txt
   lease-recover --list
-  lease-recover --stuck --key 'ohlcv:binance:BTC/USDT:1m:60:1735689600:1735693200::'
+  lease-recover --stuck \\
+    --key 'ohlcv:binance:BTC/USDT:1m:60:1735689600:1735693200::'
   lease-recover --stuck --older-than 30m --dry-run
-  lease-recover --stuck --worker worker-7 --batch 10 --pause 30s --journal recovery.jsonl --verify
+  lease-recover --stuck --worker worker-7 --batch 10 --pause 30s \\
+    --journal recovery.jsonl --verify
   lease-recover --list --stuck --output specs | lease-recover --from-file -
-  lease-recover --list --output prometheus=/var/lib/seamless-ops/seamless_leases.prom
+  lease-recover --list \\
+    --output prometheus=/var/lib/seamless-ops/seamless_leases.prom
 
-Exit codes: 0 every lease is released; 1 a conflict, a failure, or a lease left unsent; 2 usage error,
-nothing was contacted; 3 could not tell; 130/143 stopped by a signal, after the report.";
+Exit codes:
+  0    every lease is released
+  1    a conflict, a failure, or a lease for which nothing was sent
+  2    usage or configuration error; nothing was contacted
+  3    undetermined: an outcome is unknown, none failed
+  130  stopped by SIGINT (143: SIGTERM or SIGHUP), after the report";
 
 /// Fails or completes stuck backfill leases.
 ///
@@ -54,7 +61,7 @@ pub(crate) struct Args {
         "max_failures", "rate", "audit_log", "batch", "pause", "limit", "concurrency", "verify_within", "await_reclaim",
     ])]
     pub(crate) list: bool,
-    /// With --list: show it again after so long, until a signal ends it
+    /// With --list: refresh the list at this interval, until Ctrl-C or another signal
     #[arg(
         long,
         value_name = "DURATION",
@@ -71,11 +78,11 @@ pub(crate) struct Args {
     /// since workers do not renew [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Selection")]
     pub(crate) older_than: Option<Duration>,
-    /// Only the lease with this whole key; also where the coordinator's list does not tell whether it is
-    /// stuck; repeatable
+    /// Only the lease with exactly this key; it is taken even if the coordinator lists neither its completion
+    /// nor when it was claimed; repeatable
     #[arg(long, value_name = "KEY", help_heading = "Selection")]
     pub(crate) key: Vec<String>,
-    /// Only leases of this whole node id, colons included; repeatable
+    /// Only leases of exactly this node id, colons included; repeatable
     #[arg(long, value_name = "NODE_ID", help_heading = "Selection")]
     pub(crate) node: Vec<String>,
     /// Only leases of this world, '' for leases without one; repeatable
@@ -90,7 +97,7 @@ pub(crate) struct Args {
     /// Only leases whose window overlaps this one; times as 2024-01-01T00:00:00Z or seconds since 1970
     #[arg(long, value_name = "FROM..TO", help_heading = "Selection")]
     pub(crate) window: Option<Window>,
-    /// At most so many leases, the oldest first
+    /// At most N leases, the oldest first
     #[arg(
         long,
         value_name = "N",
@@ -98,7 +105,7 @@ pub(crate) struct Args {
         help_heading = "Selection"
     )]
     pub(crate) limit: Option<u64>,
-    /// End with 1 where no lease is meant
+    /// Exit with 1 if no lease matches; without this option that is 0
     #[arg(long, help_heading = "Selection")]
     pub(crate) fail_if_none: bool,
 
@@ -126,7 +133,7 @@ pub(crate) struct Args {
     /// Requests per second; without it, as fast as the coordinator answers
     #[arg(long, value_name = "N", value_parser = rate, help_heading = "Recovery")]
     pub(crate) rate: Option<f64>,
-    /// Send one lease first, then so many at a time, and stop when a batch has a failed or unknown outcome
+    /// Send one lease first, then N at a time; stop after a batch with a failed or unknown outcome
     #[arg(
         long,
         value_name = "N",
@@ -134,7 +141,7 @@ pub(crate) struct Args {
         help_heading = "Recovery"
     )]
     pub(crate) batch: Option<u32>,
-    /// Wait so long between batches
+    /// Wait this long between batches
     #[arg(long, value_name = "DURATION", requires = "batch", value_parser = duration, help_heading = "Recovery")]
     pub(crate) pause: Option<Duration>,
     /// Stop after more than N (or N%) failed or unknown outcomes
@@ -146,7 +153,7 @@ pub(crate) struct Args {
     /// Afterwards read the coordinator's list until no recovered lease is held any more
     #[arg(long, help_heading = "Recovery", conflicts_with = "dry_run")]
     pub(crate) verify: bool,
-    /// Give up on --verify after so long
+    /// Give up on --verify after this long
     #[arg(
         long,
         value_name = "DURATION",
@@ -156,8 +163,8 @@ pub(crate) struct Args {
         help_heading = "Recovery"
     )]
     pub(crate) verify_within: Duration,
-    /// After --verify wait so long until other workers have claimed the windows; 1 where they have not. A
-    /// window that nobody asks for is never claimed again
+    /// After --verify wait up to this long for other workers to claim the windows; exit with 1 if they have
+    /// not. A window that nobody requests is not claimed again
     #[arg(
         long,
         value_name = "DURATION",

@@ -119,7 +119,7 @@ impl<'c> Freshness<'c> {
         let record = now_listed?;
         if record.token.is_some() && record.token != spec.token {
             return Some(LeaseOutcome::Conflict {
-                note: Some("seen when it was read again; nothing was sent".to_owned()),
+                note: Some("the list shows it under another token; nothing was sent".to_owned()),
             });
         }
         let is_meant = match judge(record, self.thresholds, now_ms) {

@@ -193,13 +193,12 @@ impl ListRun<'_> {
             Err(none) => return Ok(self.explained(none).0),
         };
         if !listed.malformed.is_empty() {
-            self.terminal
-                .error("a list that is not whole is not exported");
+            self.terminal.error("not exported: the list is incomplete");
             return Ok(ExitStatus::Undetermined);
         }
         if !self.coordinator.is_proven() {
             self.terminal.error(
-                "nothing in the answer shows that it is the coordinator's list; it is not exported",
+                "not exported: nothing in the answer shows that it is a coordinator's list of leases",
             );
             return Ok(ExitStatus::Undetermined);
         }

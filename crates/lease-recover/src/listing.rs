@@ -93,7 +93,7 @@ pub(crate) async fn read(
 pub(crate) fn malformed_warning(listed: &Inspection) -> Option<String> {
     let first = listed.malformed.first()?;
     Some(format!(
-        "the list is not whole: {} of its entries cannot be read, the first of them entry {first}",
+        "the list is incomplete: {} of its entries cannot be read, the first of them entry {first}",
         listed.malformed.len()
     ))
 }

@@ -21,7 +21,8 @@ pub(crate) enum LeaseOutcome {
         /// What is known of how that came about.
         note: Option<String>,
     },
-    /// Another worker holds it under another token. It was left alone.
+    /// The lease is not held under this token any more, most often because another worker has claimed it. It was
+    /// left alone.
     Conflict {
         /// What is known of how that came about.
         note: Option<String>,
@@ -180,18 +181,23 @@ impl LeaseOutcome {
             ReleaseVerdict::Released { completion_ratio } => Self::Released { completion_ratio },
             ReleaseVerdict::AlreadyReleased => Self::AlreadyReleased {
                 note: if lost {
-                    Some("most likely by this run's own earlier attempt, whose answer was lost".to_owned())
+                    Some(
+                        "most likely by this run's own earlier attempt, whose answer was lost"
+                            .to_owned(),
+                    )
                 } else if resumed {
                     Some("possibly by the earlier run of this journal, before it could write it down".to_owned())
                 } else {
                     None
                 },
             },
-            ReleaseVerdict::Conflict => Self::Conflict {
-                note: lost.then(|| {
-                    "the answer to an earlier attempt was lost: it may have released the lease before somebody else claimed it".to_owned()
-                }),
-            },
+            ReleaseVerdict::Conflict { answer } => {
+                let mut note = answer;
+                if lost {
+                    note.push_str("; the answer to an earlier attempt was lost: it may have released the lease before another worker claimed it");
+                }
+                Self::Conflict { note: Some(note) }
+            }
             ReleaseVerdict::Failed(error) => {
                 let mut text = format!("{error}; {}", advice(&error));
                 if lost {

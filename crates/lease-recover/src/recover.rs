@@ -83,7 +83,7 @@ impl Run<'_> {
         if meant < given {
             let filter = self.request.filter.described();
             self.terminal
-                .note(&format!("of {given} named, {meant} match {filter}"));
+                .note(&format!("{meant} of {given} given leases match {filter}"));
         }
         let Some(coordinator) = &coordinator else {
             let targets = selection.into_targets();

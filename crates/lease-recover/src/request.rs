@@ -209,7 +209,7 @@ fn recovery(args: &Args) -> anyhow::Result<Recovery> {
     }
     if selects && !args.yes && !args.dry_run && !can_ask() {
         return usage(
-            "a selection is confirmed before anything is changed, and there is no terminal to ask on; look with --dry-run, then give --yes",
+            "no terminal to confirm the selected leases on; look with --dry-run, then give --yes",
         );
     }
     let reason = args.reason.trim().to_owned();

@@ -167,7 +167,7 @@ impl Selection {
         }
         if !gone.is_empty() {
             run.terminal.note(&format!(
-                "{} of the log the coordinator does not list any more",
+                "{} of the log, which the coordinator does not list any more",
                 counted(gone.len())
             ));
         }
@@ -203,14 +203,13 @@ impl Selection {
         let count = counted(from_logs.len());
         if !run.recovery.yes && !run.recovery.dry_run && !from_logs.is_empty() {
             let text = format!(
-                "this coordinator has no list: whether {count} of the log is stuck, or still held by a worker at work, cannot be checked; --yes takes them unchecked"
+                "the coordinator offers no list of leases, so it cannot be checked that {count} of the log are stuck and not being worked on; --yes takes them unchecked"
             );
             return Err(NoneSent::Error(RunError::Failed(text)));
         }
         self.is_unchecked = true;
-        let note = format!(
-            "not checked against the coordinator's list, which it does not have: {count} of the log"
-        );
+        let note =
+            format!("{count} of the log taken unchecked: the coordinator offers no list of leases");
         run.terminal.warn(&note);
         report.notes.push(note);
         let records = from_logs.into_iter().map(LeaseRecord::from);

@@ -73,8 +73,8 @@ pub struct HttpArgs {
     /// Configuration file; by default qmtl.yml or qmtl.yaml in the working folder, if there is one
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Deployment to work on, as config.yml in ~/.config/seamless-ops or /etc/seamless-ops describes it; goes
-    /// before the environment's URLs [env: SEAMLESS_CONTEXT, which goes after them]
+    /// Deployment to work on, from config.yml in ~/.config/seamless-ops or /etc/seamless-ops; overrides URLs
+    /// of the environment [env: SEAMLESS_CONTEXT, which they override]
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
     /// Show each request on stderr, with its status, attempt and time
@@ -86,13 +86,13 @@ pub struct HttpArgs {
     /// Deadline of the whole run
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     pub deadline: Option<Duration>,
-    /// Header for the main endpoint, such as 'X-Scope-OrgID: tenant-1'; repeatable. A prefix ENDPOINT=
-    /// names another one; an unknown prefix is refused with those there are. An Authorization header
-    /// replaces what the URL or the environment says
+    /// Header for the main endpoint, such as 'X-Scope-OrgID: tenant-1'; repeatable. A prefix ENDPOINT= names
+    /// another one; an unknown prefix is refused, and those known are listed. An Authorization header
+    /// replaces credentials of the URL and the environment
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
     /// File whose first line is the bearer token for the main endpoint; a prefix names another, as with
-    /// --header. It replaces what the URL or the environment says [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]
+    /// --header. It replaces credentials of the URL and the environment [env: QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE, QMTL_PROMETHEUS_TOKEN_FILE]
     #[arg(long, value_name = "FILE")]
     pub bearer_token_file: Vec<String>,
     /// PEM file of authorities to trust beside those of the system

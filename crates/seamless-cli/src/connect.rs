@@ -230,7 +230,7 @@ impl Connections {
             )));
         }
         for contradiction in &self.contradictions {
-            terminal.warn(&format!("{contradiction}; the context counts"));
+            terminal.warn(&format!("{contradiction}; the context's is used"));
         }
         if let Some(Context { name, file, .. }) = self.chosen.as_ref().map(|chosen| &chosen.context)
         {

@@ -15,7 +15,7 @@ pub fn remedy_words(remedy: Remedy, service: &str) -> String {
         }
         Remedy::CheckNetwork => "check the network path to it".to_owned(),
         Remedy::CheckServerLog => {
-            format!("look at the log of the {service}, or of a proxy between")
+            format!("look at the log of the {service}, or of a proxy in between")
         }
         Remedy::CheckUrl => {
             format!("check that the URL leads to the {service} itself, path prefix included")

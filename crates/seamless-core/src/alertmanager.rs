@@ -151,8 +151,7 @@ impl AlertmanagerClient {
     /// # Errors
     /// [`ServiceError`].
     pub async fn status(&self) -> Result<AlertmanagerStatus, ServiceError> {
-        self.ask("reading its configuration", &["api", "v2", "status"], &[])
-            .await
+        self.ask(&["api", "v2", "status"], &[]).await
     }
 
     /// The alerts it holds that match all `filters` (`name="value"`), suppressed ones included.
@@ -160,8 +159,7 @@ impl AlertmanagerClient {
     /// # Errors
     /// [`ServiceError`].
     pub async fn alerts(&self, filters: &[String]) -> Result<Vec<HeldAlert>, ServiceError> {
-        self.ask("listing alerts", &["api", "v2", "alerts"], filters)
-            .await
+        self.ask(&["api", "v2", "alerts"], filters).await
     }
 
     /// The same, with the time by its clock (milliseconds since the epoch, exact to a second), where its
@@ -173,11 +171,7 @@ impl AlertmanagerClient {
         &self,
         filters: &[String],
     ) -> Result<(Vec<HeldAlert>, Option<i64>), ServiceError> {
-        const DOING: &str = "listing alerts";
-        let answer = self
-            .answer(DOING, &["api", "v2", "alerts"], filters)
-            .await?;
-        Ok((self.read(DOING, &answer)?, answer.date_ms))
+        self.ask_at(&["api", "v2", "alerts"], filters).await
     }
 
     /// The groups in which it sends alerts, one for each receiver.
@@ -185,8 +179,7 @@ impl AlertmanagerClient {
     /// # Errors
     /// [`ServiceError`].
     pub async fn groups(&self) -> Result<Vec<AlertGroup>, ServiceError> {
-        let path = ["api", "v2", "alerts", "groups"];
-        self.ask("listing groups of alerts", &path, &[]).await
+        self.ask(&["api", "v2", "alerts", "groups"], &[]).await
     }
 
     /// The silences it holds, expired ones included.
@@ -194,8 +187,7 @@ impl AlertmanagerClient {
     /// # Errors
     /// [`ServiceError`].
     pub async fn silences(&self) -> Result<Vec<Silence>, ServiceError> {
-        self.ask("listing silences", &["api", "v2", "silences"], &[])
-            .await
+        self.ask(&["api", "v2", "silences"], &[]).await
     }
 
     /// What it counts of its notifications, from its own `/metrics`.
@@ -213,17 +205,27 @@ impl AlertmanagerClient {
 
     async fn ask<T: DeserializeOwned>(
         &self,
-        doing: &'static str,
         path: &[&str],
         filters: &[String],
     ) -> Result<T, ServiceError> {
-        let answer = self.answer(doing, path, filters).await?;
-        self.read(doing, &answer)
+        let (read, _) = self.ask_at(path, filters).await?;
+        Ok(read)
+    }
+
+    /// The same, with the time by the server's clock.
+    async fn ask_at<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        filters: &[String],
+    ) -> Result<(T, Option<i64>), ServiceError> {
+        let doing = format!("GET /{}", path.join("/"));
+        let answer = self.answer(&doing, path, filters).await?;
+        Ok((self.read(&doing, &answer)?, answer.date_ms))
     }
 
     async fn answer(
         &self,
-        doing: &'static str,
+        doing: &str,
         path: &[&str],
         filters: &[String],
     ) -> Result<HttpResponse, ServiceError> {
@@ -246,7 +248,7 @@ impl AlertmanagerClient {
     /// [`ServiceError`] unless it is 2xx and Alertmanager's.
     pub fn read<T: DeserializeOwned>(
         &self,
-        doing: &'static str,
+        doing: &str,
         answer: &HttpResponse,
     ) -> Result<T, ServiceError> {
         self.check(doing, answer)?;
@@ -256,7 +258,7 @@ impl AlertmanagerClient {
         })
     }
 
-    fn check(&self, doing: &'static str, answer: &HttpResponse) -> Result<(), ServiceError> {
+    fn check(&self, doing: &str, answer: &HttpResponse) -> Result<(), ServiceError> {
         if !answer.is_success() {
             return Err(self.error(doing, RequestError::status(answer)));
         }
@@ -268,7 +270,7 @@ impl AlertmanagerClient {
 
     async fn get(
         &self,
-        doing: &'static str,
+        doing: &str,
         url: url::Url,
         limit: usize,
     ) -> Result<HttpResponse, ServiceError> {
@@ -278,7 +280,7 @@ impl AlertmanagerClient {
             .map_err(|failure| self.error(doing, failure.into()))
     }
 
-    fn error(&self, doing: &'static str, error: RequestError) -> ServiceError {
+    fn error(&self, doing: &str, error: RequestError) -> ServiceError {
         ServiceError::new(&self.endpoint, doing, error)
     }
 }

@@ -414,7 +414,7 @@ pub const FAMILIES: &[Family] = &[
         labels: LIMITER,
         unit: Unit::Events,
         required: false,
-        help: "Requests dropped by a rate limiter.",
+        help: "Polls of waiting requests for which a rate limiter had no token.",
     },
     Family {
         name: "artifact_publish_latency_ms",
@@ -438,7 +438,7 @@ pub const FAMILIES: &[Family] = &[
         labels: DOMAIN_LABELS,
         unit: Unit::Events,
         required: false,
-        help: "Dataset fingerprints that two different artifacts shared.",
+        help: "Reads that returned data whose fingerprint was known already.",
     },
     Family {
         name: "domain_gate_holds",

@@ -42,7 +42,7 @@ pub(crate) fn inspect_page(bytes: &[u8]) {
         !is_proof
             || matches!(
                 verdict,
-                ReleaseVerdict::Released { .. } | ReleaseVerdict::Conflict
+                ReleaseVerdict::Released { .. } | ReleaseVerdict::Conflict { .. }
             )
     );
     match verdict {
@@ -51,7 +51,10 @@ pub(crate) fn inspect_page(bytes: &[u8]) {
             assert!(completion_ratio.is_some());
         }
         ReleaseVerdict::AlreadyReleased => panic!("without a proof"),
-        ReleaseVerdict::Conflict => assert_eq!(answer.status, 409),
+        ReleaseVerdict::Conflict { answer: words } => {
+            assert_eq!(answer.status, 409);
+            crate::assert_presentable(&words);
+        }
         ReleaseVerdict::Unproven(unproven) => {
             assert!(answer.is_success() || answer.status == 404);
             crate::assert_presentable(&unproven.answer.to_string());

@@ -32,7 +32,7 @@ pub struct Args {
     /// Budget of a phase in seconds, instead of the schema's; repeatable
     #[arg(long, value_name = "PHASE=SECONDS")]
     pub(crate) budget: Vec<String>,
-    /// Matchers that every query is narrowed by, such as cluster="eu"
+    /// Narrow every query to series with these labels, such as cluster="eu"
     #[arg(long, value_name = "MATCHERS")]
     pub(crate) selector: Option<String>,
     /// Environment variable that must be set; repeatable
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     pub(crate) coordinator_health_path: Option<String>,
 
-    /// Exposition to check against the schema, by its URL as it is, query and trailing slash included
+    /// URL of an exposition to check against the schema; used exactly as given, query and trailing slash included
     #[arg(long, value_name = "URL", conflicts_with = "metrics_file")]
     pub(crate) metrics_url: Option<String>,
     /// Exposition to check against the schema, from a file; - is stdin
@@ -83,18 +83,18 @@ pub struct Args {
         help_heading = "Path of an alert"
     )]
     pub(crate) receiver: Vec<String>,
-    /// Label that Prometheus adds to every alert (external_labels), where it cannot be asked; repeatable
+    /// Label that Prometheus adds to every alert (external_labels), if it cannot be asked; repeatable
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Path of an alert")]
     pub(crate) external_label: Vec<String>,
-    /// Look twice at what counts failed deliveries, some minutes apart, where Prometheus scrapes neither
-    /// itself nor Alertmanager
+    /// If Prometheus scrapes neither itself nor Alertmanager, read their counters of failed notifications twice,
+    /// some minutes apart
     #[arg(long, help_heading = "Path of an alert")]
     pub(crate) wait_delivery: bool,
     /// Explain a check, such as prometheus/present: what it means and what to do; or an alert, by its name: whom
     /// it reaches, by which route, and what holds it back
     #[arg(long, value_name = "CHECK|ALERT")]
     pub(crate) explain: Option<String>,
-    /// List the checks instead of running them: what each asks, the worst it comes to, and what it needs
+    /// List the checks instead of running them: what each asks, its worst verdict, and what it needs
     #[arg(long)]
     pub(crate) list: bool,
     /// Base URL of an Alertmanager, path prefix included; repeatable [env: QMTL_ALERTMANAGER_URL]
@@ -104,7 +104,7 @@ pub struct Args {
     /// Retry until the exit code is 0, for at most this long
     #[arg(long, value_name = "DURATION", value_parser = seamless_cli::positive_duration)]
     pub(crate) wait: Option<Duration>,
-    /// Pause between retries
+    /// Pause between retries of --wait
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = seamless_cli::positive_duration)]
     pub(crate) interval: Duration,
     /// What makes the exit code 1
@@ -165,10 +165,15 @@ Examples:
   seamless-health-check --list
   seamless-health-check --explain prometheus/present
   seamless-health-check --prometheus-metric backfill_completion_ratio
-  seamless-health-check --wait 5m --interval 15s --output github --output junit=seamless.xml
-  seamless-health-check --logs seamless.jsonl --traces traces.jsonl --only telemetry
-  curl -sf \"$SEAMLESS_METRICS_URL\" | seamless-health-check --metrics-file - --only exposition
+  seamless-health-check --wait 5m --output github --output junit=seamless.xml
+  seamless-health-check --only telemetry --logs worker.log --traces traces.jsonl
+  curl -sf \"$SEAMLESS_METRICS_URL\" |
+    seamless-health-check --metrics-file - --only exposition
 
-Exit codes: 0 healthy; 1 not healthy; 2 usage or configuration error; 3 could not tell;
-130/143 stopped by SIGINT/SIGTERM. With --output nagios: 0 OK, 1 WARNING, 2 CRITICAL,
-3 UNKNOWN, which is also what wrong arguments end with.";
+Exit codes:
+  0    healthy
+  1    not healthy
+  2    usage or configuration error; nothing was contacted
+  3    undetermined: a check could not run, none failed
+  130  stopped by SIGINT (143: SIGTERM or SIGHUP)
+With --output nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN or a usage error";

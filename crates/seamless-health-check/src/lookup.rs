@@ -10,6 +10,7 @@ use crate::checks;
 use crate::formats::json::SCHEMA_VERSION;
 use crate::formats::text::has_room;
 use crate::output::{OutputFormat, outputs};
+use crate::words::did_you_mean;
 
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ const SEVERITY_COLUMNS: usize = 4;
 /// What stdout gets where the arguments ask for the checks themselves.
 pub(crate) fn asked(args: &Args, terminal: &Terminal) -> anyhow::Result<Option<String>> {
     let (checks, explained) = match &args.explain {
-        Some(id) if id.contains('/') => (vec![by_id(id)?], true),
+        Some(id) if id.contains('/') || is_half_an_id(id) => (vec![by_id(id)?], true),
         _ if args.list => (checks::select(&args.only, &args.skip)?, false),
         _ => return Ok(None),
     };
@@ -49,9 +50,23 @@ pub(crate) fn asked(args: &Args, terminal: &Terminal) -> anyhow::Result<Option<S
     Ok(Some(text))
 }
 
+/// Whether it is a group, or what follows one in an id.
+fn is_half_an_id(name: &str) -> bool {
+    checks::all()
+        .iter()
+        .any(|check| check.id().split('/').any(|half| half == name))
+}
+
 fn by_id(id: &str) -> Result<Check, UsageError> {
-    let found = checks::all().into_iter().find(|check| check.id() == id);
-    found.ok_or_else(|| UsageError(format!("--explain {id}: no such check; --list shows them")))
+    let all = checks::all();
+    let found = all.iter().find(|check| check.id() == id);
+    found.copied().ok_or_else(|| {
+        let ids: Vec<String> = all.iter().map(Check::id).collect();
+        let meant = did_you_mean(id, ids.iter().map(String::as_str));
+        UsageError(format!(
+            "--explain {id}: no such check; {meant}--list shows them"
+        ))
+    })
 }
 
 fn list(checks: &[Check], palette: Palette, width: Option<usize>) -> String {
@@ -204,7 +219,12 @@ fn section(check: &Check, words: &Words) -> String {
     let anchor = id.replace('/', "-");
     let needs = match check.needs {
         [] => words.nothing.to_owned(),
-        needs => named(needs),
+        needs => match words.language {
+            Language::English => named(needs),
+            Language::Korean => named(needs)
+                .replace(" or ", " 또는 ")
+                .replace("coordinator", "코디네이터"),
+        },
     };
     let after: Vec<String> = check
         .requires

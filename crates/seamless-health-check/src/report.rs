@@ -24,6 +24,16 @@ pub(crate) struct CheckResult {
 }
 
 impl CheckResult {
+    #[cfg(test)]
+    pub(crate) fn given(check: Check, outcome: CheckOutcome) -> Self {
+        Self {
+            check,
+            outcome,
+            next: "seamless-health-check".to_owned(),
+            runbook: None,
+        }
+    }
+
     /// What to do, where there is something to do.
     pub(crate) fn hint(&self) -> Option<&str> {
         let hint = self.outcome.hint.as_deref().unwrap_or(self.check.hint);

@@ -26,6 +26,7 @@ use crate::next::Own;
 use crate::output::{OutputTarget, outputs};
 use crate::paging::WantedReceivers;
 use crate::telemetry::{OtlpReceiver, Spans};
+use crate::words::did_you_mean;
 
 /// As many requests as one round may have under way at the same server.
 const CONCURRENCY: usize = 24;
@@ -440,9 +441,10 @@ fn explained(args: &Args, rules: &RuleFile) -> Result<Option<String>, UsageError
         return Ok(Some(name.clone()));
     }
     let names: BTreeSet<&str> = rules.alerts().map(|rule| rule.name.as_str()).collect();
+    let meant = did_you_mean(name, names.iter().copied());
     let names: Vec<&str> = names.into_iter().collect();
     Err(UsageError(format!(
-        "--explain {name}: no such alert or check; --list shows the checks, the alerts are {}",
+        "--explain {name}: no such alert or check; {meant}--list shows the checks; the alerts are {}",
         names.join(", ")
     )))
 }

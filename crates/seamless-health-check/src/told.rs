@@ -95,7 +95,9 @@ fn of_way(
         if labels.is_empty() {
             let unknown: Vec<&str> = way.unknown.iter().map(String::as_str).collect();
             let unknown = unknown.join(", ");
-            return format!("{unknown} is not as its route asks (unknown here: --external-label)");
+            return format!(
+                "{unknown} does not match its route (value unknown: give --external-label)"
+            );
         }
         labels.join(", ")
     });

@@ -78,6 +78,10 @@ fn welcome(args: &UpArgs, stack: &Stack, console: &Console, provisioning: &Path)
         provisioning.display()
     )?;
     writeln!(text, "\nIn another terminal:")?;
+    // The programs are built beside this one.
+    if let Some(folder) = std::env::current_exe()?.parent() {
+        writeln!(text, "  export PATH=\"{}:$PATH\"", folder.display())?;
+    }
     for (name, value) in stack.environment() {
         writeln!(text, "  export {name}={value}")?;
     }

@@ -69,6 +69,20 @@ fn trimmed(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// A line that the terminal's width breaks cannot be copied.
+    #[test]
+    fn the_examples_of_a_help_page_are_whole_at_80_columns() {
+        for command in commands() {
+            let end = command.get_after_help().unwrap().to_string();
+            for line in end.lines() {
+                assert!(seamless_cli::shown_width(line) <= 80, "{line}");
+            }
+            let mut narrow = command.clone().term_width(80);
+            let help = narrow.render_long_help().to_string();
+            assert!(trimmed(&help).contains(trimmed(&end).trim_end()), "{help}");
+        }
+    }
+
     #[test]
     fn every_program_is_complete_in_every_form() {
         for command in commands() {

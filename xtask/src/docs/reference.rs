@@ -81,7 +81,7 @@ fn exit_codes() -> String {
     for status in ExitStatus::ALL {
         page += &format!("| {} | {} |\n", status.code(), status.meaning());
     }
-    page += "\nA proven failure outranks what could not be told. A closed pipe never turns a bad verdict into 0.\n";
+    page += "\nA proven failure outranks an undetermined result. A closed pipe never turns a bad verdict into 0.\n";
     page
 }
 
@@ -103,7 +103,7 @@ fn lease_outcomes() -> String {
         };
         page += &format!("| {} | `{}` | {proven} |\n", answer.what, answer.outcome);
     }
-    page += "\n`released` and `already_released` are recovered: exit code 0. `conflict` (another worker holds the lease by now), \
+    page += "\n`released` and `already_released` are recovered: exit code 0. `conflict` (the lease is not held under this token any more, most often because another worker has claimed it), \
              `failed` and `skipped` (nothing was sent) give 1, `unknown` alone gives 3. The report repeats \
              the server's own words. After 429, 502, 503, 504 and a connection that failed the request is repeated, and \
              `Retry-After` is heeded.\n";

@@ -299,7 +299,7 @@ fn stage_of(report: &Value, stage: &str) -> Result<(Duration, String)> {
         .with_context(|| format!("inject-sla-violation: missed: {}", expectation["missed"]))?;
     let after = reached["after_seconds"].as_f64().unwrap_or_default();
     let after = Duration::try_from_secs_f64(after).context("after_seconds")?;
-    let detail = reached["detail"].as_str().unwrap_or("reached");
+    let detail = reached["detail"].as_str().unwrap_or("its series are there");
     Ok((after, detail.to_owned()))
 }
 

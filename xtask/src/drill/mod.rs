@@ -10,6 +10,7 @@ mod outage;
 pub(crate) mod pace;
 mod page;
 pub(crate) mod programs;
+mod readme;
 mod report;
 mod scenario;
 pub(crate) mod stack;
@@ -77,6 +78,9 @@ pub struct DrillArgs {
     /// Use the three programs in this folder, such as an unpacked release, instead of building them.
     #[arg(long, value_name = "DIR", conflicts_with = "release")]
     programs: Option<PathBuf>,
+    /// Compare what is seen of the incident with the table in README.md; exit code 1 where they differ.
+    #[arg(long, conflicts_with = "scenarios")]
+    check_readme: bool,
 }
 
 const INCIDENT: &str = "incident";
@@ -124,6 +128,14 @@ pub fn run(args: &DrillArgs) -> Result<ExitCode> {
     }
     Ok(match (interrupt.exit_code(), report.first_missed()) {
         (Some(code), _) => code.into(),
+        (None, None) if args.check_readme => {
+            let differences = readme::differences(report.stages())?;
+            differences.iter().for_each(|line| crate::say(line));
+            match differences.is_empty() {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::FAILURE,
+            }
+        }
         (None, None) => ExitCode::SUCCESS,
         (None, Some(_)) => ExitCode::FAILURE,
     })
@@ -195,18 +207,10 @@ mod tests {
 
     #[test]
     fn the_readmes_table_has_the_drills_stages() {
-        let readme = std::fs::read_to_string(crate::root().join("README.md")).unwrap();
-        let (_, table) = readme.split_once("```text\nstage  ").unwrap();
-        let (table, _) = table.split_once("```").unwrap();
-        let mut lines = table.lines();
-        let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
-        assert_eq!(header, ["at", "took", "verdict", "seen"]);
-        let clock = regex::Regex::new(r"^(.+?) +\d\d:\d\d\.\d +\d+\.\ds +reached  .+$").unwrap();
-        let shown: Vec<String> = lines
-            .map(|line| {
-                let row = clock.captures(line);
-                row.unwrap_or_else(|| panic!("no row of the drill: {line}"))[1].to_owned()
-            })
+        let shown: Vec<String> = readme::rows()
+            .unwrap()
+            .into_iter()
+            .map(|row| row.stage)
             .collect();
         assert_eq!(shown, planned(true, &[]));
     }

@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 use super::pace::Pace;
 use super::timeline::{StageVerdict, Timeline, TimelineStage, clock};
 
-/// How wide the table may be where no terminal says so.
-const COLUMNS: usize = 80;
-
 /// The result of a drill.
 #[derive(Debug)]
 pub(super) struct DrillReport {
@@ -62,9 +59,8 @@ impl DrillReport {
                 seamless_cli::clean(stage.seen.as_deref().unwrap_or_default()),
             ]
         });
-        let header = ["stage", "at", "took", "verdict", "seen"];
-        let width = crate::terminal_width().unwrap_or(COLUMNS);
-        let table = seamless_cli::table(&header, rows, Some(width));
+        let rows: Vec<[String; 5]> = rows.collect();
+        let table = shown(&rows, crate::terminal_width());
         format!("\n{table}\n\n{}", self.summary())
     }
 
@@ -78,6 +74,11 @@ impl DrillReport {
             Some(why) => format!("drill failed at \"{}\": {why}", stage.name),
             None => format!("drill stopped at \"{}\"", stage.name),
         }
+    }
+
+    /// The stages, in order.
+    pub(super) fn stages(&self) -> &[TimelineStage] {
+        &self.stages
     }
 
     /// What was rehearsed, in one line.
@@ -113,6 +114,40 @@ impl DrillReport {
     }
 }
 
+/// The stages as a table where `width` has room for its longest row; else what was seen stands beneath each
+/// stage, so that no key and no command is broken.
+fn shown(rows: &[[String; 5]], width: Option<usize>) -> String {
+    const TITLES: [&str; 5] = ["stage", "at", "took", "verdict", "seen"];
+    let fits = |text: &str| {
+        let widest = text.lines().map(seamless_cli::shown_width).max();
+        width.is_none_or(|width| widest.is_none_or(|widest| widest <= width))
+    };
+    let whole = seamless_cli::table(&TITLES, rows.to_vec(), None);
+    if fits(&whole) {
+        return whole;
+    }
+    let columns =
+        |[stage, at, took, verdict, _]: &[String; 5]| [stage, at, took, verdict].map(String::clone);
+    let short = seamless_cli::table(&TITLES[..4], rows.iter().map(columns), None);
+    let heads: Vec<String> = if fits(&short) {
+        short.lines().map(str::to_owned).collect()
+    } else {
+        let head = |[stage, at, _, verdict, _]: &[String; 5]| format!("{verdict} {at} {stage}");
+        rows.iter().map(head).collect()
+    };
+    let titles = heads.len() - rows.len();
+    let mut lines: Vec<String> = Vec::new();
+    for (index, head) in heads.into_iter().enumerate() {
+        lines.extend(seamless_cli::wrapped(&head, width, 0));
+        let row = index.checked_sub(titles).and_then(|index| rows.get(index));
+        if let Some([.., seen]) = row.filter(|[.., seen]| !seen.is_empty()) {
+            let seen = seamless_cli::wrapped(seen, width, 2);
+            lines.extend(seen.iter().map(|line| format!("  {line}")));
+        }
+    }
+    lines.join("\n")
+}
+
 fn notice(notice: &Notice) -> Value {
     let at = notice.at.duration_since(SystemTime::UNIX_EPOCH);
     json!({
@@ -122,4 +157,36 @@ fn notice(notice: &Notice) -> Value {
         "title": notice.title(),
         "payload": notice.payload,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_narrow_the_terminal_keys_and_commands_stay_whole() {
+        let key = "ohlcv:binance:BTC/USDT:1m:60:1735779600:1735785600::";
+        let row = |stage: &str, seen: String| {
+            [stage, "00:55.0", "0.4s", "reached", &seen].map(str::to_owned)
+        };
+        let rows = [
+            row("worker killed", format!("{key} is held by nobody")),
+            row(
+                "health check green again",
+                "`check` ended with 0".to_owned(),
+            ),
+        ];
+        let at = |width| shown(&rows, width);
+        assert_eq!(at(None).lines().count(), 4, "{}", at(None));
+        assert_eq!(at(Some(200)), at(None));
+        for width in [80, 60, 40] {
+            let text = at(Some(width));
+            let lines: Vec<&str> = text.lines().collect();
+            assert!(lines.iter().any(|line| line.contains(key)), "{text}");
+            let others = lines.iter().filter(|line| !line.contains(key));
+            for line in others {
+                assert!(seamless_cli::shown_width(line) <= width, "{text}");
+            }
+        }
+    }
 }

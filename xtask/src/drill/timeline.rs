@@ -208,7 +208,8 @@ impl Timeline {
         };
         let text = seen.as_deref().unwrap_or("stopped");
         let line = format!("{mark} {} {name}: {text}", clock(after));
-        self.bar.suspend(|| crate::say(&line));
+        let lines = seamless_cli::wrapped(&line, crate::terminal_width(), 2);
+        self.bar.suspend(|| crate::say(&lines.join("\n  ")));
         self.bar.inc(1);
         if let Some(stage) = self.stages.iter_mut().find(|stage| stage.name == name) {
             *stage = TimelineStage {

@@ -137,7 +137,8 @@ pub fn run(_: &TestArgs) -> Result<ExitCode> {
 fn with_servers(xtask: &str, generations: &[Generation]) -> Vec<Job> {
     let mut jobs = Vec::new();
     let coverage: &[&str] = &["coverage"];
-    for (check, arguments) in [("drill", &["drill"][..]), ("coverage", coverage)] {
+    let drill: &[&str] = &["drill", "--check-readme"];
+    for (check, arguments) in [("drill", drill), ("coverage", coverage)] {
         for generation in generations {
             let arguments = [arguments, &["--servers", generation.name()]].concat();
             jobs.push(own(xtask, check, generation.name(), &arguments));

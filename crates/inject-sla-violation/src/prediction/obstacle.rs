@@ -83,7 +83,7 @@ impl fmt::Display for Obstacle {
             }
             Self::NotLoaded {
                 similar: Some(similar),
-            } => write!(f, "no alert of this name is loaded; is {similar} meant?"),
+            } => write!(f, "no alert of this name is loaded; did you mean {similar}?"),
             Self::NotInjected => f.write_str("not testable with injected series"),
             Self::NotFed {
                 families,
@@ -96,10 +96,10 @@ impl fmt::Display for Obstacle {
             ),
             Self::NotSelected { phase: Some(phase) } => write!(
                 f,
-                "its expression does not select these series; add --phase {phase}"
+                "its expression does not select the drill's series; add --phase {phase}"
             ),
             Self::NotSelected { phase: None } => {
-                f.write_str("its expression does not select these series; compare their labels with it")
+                f.write_str("its expression does not select the drill's series; compare its matchers with their labels")
             }
             Self::NeverFires {
                 reason,
@@ -109,7 +109,7 @@ impl fmt::Display for Obstacle {
                 "{reason}; a quantile never exceeds the highest finite bucket: lower the threshold, or give the \
                  histogram higher buckets"
             ),
-            Self::NeverFires { reason, .. } => write!(f, "{reason}; mend the expression"),
+            Self::NeverFires { reason, .. } => write!(f, "{reason}; correct the expression"),
             Self::DurationTooShort {
                 estimate,
                 threshold,
@@ -125,7 +125,7 @@ impl fmt::Display for Obstacle {
                 threshold,
             } => write!(
                 f,
-                "{family} goes to {level} and does not pass the threshold {threshold}; change the threshold"
+                "{family} goes to {level}, which does not pass the threshold {threshold}; change the threshold"
             ),
             Self::RangeUnderTwoScrapes { range, interval } => write!(
                 f,

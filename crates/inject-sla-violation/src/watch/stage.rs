@@ -244,12 +244,12 @@ impl fmt::Display for MissReason {
                 "Prometheus has no target {url} ({others} known); add it to its scrape configuration, or give --file-sd \
                  a path that it watches{}",
                 similar.as_ref().map_or(String::new(), |similar| format!(
-                    "; is the one that is down meant, {similar}?"
+                    "; the target {similar} is down: is it this one under another address?"
                 ))
             ),
             Self::TargetDown { error } => write!(f, "the target is down: {error}"),
             Self::NoSample { scraped: true } => {
-                f.write_str("the target is up, and no series of the drill is there; is something dropped by relabelling?")
+                f.write_str("the target is up, and Prometheus has no series of the drill; look for metric_relabel_configs that drop them")
             }
             Self::NoSample { scraped: false } => f.write_str(
                 "Prometheus has no series of the drill; does it scrape what the series are sent to?",
@@ -268,7 +268,8 @@ impl fmt::Display for MissReason {
                 found.join(", ")
             ),
             Self::ExpressionEmpty => f.write_str(
-                "the expression returns nothing for this drill's series; compare its selectors and threshold with them",
+                "the expression is not true for this drill's series; query them by their label `drill`, and compare their labels and \
+                 values with the expression",
             ),
             Self::NotEvaluated { last } => write!(
                 f,
@@ -302,8 +303,8 @@ impl fmt::Display for MissReason {
             } => write!(
                 f,
                 "the drill's own alert came through, and says little about real ones: the live series of {family} have \
-                 other buckets (up to {}, the drill's up to {}); give the platform the schema's buckets (see the hint \
-                 of alerting/thresholds), or rehearse with --buckets platform",
+                 other buckets (up to {}, the drill's up to {}); give the platform the schema's buckets \
+                 (seamless-health-check --explain alerting/can-fire), or rehearse with --buckets platform",
                 live.last().copied().unwrap_or_default(),
                 drill.last().copied().unwrap_or_default()
             ),
@@ -331,7 +332,7 @@ impl fmt::Display for MissReason {
                 kinds.join(", "),
                 duration::format(*waited)
             ),
-            Self::CannotTellDelivery(why) => write!(f, "it cannot be told whether the receivers were told: {why}"),
+            Self::CannotTellDelivery(why) => write!(f, "unknown whether the receivers were told: {why}"),
             Self::NotResolved { value, held } => {
                 if *held {
                     return f.write_str(

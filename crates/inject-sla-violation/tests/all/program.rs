@@ -405,7 +405,7 @@ fn bad_input_is_named_and_nothing_is_written() {
         (&["--push-gateway=nonsense"], "--push-gateway"),
         (&["--remote-write=file:///x"], "--remote-write"),
         (&["--serve=0", "--expect-alert=A"], "--prometheus-url"),
-        (&["--context=eu"], "--context is for a drill that lasts"),
+        (&["--context=eu"], "--context needs a drill that lasts"),
         (
             &[
                 "--serve=0",
@@ -419,7 +419,7 @@ fn bad_input_is_named_and_nothing_is_written() {
             &["--serve=0", "--silence"],
             "--silence needs an Alertmanager",
         ),
-        (&["--header=A: b"], "nobody is asked"),
+        (&["--header=A: b"], "contacts none"),
         (&["--world-id=", "--worlds=2"], "names none"),
         (&["--profile=gold", "--dry-run"], "golden_signals"),
         (&["--dry-run", "--rules", &here], "cannot read --rules"),
@@ -635,7 +635,7 @@ fn two_drills_share_a_file_and_what_a_killed_one_left_is_cleaned_up() {
     assert_eq!(entries(folder.path()), Vec::<String>::new());
     let again = run(&["--cleanup=killed", "--file-sd", path]);
     assert_eq!(again.status.code(), Some(0));
-    assert!(text(&again.stdout).contains("nothing of this drill there"));
+    assert!(text(&again.stdout).contains("found nothing of this drill"));
 }
 
 #[test]

@@ -50,12 +50,13 @@ fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
         (LeaseOutcome::Skipped(Skip::DryRun), _) => {
             remarks.push(format!("would release (action: {action})"));
         }
+        (LeaseOutcome::Conflict { .. }, detail) => {
+            remarks.extend(detail.iter().map(|detail| clean(detail)));
+            remarks.push("not held under this token any more; it was left alone".to_owned());
+        }
         (_, Some(detail)) => remarks.push(clean(detail)),
         (_, None) if settled.by_earlier_run => {
             remarks.push("settled by an earlier run".to_owned());
-        }
-        (LeaseOutcome::Conflict { .. }, None) => {
-            remarks.push("another worker holds it by now; it was left alone".to_owned());
         }
         (_, None) => {}
     }
@@ -78,7 +79,7 @@ fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
 fn verification(verification: &Verification, palette: Palette) -> String {
     match verification {
         Verification::Confirmed { leases } => palette.good(&format!(
-            "verified: of {} recovered none is still held",
+            "verified: none of {} is still held",
             counted(*leases)
         )),
         Verification::StillHeld { leases } => palette.bad(&format!(

@@ -129,7 +129,7 @@ fn cases() -> Vec<Case> {
             1,
             "404",
         ),
-        case("409", status(409), "conflict", 1, 1, ""),
+        case("409", status(409), "conflict", 1, 1, "HTTP 409 Conflict"),
         case("429, then 200", then_ok(429), "released", 0, 2, ""),
         case(
             "429 Retry-After 1, then 200",

@@ -459,7 +459,8 @@ fn named_leases_that_a_filter_leaves_out_are_told() {
     let run = EndedRun::against(&coordinator.url(), &arguments);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(
-        run.stderr.contains("of 1 named, 0 match --key 'lease-9'"),
+        run.stderr
+            .contains("0 of 1 given leases match --key 'lease-9'"),
         "{}",
         run.stderr
     );
@@ -576,7 +577,7 @@ fn a_list_that_is_not_whole_proves_nothing_about_what_it_does_not_show() {
     let arguments = ["a:b", "--verify", "--verify-within=0s"];
     let run = EndedRun::against(&server.url(), &arguments);
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("not whole"), "{}", run.stdout);
+    assert!(run.stdout.contains("incomplete"), "{}", run.stdout);
 }
 
 #[test]

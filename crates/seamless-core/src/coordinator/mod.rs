@@ -25,6 +25,8 @@ use verdict::{check_health, check_success, no_answer, reported_state};
 pub use inspect::{Inspection, LeasePage, LeaseRecord, read_page};
 pub use verdict::{Release, ReleaseVerdict, Unproven, read as read_verdict};
 
+/// The request for the list, as errors name it.
+const INSPECT: &str = "GET /v1/leases/inspect";
 /// More pages than any coordinator has; a cursor that never ends is an error.
 const MAX_PAGES: usize = 10_000;
 /// More than a million leases.
@@ -119,7 +121,7 @@ impl CoordinatorClient {
     async fn prove(&self) -> bool {
         let ask = || async {
             let url = self.endpoint.url(&["v1", "leases", "inspect"]);
-            let page = self.page("listing leases", url).await;
+            let page = self.page(INSPECT, url).await;
             drop(page);
         };
         if !self.is_proven() && !self.http.is_stopped() {
@@ -130,7 +132,7 @@ impl CoordinatorClient {
 
     async fn page(
         &self,
-        doing: &'static str,
+        doing: &str,
         url: url::Url,
     ) -> Result<(LeasePage, HttpResponse), ServiceError> {
         let answer = self.get(doing, url, QUERY_BODY_LIMIT).await?;
@@ -177,29 +179,25 @@ impl CoordinatorClient {
     /// # Errors
     /// [`ServiceError`] unless the answer is 2xx, and neither a page of HTML nor JSON that cannot be read.
     pub async fn health(&self, path: Option<&str>) -> Result<Health, ServiceError> {
-        const DOING: &str = "asking for health";
         let first = path.unwrap_or("/health");
-        let answer = self
-            .get(DOING, self.endpoint.url_of_path(first), SHORT_BODY_LIMIT)
-            .await?;
+        let answer = self.get_health(first).await?;
         if answer.status == 404 && path.is_none() {
             let second = "/healthz";
-            let answer = self
-                .get(DOING, self.endpoint.url_of_path(second), SHORT_BODY_LIMIT)
-                .await?;
-            return self.read_health(DOING, second, &answer);
+            return self.read_health(second, &self.get_health(second).await?);
         }
-        self.read_health(DOING, first, &answer)
+        self.read_health(first, &answer)
     }
 
-    fn read_health(
-        &self,
-        doing: &'static str,
-        path: &str,
-        answer: &HttpResponse,
-    ) -> Result<Health, ServiceError> {
-        check_health(answer).map_err(|error| self.error(doing, error))?;
-        let reported = reported_state(answer).map_err(|error| self.error(doing, error))?;
+    async fn get_health(&self, path: &str) -> Result<HttpResponse, ServiceError> {
+        let url = self.endpoint.url_of_path(path);
+        self.get(&format!("GET {path}"), url, SHORT_BODY_LIMIT)
+            .await
+    }
+
+    fn read_health(&self, path: &str, answer: &HttpResponse) -> Result<Health, ServiceError> {
+        let error = |error| self.error(&format!("GET {path}"), error);
+        check_health(answer).map_err(error)?;
+        let reported = reported_state(answer).map_err(error)?;
         Ok(Health {
             path: path.to_owned(),
             reported,
@@ -213,14 +211,13 @@ impl CoordinatorClient {
     /// [`ServiceError`] if a page cannot be had; a 404 means that this coordinator has no such
     /// endpoint.
     pub async fn inspect(&self) -> Result<Inspection, ServiceError> {
-        const DOING: &str = "listing leases";
         let (mut leases, mut malformed) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         let (mut pages, mut bytes) = (0, 0);
         let asked_ms = inspect::local_ms();
         let mut url = self.endpoint.url(&["v1", "leases", "inspect"]);
         loop {
-            let (page, answer) = self.page(DOING, url).await?;
+            let (page, answer) = self.page(INSPECT, url).await?;
             let before = leases.len() + malformed.len();
             malformed.extend(page.malformed.iter().map(|at| before + at));
             leases.extend(page.leases);
@@ -244,7 +241,7 @@ impl CoordinatorClient {
                 break;
             }
         }
-        Err(self.error(DOING, RequestError::EndlessPages { pages }))
+        Err(self.error(INSPECT, RequestError::EndlessPages { pages }))
     }
 
     /// Fails or completes the lease `key` held under `token`. Repeating it does no harm: the second
@@ -318,7 +315,7 @@ impl CoordinatorClient {
             worker,
         };
         let url = self.endpoint.url(&["v1", "leases", "claim"]);
-        self.claimed("claiming a lease", self.post(url, &fields, false))
+        self.claimed("POST /v1/leases/claim", self.post(url, &fields, false))
             .await
     }
 
@@ -348,13 +345,13 @@ impl CoordinatorClient {
             completion_ratio,
         };
         let url = self.endpoint.url(&["v1", "leases", "renew"]);
-        self.claimed("renewing a lease", self.post(url, &fields, true))
+        self.claimed("POST /v1/leases/renew", self.post(url, &fields, true))
             .await
     }
 
     async fn claimed(
         &self,
-        doing: &'static str,
+        doing: &str,
         call: HttpRequest<'_>,
     ) -> Result<Option<Claim>, ServiceError> {
         #[derive(Deserialize)]
@@ -404,7 +401,7 @@ impl CoordinatorClient {
 
     async fn get(
         &self,
-        doing: &'static str,
+        doing: &str,
         url: url::Url,
         limit: usize,
     ) -> Result<HttpResponse, ServiceError> {
@@ -414,7 +411,7 @@ impl CoordinatorClient {
             .map_err(|failure| self.error(doing, failure.into()))
     }
 
-    fn error(&self, doing: &'static str, error: RequestError) -> ServiceError {
+    fn error(&self, doing: &str, error: RequestError) -> ServiceError {
         ServiceError::new(&self.endpoint, doing, error)
     }
 }

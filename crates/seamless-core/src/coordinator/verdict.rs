@@ -30,8 +30,11 @@ pub enum ReleaseVerdict {
     },
     /// 404: the coordinator holds no such lease.
     AlreadyReleased,
-    /// 409: the token is stale, another worker holds the lease now.
-    Conflict,
+    /// 409: the lease is not held under this token, most often because another worker has claimed it since.
+    Conflict {
+        /// The status with the server's own words.
+        answer: String,
+    },
     /// It would be that, had anything at this base URL shown itself to be the coordinator.
     Unproven(Box<Unproven>),
     /// Any other answer, or it could not be sent at all.
@@ -79,7 +82,13 @@ pub fn read(answer: &HttpResponse) -> (ReleaseVerdict, bool) {
             (ReleaseVerdict::Failed(RequestError::status(answer)), false)
         }
         404 => unproven(ReleaseVerdict::AlreadyReleased),
-        409 => (ReleaseVerdict::Conflict, is_json_object(answer)),
+        409 => {
+            let words = RequestError::status(answer).to_string();
+            (
+                ReleaseVerdict::Conflict { answer: words },
+                is_json_object(answer),
+            )
+        }
         _ => (ReleaseVerdict::Failed(RequestError::status(answer)), false),
     }
 }

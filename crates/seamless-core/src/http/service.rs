@@ -14,8 +14,8 @@ use super::remedy::Remedy;
 pub struct ServiceError {
     /// What answers there: `coordinator`, `Prometheus`.
     pub service: &'static str,
-    /// What was being done.
-    pub doing: &'static str,
+    /// The request, by method and path: `GET /api/v1/rules`.
+    pub doing: String,
     /// Where, without credentials.
     pub endpoint: String,
     /// What came back.
@@ -139,10 +139,10 @@ impl RequestError {
 impl ServiceError {
     /// What went wrong at `endpoint`.
     #[must_use]
-    pub fn new(endpoint: &Endpoint, doing: &'static str, error: RequestError) -> Self {
+    pub fn new(endpoint: &Endpoint, doing: &str, error: RequestError) -> Self {
         Self {
             service: endpoint.service(),
-            doing,
+            doing: doing.to_owned(),
             endpoint: endpoint.to_string(),
             source: error,
         }

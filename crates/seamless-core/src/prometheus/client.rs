@@ -132,7 +132,7 @@ impl PrometheusClient {
     ) -> Result<WithWarnings<QueryValue>, ServiceError> {
         let mut fields = vec![("query".to_owned(), self.scoped(expression))];
         fields.extend(time.map(|time| ("time".to_owned(), format!("{time:.3}"))));
-        self.query("a query", &["api", "v1", "query"], fields).await
+        self.query(&["api", "v1", "query"], fields).await
     }
 
     /// Evaluates `expression` from `start` to `end` every `step`, all in seconds.
@@ -150,8 +150,7 @@ impl PrometheusClient {
         for (name, value) in [("start", start), ("end", end), ("step", step)] {
             fields.push((name.to_owned(), format!("{value:.3}")));
         }
-        self.query("a range query", &["api", "v1", "query_range"], fields)
-            .await
+        self.query(&["api", "v1", "query_range"], fields).await
     }
 
     /// The series that match `selector` between `start` and `end` (seconds since the epoch). Those that
@@ -170,8 +169,7 @@ impl PrometheusClient {
             ("start".to_owned(), format!("{start:.3}")),
             ("end".to_owned(), format!("{end:.3}")),
         ];
-        self.query("listing series", &["api", "v1", "series"], fields)
-            .await
+        self.query(&["api", "v1", "series"], fields).await
     }
 
     /// The rules that are loaded, with their last evaluation.
@@ -179,9 +177,7 @@ impl PrometheusClient {
     /// # Errors
     /// [`ServiceError`].
     pub async fn rules(&self) -> Result<WithWarnings<Vec<LoadedGroup>>, ServiceError> {
-        let reply: WithWarnings<RuleGroups> = self
-            .list("listing rules", &["api", "v1", "rules"], &[])
-            .await?;
+        let reply: WithWarnings<RuleGroups> = self.list(&["api", "v1", "rules"], &[]).await?;
         Ok(reply.map(|groups| groups.groups))
     }
 
@@ -190,9 +186,7 @@ impl PrometheusClient {
     /// # Errors
     /// [`ServiceError`].
     pub async fn alerts(&self) -> Result<WithWarnings<Vec<FiringAlert>>, ServiceError> {
-        let reply: WithWarnings<Alerts> = self
-            .query("listing alerts", &["api", "v1", "alerts"], Vec::new())
-            .await?;
+        let reply: WithWarnings<Alerts> = self.query(&["api", "v1", "alerts"], Vec::new()).await?;
         Ok(reply.map(|alerts| alerts.alerts))
     }
 
@@ -202,9 +196,7 @@ impl PrometheusClient {
     /// [`ServiceError`].
     pub async fn targets(&self) -> Result<WithWarnings<Vec<Target>>, ServiceError> {
         let active = [("state", "active")];
-        let reply: WithWarnings<TargetList> = self
-            .list("listing targets", &["api", "v1", "targets"], &active)
-            .await?;
+        let reply: WithWarnings<TargetList> = self.list(&["api", "v1", "targets"], &active).await?;
         Ok(reply.map(|targets| targets.active))
     }
 
@@ -215,8 +207,7 @@ impl PrometheusClient {
     pub async fn metadata(
         &self,
     ) -> Result<WithWarnings<BTreeMap<String, Vec<MetricMetadata>>>, ServiceError> {
-        self.list("reading metadata", &["api", "v1", "metadata"], &[])
-            .await
+        self.list(&["api", "v1", "metadata"], &[]).await
     }
 
     /// The Alertmanagers that it sends alerts to.
@@ -224,12 +215,8 @@ impl PrometheusClient {
     /// # Errors
     /// [`ServiceError`].
     pub async fn alertmanagers(&self) -> Result<WithWarnings<Alertmanagers>, ServiceError> {
-        self.query(
-            "listing Alertmanagers",
-            &["api", "v1", "alertmanagers"],
-            Vec::new(),
-        )
-        .await
+        self.query(&["api", "v1", "alertmanagers"], Vec::new())
+            .await
     }
 
     /// The loaded configuration, as YAML, in which the server has replaced secrets by `<secret>`.
@@ -238,9 +225,7 @@ impl PrometheusClient {
     /// [`ServiceError`].
     pub async fn config(&self) -> Result<String, ServiceError> {
         let path = ["api", "v1", "status", "config"];
-        let reply: WithWarnings<LoadedYaml> = self
-            .query("reading its configuration", &path, Vec::new())
-            .await?;
+        let reply: WithWarnings<LoadedYaml> = self.query(&path, Vec::new()).await?;
         Ok(reply.data.yaml)
     }
 
@@ -250,7 +235,7 @@ impl PrometheusClient {
     /// [`ServiceError`].
     pub async fn flags(&self) -> Result<BTreeMap<String, String>, ServiceError> {
         let path = ["api", "v1", "status", "flags"];
-        let reply = self.query("reading its flags", &path, Vec::new()).await?;
+        let reply = self.query(&path, Vec::new()).await?;
         Ok(reply.data)
     }
 
@@ -260,9 +245,7 @@ impl PrometheusClient {
     /// [`ServiceError`].
     pub async fn retention(&self) -> Result<Option<Duration>, ServiceError> {
         let path = ["api", "v1", "status", "runtimeinfo"];
-        let reply: WithWarnings<RuntimeInfo> = self
-            .query("reading its retention", &path, Vec::new())
-            .await?;
+        let reply: WithWarnings<RuntimeInfo> = self.query(&path, Vec::new()).await?;
         // Such as `15d`, `30d or 50GiB`, `50GiB`.
         let limits = reply.data.storage_retention;
         Ok(limits
@@ -292,12 +275,8 @@ impl PrometheusClient {
     /// # Errors
     /// [`ServiceError`].
     pub async fn build_info(&self) -> Result<WithWarnings<BuildInfo>, ServiceError> {
-        self.query(
-            "reading build information",
-            &["api", "v1", "status", "buildinfo"],
-            Vec::new(),
-        )
-        .await
+        self.query(&["api", "v1", "status", "buildinfo"], Vec::new())
+            .await
     }
 
     /// The expression within the scope. What cannot be read is for the server to refuse.
@@ -311,7 +290,6 @@ impl PrometheusClient {
 
     async fn query<T: DeserializeOwned>(
         &self,
-        doing: &'static str,
         path: &[&str],
         fields: Vec<(String, String)>,
     ) -> Result<WithWarnings<T>, ServiceError> {
@@ -325,7 +303,10 @@ impl PrometheusClient {
             .iter()
             .map(|(name, value)| name.len() + value.len())
             .sum();
-        let call = if length > LONGEST_GET {
+        let is_long = length > LONGEST_GET;
+        let method = if is_long { "POST" } else { "GET" };
+        let doing = format!("{method} /{}", path.join("/"));
+        let call = if is_long {
             // Queries change nothing, so sending one twice is safe.
             HttpRequest::post(&self.endpoint, url, Body::Form(fields), limit, true)
         } else {
@@ -334,8 +315,8 @@ impl PrometheusClient {
             }
             HttpRequest::get(&self.endpoint, url, limit)
         };
-        let answer = self.send(doing, &call).await?;
-        let read = self.read(doing, &answer);
+        let answer = self.send(&doing, &call).await?;
+        let read = self.read(&doing, &answer);
         if asks_something {
             read.map_err(about_what_was_asked)
         } else {
@@ -346,7 +327,6 @@ impl PrometheusClient {
     /// A list of all that the server has, read as it arrives.
     async fn list<T: DeserializeOwned + Send + 'static>(
         &self,
-        doing: &'static str,
         path: &[&str],
         fields: &[(&str, &str)],
     ) -> Result<WithWarnings<T>, ServiceError> {
@@ -354,14 +334,15 @@ impl PrometheusClient {
         if !fields.is_empty() {
             url.query_pairs_mut().extend_pairs(fields);
         }
+        let doing = format!("GET /{}", path.join("/"));
         let call = HttpRequest::get(&self.endpoint, url, LIST_LIMIT);
         let read = |body: &mut dyn std::io::Read| serde_json::from_reader(body);
         let sent = self.http.send_and_read(call, read);
         let (answer, found) = sent
             .await
-            .map_err(|error| self.error(doing, error.into()))?;
+            .map_err(|error| self.error(&doing, error.into()))?;
         let nothing = || Err(serde::de::Error::custom("nothing was read"));
-        let read = self.open(doing, &answer, || found.unwrap_or_else(nothing));
+        let read = self.open(&doing, &answer, || found.unwrap_or_else(nothing));
         if fields.is_empty() {
             read
         } else {
@@ -375,7 +356,7 @@ impl PrometheusClient {
     /// [`ServiceError`] unless it is 2xx and Prometheus's.
     pub fn read<T: DeserializeOwned>(
         &self,
-        doing: &'static str,
+        doing: &str,
         answer: &HttpResponse,
     ) -> Result<WithWarnings<T>, ServiceError> {
         self.open(doing, answer, || serde_json::from_slice(&answer.body))
@@ -384,7 +365,7 @@ impl PrometheusClient {
     /// The data of an answer; `read` reads its body where that may be what was asked for.
     fn open<T>(
         &self,
-        doing: &'static str,
+        doing: &str,
         answer: &HttpResponse,
         read: impl FnOnce() -> serde_json::Result<Envelope<T>>,
     ) -> Result<WithWarnings<T>, ServiceError> {
@@ -429,14 +410,14 @@ impl PrometheusClient {
 
     async fn send(
         &self,
-        doing: &'static str,
+        doing: &str,
         request: &HttpRequest<'_>,
     ) -> Result<HttpResponse, ServiceError> {
         let sent = self.http.send(request).await;
         sent.map_err(|error| self.error(doing, error.into()))
     }
 
-    fn error(&self, doing: &'static str, error: RequestError) -> ServiceError {
+    fn error(&self, doing: &str, error: RequestError) -> ServiceError {
         ServiceError::new(&self.endpoint, doing, error)
     }
 }

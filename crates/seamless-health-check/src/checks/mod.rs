@@ -15,6 +15,7 @@ use seamless_core::config::Service;
 
 use crate::check::{Check, Group};
 use crate::request::Request;
+use crate::words::did_you_mean;
 
 /// Every check there is.
 pub(crate) fn all() -> Vec<Check> {
@@ -41,9 +42,13 @@ pub(crate) fn select(only: &[String], skip: &[String]) -> Result<Vec<Check>, Usa
                 .filter(|check| check.group.name() == name || check.id() == *name);
             let matching: Vec<String> = matching.map(Check::id).collect();
             if matching.is_empty() {
-                let groups = Group::ALL.map(Group::name).join(", ");
+                let groups = Group::ALL.map(Group::name);
+                let ids: Vec<String> = all.iter().map(Check::id).collect();
+                let known = groups.into_iter().chain(ids.iter().map(String::as_str));
+                let meant = did_you_mean(name, known);
                 return Err(UsageError(format!(
-                    "{flag} {name}: no such check; give a group ({groups}) or an id that --list shows"
+                    "{flag} {name}: no such check; {meant}give a group ({}) or an id that --list shows",
+                    groups.join(", ")
                 )));
             }
             found.extend(matching);

@@ -17,7 +17,9 @@ pub(super) fn render(report: &Report, name: &str, look: TextStyle) -> String {
         .filter(|told| told.alert == name)
         .collect();
     if told.is_empty() {
-        out.push_str(&format!("{name}\n  nobody is known to be told: give --alertmanager-url or --alertmanager-config\n"));
+        out.push_str(&format!(
+            "{name}\n  receivers unknown: give --alertmanager-url or --alertmanager-config\n"
+        ));
     }
     for told in told {
         out.push_str(&path(told, look));

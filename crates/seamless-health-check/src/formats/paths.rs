@@ -13,8 +13,7 @@ use crate::told::{Told, ToldIntegration, ToldReceiver};
 /// The table; without an Alertmanager a line that says so.
 pub(super) fn render(report: &Report, look: TextStyle) -> String {
     if report.told.is_empty() {
-        return "nobody is known to be told: give --alertmanager-url or --alertmanager-config\n"
-            .to_owned();
+        return "receivers unknown: give --alertmanager-url or --alertmanager-config\n".to_owned();
     }
     let mut out = String::new();
     let mut alertmanagers: Vec<&str> = Vec::new();

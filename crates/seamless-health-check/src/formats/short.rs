@@ -54,7 +54,13 @@ fn screen(bad: &[&CheckResult], look: TextStyle, room: usize) -> Vec<String> {
     // Where not even a line of each has room, the ids of the others have.
     let mut shown = bad.len();
     let mut others = Vec::new();
-    while shown > 1 && shown + others.len() > room {
+    // On a narrow terminal a message stands beneath its id.
+    let height = if text::has_room(look.width, BESIDE) {
+        1
+    } else {
+        2
+    };
+    while shown > 1 && shown * height + others.len() > room {
         shown -= 1;
         let ids: Vec<String> = bad
             .iter()
@@ -69,7 +75,7 @@ fn screen(bad: &[&CheckResult], look: TextStyle, room: usize) -> Vec<String> {
         .take(shown)
         .map(|finding| block(finding, look, Detail::Line))
         .collect();
-    let mut free = room - (shown + others.len()).min(room);
+    let mut free = room.saturating_sub(shown * height + others.len());
     let mut order: Vec<usize> = (0..shown).collect();
     order.sort_by_key(|index| {
         bad.get(*index)
@@ -101,7 +107,6 @@ fn block(finding: &CheckResult, look: TextStyle, detail: Detail) -> Vec<String> 
         true => finding.message(),
         false => text::without_first_item(finding),
     });
-    // On a narrow terminal messages stand beneath the ids.
     let is_beside = text::has_room(look.width, BESIDE);
     let column = if is_beside { BESIDE } else { MARGIN };
     let message = match (detail, look.width) {
@@ -131,4 +136,52 @@ fn block(finding: &CheckResult, look: TextStyle, detail: Detail) -> Vec<String> 
         .flat_map(|line| line.split('\n'))
         .map(str::to_owned)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use seamless_cli::{Palette, shown_width};
+
+    use super::*;
+    use crate::checks;
+    use crate::verdict::CheckOutcome;
+
+    #[test]
+    fn more_findings_than_a_screen_has_lines_end_in_the_ids_of_the_rest() {
+        let message = "something is wrong in more words than one line of a terminal has room for";
+        let findings: Vec<CheckResult> = checks::all()
+            .into_iter()
+            .map(|check| CheckResult::given(check, CheckOutcome::fail(message)))
+            .collect();
+        let bad: Vec<&CheckResult> = findings.iter().collect();
+        for width in [80, 40] {
+            let look = TextStyle {
+                palette: Palette::plain(),
+                width: Some(width),
+            };
+            let lines = screen(&bad, look, SCREEN);
+            let page = lines.join("\n");
+            if width == 80 {
+                assert!(lines.len() <= SCREEN, "{page}");
+            }
+            assert!(
+                lines.iter().all(|line| shown_width(line) <= width),
+                "{page}"
+            );
+            let rest = lines.iter().position(|line| line.starts_with("and "));
+            let rest = lines[rest.unwrap()..].join(" ");
+            let count: usize = rest.split([' ', ':']).nth(1).unwrap().parse().unwrap();
+            let ids: Vec<&str> = rest.split_once(": ").unwrap().1.split(", ").collect();
+            let shown = bad.len() - count;
+            assert!(shown > 0 && count > 0, "{page}");
+            let expected: Vec<String> = bad[shown..].iter().map(|bad| bad.check.id()).collect();
+            assert_eq!(ids, expected, "{page}");
+            for bad in &bad[..shown] {
+                assert!(
+                    page.contains(&format!("fail  {}", bad.check.id())),
+                    "{page}"
+                );
+            }
+        }
+    }
 }

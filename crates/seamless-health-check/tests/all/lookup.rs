@@ -72,11 +72,28 @@ fn a_list_of_a_group_has_what_it_depends_on() {
 #[test]
 fn what_cannot_be_looked_up_is_a_usage_error() {
     for (arguments, words) in [
-        (["--explain", "prometheus/presence"], "--list shows them"),
         (
-            ["--explain", "SeamlessNoSuchAlert"],
-            "--list shows the checks",
+            ["--explain", "prometheus/presence"],
+            "did you mean prometheus/present? --list shows them",
         ),
+        (
+            ["--explain", "present"],
+            "did you mean prometheus/present? --list shows them",
+        ),
+        (
+            ["--explain", "disk/full"],
+            "no such check; --list shows them",
+        ),
+        (
+            ["--explain", "NoSuchAlert"],
+            "no such alert or check; --list shows the checks",
+        ),
+        (
+            ["--explain", "SeamlessBackfillStuckLeas"],
+            "did you mean SeamlessBackfillStuckLease? --list",
+        ),
+        (["--only", "prom"], "did you mean prometheus? give a group"),
+        (["--skip", "disk"], "no such check; give a group"),
         (["--list", "--output=junit"], "write text or json"),
     ] {
         let mut command = program();

@@ -69,7 +69,10 @@ async fn a_lease_lives_and_ends_as_the_protocol_says() {
     assert!(shown[0].claimed_at_ms.is_some_and(|at| at <= now_ms()));
 
     let url = coordinator.url();
-    assert_eq!(release(&url, "stale").await, ReleaseVerdict::Conflict);
+    let ReleaseVerdict::Conflict { answer } = release(&url, "stale").await else {
+        panic!("no conflict");
+    };
+    assert_eq!(answer, "HTTP 409 Conflict: held by somebody else");
     let released = release(&url, claim.token.expose()).await;
     assert_eq!(
         released,
@@ -171,7 +174,7 @@ async fn each_fault_is_what_it_says() {
         let word = match &verdict {
             ReleaseVerdict::Released { .. } => "released",
             ReleaseVerdict::AlreadyReleased => "already released",
-            ReleaseVerdict::Conflict => "conflict",
+            ReleaseVerdict::Conflict { .. } => "conflict",
             ReleaseVerdict::Failed(_) => "failed",
             ReleaseVerdict::Unknown(_) => "unknown",
             ReleaseVerdict::Unproven(_) => "unproven",

@@ -22,7 +22,7 @@ pub(super) const CHECK: Check = Check {
         example: "fail  Prometheus has no Alertmanager; alerts go nowhere",
         korean: Korean {
             title: "Prometheus에 Alertmanager가 있다",
-            means: "Prometheus가 보낼 Alertmanager가 없거나 재레이블링이 모두 제외한다. 경보가 울려도 아무도 받지 못한다.",
+            means: "Prometheus가 보낼 Alertmanager가 없거나 리레이블링이 모두 제외한다. 경보가 울려도 아무도 받지 못한다.",
             remedy: "prometheus.yml의 `alerting: alertmanagers:`에 추가하고 Prometheus를 다시 읽힌다.",
         },
     },

@@ -239,7 +239,7 @@ fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<
             item(Verdict::Warn, format!("always fires: {reason}"))
         }
         FiringVerdict::Unknown(reason) => {
-            let reason = format!("cannot be told: {reason}");
+            let reason = format!("cannot be judged: {reason}");
             item(
                 Verdict::Skip(SkipReason::NotApplicable(reason.clone())),
                 reason,

@@ -30,7 +30,7 @@ pub(super) const CHECK: Check = Check {
     explained: Explained {
         means: "SeamlessWatchdog always fires, and Alertmanager does not hold this Prometheus's, or holds an old one: what Prometheus sends does not arrive.",
         remedy: "Prometheus's log names the Alertmanagers that it cannot reach. If the labels differ, the alert is from another Prometheus: compare the external labels. Right after a start, wait with `--wait 2m`.",
-        example: "fail  SeamlessWatchdog: it holds none: what Prometheus sends does not arrive",
+        example: "fail  SeamlessWatchdog: not in Alertmanager: what Prometheus sends does not arrive",
         korean: Korean {
             title: "Alertmanager가 이 Prometheus의 SeamlessWatchdog을 가지고 있다",
             means: "SeamlessWatchdog은 항상 울린다. 그런데 Alertmanager에 이 Prometheus의 것이 없거나 오래되었다. Prometheus가 보낸 것이 도착하지 않는다.",
@@ -96,16 +96,16 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
             });
             if let Some(young) = young.filter(|young| *young < due(facts, paging)) {
                 let message = format!(
-                    "it holds none yet: {WATCHDOG} fires for {} only",
+                    "not in Alertmanager yet; it has been firing for {} only",
                     human(young)
                 );
                 let item = Item::new(WATCHDOG, Verdict::Warn, message);
                 return Ok(vec![item]);
             }
             let message = match watchdogs.first() {
-                None => "it holds none: what Prometheus sends does not arrive".to_owned(),
+                None => "not in Alertmanager: what Prometheus sends does not arrive".to_owned(),
                 Some(other) => format!(
-                    "it holds only {}: another Prometheus's; this one sends {labels:?}",
+                    "Alertmanager holds only that of another Prometheus, {}; this one sends {labels:?}",
                     other.labels
                 ),
             };
@@ -116,7 +116,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
         let Some(updated) = updated else {
             return item(
                 Verdict::Warn,
-                "it does not say when it was last sent".to_owned(),
+                "Alertmanager does not say when it was last sent".to_owned(),
             );
         };
         let age =

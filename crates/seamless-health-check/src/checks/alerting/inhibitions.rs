@@ -30,8 +30,8 @@ pub(super) const CHECK: Check = Check {
         remedy: "Narrow the inhibit rule: name the alerts on both sides, or labels in `equal`.",
         example: "fail  SeamlessSla99thDegraded: held back by ClusterDown{severity=\"critical\"}, which fires, through inhibit_rules[0]",
         korean: Korean {
-            title: "다른 경보를 막고 있는 경보가 없다",
-            means: "울리는 경보가 제공되지 않은 inhibit 규칙으로 다른 경보를 막는다.",
+            title: "제공된 경보를 억제하는 경보가 없다",
+            means: "울리는 경보가, 제공된 것이 아닌 inhibit 규칙으로 다른 경보를 억제한다.",
             remedy: "inhibit 규칙을 좁힌다. 양쪽에 경보 이름을 쓰거나 `equal`에 레이블을 쓴다.",
         },
     },

@@ -23,13 +23,13 @@ pub(super) const CHECK: Check = Check {
     hint: "an alert without its series never fires: see prometheus/present",
     anchor: "check-alerting",
     explained: Explained {
-        means: "An alert reads series that do not exist, or a name that nothing feeds. Such an alert never fires.",
-        remedy: "See `prometheus/present` for a metric of the runtime. A name that no loaded rule feeds is a recording rule that is not loaded, or a typing error.",
-        example: "fail  SeamlessSla99thDegraded: reads seamless_sla_deadline_seconds, of which there are no series",
+        means: "An alert reads a metric that has no series, or a name that is neither a metric of the schema nor a loaded recording rule. Such an alert never fires.",
+        remedy: "For a metric of the runtime see `prometheus/present`. Any other name is a recording rule that is not loaded, or a typing error.",
+        example: "fail  SeamlessSla99thDegraded: reads seamless_sla_deadline_seconds, which has no series",
         korean: Korean {
             title: "경보가 읽는 시계열이 있다",
-            means: "경보가 없는 시계열이나 아무것도 만들지 않는 이름을 읽는다. 그런 경보는 절대 울리지 않는다.",
-            remedy: "런타임의 메트릭이면 `prometheus/present`를 본다. 로드된 규칙이 만들지 않는 이름은 로드되지 않은 기록 규칙이거나 오타다.",
+            means: "경보가 읽는 메트릭에 시계열이 없거나, 스키마의 메트릭도 로드된 기록 규칙도 아닌 이름을 읽는다. 그런 경보는 절대 울리지 않는다.",
+            remedy: "런타임의 메트릭이면 `prometheus/present`를 본다. 그 밖의 이름은 로드되지 않은 기록 규칙이거나 오타다.",
         },
     },
     run: |site| Box::pin(run(site)),
@@ -63,8 +63,9 @@ fn judge(rules: &RuleFile, series: Option<&Presence>, names: &BTreeSet<&str>) ->
             .find(|selector| is_unfed(selector))
         {
             let name = stranger.name().unwrap_or("a selector without a name");
-            let message =
-                format!("reads {name}, which no family of the schema and no loaded rule feeds");
+            let message = format!(
+                "reads {name}, which is no metric of the schema and no loaded recording rule"
+            );
             push(&mut items, Item::new(&rule.name, Verdict::Fail, message));
             continue;
         }
@@ -78,12 +79,12 @@ fn judge(rules: &RuleFile, series: Option<&Presence>, names: &BTreeSet<&str>) ->
         }
         let names: Vec<&str> = families.iter().map(|family| family.name).collect();
         if families.iter().any(|family| family.required) {
-            let message = format!("reads {}, of which there are no series", listed(&names));
+            let message = format!("reads {}, which has no series", listed(&names));
             push(&mut items, Item::new(&rule.name, Verdict::Fail, message));
         } else {
             // A feature that is not in use has no series, and nothing to alert on.
             unused += 1;
-            let message = format!("{} is optional and not there", listed(&names));
+            let message = format!("{} has no series, and is optional", listed(&names));
             push(&mut items, Item::new(&rule.name, Verdict::Pass, message));
         }
     }
@@ -157,13 +158,13 @@ mod tests {
                 required,
                 &absent,
                 Verdict::Fail,
-                "A: reads seamless_sla_deadline_seconds, of which there are no series",
+                "A: reads seamless_sla_deadline_seconds, which has no series",
             ),
             (
                 "nobody_feeds_this > 1",
                 &present,
                 Verdict::Fail,
-                "A: reads nobody_feeds_this, which no family of the schema and no loaded rule feeds",
+                "A: reads nobody_feeds_this, which is no metric of the schema and no loaded recording rule",
             ),
             (
                 "up == 0",

@@ -17,7 +17,7 @@ use crate::verdict::{CheckOutcome, Item, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "ranges",
     group: Group::Alerting,
-    title: "ranges of rules cover two scrapes, and are kept",
+    title: "ranges of rules cover two scrapes, and Prometheus keeps them",
     needs: &[Need::Prometheus],
     requires: &["alerting/rules-loaded"],
     severity: Severity::Fail,

@@ -41,7 +41,9 @@ async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
 }
 
 pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
-    let good = |count| format!("all {count} alerts reach a receiver of their severity");
+    let good = |count| {
+        format!("every alert reaches a receiver of its severity ({count} by name and severity)")
+    };
     of_each(facts.paging, good, |alertmanager| {
         let ways = facts.ways(alertmanager)?;
         let mut items: Vec<Item> = ways.iter().map(|way| reach(way, facts.wanted)).collect();
@@ -58,7 +60,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
             .iter()
             .flat_map(|config| &config.unknown_keys);
         items.extend(unknown_keys.map(|key| {
-            let message = "no known Alertmanager has this key: a typing error?";
+            let message = "no Alertmanager up to 0.35 knows this key: a typing error?";
             Item::new(key, Verdict::Warn, message)
         }));
         Ok(items)

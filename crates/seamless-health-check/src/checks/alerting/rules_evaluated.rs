@@ -20,7 +20,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 pub(super) const CHECK: Check = Check {
     name: "rules-evaluated",
     group: Group::Alerting,
-    title: "rules were evaluated lately, without error",
+    title: "rules are evaluated on time and without error",
     needs: &[Need::Prometheus],
     requires: &["prometheus/queries"],
     severity: Severity::Fail,
@@ -31,7 +31,7 @@ pub(super) const CHECK: Check = Check {
         remedy: "The rule's page in Prometheus (Status, Rules) shows the error. Rules that are late: Prometheus is overloaded, or the group is too large. Right after a start, wait with `--wait 5m`.",
         example: "fail  SeamlessSla99thDegraded: last evaluated 12m ago, though due every 30s",
         korean: Korean {
-            title: "마지막 평가가 성공했고 최근이다",
+            title: "규칙이 제때, 오류 없이 평가된다",
             means: "규칙의 마지막 평가가 실패했거나 주기의 세 배보다 오래되었다. 경보가 현재 상태를 따라가지 못한다.",
             remedy: "Prometheus의 규칙 페이지(Status, Rules)에 오류가 나온다. 평가가 늦으면 Prometheus에 부하가 걸렸거나 그룹이 너무 크다. 시작 직후라면 `--wait 5m`으로 기다린다.",
         },

@@ -22,7 +22,7 @@ pub(super) const CHECK: Check = Check {
         remedy: "Install the rule file under `rule_files:`, take older copies out, and reload Prometheus. Rules of the site's own: `--rules FILE`. vmalert takes the rules that `cargo xtask render --set native_histograms=false --out DIR` writes: load those, and check with `--rules DIR/alert_rules.yml`.",
         example: "fail  1 of 58 rules not loaded: SeamlessSla99thDegraded: not loaded",
         korean: Korean {
-            title: "규칙이 로드되어 있다",
+            title: "경보 규칙이 로드되어 있다",
             means: "로드되어야 할 규칙이 없거나, 제공된 규칙과 다르거나, 두 번 로드되었다. 로드되지 않은 규칙은 경보를 울리지 않는다.",
             remedy: "규칙 파일을 `rule_files:`에 넣고 오래된 사본을 뺀 뒤 Prometheus를 다시 읽힌다. 사이트의 규칙은 `--rules FILE`로 준다. vmalert는 `cargo xtask render --set native_histograms=false --out DIR`이 쓴 규칙을 받는다. 그것을 로드하고 `--rules DIR/alert_rules.yml`로 점검한다.",
         },

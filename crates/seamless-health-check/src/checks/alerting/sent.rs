@@ -15,7 +15,7 @@ use crate::verdict::{CheckOutcome, Item, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "sent",
     group: Group::Alerting,
-    title: "no alert fails on its way to Alertmanager",
+    title: "no alert is lost on its way to Alertmanager",
     needs: &[Need::Alertmanager, Need::Prometheus],
     requires: &[],
     severity: Severity::Fail,
@@ -26,7 +26,7 @@ pub(super) const CHECK: Check = Check {
         remedy: "Prometheus's log names the Alertmanager and the error. After a failed reload: `promtool check config`.",
         example: "fail  http://alertmanager:9093/api/v2/alerts: 12 alerts could not be sent there in 10m",
         korean: Korean {
-            title: "Alertmanager로 가는 길에 실패하는 경보가 없다",
+            title: "Alertmanager로 가는 길에 잃는 경보가 없다",
             means: "경보가 Prometheus에서 Alertmanager로 가는 길에 실패하거나, 큐가 가득 차 버려진다. 또는 Prometheus의 마지막 설정 읽기가 실패했다.",
             remedy: "Prometheus의 로그에 Alertmanager와 오류가 나온다. 설정 읽기가 실패했으면 `promtool check config`로 확인한다.",
         },

@@ -360,17 +360,24 @@ fn what_is_sent_and_held() {
     table(
         held::judge,
         &[
-            ("it holds none", "fail it holds none", |f| holds(f, &[])),
-            ("it holds another Prometheus's", "fail it holds only", |f| {
-                let other = held_alert(&HELD.replace("\"eu\"", "\"us\""), "2026-11-28T11:59:30Z");
-                holds(f, &[other]);
+            ("it holds none", "fail not in Alertmanager:", |f| {
+                holds(f, &[])
             }),
+            (
+                "it holds another Prometheus's",
+                "fail Alertmanager holds only",
+                |f| {
+                    let other =
+                        held_alert(&HELD.replace("\"eu\"", "\"us\""), "2026-11-28T11:59:30Z");
+                    holds(f, &[other]);
+                },
+            ),
             ("it was last sent long ago", "fail last sent 30m ago", |f| {
                 holds(f, &[held_alert(HELD, "2026-11-28T11:30:00Z")]);
             }),
             (
                 "Prometheus has just been started",
-                "warn it holds none yet",
+                "warn not in Alertmanager yet",
                 |f| {
                     holds(f, &[]);
                     let rules = &mut group(f, WATCHDOG).rules;
@@ -420,12 +427,16 @@ fn a_critical_alert_must_reach_who_was_asked_for() {
     let pages = "pagerduty_configs: [{routing_key: x}]";
     let chats = "slack_configs: [{api_url: 'http://x'}]";
     for (integrations, asked, expected) in [
-        (pages, "", "pass alerts reach a receiver of their severity"),
+        (
+            pages,
+            "",
+            "pass every alert reaches a receiver of its severity",
+        ),
         (chats, "", "warn critical, but reaches only oncall (slack)"),
         (
             chats,
             "critical=oncall",
-            "pass alerts reach a receiver of their severity",
+            "pass every alert reaches a receiver of its severity",
         ),
         (
             pages,

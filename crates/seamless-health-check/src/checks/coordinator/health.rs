@@ -10,7 +10,7 @@ use crate::verdict::CheckOutcome;
 pub(super) const CHECK: Check = Check {
     name: "health",
     group: Group::Coordinator,
-    title: "the coordinator says that it is well",
+    title: "the coordinator reports that it is healthy",
     needs: &[Need::Coordinator],
     requires: &[],
     severity: Severity::Fail,
@@ -22,7 +22,7 @@ pub(super) const CHECK: Check = Check {
         example: "fail  /health reports \"degraded\"",
         korean: Korean {
             title: "코디네이터가 정상이라고 답한다",
-            means: "코디네이터의 헬스 엔드포인트가 응답하지 않거나, 코디네이터가 아닌 것(로그인 페이지, 프록시 오류)이 응답하거나, ok, healthy, pass, up, ready가 아닌 상태를 알린다. 워커가 리스를 잡지 못해 백필이 멈췄을 수 있다.",
+            means: "코디네이터의 헬스 엔드포인트가 응답하지 않거나, 코디네이터가 아닌 것(로그인 페이지, 프록시 오류)이 응답하거나, ok, healthy, pass, up, ready가 아닌 상태를 알린다. 워커가 리스를 점유하지 못해 백필이 멈췄을 수 있다.",
             remedy: "코디네이터의 로그와 앞단 프록시를 본다. 헬스 엔드포인트의 경로가 다르면 `--coordinator-health-path`로 지정한다.",
         },
     },

@@ -26,7 +26,7 @@ pub(super) const CHECK: Check = Check {
         example: "warn  2 of 14 leases stuck, the oldest for 42m",
         korean: Korean {
             title: "멈춘 리스가 없다",
-            means: "잡은 지 10분이 넘었는데 절반도 끝나지 않은 리스가 있다. 그 구간은 백필되지 않으며 다른 워커가 가져갈 수도 없다.",
+            means: "점유된 지 10분이 넘었는데 절반도 끝나지 않은 리스가 있다. 그 구간은 백필되지 않으며 다른 워커가 가져갈 수도 없다.",
             remedy: "`lease-recover --list --stuck`으로 확인한다. 리스를 가진 워커를 본다. 살아 있지만 느린 것일 수 있다. 그다음 `lease-recover --stuck`으로 해제한다. 해제하기 전에 물어본다.",
         },
     },

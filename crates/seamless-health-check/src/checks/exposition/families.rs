@@ -15,7 +15,7 @@ const TYPO_SIMILARITY: f64 = 0.9;
 pub(super) const CHECK: Check = Check {
     name: "families",
     group: Group::Exposition,
-    title: "required families are there, and no name is nearly right",
+    title: "required families are exposed, and no name is misspelt",
     needs: &[Need::Exposition],
     requires: &["exposition/readable"],
     severity: Severity::Fail,

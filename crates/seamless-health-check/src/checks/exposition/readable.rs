@@ -9,7 +9,7 @@ use crate::verdict::CheckOutcome;
 pub(super) const CHECK: Check = Check {
     name: "readable",
     group: Group::Exposition,
-    title: "Prometheus takes the scrape",
+    title: "Prometheus accepts the exposition",
     needs: &[Need::Exposition],
     requires: &[],
     severity: Severity::Fail,
@@ -20,7 +20,7 @@ pub(super) const CHECK: Check = Check {
         remedy: "Mend the line and column that are named. *fallback_scrape_protocol*: answer with a proper `Content-Type`, or set that word in the scrape configuration.",
         example: "fail  Prometheus 3 refuses the whole scrape: line 12, column 31: …",
         korean: Korean {
-            title: "Prometheus가 스크레이프를 받아들인다",
+            title: "Prometheus가 노출 텍스트를 받아들인다",
             means: "스크레이프하는 Prometheus가 노출 텍스트 전체를 거부한다. 이 타깃의 메트릭은 하나도 저장되지 않는다. 기준이 되는 세대는 `--scraper`, 없으면 `--prometheus-url`의 세대, 그것도 없으면 3이다.",
             remedy: "메시지에 나온 줄과 열을 고친다. *fallback_scrape_protocol*이 나오면 올바른 `Content-Type`으로 응답하거나 스크레이프 설정에 그 항목을 넣는다.",
         },

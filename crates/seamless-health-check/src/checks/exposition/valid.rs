@@ -9,7 +9,7 @@ use crate::verdict::{CheckOutcome, Item, Verdict};
 pub(super) const CHECK: Check = Check {
     name: "valid",
     group: Group::Exposition,
-    title: "nothing is lost or against the specification",
+    title: "the exposition keeps the specification, and nothing of it is lost",
     needs: &[Need::Exposition],
     requires: &["exposition/readable"],
     severity: Severity::Warn,
@@ -20,7 +20,7 @@ pub(super) const CHECK: Check = Check {
         remedy: "Mend the line that is named. What the other generation refuses is to be mended before an upgrade.",
         example: "warn  document: line 40, column 1: duplicate series; first on line 12; Prometheus keeps the first and drops this one",
         korean: Korean {
-            title: "잃는 것이 없고 규격에 맞는다",
+            title: "노출 텍스트가 규격에 맞고 잃는 것이 없다",
             means: "스크레이프는 성공하지만 무언가를 잃거나 규격에 어긋난다(두 번 나오는 시계열, `+Inf`가 없는 히스토그램). 또는 다른 세대의 Prometheus라면 거부한다.",
             remedy: "메시지에 나온 줄을 고친다. 다른 세대가 거부하는 것은 업그레이드하기 전에 고친다.",
         },

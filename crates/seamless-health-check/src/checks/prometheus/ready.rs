@@ -20,7 +20,7 @@ pub(super) const CHECK: Check = Check {
         example: "fail  Prometheus at http://prometheus:9090: connection refused",
         korean: Korean {
             title: "Prometheus가 준비되어 있다",
-            means: "Prometheus가 응답하지 않거나 준비되지 않았다고 답한다. 시작 중이거나 로그를 다시 읽거나 종료하는 중이다. 준비될 때까지 경보가 평가되지 않는다.",
+            means: "Prometheus가 응답하지 않거나 준비되지 않았다고 답한다. 시작 중이거나 WAL을 재생하거나 종료하는 중이다. 준비될 때까지 경보가 평가되지 않는다.",
             remedy: "`--wait 5m`으로 기다린다. 계속되면 Prometheus의 로그, 디스크, 메모리를 본다.",
         },
     },

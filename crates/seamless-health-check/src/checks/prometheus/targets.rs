@@ -22,7 +22,7 @@ pub(super) const CHECK: Check = Check {
         remedy: "The message is what Prometheus says of its last scrape. Look at the target's log and at the network between the two.",
         example: "fail  http://seamless-1:9100/metrics: down: connection refused",
         korean: Korean {
-            title: "메트릭을 내보내는 타깃이 올라와 있다",
+            title: "메트릭을 내보내는 타깃이 살아 있다(up)",
             means: "메트릭을 내보내는 job의 타깃을 스크레이프할 수 없다. 지금부터 모든 경보에서 그 메트릭이 빠진다.",
             remedy: "메시지는 Prometheus가 마지막 스크레이프에 대해 알리는 내용이다. 타깃의 로그와 둘 사이의 네트워크를 본다.",
         },

@@ -415,14 +415,14 @@ fn sending(site: &PagedSite) -> Vec<Row> {
     rows.push(Row::named(
         "nothing arrives at Alertmanager",
         "alerting/held",
-        "it holds none",
+        "not in Alertmanager",
         &mut site.check(),
     ));
     site.post_alerts(&json!([{"labels": {"alertname": "SeamlessWatchdog", "severity": "none", "service": "seamless", "cluster": "us"}}]));
     rows.push(Row::named(
         "only another Prometheus's alerts arrive",
         "alerting/held",
-        "it holds only",
+        "Alertmanager holds only",
         &mut site.check(),
     ));
     site.send_to(&[alertmanager]);
@@ -443,7 +443,7 @@ fn two_alertmanagers(site: &PagedSite) -> Vec<Row> {
     let mut rows = vec![Row::named(
         "Prometheus sends to one of two Alertmanagers",
         "alerting/held",
-        "it holds none",
+        "not in Alertmanager",
         &mut check(),
     )];
     let targets = [site.alertmanager.address(), second.address()];
@@ -518,7 +518,7 @@ fn files(site: &PagedSite) -> Vec<Row> {
         Row::named(
             "a key with a typing error in a file",
             "alerting/routes",
-            "no known Alertmanager has this key",
+            "knows this key",
             &mut check(&shipped.replace("      continue: true", "      continues: true")),
         ),
         Row::usage_error(
@@ -604,7 +604,7 @@ fn who_would_be_told_fits_the_terminal() {
     let only = ["--only", "alerting", "--output", "paths"];
     let unknown = printed(&only);
     assert!(
-        unknown.contains("reaches less when node_id is not as its route asks (unknown here"),
+        unknown.contains("reaches less when node_id does not match its route (value unknown"),
         "{unknown}"
     );
     let table = printed(&[&only[..], &["--external-label", "cluster=eu"]].concat());

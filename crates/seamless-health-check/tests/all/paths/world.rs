@@ -224,7 +224,7 @@ fn behind_a_path(site: &PagedSite) -> Vec<Row> {
     let mut rows = vec![Row::named(
         "Prometheus sends past the path of its Alertmanager",
         "alerting/held",
-        "it holds none",
+        "not in Alertmanager",
         &mut check(),
     )];
     send("/am");

@@ -124,7 +124,7 @@ const fn word(verdict: &ReleaseVerdict) -> &'static str {
     match verdict {
         ReleaseVerdict::Released { .. } => "released",
         ReleaseVerdict::AlreadyReleased => "already_released",
-        ReleaseVerdict::Conflict => "conflict",
+        ReleaseVerdict::Conflict { .. } => "conflict",
         ReleaseVerdict::Failed(_) => "failed",
         ReleaseVerdict::Unknown(_) => "unknown",
         ReleaseVerdict::Unproven(_) => "unproven",
