@@ -47,7 +47,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
     of_each(facts.paging, good, |alertmanager| {
         let sending = facts.paging.sending.clone()?;
         let silences = alertmanager.silences.as_ref().map_err(Clone::clone)?;
-        let mut found: Vec<Found> = Vec::new();
+        let mut found: Vec<SilencedAlerts> = Vec::new();
         for alert in facts.shapes() {
             let silenced = alert.silenced_by(silences, &sending);
             let alone = silenced.alone.into_iter();
@@ -60,25 +60,33 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
                 }
             }
         }
-        found.sort_by_key(|found| found.silences.len() > 1);
-        Ok(found.into_iter().map(Found::item).collect())
+        // What one silence covers stands together.
+        let id =
+            |found: &SilencedAlerts<'_>| found.silences.first().map(|silence| silence.id.clone());
+        found.sort_by_cached_key(|found| (found.silences.len() > 1, id(found)));
+        Ok(found.into_iter().map(SilencedAlerts::item).collect())
     })
 }
 
 /// The alerts that the same silences cover, with the same verdict.
-struct Found<'s> {
+struct SilencedAlerts<'s> {
     silences: Vec<&'s Silence>,
     verdict: Verdict,
     alerts: Vec<String>,
 }
 
-fn add<'s>(found: &mut Vec<Found<'s>>, silences: Vec<&'s Silence>, verdict: Verdict, alert: &str) {
+fn add<'s>(
+    found: &mut Vec<SilencedAlerts<'s>>,
+    silences: Vec<&'s Silence>,
+    verdict: Verdict,
+    alert: &str,
+) {
     let alert = alert.to_owned();
-    let same = |other: &&mut Found| other.silences == silences && other.verdict == verdict;
+    let same = |other: &&mut SilencedAlerts| other.silences == silences && other.verdict == verdict;
     match found.iter_mut().find(same) {
         Some(same) if same.alerts.contains(&alert) => {}
         Some(same) => same.alerts.push(alert),
-        None => found.push(Found {
+        None => found.push(SilencedAlerts {
             silences,
             verdict,
             alerts: vec![alert],
@@ -86,7 +94,7 @@ fn add<'s>(found: &mut Vec<Found<'s>>, silences: Vec<&'s Silence>, verdict: Verd
     }
 }
 
-impl Found<'_> {
+impl SilencedAlerts<'_> {
     fn item(self) -> Item {
         let ids: Vec<&String> = self.silences.iter().map(|silence| &silence.id).collect();
         let each: Vec<String> = self.silences.iter().map(|silence| said(silence)).collect();
