@@ -15,8 +15,8 @@ use seamless_lab::servers::{Generation, Process, Prometheus, Start};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::dashboard::{Filling, queries, rendered, text};
 use crate::drill::programs::Programs;
-use crate::grafana::{Filling, queries, rendered, text};
 use crate::install;
 use crate::render::{self, Override};
 

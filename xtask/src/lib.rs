@@ -5,6 +5,7 @@
 pub mod bench;
 pub(crate) mod cargo;
 pub mod coverage;
+pub mod dashboard;
 pub mod dist;
 pub mod docs;
 pub mod drill;

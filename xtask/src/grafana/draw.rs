@@ -16,8 +16,9 @@ use seamless_lab::runtime::Misbehaviour;
 use seamless_lab::servers::{Program, Prometheus};
 use serde_json::{Value, json};
 
-use super::{Filling, npm, text};
+use super::npm;
 use crate::coverage::Injected;
+use crate::dashboard::{Filling, rendered, text};
 use crate::drill::pace::Pace;
 use crate::drill::programs::Programs;
 use crate::drill::stack::DrillStack;
@@ -116,7 +117,7 @@ impl Browser {
         out: &Path,
     ) -> Result<bool> {
         let mut sound = true;
-        for (file, dashboard) in super::rendered(&crate::root())? {
+        for (file, dashboard) in rendered(&crate::root())? {
             let page = data.join(&file);
             fs::write(&page, page_of(dashboard, seconds)?.to_string())?;
             let picture = out.join(Path::new(&file).with_extension("png"));

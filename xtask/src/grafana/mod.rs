@@ -3,7 +3,6 @@
 //! Owns the checks for which Grafana's own packages are needed. Those come from npm, into the build folder. No
 //! Grafana server is asked: this repository cannot install one.
 
-mod dashboard;
 mod draw;
 mod npm;
 
@@ -11,8 +10,6 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-
-pub use dashboard::{Filling, RATE_INTERVAL, drawn, list, queries, rendered, text};
 
 /// Arguments of `cargo xtask grafana`.
 #[derive(clap::Args)]

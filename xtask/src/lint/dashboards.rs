@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::expressions::{self, Role};
 use super::{LintFinding, LintedPlace};
-use crate::grafana::{Filling, drawn, list, queries, text};
+use crate::dashboard::{Filling, drawn, list, queries, text};
 
 /// Grafana's ids of the units in use.
 const UNITS: &[&str] = &[

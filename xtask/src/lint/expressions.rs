@@ -10,7 +10,7 @@ use seamless_core::rules::RuleFile;
 use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, MONITORING_SERIES, Phase};
 
 use super::LintedPlace;
-use crate::grafana::RATE_INTERVAL;
+use crate::dashboard::RATE_INTERVAL;
 
 /// How often Prometheus scrapes, as the provisioning examples set it.
 pub(super) const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);

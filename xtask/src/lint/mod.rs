@@ -84,7 +84,7 @@ impl LintSubject {
         let rules = std::fs::read_to_string(root.join("alert_rules.yml"));
         Ok(Self {
             rules: rules.context("cannot read alert_rules.yml")?,
-            dashboards: crate::grafana::rendered(root)?,
+            dashboards: crate::dashboard::rendered(root)?,
             rule_tests: crate::render::rule_tests(root)?,
         })
     }

@@ -5,7 +5,7 @@
 use seamless_core::rules::RuleFile;
 use seamless_lab::servers::{Generation, VMALERT, VictoriaMetrics};
 use seamless_lab::wait_until;
-use xtask::grafana::{Filling, queries, rendered, text};
+use xtask::dashboard::{Filling, queries, rendered, text};
 use xtask::render::{self, Override};
 
 use crate::generations::PATIENCE;
