@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use seamless_core::analysis::{Analysis, FiringVerdict, Judgement, Layout, Layouts};
 use seamless_core::prometheus::{InstantSeries, LoadedGroup, Selector};
 use seamless_core::rules::{Rule, RuleFile, WATCHDOG};
-use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
+use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind};
 
 use super::items::{push, refused};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
@@ -54,8 +54,8 @@ async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
 
 /// The bucket bounds by which thresholds are judged: all of them only where the outer ones do not tell.
 async fn buckets(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
-    let outer = site.instant(&outer_buckets()).await?;
-    if every_top_is_known(&outer) && every_edge_is_there(&outer, site.loaded().await?) {
+    let outer = site.instant(&outer_buckets(site.loaded().await?)).await?;
+    if every_top_is_known(&outer) {
         return Ok(outer);
     }
     site.instant(&every_bucket()).await
@@ -96,16 +96,34 @@ fn every_bucket() -> String {
 }
 
 /// The same without the schema's own bounds between, of which there are 17 in 20: where every series has
-/// the top one, they tell nothing more. The total budget stays, which rules ask for by itself.
-fn outer_buckets() -> String {
-    let mut between: Vec<String> = queries::histograms()
-        .filter_map(|(_, bounds)| bounds.split_last())
-        .flat_map(|(_, lower)| lower)
-        .filter(|bound| **bound != Phase::Total.budget_seconds())
-        .map(|bound| queries::edge(*bound))
-        .collect();
-    between.sort();
-    between.dedup();
+/// the top one, they tell nothing more. Those that the rules ask for by themselves stay.
+fn outer_buckets(groups: &[LoadedGroup]) -> String {
+    let selectors = groups
+        .iter()
+        .flat_map(|group| &group.rules)
+        .filter_map(|rule| rule.query.query().ok())
+        .flat_map(|query| query.selectors())
+        .filter(|selector| selector.matchers_of("le").next().is_some());
+    let asking: Vec<_> = selectors.collect();
+    let asked_for = |name: &str, bound: f64| {
+        let writings = [bound.to_string(), format!("{bound:?}")];
+        asking.iter().any(|selector| {
+            let takes = |le: &String| selector.matchers_of("le").all(|edge| edge.is_match(le));
+            selector.selects_name(name) && writings.iter().any(takes)
+        })
+    };
+    let (mut between, mut kept) = (BTreeSet::new(), BTreeSet::new());
+    for (name, bounds) in queries::histograms() {
+        for bound in bounds.split_last().map_or(&[][..], |(_, lower)| lower) {
+            let edges = if asked_for(&name, *bound) {
+                &mut kept
+            } else {
+                &mut between
+            };
+            edges.insert(queries::edge(*bound));
+        }
+    }
+    let between: Vec<String> = between.difference(&kept).cloned().collect();
     let selector = Selector::any_name(queries::histograms().map(|(name, _)| name))
         .with(DRILL_LABEL, "")
         .not_matching("le", &between.join("|"));
@@ -127,25 +145,6 @@ fn every_top_is_known(buckets: &[InstantSeries]) -> bool {
         let top = bounds.last().copied().unwrap_or(f64::INFINITY);
         series_with(top) >= series_with(f64::INFINITY)
     })
-}
-
-/// Whether every bucket edge that the rules ask for by itself is among the buckets.
-fn every_edge_is_there(buckets: &[InstantSeries], groups: &[LoadedGroup]) -> bool {
-    groups
-        .iter()
-        .flat_map(|group| &group.rules)
-        .filter_map(|rule| rule.query.query().ok())
-        .flat_map(|query| query.selectors())
-        .filter(|selector| selector.matchers_of("le").next().is_some())
-        .all(|selector| {
-            let mut own = buckets
-                .iter()
-                .filter(|bucket| selector.selects_name(bucket.metric.name()))
-                .map(|bucket| bucket.metric.get("le"))
-                .peekable();
-            own.peek().is_none()
-                || own.any(|le| selector.matchers_of("le").all(|edge| edge.is_match(le)))
-        })
 }
 
 /// The layouts of the live histograms; the schema's where there is none. Where one form alone is live, there is
@@ -269,7 +268,7 @@ mod tests {
     #[test]
     fn the_queries_are_promql() {
         is_promql(&every_bucket());
-        is_promql(&outer_buckets());
+        is_promql(&outer_buckets(&[]));
         is_promql(&converted_tops(&[queries::SLA.to_owned()]));
     }
 
@@ -297,16 +296,20 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_that_a_rule_asks_for_must_be_among_them() {
-        let rules = |edge: &str| -> Vec<LoadedGroup> {
-            let query = format!("rate({}_bucket{{le=~{edge:?}}}[5m])", SLA);
+    fn the_edges_that_rules_ask_for_are_among_the_outer_buckets() {
+        let query = |edge: &str| {
+            let query = format!("rate({SLA}_bucket{{le=~{edge:?}}}[5m])");
             let rule = serde_json::json!({ "type": "recording", "name": "r", "query": query });
-            serde_json::from_value(serde_json::json!([{ "name": "g", "rules": [rule] }])).unwrap()
+            let groups = serde_json::json!([{ "name": "g", "rules": [rule] }]);
+            outer_buckets(&serde_json::from_value::<Vec<LoadedGroup>>(groups).unwrap())
         };
-        let outer = [bucket("60.0", 5.0), bucket("600.0", 5.0)];
-        assert!(every_edge_is_there(&outer, &rules("60([.]0)?")));
-        assert!(!every_edge_is_there(&outer, &rules("120([.]0)?")));
-        assert!(every_edge_is_there(&[], &rules("120([.]0)?")));
+        for (asked, left_out) in [("60([.]0)?", "45"), ("45", "60"), ("45[.]0", "60")] {
+            let edge = |edge: &str| format!("|{edge}([.]0)?|");
+            let query = query(asked);
+            let kept = asked.get(..2).unwrap();
+            assert!(!query.contains(&edge(kept)), "{asked}: {query}");
+            assert!(query.contains(&edge(left_out)), "{asked}: {query}");
+        }
     }
 
     #[test]
