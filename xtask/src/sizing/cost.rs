@@ -16,7 +16,7 @@ const EVALUATION_INTERVAL: Duration = Duration::from_secs(30);
 const ROUND: Duration = Duration::from_secs(20);
 const LIVE: Duration = Duration::from_secs(50);
 /// How often each expression is asked; the least that it took stands.
-const ASKED: usize = 2;
+const ASKED: usize = 4;
 const CPU: &str = "process_cpu_seconds_total";
 
 /// A rule file to be measured.
@@ -92,11 +92,13 @@ impl Rules {
         prometheus.set_rules(&self.hurried()?)?;
         std::thread::sleep(LIVE);
         let load = load()?;
-        let check = health_check(prometheus, health)?;
         let own = OwnMetrics::of(prometheus)?;
         let walls = own.all("prometheus_rule_group_last_duration_seconds");
         let now = prometheus.query("time() - 5")?;
         let now = now.first().context("the server knows no time")?.value;
+        // A server that is to evaluate everything every few seconds answers nobody else.
+        prometheus.set_rules(&self.text)?;
+        let check = health_check(prometheus, health)?;
         prometheus.set_rules("groups: []")?;
         prometheus.change_config(|config| config["scrape_configs"] = json!([]))?;
         let mut rules = Vec::new();

@@ -2,7 +2,7 @@
 //! what the rules with a day's look-back read.
 //!
 //! The series are those that the injector exposes at this moment, with its values throughout: what an evaluation costs
-//! does not depend on them. `promtool` writes the blocks; a running Prometheus loads them within a minute.
+//! does not depend on them, so long as no alert fires. `promtool` writes the blocks; a running Prometheus loads them within a minute.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Write};
@@ -34,6 +34,9 @@ const OF_A_DAY: [(&str, &str); 2] = [
 ];
 /// What is recorded of each lease, and read over a quarter of an hour.
 const LEASES: (&str, &str) = ("backfill_completion_ratio", "seamless:backfill_lease:ratio");
+/// How far each lease was in the earlier half of the time: one that makes no progress is an alert, whose text asks the
+/// server in turn.
+const BEGUN: &str = "0.01";
 
 /// Writes blocks of what `address` (`HOST:PORT`) exposes and any of `rules` reads into a Prometheus's data folder.
 ///
@@ -67,12 +70,10 @@ pub(super) fn write(address: &str, rules: &[String], data: &Path) -> Result<()> 
             }
         }
         if name == LEASES.0 {
-            samples(
-                &mut recent_file,
-                &format!("{}{{{labels}}}", LEASES.1),
-                value,
-                &recent,
-            )?;
+            let recorded = format!("{}{{{labels}}}", LEASES.1);
+            let (earlier, later) = recent.split_at(recent.len() / 2);
+            samples(&mut recent_file, &recorded, BEGUN, earlier)?;
+            samples(&mut recent_file, &recorded, value, later)?;
         }
         Ok(())
     })?;
