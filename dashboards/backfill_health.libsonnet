@@ -110,7 +110,11 @@ function(config) {
         mappings: panels.value_map([[-1, 'unknown', 'orange']]),
       }),
       panels.column(since, { unit: 'dateTimeAsIso', 'custom.width': 180 }),
+      // A key is what the on-call engineer compares: it stands whole.
+      panels.column('Lease key', { 'custom.width': 470 }),
+      panels.column('Node', { 'custom.width': 230 }),
       panels.column('Interval', { 'custom.width': 80 }),
+      panels.column('World', { 'custom.width': 100 }),
       panels.column('Recover with', { 'custom.inspect': true }),
     ],
     w: 24,

@@ -82,8 +82,8 @@ function(config) {
   local worst_phase = panels.bargauge({
     title: 'p99 as a share of its budget',
     description: |||
-      The p99 of each phase of the whole fleet as a share of its budget, interpolated within a bucket. At the top bucket of
-      the runtimes it is a bound: the phase's panel below marks it.
+      The p99 of each phase of the whole fleet as a share of its budget, interpolated within a bucket. "At least" stands where
+      it is at the top bucket of the runtimes, which is a bound.
     |||,
     unit: 'percentunit',
     decimals: 0,
@@ -93,13 +93,13 @@ function(config) {
     queries: [
       panels.instant(
         '(%s) / %s' % [
-          promql.higher([], [
+          promql.bound_named(promql.higher([], [
             'histogram_quantile(%g, %s{phase="%s", drill=~"$drill"})' % [config.quantile, recorded, phase]
             for recorded in promql.forms(names.buckets, names.native)
-          ]),
+          ]), family),
           promql.number(budget(phase)),
         ],
-        '%s {{drill}}' % phase
+        '%s {{bound}} {{drill}}' % phase
       )
       for phase in phases
     ],
@@ -185,10 +185,11 @@ function(config) {
       title: '%s per domain' % phase_titles[phase],
       description: |||
         The chosen percentile of %s for each node, interval and world: which domain makes phase %s slow. The dashed
-        lines are %g %% of the budget and the budget, %g s.
+        lines are %g %% of the budget and the budget, %g s. The table says "at least" of one at its top bucket.
       ||| % [name, phase, config.budget_warning_share * 100, budget(phase)],
       unit: 'ms',
       min: 0,
+      mappings: panels.bounds(promql.tops(name)),
       thresholds: [
         ['transparent'],
         ['orange', budget(phase) * 1000 * config.budget_warning_share],

@@ -180,6 +180,11 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
     },
   },
 
+  // Says of a quantile in milliseconds that stands at a top bucket that it is a bound.
+  bounds(tops)::
+    local text(ms) = if ms < 1000 then '%g ms' % ms else if ms < 60000 then '%g s' % (ms / 1000) else '%g min' % (ms / 60000);
+    self.value_map([[top, 'at least ' + text(top)] for top in tops]),
+
   // Draws as points what marks a quantile that stands at its top bucket.
   top_mark:: {
     matcher: { id: 'byRegexp', options: '/at least/' },
@@ -190,11 +195,11 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
     ],
   },
 
-  // Value mappings: [value, text, colour].
+  // Value mappings: [value, text, colour]; without a colour the thresholds give one.
   value_map(entries):: [{
     type: 'value',
     options: {
-      [std.toString(entries[i][0])]: { text: entries[i][1], color: entries[i][2], index: i }
+      [std.toString(entries[i][0])]: { text: entries[i][1], index: i } + (if std.length(entries[i]) > 2 then { color: entries[i][2] } else {})
       for i in std.range(0, std.length(entries) - 1)
     },
   }],

@@ -153,6 +153,9 @@ function(config) {
   // A quantile where it stands at a top edge, which is to say that it is a bound.
   at_top(quantile, family)::
     std.join(' or ', ['(%s) == %s' % [quantile, promql.number(top)] for top in promql.tops(family)]),
+  // The quantile, with a label that says so where it is a bound.
+  bound_named(quantile, family)::
+    'label_replace(%s, "bound", "at least", "", "") or ignoring (bound) (%s)' % [promql.at_top(quantile, family), quantile],
   // The top edges of the layouts that have no such edge.
   tops_below(budget)::
     std.set([
