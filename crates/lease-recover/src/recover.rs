@@ -283,7 +283,12 @@ impl Run<'_> {
 
     fn print(&self, mut report: Report) -> anyhow::Result<ExitStatus> {
         let status = report.close(self.request.fail_if_none);
-        let text = render::report(&self.request.output, &report, self.terminal.palette());
+        let text = render::report(
+            &self.request.output,
+            &report,
+            self.terminal.palette(),
+            self.terminal.width(),
+        );
         self.terminal.result(status, &text)?;
         Ok(status)
     }

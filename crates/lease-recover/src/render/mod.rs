@@ -12,12 +12,17 @@ use serde::Serialize;
 use crate::args::Output;
 use crate::report::Report;
 
-/// A report in the format that was asked for.
-pub(crate) fn report(output: &Output, report: &Report, palette: Palette) -> String {
+/// A report in the format that was asked for; text breaks its lines at blanks to fit `width` columns.
+pub(crate) fn report(
+    output: &Output,
+    report: &Report,
+    palette: Palette,
+    width: Option<usize>,
+) -> String {
     match output {
         Output::Json => document(report),
         Output::Specs => specs::report(report),
-        Output::Text | Output::Prometheus(_) => text::report(report, palette),
+        Output::Text | Output::Prometheus(_) => text::report(report, palette, width),
     }
 }
 

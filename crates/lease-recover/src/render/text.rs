@@ -1,13 +1,16 @@
 //! The result for people: a line per lease, then the summary line.
 
-use seamless_cli::{Palette, clean};
+use seamless_cli::{Palette, clean, wrapped};
 
 use crate::outcome::{LeaseOutcome, Skip};
 use crate::report::{LeaseResult, Report};
 use crate::verify::Verification;
 use crate::words::counted;
 
-pub(super) fn report(report: &Report, palette: Palette) -> String {
+/// What a line goes on with below its first row.
+const INDENT: &str = "  ";
+
+pub(super) fn report(report: &Report, palette: Palette, width: Option<usize>) -> String {
     let coordinator = report.coordinator.as_deref().unwrap_or("no coordinator");
     let doing = match (report.action, report.dry_run) {
         ("complete", false) => "Completing",
@@ -28,7 +31,12 @@ pub(super) fn report(report: &Report, palette: Palette) -> String {
     lines.extend(report.verification.iter().map(|v| verification(v, palette)));
     lines.extend(report.notes.iter().map(|note| clean(note)));
     lines.push(report.summary.to_string());
-    lines.join("\n") + "\n"
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&wrapped(&line, width, INDENT.len()).join(&format!("\n{INDENT}")));
+        text.push('\n');
+    }
+    text
 }
 
 fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
@@ -78,10 +86,9 @@ fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
 
 fn verification(verification: &Verification, palette: Palette) -> String {
     match verification {
-        Verification::Confirmed { leases } => palette.good(&format!(
-            "verified: none of {} is still held",
-            counted(*leases)
-        )),
+        Verification::Confirmed { leases } => {
+            palette.good(&format!("verified: {} no longer held", counted(*leases)))
+        }
         Verification::StillHeld { leases } => palette.bad(&format!(
             "not released: {}, which the coordinator still lists",
             counted(*leases)

@@ -292,6 +292,27 @@ fn narrow_and_dumb_terminals_are_served() {
 }
 
 #[test]
+fn results_are_broken_at_blanks() {
+    let coordinator = Faults::always(Reply::status(409)).unwrap();
+    let recover = || program(&arguments(&coordinator, &["--yes", "a:t1", "b:t2"]));
+    let whole = recover().output().unwrap();
+    let narrow = recover().env("COLUMNS", "40").output().unwrap();
+    let whole = String::from_utf8(whole.stdout).unwrap();
+    let narrow = String::from_utf8(narrow.stdout).unwrap();
+    for row in narrow.lines() {
+        let is_one_word = !row.trim().contains(' ');
+        assert!(row.chars().count() <= 40 || is_one_word, "{row:?}");
+    }
+    let words = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(words(&narrow), words(&whole));
+    assert!(narrow.lines().count() > whole.lines().count(), "{narrow}");
+}
+
+#[test]
 fn endless_files_are_refused() {
     let coordinator = slow_coordinator();
     for (option, path) in [

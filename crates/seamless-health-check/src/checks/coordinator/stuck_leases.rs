@@ -61,7 +61,7 @@ fn judge(listed: &Inspection, now: f64) -> CheckOutcome {
         fail: None,
     };
     let Some((_, age)) = stuck.first() else {
-        let message = format!("none of {} leases is stuck", leases.len());
+        let message = format!("0 of {} leases stuck", leases.len());
         return CheckOutcome::pass(message.clone()).items(vec![
             Item::new("stuck_leases", Verdict::Pass, message).measured(measured),
         ]);
@@ -110,9 +110,9 @@ mod tests {
                 900_000,
                 "1 of 1 leases stuck, the oldest for 20m",
             ),
-            (Some(0.1), 1200.0, 900_000, "none of 1 leases is stuck"),
-            (Some(0.1), 300.0, 0, "none of 1 leases is stuck"),
-            (Some(0.9), 1200.0, 0, "none of 1 leases is stuck"),
+            (Some(0.1), 1200.0, 900_000, "0 of 1 leases stuck"),
+            (Some(0.1), 300.0, 0, "0 of 1 leases stuck"),
+            (Some(0.9), 1200.0, 0, "0 of 1 leases stuck"),
         ] {
             let listed = Inspection {
                 leases: vec![lease(ratio)],
