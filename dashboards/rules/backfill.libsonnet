@@ -24,7 +24,12 @@ function(config) {
   local where = '{{ with $labels.node_id }} (node {{ . }}, interval {{ $labels.interval }}, world {{ or $labels.world_id "-" }}){{ end }}',
   local lease = 'Lease {{ $labels.lease_key }}' + where,
   local completion = '{{ if ge $value 0.0 }}it is at {{ $value | humanizePercentage }}{{ else }}the list does not say how far it is{{ end }}',
-  local live = '{{ with printf `count(%s{lease_key=%%q, drill=%%q})` $labels.lease_key $labels.drill | query }}A running process still reports it.{{ else }}No running process reports it.{{ end }}' % gauge,
+  // Which targets have its gauge: its worker's, for as long as that lives, and a coordinator's that exports it, too.
+  local exported = (
+    '{{ with printf `count by (job, instance) (%s{lease_key=%%q, drill=%%q})` $labels.lease_key $labels.drill | query }}'
+    + 'Its gauge is exported by{{ range $n, $of := . | sortByLabel "instance" }}{{ if $n }},{{ end }} {{ .Labels.instance }} (job {{ .Labels.job }}){{ end }}.'
+    + '{{ else }}No target exports its gauge.{{ end }}'
+  ) % gauge,
 
   local leases = {
     name: 'seamless-leases',
@@ -96,7 +101,7 @@ function(config) {
       window: window('2m'),
     },
     summary: 'Backfill lease {{ $labels.lease_key }} is stuck under %g %%' % (config.stuck_ratio * 100),
-    description: '%s has stayed under %g %% for %s; %s. %s' % [lease, config.stuck_ratio * 100, config.stuck_for, completion, live],
+    description: '%s has stayed under %g %% for %s; %s. %s' % [lease, config.stuck_ratio * 100, config.stuck_for, completion, exported],
     detail: recover(durations.pending(config, config.stuck_for), config.stuck_ratio),
     dashboard: 'backfill',
     variables: ['node_id', 'interval', 'world_id'],
@@ -118,7 +123,7 @@ function(config) {
       seconds: promql.number(durations.seconds(window(config.stale_claim_window))),
     },
     summary: 'Backfill lease {{ $labels.lease_key }} has made no progress for %s' % config.stale_claim_window,
-    description: '%s has made no progress for %s; %s. %s' % [lease, config.stale_claim_window, completion, live],
+    description: '%s has made no progress for %s; %s. %s' % [lease, config.stale_claim_window, completion, exported],
     detail: recover(window(config.stale_claim_window), 1),
     dashboard: 'backfill',
     variables: ['node_id', 'interval', 'world_id'],

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 use seamless_cli::{
-    Connections, ExitStatus, Signal, Stop, Terminal, check_writable, write_atomically,
+    Connections, ExitStatus, Signal, Stop, Terminal, check_writable, clean, write_atomically,
 };
 use seamless_core::coordinator::{CoordinatorClient, Inspection};
 use seamless_core::exposition::Format;
 use seamless_core::http::{Body, Endpoint, HttpRequest, SHORT_BODY_LIMIT};
 use seamless_core::lease::LeaseSpec;
+use seamless_core::stuck::Stuckness;
 use tokio::time::sleep;
 
 use crate::args::Output;
-use crate::listing::{self, Judged, NoList, cannot_tell, cannot_tell_warning, judged};
+use crate::listing::{
+    self, Judged, NoList, cannot_tell, cannot_tell_warning, judged, why_not_stuck,
+};
 use crate::render::{list, prometheus, specs, table};
 use crate::report::RunError;
 use crate::request::{PUSH_GATEWAY, Request};
@@ -96,6 +99,18 @@ impl ListRun<'_> {
         };
         if self.only_stuck {
             let unclear = cannot_tell(&leases);
+            if filter.names_keys() {
+                let limits = self.request.thresholds;
+                for Judged { record, .. } in leases
+                    .iter()
+                    .filter(|judged| judged.stuckness == Stuckness::Alive)
+                {
+                    let why = why_not_stuck(record, limits, now_ms);
+                    let key = clean(record.key.as_str());
+                    self.terminal
+                        .note(&format!("{key} is listed, but not stuck: {why}"));
+                }
+            }
             leases.retain(|judged| judged.stuckness.is_stuck());
             if unclear > 0 {
                 self.terminal.warn(&cannot_tell_warning(unclear));

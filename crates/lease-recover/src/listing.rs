@@ -50,6 +50,29 @@ pub(crate) fn cannot_tell(leases: &[Judged]) -> usize {
         .count()
 }
 
+/// Why a lease is not stuck: what the list says of it, against the limits.
+pub(crate) fn why_not_stuck(record: &LeaseRecord, limits: Thresholds, now_ms: i64) -> String {
+    let done = record.completion_ratio;
+    let done = done.filter(|ratio| *ratio >= limits.max_ratio);
+    let done = done.map(|ratio| {
+        let percent = ratio * 100.0;
+        format!(
+            "it is {percent:.0}% done, and --max-ratio is {}",
+            limits.max_ratio
+        )
+    });
+    let age = record.claimed_at_ms.map(|at| {
+        let ms = u64::try_from(now_ms.saturating_sub(at)).unwrap_or(0);
+        Duration::from_millis(ms)
+    });
+    let age = age.filter(|age| *age <= limits.older_than).map(|age| {
+        let (age, limit) = (duration::human(age), duration::human(limits.older_than));
+        format!("it was claimed {age} ago, and --older-than is {limit}")
+    });
+    let reasons: Vec<String> = [done, age].into_iter().flatten().collect();
+    reasons.join("; ")
+}
+
 /// What is said of leases that cannot be judged.
 pub(crate) fn cannot_tell_warning(count: usize) -> String {
     let verb = if count == 1 { "is" } else { "are" };

@@ -41,6 +41,11 @@ pub(crate) enum Skip {
     /// `--dry-run`.
     #[error("would release")]
     DryRun,
+    /// It was named, and is listed, but not stuck.
+    #[error(
+        "listed, but not stuck: {0}; look again later, or repeat with the --older-than and --max-ratio of the page's command"
+    )]
+    NotStuck(String),
     /// Its source named no token, and a token is never guessed.
     #[error("no token given")]
     MissingToken,
@@ -85,6 +90,7 @@ impl LeaseOutcome {
             Self::Conflict { .. } => "conflict",
             Self::Failed(_) => "failed",
             Self::Unknown(_) => "unknown",
+            Self::Skipped(Skip::DryRun) => "would_release",
             Self::Skipped(_) => "skipped",
         }
     }
@@ -92,7 +98,7 @@ impl LeaseOutcome {
     /// What there is to say beyond the word.
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
-            Self::Released { .. } => None,
+            Self::Released { .. } | Self::Skipped(Skip::DryRun) => None,
             Self::AlreadyReleased { note } | Self::Conflict { note } => note.clone(),
             Self::Failed(text) | Self::Unknown(text) => Some(text.clone()),
             Self::Skipped(skip) => Some(skip.to_string()),

@@ -10,6 +10,7 @@ use seamless_cli::{ExitStatus, Signal, Stop, Terminal};
 use seamless_core::coordinator::CoordinatorClient;
 use seamless_core::duration::human;
 use seamless_core::http::{HttpClient, RateLimiter};
+use seamless_core::lease::LeaseSpec;
 use tokio::time::Instant;
 
 use crate::execute::{Engine, Executed};
@@ -126,6 +127,7 @@ impl Run<'_> {
                 self.left_unsent(&records, selection.targets(), &skip, &mut report)
             }
         };
+        let not_stuck = selection.take_not_stuck();
         let targets = selection.into_targets();
         let deadline = connections.http.deadline();
         self.verify(
@@ -137,6 +139,12 @@ impl Run<'_> {
             &mut report,
         )
         .await;
+        let unsent = not_stuck.into_iter().map(|(spec, skip)| {
+            let settled = unsent(&records, &spec, skip, &mut report);
+            (spec, settled)
+        });
+        let unsent: Vec<_> = unsent.collect();
+        report.add(unsent, self.request.show_tokens);
         self.finish(report, targets, settled)
     }
 
@@ -187,15 +195,9 @@ impl Run<'_> {
         skip: &Skip,
         report: &mut Report,
     ) -> Vec<RecordedOutcome> {
-        targets
-            .iter()
-            .map(|target| {
-                let settled = records.unsent(&target.spec, skip.clone());
-                if let Err(error) = records.emit(&target.spec, &settled) {
-                    report.error.get_or_insert(RunError::Failed(error));
-                }
-                settled
-            })
+        let specs = targets.iter().map(|target| &target.spec);
+        specs
+            .map(|spec| unsent(records, spec, skip.clone(), report))
             .collect()
     }
 
@@ -292,4 +294,18 @@ impl Run<'_> {
         self.terminal.result(status, &text)?;
         Ok(status)
     }
+}
+
+/// The outcome of a lease for which nothing is sent, with its audit event.
+fn unsent(
+    records: &Recorder,
+    spec: &LeaseSpec,
+    skip: Skip,
+    report: &mut Report,
+) -> RecordedOutcome {
+    let settled = records.unsent(spec, skip);
+    if let Err(error) = records.emit(spec, &settled) {
+        report.error.get_or_insert(RunError::Failed(error));
+    }
+    settled
 }

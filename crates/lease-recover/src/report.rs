@@ -129,15 +129,17 @@ impl Report {
         };
         let unverified = matches!(self.verification, Some(Verification::NotPossible { .. }));
         // A dry run shows what a run would skip as well.
-        let without_token = self
-            .leases
-            .iter()
-            .any(|lease| lease.settled.outcome == LeaseOutcome::Skipped(Skip::MissingToken));
+        let would_be_skipped = self.leases.iter().any(|lease| {
+            matches!(
+                lease.settled.outcome,
+                LeaseOutcome::Skipped(Skip::MissingToken | Skip::NotStuck(_))
+            )
+        });
         let none = fail_if_none && summary.processed == 0;
         match (self.stopped, &self.error) {
             (Some(signal), _) => ExitStatus::Stopped(signal),
             (_, Some(RunError::Failed(_))) => ExitStatus::Negative,
-            _ if without_token || none => ExitStatus::Negative,
+            _ if would_be_skipped || none => ExitStatus::Negative,
             _ if !self.dry_run && (unrecovered || bad) => ExitStatus::Negative,
             (_, Some(RunError::CouldNotTell(_))) => ExitStatus::Undetermined,
             _ if summary.processed == 0 && self.cannot_tell > 0 => ExitStatus::Undetermined,
@@ -162,7 +164,7 @@ pub(crate) struct Summary {
     pub(crate) failed: usize,
     pub(crate) unknown: usize,
     pub(crate) skipped: usize,
-    /// Of the skipped: what a dry run would send.
+    /// What a dry run would send.
     pub(crate) would_release: usize,
 }
 
@@ -175,10 +177,10 @@ impl Summary {
             LeaseOutcome::Conflict { .. } => &mut self.conflict,
             LeaseOutcome::Failed(_) => &mut self.failed,
             LeaseOutcome::Unknown(_) => &mut self.unknown,
+            LeaseOutcome::Skipped(Skip::DryRun) => &mut self.would_release,
             LeaseOutcome::Skipped(_) => &mut self.skipped,
         };
         *counter += 1;
-        self.would_release += usize::from(settled.outcome == LeaseOutcome::Skipped(Skip::DryRun));
     }
 }
 

@@ -13,7 +13,8 @@ use seamless_core::lease::{LeaseKey, LeaseSpec};
 use seamless_core::stuck::{Stuckness, judge};
 
 use crate::filter::Filter;
-use crate::listing::{self, Judged, NoList, cannot_tell_warning, judged};
+use crate::listing::{self, Judged, NoList, cannot_tell_warning, judged, why_not_stuck};
+use crate::outcome::Skip;
 use crate::render::table;
 use crate::report::{Report, RunError};
 use crate::run::Run;
@@ -57,6 +58,8 @@ pub(crate) struct Selection {
     targets: Vec<TargetLease>,
     is_unchecked: bool,
     from_logs: Vec<LeaseSpec>,
+    /// Leases that were named and are listed, but not stuck, each with why.
+    not_stuck: Vec<(LeaseSpec, Skip)>,
     shown: Vec<Judged>,
     now_ms: i64,
 }
@@ -79,6 +82,7 @@ impl Selection {
                 .into_iter()
                 .filter(|spec| meant(spec))
                 .collect(),
+            not_stuck: Vec::new(),
             shown: Vec::new(),
             now_ms: 0,
         }
@@ -92,6 +96,11 @@ impl Selection {
     /// The leases, in the order of [`Self::targets`].
     pub(crate) fn into_targets(self) -> Vec<TargetLease> {
         self.targets
+    }
+
+    /// Takes out the leases that were named and are listed, but not stuck, each with why.
+    pub(crate) fn take_not_stuck(&mut self) -> Vec<(LeaseSpec, Skip)> {
+        std::mem::take(&mut self.not_stuck)
     }
 
     /// Leaves out all but the first `limit`.
@@ -148,11 +157,24 @@ impl Selection {
                 None => gone.push(spec),
             }
         }
-        let mut leases = judged(meant, run.request.thresholds, self.now_ms);
+        let limits = run.request.thresholds;
+        let mut leases = judged(meant, limits, self.now_ms);
         let unclear = leases
             .iter()
             .filter(|judged| judged.stuckness == Stuckness::CannotTell)
             .count();
+        // Whoever names a lease by its key is told why it stays.
+        if filter.names_keys() {
+            let alive = leases
+                .iter()
+                .filter(|judged| judged.stuckness == Stuckness::Alive);
+            self.not_stuck = alive
+                .map(|Judged { record, .. }| {
+                    let why = why_not_stuck(record, limits, self.now_ms);
+                    (LeaseSpec::from(record.clone()), Skip::NotStuck(why))
+                })
+                .collect();
+        }
         // A lease that is named by its key is meant, whether it can be judged or not.
         leases.retain(|judged| match judged.stuckness {
             Stuckness::Stuck => true,
@@ -171,7 +193,7 @@ impl Selection {
                 counted(gone.len())
             ));
         }
-        if leases.is_empty() {
+        if leases.is_empty() && self.not_stuck.is_empty() {
             let why = none.unwrap_or_else(|| format!("{all} listed"));
             run.terminal.note(&format!("no stuck leases ({why})"));
         }

@@ -104,7 +104,7 @@ fn lease_outcomes() -> String {
         page += &format!("| {} | `{}` | {proven} |\n", answer.what, answer.outcome);
     }
     page += "\n`released` and `already_released` are recovered: exit code 0. `conflict` (the lease is not held under this token any more, most often because another worker has claimed it), \
-             `failed` and `skipped` (nothing was sent) give 1, `unknown` alone gives 3. The report repeats \
+             `failed` and `skipped` (nothing was sent, and why) give 1, `unknown` alone gives 3. With `--dry-run` a lease that would be sent is `would_release`. The report repeats \
              the server's own words. After 429, 502, 503, 504 and a connection that failed the request is repeated, and \
              `Retry-After` is heeded.\n";
     page

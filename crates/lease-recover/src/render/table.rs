@@ -125,7 +125,7 @@ fn expires(record: &LeaseRecord, now_ms: i64) -> String {
 
 fn worker(record: &LeaseRecord) -> String {
     let worker = record.worker.as_deref();
-    worker.map_or_else(|| "-".to_owned(), clean)
+    worker.map_or_else(|| "not listed".to_owned(), clean)
 }
 
 fn unknown() -> String {

@@ -2,7 +2,7 @@
 
 use seamless_cli::{Palette, clean, wrapped};
 
-use crate::outcome::{LeaseOutcome, Skip};
+use crate::outcome::LeaseOutcome;
 use crate::report::{LeaseResult, Report};
 use crate::verify::Verification;
 use crate::words::counted;
@@ -18,16 +18,20 @@ pub(super) fn report(report: &Report, palette: Palette, width: Option<usize>) ->
         (_, false) => "Failing",
         (_, true) => "Would fail",
     };
-    let heading = format!(
-        "{doing} leases at {coordinator} (reason: {})",
-        clean(&report.reason)
-    );
+    let is_unsent = |lease: &LeaseResult| lease.outcome == "skipped";
+    let heading = match report.leases.iter().all(is_unsent) {
+        true => format!("Nothing is sent to {coordinator}"),
+        false => format!(
+            "{doing} leases at {coordinator} (reason: {})",
+            clean(&report.reason)
+        ),
+    };
     let mut lines = Vec::new();
     if !report.leases.is_empty() {
         lines.push(palette.dim(&heading));
     }
     let leases = report.leases.iter();
-    lines.extend(leases.map(|lease| line(lease, report.action, palette)));
+    lines.extend(leases.map(|lease| line(lease, palette)));
     lines.extend(report.verification.iter().map(|v| verification(v, palette)));
     lines.extend(report.notes.iter().map(|note| clean(note)));
     lines.push(report.summary.to_string());
@@ -39,7 +43,7 @@ pub(super) fn report(report: &Report, palette: Palette, width: Option<usize>) ->
     text
 }
 
-fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
+fn line(result: &LeaseResult, palette: Palette) -> String {
     let settled = &result.settled;
     let outcome = &settled.outcome;
     let word = format!("{:<16}", outcome.word());
@@ -55,9 +59,6 @@ fn line(result: &LeaseResult, action: &str, palette: Palette) -> String {
     }
     let mut remarks: Vec<String> = Vec::new();
     match (outcome, &result.detail) {
-        (LeaseOutcome::Skipped(Skip::DryRun), _) => {
-            remarks.push(format!("would release (action: {action})"));
-        }
         (LeaseOutcome::Conflict { .. }, detail) => {
             remarks.extend(detail.iter().map(|detail| clean(detail)));
             remarks.push("not held under this token any more; it was left alone".to_owned());

@@ -8,6 +8,8 @@ pub(crate) fn lease_recover() -> Command {
     for name in [
         "QMTL_SEAMLESS_COORDINATOR_URL",
         "QMTL_SEAMLESS_COORDINATOR_TOKEN_FILE",
+        "QMTL_PROMETHEUS_URL",
+        "QMTL_ALERTMANAGER_URL",
         "SEAMLESS_CONTEXT",
         "XDG_CONFIG_HOME",
         "RUST_BACKTRACE",

@@ -596,3 +596,99 @@ fn verifying_ends_with_the_deadline() {
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("still lists it"), "{}", run.stdout);
 }
+
+/// A lease that is listed, but not stuck, does not look like one that has ended.
+#[test]
+fn a_named_lease_that_is_not_stuck_is_told_why_it_stays() {
+    let coordinator = Coordinator::builder().start().unwrap();
+    let lease = HeldLease::new("key-1", "deadbeef", now_ms()).ratio(0.8);
+    coordinator.insert(lease.claimed_earlier(3 * 60_000));
+    let url = coordinator.url();
+    let run = |more: &[&str]| EndedRun::against(&url, &[&["--key=key-1"], more].concat());
+    let done = "it is 80% done, and --max-ratio is 0.5";
+    let age = "it was claimed 3m ago, and --older-than is 10m";
+    let both = format!("listed, but not stuck: {done}; {age}; look again later");
+    for (more, why) in [
+        (&["--stuck", "--yes"][..], &*both),
+        (&["--stuck", "--dry-run"], &both),
+        (&["--stuck", "--yes", "--older-than=1m"], done),
+        (&["--stuck", "--yes", "--max-ratio=0.9"], age),
+    ] {
+        let document = run(&[more, &["--output=json"]].concat()).json();
+        assert_eq!(document["exit_code"], 1, "{document}");
+        assert_eq!(document["summary"]["skipped"], 1, "{document}");
+        let lease = &document["leases"][0];
+        assert_eq!(lease["outcome"], "skipped", "{document}");
+        let said = lease["detail"].as_str().unwrap();
+        assert!(said.contains(why), "{said}");
+        for other in [done, age] {
+            assert_eq!(said.contains(other), why.contains(other), "{said}");
+        }
+        let shown = run(more);
+        assert_eq!(shown.code, 1, "{}", shown.stdout);
+        assert!(
+            shown.stdout.starts_with("Nothing is sent to "),
+            "{}",
+            shown.stdout
+        );
+        assert!(shown.stdout.contains(why), "{}", shown.stdout);
+        assert!(
+            !shown.stderr.contains("no stuck leases"),
+            "{}",
+            shown.stderr
+        );
+    }
+    let listed = run(&["--list", "--stuck"]);
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    assert!(
+        listed
+            .stderr
+            .contains(&format!("key-1 is listed, but not stuck: {done}; {age}")),
+        "{}",
+        listed.stderr
+    );
+    assert!(coordinator.changes_received().is_empty());
+    // With both limits it is stuck, and one that ended is none.
+    let run = run(&["--stuck", "--yes", "--max-ratio=0.9", "--older-than=1m"]);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    let ended = EndedRun::against(&url, &["--stuck", "--yes", "--key=key-1"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no stuck leases (0 listed, 0 match"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_dry_run_counts_each_lease_once() {
+    let coordinator = coordinator(InspectShape::Objects);
+    let arguments = ["--stuck", "--dry-run"];
+    let run = EndedRun::against(&coordinator.url(), &arguments);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    assert!(
+        run.stdout.contains(&format!("\nwould_release     {KEY}")),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains(" skipped=0 would_release=1\n"),
+        "{}",
+        run.stdout
+    );
+    let document = EndedRun::against(
+        &coordinator.url(),
+        &[&arguments[..], &["--output=json"]].concat(),
+    )
+    .json();
+    let summary = &document["summary"];
+    assert_eq!(
+        (
+            &summary["processed"],
+            &summary["skipped"],
+            &summary["would_release"]
+        ),
+        (&json!(1), &json!(0), &json!(1))
+    );
+    assert_eq!(document["leases"][0]["outcome"], "would_release");
+}

@@ -236,6 +236,12 @@ fn yes_and_enter_goes_ahead_and_anything_else_does_not() {
         assert_eq!(status.code(), Some(code), "{keys:?}: {screen}");
         let sent = coordinator.changes_received().len();
         assert_eq!(sent, if code == 0 { leases } else { 0 }, "{keys:?}");
+        let heading = if code == 0 {
+            "Failing leases at"
+        } else {
+            "Nothing is sent to"
+        };
+        assert!(screen.contains(heading), "{keys:?}: {screen}");
         assert!(session.is_sane().unwrap(), "{screen:?}");
     }
 }
