@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::compatible::write;
-use crate::support::{JsonRun, PATIENCE, program, shipped};
+use crate::support::{JsonRun, PATIENCE, program, quick_rules, shipped};
 use seamless_core::remote_write::{
     BucketSpan, NativeHistogram, TimeSeries, WriteRequest, WriteSample, labels,
 };
@@ -115,9 +115,7 @@ impl Fleet {
 
 /// The shipped rules, evaluated every second and firing at once.
 fn hasty() -> String {
-    let rules = shipped("alert_rules.yml");
-    let rules = rules.replace("interval: 30s", "interval: 1s");
-    rules.replace("    for: 5m", "    for: 0s")
+    quick_rules().replace("    for: 5m", "    for: 0s")
 }
 
 /// What the panels of the SLA overview ask, with every variable filled in.

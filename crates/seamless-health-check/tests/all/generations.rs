@@ -321,7 +321,7 @@ fn answers_of_vmalert_are_read() {
 /// Buckets that today's Prometheus converts to native histograms keep their edges, and with them their limits.
 mod converted_buckets_are_judged_by_their_edges {
     use super::*;
-    use crate::support::shipped;
+    use crate::support::quick_rules;
 
     const SLA: &str = "seamless_sla_deadline_seconds";
 
@@ -350,14 +350,13 @@ mod converted_buckets_are_judged_by_their_edges {
                 reply.body(exposed(requests)).into()
             })
             .unwrap();
-            let rules = shipped("alert_rules.yml").replace("interval: 30s", "interval: 1s");
             let prometheus = Prometheus::builder()
                 .scrape_config(json!({
                     "job_name": "seamless",
                     "convert_classic_histograms_to_nhcb": true,
                     "static_configs": [{"targets": [worker.url().trim_start_matches("http://")]}],
                 }))
-                .rules(rules)
+                .rules(quick_rules())
                 .start()
                 .unwrap();
             wait_until(PATIENCE, "series outside of the objective", || {

@@ -7,8 +7,9 @@ use seamless_lab::servers::Prometheus;
 use serde_json::json;
 
 use super::scraping::SLOW_SCRAPE;
-use super::site::{self, SoundSite, address, evaluated, scraped, settled};
-use super::table::Row;
+use super::site::{SoundSite, address, evaluated, scraped, settled};
+use super::table::{self, Row};
+use crate::support::quick_rules;
 
 /// A further group, whose alert fires at once.
 const FIRING: &str = "\
@@ -25,7 +26,7 @@ fn start(site: &SoundSite, rules: &str) -> Prometheus {
 
 /// The shipped rules with `from` replaced, which must be in them.
 fn changed(from: &str, to: &str) -> String {
-    let rules = site::rules();
+    let rules = quick_rules();
     assert!(
         rules.contains(from),
         "the shipped rules do not hold {from:?}"
@@ -33,8 +34,10 @@ fn changed(from: &str, to: &str) -> String {
     rules.replace(from, to)
 }
 
-pub(crate) fn rules(site: &SoundSite) -> Vec<Row> {
-    let prometheus = start(site, &site::rules());
+#[test]
+fn rules() {
+    let site = &SoundSite::start();
+    let prometheus = start(site, &quick_rules());
     scraped(&prometheus);
     let check = |rules: &str| {
         prometheus.set_rules(rules).unwrap();
@@ -49,69 +52,74 @@ pub(crate) fn rules(site: &SoundSite) -> Vec<Row> {
     };
     let loaded = "alerting/rules-loaded";
     let coverage = "min by (node_id, interval, world_id, drill) (coverage_ratio) < 0.98";
-    vec![
-        row("no rules are loaded", loaded, "none of", "groups: []"),
-        row(
-            "one alert is not loaded",
-            loaded,
-            "SeamlessCoverageLow: not loaded",
-            &changed("alert: SeamlessCoverageLow", "alert: CoverageLow"),
-        ),
-        row(
-            "an alert with another threshold",
-            loaded,
-            "the expression has `0.5` where `0.98` should be",
-            &changed(coverage, &coverage.replace("0.98", "0.5")),
-        ),
-        row(
-            "an alert with another `for`",
-            loaded,
-            "for is 20m, should be 10m",
-            &changed("for: 10m", "for: 20m"),
-        ),
-        row(
-            "an alert with another severity",
-            loaded,
-            "label severity is \"info\", should be \"critical\"",
-            &changed("severity: critical", "severity: info"),
-        ),
-        Row::healthy(
-            "an alert is written in another way and means the same",
-            &mut check(&changed(
-                coverage,
-                &coverage.replace(", drill)", ",\n        drill)"),
-            )),
-        ),
-        row(
-            "an alert is firing",
-            "alerting/firing",
-            "SeamlessLiveDataStale",
-            &(site::rules() + FIRING),
-        ),
-        row(
-            "a rule that cannot be evaluated",
-            "alerting/rules-evaluated",
-            "seamless:coverage_ratio:low: fails",
-            &changed(coverage, "coverage_ratio * on (node_id) coverage_ratio"),
-        ),
-        row(
-            "a threshold above the top bucket",
-            "alerting/can-fire",
-            "can never fire: `",
-            &changed("> 48", "> 4800"),
-        ),
-        row(
-            "a range shorter than two scrapes",
-            "alerting/ranges",
-            "covers fewer than two scrapes of 1s",
-            &changed("[5m]", "[1s]"),
-        ),
-    ]
+    table::check(
+        "broken/rules",
+        &[
+            row("no rules are loaded", loaded, "none of", "groups: []"),
+            row(
+                "one alert is not loaded",
+                loaded,
+                "SeamlessCoverageLow: not loaded",
+                &changed("alert: SeamlessCoverageLow", "alert: CoverageLow"),
+            ),
+            row(
+                "an alert with another threshold",
+                loaded,
+                "the expression has `0.5` where `0.98` should be",
+                &changed(coverage, &coverage.replace("0.98", "0.5")),
+            ),
+            row(
+                "an alert with another `for`",
+                loaded,
+                "for is 20m, should be 10m",
+                &changed("for: 10m", "for: 20m"),
+            ),
+            row(
+                "an alert with another severity",
+                loaded,
+                "label severity is \"info\", should be \"critical\"",
+                &changed("severity: critical", "severity: info"),
+            ),
+            Row::healthy(
+                "an alert is written in another way and means the same",
+                &mut check(&changed(
+                    coverage,
+                    &coverage.replace(", drill)", ",\n        drill)"),
+                )),
+            ),
+            row(
+                "an alert is firing",
+                "alerting/firing",
+                "SeamlessLiveDataStale",
+                &(quick_rules() + FIRING),
+            ),
+            row(
+                "a rule that cannot be evaluated",
+                "alerting/rules-evaluated",
+                "seamless:coverage_ratio:low: fails",
+                &changed(coverage, "coverage_ratio * on (node_id) coverage_ratio"),
+            ),
+            row(
+                "a threshold above the top bucket",
+                "alerting/can-fire",
+                "can never fire: `",
+                &changed("> 48", "> 4800"),
+            ),
+            row(
+                "a range shorter than two scrapes",
+                "alerting/ranges",
+                "covers fewer than two scrapes of 1s",
+                &changed("[5m]", "[1s]"),
+            ),
+        ],
+    );
 }
 
-pub(crate) fn evaluation(site: &SoundSite) -> Vec<Row> {
-    let hourly = start(site, &site::rules().replace("interval: 1s", "interval: 1h"));
-    let sound = start(site, &site::rules());
+#[test]
+fn evaluation() {
+    let site = &SoundSite::start();
+    let hourly = start(site, &quick_rules().replace("interval: 1s", "interval: 1h"));
+    let sound = start(site, &quick_rules());
     settled(&sound);
     // The real answer, as if the rules had last been evaluated when it says.
     let rules = sound.get("/api/v1/rules", &[]).unwrap();
@@ -141,20 +149,23 @@ pub(crate) fn evaluation(site: &SoundSite) -> Vec<Row> {
     .unwrap();
     let only = ["--only", "alerting/rules-evaluated"];
     let id = "alerting/rules-evaluated";
-    vec![
-        Row::named(
-            "rules that are due once an hour and were never evaluated",
-            id,
-            "not evaluated yet",
-            site.check(&hourly.url()).args(only),
-        ),
-        Row::named(
-            "rules that were last evaluated long ago",
-            id,
-            "though due every 1s",
-            site.check(&long_ago.url()).args(only),
-        ),
-    ]
+    table::check(
+        "broken/evaluation",
+        &[
+            Row::named(
+                "rules that are due once an hour and were never evaluated",
+                id,
+                "not evaluated yet",
+                site.check(&hourly.url()).args(only),
+            ),
+            Row::named(
+                "rules that were last evaluated long ago",
+                id,
+                "though due every 1s",
+                site.check(&long_ago.url()).args(only),
+            ),
+        ],
+    );
 }
 
 /// The SLA histogram's buckets that `keep` lets through.
@@ -170,7 +181,9 @@ fn buckets(text: &str, keep: impl Fn(f64) -> bool) -> String {
     kept.map(|line| format!("{line}\n")).collect()
 }
 
-pub(crate) fn buckets_of_the_histogram(site: &SoundSite) -> Vec<Row> {
+#[test]
+fn buckets_of_the_histogram() {
+    let site = &SoundSite::start();
     let scraping = |change: fn(String) -> String| {
         let worker = site.worker(change);
         let prometheus = site.prometheus().scrape("seamless", [address(&worker)]);
@@ -182,27 +195,32 @@ pub(crate) fn buckets_of_the_histogram(site: &SoundSite) -> Vec<Row> {
     let no_edge = scraping(|text| buckets(&text, |bound| (bound - 60.0).abs() > 0.5));
     let integers = scraping(|text| text.replace(".0\"} ", "\"} "));
     let thresholds = "alerting/can-fire";
-    vec![
-        Row::named(
-            "a client's default buckets (top 10 s) under a budget of 60 s",
-            thresholds,
-            "the left side is from 0 to 10",
-            &mut site.check(&default.0.url()),
-        ),
-        Row::named(
-            "no bucket edge at the budget",
-            "sla/error-budget",
-            "outside",
-            &mut site.check(&no_edge.0.url()),
-        ),
-        Row::healthy(
-            "buckets are written le=\"60\" instead of le=\"60.0\"",
-            &mut site.check(&integers.0.url()),
-        ),
-    ]
+    table::check(
+        "broken/buckets_of_the_histogram",
+        &[
+            Row::named(
+                "a client's default buckets (top 10 s) under a budget of 60 s",
+                thresholds,
+                "the left side is from 0 to 10",
+                &mut site.check(&default.0.url()),
+            ),
+            Row::named(
+                "no bucket edge at the budget",
+                "sla/error-budget",
+                "outside",
+                &mut site.check(&no_edge.0.url()),
+            ),
+            Row::healthy(
+                "buckets are written le=\"60\" instead of le=\"60.0\"",
+                &mut site.check(&integers.0.url()),
+            ),
+        ],
+    );
 }
 
-pub(crate) fn ranges(site: &SoundSite) -> Vec<Row> {
+#[test]
+fn ranges() {
+    let site = &SoundSite::start();
     let worker = site.worker(|text| text);
     let slow = json!({
         "job_name": "slow",
@@ -215,23 +233,28 @@ pub(crate) fn ranges(site: &SoundSite) -> Vec<Row> {
     let prometheus = builder.scrape("seamless", [site.runtime.address()]);
     let prometheus = prometheus.start().unwrap();
     settled(&prometheus);
-    vec![Row::named(
-        "a worker is scraped every five minutes",
-        "alerting/ranges",
-        "covers fewer than two scrapes of 5m",
-        site.check(&prometheus.url())
-            // Whether it has been scraped by now is chance.
-            .args(["--skip", "prometheus/targets"]),
-    )]
+    table::check(
+        "broken/ranges",
+        &[Row::named(
+            "a worker is scraped every five minutes",
+            "alerting/ranges",
+            "covers fewer than two scrapes of 5m",
+            site.check(&prometheus.url())
+                // Whether it has been scraped by now is chance.
+                .args(["--skip", "prometheus/targets"]),
+        )],
+    );
 }
 
-pub(crate) fn ways_to_a_person(site: &SoundSite) -> Vec<Row> {
-    let builder = Prometheus::builder().rules(site::rules());
+#[test]
+fn ways_to_a_person() {
+    let site = &SoundSite::start();
+    let builder = Prometheus::builder().rules(quick_rules());
     let alone = builder.scrape("seamless", [site.runtime.address()]);
     let alone = alone.start().unwrap();
     scraped(&alone);
     evaluated(&alone);
-    let sound = start(site, &site::rules());
+    let sound = start(site, &quick_rules());
     settled(&sound);
     let refusing = Refusing::start().unwrap();
     let refusing = refusing.url().unwrap();
@@ -240,18 +263,21 @@ pub(crate) fn ways_to_a_person(site: &SoundSite) -> Vec<Row> {
         command.env("QMTL_ALERTMANAGER_URL", url);
         command
     };
-    vec![
-        Row::named(
-            "Prometheus knows no Alertmanager",
-            "alerting/alertmanager-known",
-            "alerts go nowhere",
-            &mut site.check(&alone.url()),
-        ),
-        Row::named(
-            "Alertmanager is down",
-            "alerting/alertmanager-ready",
-            "refused",
-            &mut with(&refusing),
-        ),
-    ]
+    table::check(
+        "broken/ways_to_a_person",
+        &[
+            Row::named(
+                "Prometheus knows no Alertmanager",
+                "alerting/alertmanager-known",
+                "alerts go nowhere",
+                &mut site.check(&alone.url()),
+            ),
+            Row::named(
+                "Alertmanager is down",
+                "alerting/alertmanager-ready",
+                "refused",
+                &mut with(&refusing),
+            ),
+        ],
+    );
 }

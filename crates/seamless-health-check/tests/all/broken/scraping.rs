@@ -7,7 +7,7 @@ use seamless_lab::faults::{Faults, Refusing};
 use seamless_lab::servers::Prometheus;
 
 use super::site::{SoundSite, address, evaluated, notifying, settled};
-use super::table::Row;
+use super::table::{self, Row};
 
 const MINUTE_MS: u128 = 60_000;
 
@@ -68,37 +68,44 @@ fn check(site: &SoundSite, prometheus: &Prometheus) -> Command {
     command
 }
 
-pub(crate) fn metrics(site: &SoundSite) -> Vec<Row> {
+#[test]
+fn metrics() {
+    let site = &SoundSite::start();
     let present = "prometheus/present";
     let never = "coverage_ratio: never seen in the last day";
-    vec![
-        row(
-            site,
-            ("a required metric never was", present, never),
-            |text| without(&text, "coverage_ratio"),
-        ),
-        row(
-            site,
-            (
-                "only a drill's series of a metric",
-                present,
-                "only synthetic series (drill d-1)",
+    table::check(
+        "broken/metrics",
+        &[
+            row(
+                site,
+                ("a required metric never was", present, never),
+                |text| without(&text, "coverage_ratio"),
             ),
-            |text| text.replace("coverage_ratio{", r#"coverage_ratio{drill="d-1","#),
-        ),
-        row(
-            site,
-            (
-                "the series that an alert reads are gone",
-                "alerting/inputs",
-                "reads seamless_sla_deadline_seconds",
+            row(
+                site,
+                (
+                    "only a drill's series of a metric",
+                    present,
+                    "only synthetic series (drill d-1)",
+                ),
+                |text| text.replace("coverage_ratio{", r#"coverage_ratio{drill="d-1","#),
             ),
-            |text| without(&text, "seamless_sla_deadline_seconds"),
-        ),
-    ]
+            row(
+                site,
+                (
+                    "the series that an alert reads are gone",
+                    "alerting/inputs",
+                    "reads seamless_sla_deadline_seconds",
+                ),
+                |text| without(&text, "seamless_sla_deadline_seconds"),
+            ),
+        ],
+    );
 }
 
-pub(crate) fn ages(site: &SoundSite) -> Vec<Row> {
+#[test]
+fn ages() {
+    let site = &SoundSite::start();
     let vanished = {
         // Always the same time, as the last sample of a series that ended.
         let now = SystemTime::now()
@@ -114,79 +121,89 @@ pub(crate) fn ages(site: &SoundSite) -> Vec<Row> {
     };
     let stale = site.worker(|text| dated(&text, "live_staleness_seconds", 2 * MINUTE_MS));
     let stale = scraping(site, &stale);
-    vec![
-        row(
-            site,
-            (
-                "a metric ended fifty minutes ago",
-                "prometheus/present",
-                "vanished: no series now",
+    table::check(
+        "broken/ages",
+        &[
+            row(
+                site,
+                (
+                    "a metric ended fifty minutes ago",
+                    "prometheus/present",
+                    "vanished: no series now",
+                ),
+                vanished,
             ),
-            vanished,
-        ),
-        Row::named(
-            "samples are two minutes late, one is allowed",
-            "prometheus/fresh",
-            "over 1m",
-            check(site, &stale).args(["--max-age", "1m"]),
-        ),
-    ]
+            Row::named(
+                "samples are two minutes late, one is allowed",
+                "prometheus/fresh",
+                "over 1m",
+                check(site, &stale).args(["--max-age", "1m"]),
+            ),
+        ],
+    );
 }
 
-pub(crate) fn shapes(site: &SoundSite) -> Vec<Row> {
-    vec![
-        row(
-            site,
-            (
-                "a label is missing",
-                "prometheus/labels",
-                "lack the label interval",
+#[test]
+fn shapes() {
+    let site = &SoundSite::start();
+    table::check(
+        "broken/shapes",
+        &[
+            row(
+                site,
+                (
+                    "a label is missing",
+                    "prometheus/labels",
+                    "lack the label interval",
+                ),
+                |text| {
+                    let lines = text
+                        .lines()
+                        .map(|line| match line.split_once("interval=\"") {
+                            Some((before, after)) if line.starts_with("coverage_ratio{") => {
+                                let (_, rest) = after.split_once('"').unwrap_or_default();
+                                format!("{}{rest}\n", before.trim_end_matches(','))
+                            }
+                            _ => format!("{line}\n"),
+                        });
+                    lines.collect()
+                },
             ),
-            |text| {
-                let lines = text
-                    .lines()
-                    .map(|line| match line.split_once("interval=\"") {
-                        Some((before, after)) if line.starts_with("coverage_ratio{") => {
-                            let (_, rest) = after.split_once('"').unwrap_or_default();
-                            format!("{}{rest}\n", before.trim_end_matches(','))
-                        }
-                        _ => format!("{line}\n"),
-                    });
-                lines.collect()
-            },
-        ),
-        row(
-            site,
-            (
-                "a gauge where a counter should be",
-                "prometheus/types",
-                "is a gauge, should be a counter",
+            row(
+                site,
+                (
+                    "a gauge where a counter should be",
+                    "prometheus/types",
+                    "is a gauge, should be a counter",
+                ),
+                |text| {
+                    text.replace(
+                        "# TYPE seamless_conformance_flag_total counter",
+                        "# TYPE seamless_conformance_flag_total gauge",
+                    )
+                },
             ),
-            |text| {
-                text.replace(
-                    "# TYPE seamless_conformance_flag_total counter",
-                    "# TYPE seamless_conformance_flag_total gauge",
-                )
-            },
-        ),
-        row(
-            site,
-            (
-                "a summary where a histogram should be",
-                "prometheus/types",
-                "is a summary, should be a histogram",
+            row(
+                site,
+                (
+                    "a summary where a histogram should be",
+                    "prometheus/types",
+                    "is a summary, should be a histogram",
+                ),
+                |text| {
+                    without(&text, "seamless_total_ms_bucket").replace(
+                        "# TYPE seamless_total_ms histogram",
+                        "# TYPE seamless_total_ms summary",
+                    )
+                },
             ),
-            |text| {
-                without(&text, "seamless_total_ms_bucket").replace(
-                    "# TYPE seamless_total_ms histogram",
-                    "# TYPE seamless_total_ms summary",
-                )
-            },
-        ),
-    ]
+        ],
+    );
 }
 
-pub(crate) fn targets(site: &SoundSite) -> Vec<Row> {
+#[test]
+fn targets() {
+    let site = &SoundSite::start();
     let refusing = Refusing::start().unwrap();
     let dead = refusing.url().unwrap().replace("http://", "");
     let builder = site.prometheus();
@@ -201,26 +218,29 @@ pub(crate) fn targets(site: &SoundSite) -> Vec<Row> {
     let no_target = site.prometheus().start().unwrap();
     evaluated(&no_target);
     notifying(&no_target);
-    vec![
-        Row::named(
-            "one worker is down",
-            "prometheus/targets",
-            "down",
-            &mut site.check(&one_down.url()),
-        ),
-        Row::named(
-            "one worker answers with a login page",
-            "prometheus/targets",
-            "down",
-            &mut site.check(&page.url()),
-        ),
-        Row::named(
-            "nothing is scraped",
-            "prometheus/present",
-            "never seen in the last day",
-            &mut site.check(&no_target.url()),
-        ),
-    ]
+    table::check(
+        "broken/targets",
+        &[
+            Row::named(
+                "one worker is down",
+                "prometheus/targets",
+                "down",
+                &mut site.check(&one_down.url()),
+            ),
+            Row::named(
+                "one worker answers with a login page",
+                "prometheus/targets",
+                "down",
+                &mut site.check(&page.url()),
+            ),
+            Row::named(
+                "nothing is scraped",
+                "prometheus/present",
+                "never seen in the last day",
+                &mut site.check(&no_target.url()),
+            ),
+        ],
+    );
 }
 
 pub(crate) const SLOW_SCRAPE: Duration = Duration::from_secs(300);

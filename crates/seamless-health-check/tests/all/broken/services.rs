@@ -8,7 +8,7 @@ use seamless_lab::runtime::{Misbehaviour, Preset, Runtime};
 use seamless_lab::servers::Prometheus;
 
 use super::site::{SoundSite, settled};
-use super::table::Row;
+use super::table::{self, Row};
 
 /// A Prometheus in which nothing is wrong.
 fn sound(site: &SoundSite) -> Prometheus {
@@ -19,31 +19,38 @@ fn sound(site: &SoundSite) -> Prometheus {
     prometheus
 }
 
-pub(crate) fn environment(site: &SoundSite) -> Vec<Row> {
+#[test]
+fn environment() {
+    let site = &SoundSite::start();
     let prometheus = sound(site);
     let check = || site.check(&prometheus.url());
-    vec![
-        Row::healthy("nothing", &mut check()),
-        Row::named(
-            "a required variable is not set",
-            "environment/variables",
-            "not set: QMTL_NO_SUCH",
-            check().args(["--required-env", "QMTL_NO_SUCH"]),
-        ),
-        Row::usage_error(
-            "a URL without its scheme",
-            "QMTL_SEAMLESS_COORDINATOR_URL",
-            check().env("QMTL_SEAMLESS_COORDINATOR_URL", "coordinator:8000"),
-        ),
-        Row::usage_error(
-            "no URL of Prometheus",
-            "QMTL_PROMETHEUS_URL",
-            check().env_remove("QMTL_PROMETHEUS_URL"),
-        ),
-    ]
+    table::check(
+        "broken/environment",
+        &[
+            Row::healthy("nothing", &mut check()),
+            Row::named(
+                "a required variable is not set",
+                "environment/variables",
+                "not set: QMTL_NO_SUCH",
+                check().args(["--required-env", "QMTL_NO_SUCH"]),
+            ),
+            Row::usage_error(
+                "a URL without its scheme",
+                "QMTL_SEAMLESS_COORDINATOR_URL",
+                check().env("QMTL_SEAMLESS_COORDINATOR_URL", "coordinator:8000"),
+            ),
+            Row::usage_error(
+                "no URL of Prometheus",
+                "QMTL_PROMETHEUS_URL",
+                check().env_remove("QMTL_PROMETHEUS_URL"),
+            ),
+        ],
+    );
 }
 
-pub(crate) fn coordinators(site: &SoundSite) -> Vec<Row> {
+#[test]
+fn coordinators() {
+    let site = &SoundSite::start();
     let prometheus = sound(site);
     let row = |fault: &str, says: &str, url: &str| {
         let mut command = site.check(&prometheus.url());
@@ -66,41 +73,46 @@ pub(crate) fn coordinators(site: &SoundSite) -> Vec<Row> {
         command.env("QMTL_SEAMLESS_COORDINATOR_URL", stuck.url());
         command
     };
-    vec![
-        row(
-            "the coordinator is down",
-            "refused",
-            &refusing.url().unwrap(),
-        ),
-        row("the coordinator wants a token", "401", &unauthorized.url()),
-        row("a login page for a coordinator", "HTML", &login.url()),
-        row(
-            "a redirect to a login page for a coordinator",
-            "302",
-            &redirect.url(),
-        ),
-        row("the coordinator answers 500", "500", &broken.url()),
-        row(
-            "the coordinator says that it is degraded",
-            "degraded",
-            &degraded.url(),
-        ),
-        Row::named(
-            "a lease that does not move",
-            "coordinator/stuck-leases",
-            "1 of 1 leases",
-            &mut with_stuck(),
-        ),
-        Row::named(
-            "a lease that does not move, with --fail-on warn",
-            "coordinator/stuck-leases",
-            "1 of 1 leases",
-            with_stuck().args(["--fail-on", "warn"]),
-        ),
-    ]
+    table::check(
+        "broken/coordinators",
+        &[
+            row(
+                "the coordinator is down",
+                "refused",
+                &refusing.url().unwrap(),
+            ),
+            row("the coordinator wants a token", "401", &unauthorized.url()),
+            row("a login page for a coordinator", "HTML", &login.url()),
+            row(
+                "a redirect to a login page for a coordinator",
+                "302",
+                &redirect.url(),
+            ),
+            row("the coordinator answers 500", "500", &broken.url()),
+            row(
+                "the coordinator says that it is degraded",
+                "degraded",
+                &degraded.url(),
+            ),
+            Row::named(
+                "a lease that does not move",
+                "coordinator/stuck-leases",
+                "1 of 1 leases",
+                &mut with_stuck(),
+            ),
+            Row::named(
+                "a lease that does not move, with --fail-on warn",
+                "coordinator/stuck-leases",
+                "1 of 1 leases",
+                with_stuck().args(["--fail-on", "warn"]),
+            ),
+        ],
+    );
 }
 
-pub(crate) fn prometheuses(site: &SoundSite) -> Vec<Row> {
+#[test]
+fn prometheuses() {
+    let site = &SoundSite::start();
     let prometheus = sound(site);
     let row = |fault: &str, id: &str, says: &str, url: &str| {
         Row::named(fault, id, says, &mut site.check(url))
@@ -120,48 +132,53 @@ pub(crate) fn prometheuses(site: &SoundSite) -> Vec<Row> {
     .unwrap();
     let hanging = answering(Behaviour::HangBeforeHeaders);
     let ready = "prometheus/ready";
-    vec![
-        row(
-            "Prometheus is down",
-            ready,
-            "refused",
-            &refusing.url().unwrap(),
-        ),
-        row("a login page for a Prometheus", ready, "HTML", &login.url()),
-        row(
-            "Prometheus wants a password",
-            ready,
-            "401",
-            &unauthorized.url(),
-        ),
-        row(
-            "the path prefix is wrong",
-            ready,
-            "404",
-            &format!("{}/prometheus", prometheus.url()),
-        ),
-        row(
-            "Prometheus is not ready yet",
-            ready,
-            "503",
-            &replaying.url(),
-        ),
-        Row::named(
-            "Prometheus hangs",
-            ready,
-            "no answer within 1s",
-            site.check(&hanging.url()).args(["--timeout", "1s"]),
-        ),
-        row(
-            "Prometheus is ready and answers no query",
-            "prometheus/queries",
-            "no space left on device",
-            &queries_fail.url(),
-        ),
-    ]
+    table::check(
+        "broken/prometheuses",
+        &[
+            row(
+                "Prometheus is down",
+                ready,
+                "refused",
+                &refusing.url().unwrap(),
+            ),
+            row("a login page for a Prometheus", ready, "HTML", &login.url()),
+            row(
+                "Prometheus wants a password",
+                ready,
+                "401",
+                &unauthorized.url(),
+            ),
+            row(
+                "the path prefix is wrong",
+                ready,
+                "404",
+                &format!("{}/prometheus", prometheus.url()),
+            ),
+            row(
+                "Prometheus is not ready yet",
+                ready,
+                "503",
+                &replaying.url(),
+            ),
+            Row::named(
+                "Prometheus hangs",
+                ready,
+                "no answer within 1s",
+                site.check(&hanging.url()).args(["--timeout", "1s"]),
+            ),
+            row(
+                "Prometheus is ready and answers no query",
+                "prometheus/queries",
+                "no space left on device",
+                &queries_fail.url(),
+            ),
+        ],
+    );
 }
 
-pub(crate) fn slow_storage(site: &SoundSite) -> Vec<Row> {
+#[test]
+fn slow_storage() {
+    let site = &SoundSite::start();
     let runtime = Runtime::builder()
         .tick(Duration::from_millis(200))
         .preset(Preset::TolerantPartial);
@@ -176,13 +193,16 @@ pub(crate) fn slow_storage(site: &SoundSite) -> Vec<Row> {
         command.args(["--only", "sla"]);
         command
     };
-    vec![
-        Row::named("storage is slow", "sla/p99", "storage_wait", &mut check()),
-        Row::named(
-            "storage has been slow for long",
-            "sla/error-budget",
-            "% of requests over budget",
-            &mut check(),
-        ),
-    ]
+    table::check(
+        "broken/slow_storage",
+        &[
+            Row::named("storage is slow", "sla/p99", "storage_wait", &mut check()),
+            Row::named(
+                "storage has been slow for long",
+                "sla/error-budget",
+                "% of requests over budget",
+                &mut check(),
+            ),
+        ],
+    );
 }

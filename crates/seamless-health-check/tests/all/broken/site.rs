@@ -1,8 +1,10 @@
 //! What broken deployments have in common: a sound runtime, coordinator and Alertmanager, and a
 //! Prometheus that has one thing wrong.
+
 use std::process::Command;
 use std::sync::Arc;
 
+use seamless_core::schema::FAMILIES;
 use seamless_lab::coordinator::Coordinator;
 use seamless_lab::faults::{Faults, Reply};
 use seamless_lab::pager::Pager;
@@ -10,7 +12,7 @@ use seamless_lab::runtime::Runtime;
 use seamless_lab::servers::{Alertmanager, Prometheus, PrometheusBuilder};
 use seamless_lab::wait_until;
 
-use crate::support::{PATIENCE, alertmanager, program, shipped};
+use crate::support::{PATIENCE, alertmanager, program, quick_rules};
 
 /// Everything that is sound.
 pub(crate) struct SoundSite {
@@ -22,14 +24,6 @@ pub(crate) struct SoundSite {
     rules: tempfile::NamedTempFile,
 }
 
-/// The shipped rules, evaluated every second so that nobody waits for them.
-pub(crate) fn rules() -> String {
-    shipped("alert_rules.yml")
-        .replace("interval: 30s", "interval: 1s")
-        .replace("interval: 2m", "interval: 1s")
-        .replace("interval: 5m", "interval: 1s")
-}
-
 /// The `HOST:PORT` of a stand-in.
 pub(crate) fn address(faults: &Faults) -> String {
     faults.url().replace("http://", "")
@@ -39,15 +33,22 @@ impl SoundSite {
     pub(crate) fn start() -> Self {
         let coordinator = Coordinator::start().unwrap();
         let runtime = Runtime::builder().coordinator(coordinator.url());
+        let runtime = Arc::new(runtime.start().unwrap());
         let (alertmanager, pager) = alertmanager();
+        wait_until(PATIENCE, "a sample of every required family", || {
+            let exposed = runtime.exposition();
+            let mut required = FAMILIES.iter().filter(|family| family.required);
+            required.all(|family| exposed.contains(&format!("\n{}", family.name)))
+        })
+        .unwrap();
         Self {
-            runtime: Arc::new(runtime.start().unwrap()),
+            runtime,
             coordinator,
             alertmanager,
             _pager: pager,
             rules: {
                 let file = tempfile::NamedTempFile::new().unwrap();
-                std::fs::write(file.path(), rules()).unwrap();
+                std::fs::write(file.path(), quick_rules()).unwrap();
                 file
             },
         }
@@ -71,7 +72,7 @@ impl SoundSite {
     /// A Prometheus that scrapes nothing yet and has the rest.
     pub(crate) fn prometheus(&self) -> PrometheusBuilder {
         Prometheus::builder()
-            .rules(rules())
+            .rules(quick_rules())
             .alertmanager(self.alertmanager.address())
     }
 

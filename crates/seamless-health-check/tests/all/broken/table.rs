@@ -3,16 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
-use std::thread;
 
 use seamless_lab::kept;
-use seamless_lab::servers::Generation;
 
 use crate::support::JsonRun;
-
-/// Scenes mostly wait for scrapes, so more of them run at a time than there are processors.
-const AT_A_TIME: usize = 6;
 
 /// One fault and what the program makes of it.
 #[derive(Debug)]
@@ -105,31 +99,8 @@ impl Row {
     }
 }
 
-/// Runs the scenes on the chosen generation of servers, a few at a time; their rows in the order of the scenes.
-pub(crate) fn play(scenes: &[&(dyn Fn() -> Vec<Row> + Sync)]) -> Vec<Row> {
-    let generation = Generation::chosen();
-    let next = Mutex::new(0..scenes.len());
-    let mut rows: Vec<(usize, Vec<Row>)> = thread::scope(|scope| {
-        let play = || {
-            let mut mine = Vec::new();
-            while let Some(index) = next.lock().ok().and_then(|mut next| next.next()) {
-                mine.push((index, generation.during(scenes[index])));
-            }
-            mine
-        };
-        let players: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(play)).collect();
-        let played = players.into_iter().map(|player| match player.join() {
-            Ok(rows) => rows,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        played.flatten().collect()
-    });
-    rows.sort_by_key(|(index, _)| *index);
-    rows.into_iter().flat_map(|(_, rows)| rows).collect()
-}
-
-/// Compares the table with the file at `path`.
-pub(crate) fn check(rows: &[Row], path: &Path) {
+/// Compares the table with the committed one, `NAME.md` in the folder of the tests.
+pub(crate) fn check(name: &str, rows: &[Row]) {
     let mut text =
         "| fault | named by | verdict | exit code | saying | also not passing |\n|---|---|---|---|---|---|\n"
             .to_owned();
@@ -137,5 +108,6 @@ pub(crate) fn check(rows: &[Row], path: &Path) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{row}");
     }
-    kept::check(&text, path);
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all");
+    kept::check(&text, tests.join(format!("{name}.md")));
 }

@@ -1,11 +1,10 @@
 //! Would anyone be paged? Broken ways from a rule to a person, each in place in real servers of both
-//! generations, and the check that names it. The table beside this file is what the test expects;
+//! generations, and the check that names it. Each test has a table beside this file, which is what it expects;
 //! `KEPT_TABLES=write` writes it anew.
 
 mod cluster;
 mod site;
 mod world;
-use std::path::Path;
 
 use crate::broken::table::{self, Row};
 use crate::support::PATIENCE;
@@ -651,20 +650,32 @@ fn who_would_be_told_fits_the_terminal() {
     );
 }
 
-fn every_broken_way_is_named() {
-    // Each site is reconfigured again and again, so that its scenes play one after the other.
-    let on_a_site = |scenes: &[fn(&PagedSite) -> Vec<Row>]| {
-        let site = PagedSite::start();
-        scenes.iter().flat_map(|scene| scene(&site)).collect()
-    };
-    let rows = table::play(&[
-        &|| on_a_site(&[sound, files, routes]),
-        &|| on_a_site(&[silences, rules, two_alertmanagers]),
-        &|| on_a_site(&[sending, where_prometheus_scrapes_alertmanager]),
-        &|| world::rows(&PagedSite::start()),
-    ]);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/paths.md");
-    table::check(&rows, &path);
+/// Plays the scenes one after the other on one site, which each of them reconfigures.
+fn check(table: &str, scenes: &[fn(&PagedSite) -> Vec<Row>]) {
+    let site = PagedSite::start();
+    let rows: Vec<Row> = scenes.iter().flat_map(|scene| scene(&site)).collect();
+    table::check(&format!("paths/{table}"), &rows);
 }
 
-seamless_lab::on_both_generations!(every_broken_way_is_named);
+fn ways_through_routes() {
+    check("routes", &[sound, files, routes]);
+}
+
+fn silences_and_rules() {
+    check("rules", &[silences, rules, two_alertmanagers]);
+}
+
+fn ways_to_alertmanager() {
+    check("sending", &[sending, where_prometheus_scrapes_alertmanager]);
+}
+
+fn as_sites_have_it() {
+    check("world", &[world::rows]);
+}
+
+seamless_lab::on_both_generations!(
+    ways_through_routes,
+    silences_and_rules,
+    ways_to_alertmanager,
+    as_sites_have_it,
+);

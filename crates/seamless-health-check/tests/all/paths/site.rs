@@ -9,7 +9,7 @@ use seamless_lab::servers::{AMTOOL, Alertmanager, Prometheus};
 use seamless_lab::wait_until;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, program, shipped};
+use crate::support::{PATIENCE, program, quick_rules, shipped};
 
 /// Servers, and a pager that can refuse its key or be down.
 pub(crate) struct PagedSite {
@@ -24,14 +24,10 @@ pub(crate) struct PagedSite {
 
 /// The shipped rules, evaluated every second, with the namespace that an operator adds.
 pub(crate) fn rules() -> String {
-    shipped("alert_rules.yml")
-        .replace("interval: 30s", "interval: 1s")
-        .replace("interval: 2m", "interval: 1s")
-        .replace("interval: 5m", "interval: 1s")
-        .replace(
-            "      service: seamless\n",
-            "      service: seamless\n      namespace: seamless\n",
-        )
+    quick_rules().replace(
+        "      service: seamless\n",
+        "      service: seamless\n      namespace: seamless\n",
+    )
 }
 
 /// The shipped configuration; its secrets lie beside it.
