@@ -1,6 +1,6 @@
 //! The client of the distributed backfill coordinator.
 //!
-//! Owns the protocol (`/v1/leases/{claim,renew,complete,fail,inspect}`, `/health`) and what an answer to it
+//! Owns what the programs ask of it (`/v1/leases/{complete,fail,inspect}`, `/health`) and what an answer
 //! proves. It never takes an answer for success that the coordinator did not give: what any server could
 //! have answered counts only once something at the same base URL has shown itself to be the coordinator.
 
@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::OnceCell;
 
 use crate::http::{
@@ -20,7 +20,7 @@ use crate::http::{
     RequestError, SHORT_BODY_LIMIT, ServiceError,
 };
 use crate::lease::{LeaseKey, LeaseToken};
-use verdict::{check_health, check_success, no_answer, reported_state};
+use verdict::{check_health, no_answer, reported_state};
 
 pub use inspect::{Inspection, LeasePage, LeaseRecord, read_page};
 pub use verdict::{Release, ReleaseVerdict, Unproven, read as read_verdict};
@@ -53,17 +53,6 @@ impl Action {
             Self::Complete => "complete",
         }
     }
-}
-
-/// A claimed lease.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
-    /// The token under which it is held.
-    pub token: LeaseToken,
-    /// When it expires, in milliseconds since the epoch.
-    pub lease_until_ms: i64,
-    /// How much of the window is done already, 0 to 1.
-    pub completion_ratio: f64,
 }
 
 /// What the health endpoint said.
@@ -262,8 +251,11 @@ impl CoordinatorClient {
                 Action::Complete => None,
             },
         };
+        // A plain struct of text always serializes.
+        let body = Body::Json(serde_json::to_vec(&fields).unwrap_or_default());
         let url = self.endpoint.url(&["v1", "leases", action.word()]);
-        match self.http.send(&self.post(url, &fields, true)).await {
+        let post = HttpRequest::post(&self.endpoint, url, body, SHORT_BODY_LIMIT, true);
+        match self.http.send(&post).await {
             Ok(mut answer) => {
                 answer.hide(token.expose());
                 Release {
@@ -290,113 +282,6 @@ impl CoordinatorClient {
                 verdict
             }
         }
-    }
-
-    /// Claims the lease `key` for `lease_ms` milliseconds. `None` if another worker holds it.
-    ///
-    /// # Errors
-    /// [`ServiceError`] for any answer but a claim and 409.
-    pub async fn claim(
-        &self,
-        key: &LeaseKey,
-        lease_ms: u64,
-        worker: Option<&str>,
-    ) -> Result<Option<Claim>, ServiceError> {
-        #[derive(Serialize)]
-        struct Fields<'r> {
-            key: &'r str,
-            lease_ms: u64,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            worker: Option<&'r str>,
-        }
-        let fields = Fields {
-            key: key.as_str(),
-            lease_ms,
-            worker,
-        };
-        let url = self.endpoint.url(&["v1", "leases", "claim"]);
-        self.claimed("POST /v1/leases/claim", self.post(url, &fields, false))
-            .await
-    }
-
-    /// Extends the lease `key`, held under `token`, to `lease_ms` milliseconds from now, and reports
-    /// how much of it is done. `None` if it is no longer held under that token.
-    ///
-    /// # Errors
-    /// [`ServiceError`] for any answer but a claim, 404 and 409.
-    pub async fn renew(
-        &self,
-        key: &LeaseKey,
-        token: &LeaseToken,
-        lease_ms: u64,
-        completion_ratio: f64,
-    ) -> Result<Option<Claim>, ServiceError> {
-        #[derive(Serialize)]
-        struct Fields<'r> {
-            key: &'r str,
-            token: &'r str,
-            lease_ms: u64,
-            completion_ratio: f64,
-        }
-        let fields = Fields {
-            key: key.as_str(),
-            token: token.expose(),
-            lease_ms,
-            completion_ratio,
-        };
-        let url = self.endpoint.url(&["v1", "leases", "renew"]);
-        self.claimed("POST /v1/leases/renew", self.post(url, &fields, true))
-            .await
-    }
-
-    async fn claimed(
-        &self,
-        doing: &str,
-        call: HttpRequest<'_>,
-    ) -> Result<Option<Claim>, ServiceError> {
-        #[derive(Deserialize)]
-        struct LeaseBody {
-            token: String,
-            lease_until_ms: i64,
-        }
-        #[derive(Deserialize)]
-        struct Claimed {
-            lease: LeaseBody,
-            #[serde(default)]
-            completion_ratio: f64,
-        }
-        let answer = self
-            .http
-            .send(&call)
-            .await
-            .map_err(|failure| self.error(doing, failure.into()))?;
-        if matches!(answer.status, 404 | 409) {
-            return Ok(None);
-        }
-        check_success(&answer).map_err(|error| self.error(doing, error))?;
-        let claimed: Option<Claimed> = serde_json::from_slice(&answer.body).ok();
-        let claim = claimed.and_then(|claimed| {
-            Some(Claim {
-                token: LeaseToken::new(claimed.lease.token)?,
-                lease_until_ms: claimed.lease.lease_until_ms,
-                completion_ratio: claimed.completion_ratio,
-            })
-        });
-        claim
-            .map(Some)
-            .ok_or_else(|| self.error(doing, RequestError::unexpected(&answer, "no lease")))
-    }
-
-    fn post(&self, url: url::Url, request: &impl Serialize, repeatable: bool) -> HttpRequest<'_> {
-        // Plain structs of text and numbers always serialize.
-        let body = serde_json::to_vec(request).unwrap_or_default();
-        HttpRequest::post(
-            &self.endpoint,
-            url,
-            Body::Json(body),
-            SHORT_BODY_LIMIT,
-            repeatable,
-        )
     }
 
     async fn get(

@@ -148,7 +148,7 @@ pub(super) fn no_answer(failure: SendError) -> ReleaseVerdict {
 }
 
 /// Whether an answer is 2xx with a JSON or an empty body: the coordinator speaking.
-pub(super) fn check_success(answer: &HttpResponse) -> Result<(), RequestError> {
+fn check_success(answer: &HttpResponse) -> Result<(), RequestError> {
     if !answer.is_success() {
         return Err(RequestError::status(answer));
     }

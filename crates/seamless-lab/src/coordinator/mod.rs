@@ -5,6 +5,7 @@
 //! deployments use, health and metrics. It keeps every request, and tests may read and change its
 //! leases. It persists nothing.
 
+mod claim;
 mod routes;
 mod table;
 
@@ -17,6 +18,7 @@ use anyhow::Result;
 use crate::received::Received;
 use crate::serving::{ANY_PORT, Serving};
 
+pub use claim::Claim;
 pub use table::{EndedLease, HeldLease, LeaseEnd, LeaseRefusal, LeaseTable};
 
 /// How the inspect endpoint shows leases.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use seamless_core::coordinator::{Action, Claim, CoordinatorClient, ReleaseVerdict};
+use seamless_core::coordinator::{Action, CoordinatorClient, ReleaseVerdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
 use seamless_core::lease::LeaseKey;
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::events::LoggedLease;
 use super::process::RuntimeProcess;
 use super::{Domain, Misbehaviour, RuntimeState};
+use crate::coordinator::Claim;
 
 /// The worker that is a process of its own, and dies.
 pub(super) const MORTAL: usize = 1;
@@ -55,6 +56,7 @@ pub(super) async fn work(inner: Arc<RuntimeState>, number: usize, url: String) -
         process,
         name: format!("worker-{number}"),
         mortal,
+        http: http.clone(),
         coordinator: CoordinatorClient::new(http, endpoint),
     };
     loop {
@@ -70,6 +72,7 @@ struct Worker {
     process: Arc<RuntimeProcess>,
     name: String,
     mortal: bool,
+    http: HttpClient,
     coordinator: CoordinatorClient,
 }
 
@@ -108,7 +111,8 @@ impl Worker {
         };
         let lease_ms = u64::try_from(self.inner.options.lease.as_millis()).unwrap_or(u64::MAX);
         // The platform's client does not say who it is.
-        match self.coordinator.claim(&key, lease_ms, None).await {
+        let coordinator = self.coordinator.endpoint();
+        match Claim::of(&self.http, coordinator, &key, lease_ms, None).await {
             Ok(Some(claim)) => self.backfill(&domain, &key, claim).await,
             // Somebody holds it, or the coordinator is away: the next window is tried.
             Ok(None) | Err(_) => {

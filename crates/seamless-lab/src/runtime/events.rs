@@ -1,6 +1,5 @@
 //! The events of the platform's log, with the fields that it gives them.
 
-use seamless_core::coordinator::Claim;
 use seamless_core::lease::LeaseKey;
 use seamless_core::schema::Phase;
 use serde_json::{Value, json};
@@ -8,6 +7,7 @@ use serde_json::{Value, json};
 use super::Domain;
 use super::traces::TraceIds;
 use super::traffic::{Preset, ServedRequest};
+use crate::coordinator::Claim;
 
 /// What a worker's events say of a lease.
 pub(super) struct LoggedLease<'l> {

@@ -10,13 +10,13 @@ use std::time::Duration;
 use seamless_core::coordinator::{Action, CoordinatorClient, ReleaseVerdict};
 use seamless_core::http::{Endpoint, HttpClient, HttpOptions};
 use seamless_core::lease::{LeaseKey, LeaseToken};
-use seamless_lab::coordinator::{Coordinator, HeldLease, InspectShape, LeaseEnd, now_ms};
+use seamless_lab::coordinator::{Claim, Coordinator, HeldLease, InspectShape, LeaseEnd, now_ms};
 use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 use tokio::time::Instant;
 
 const KEY: &str = "nodeA:60:1700:1760:world-1:2024-01-01T00:00:00Z";
 
-fn client(url: &str) -> CoordinatorClient {
+fn http(url: &str) -> (HttpClient, Endpoint) {
     let endpoint = Endpoint::parse("coordinator", url, "the test").unwrap();
     let options = HttpOptions {
         timeout: Duration::from_millis(700),
@@ -24,6 +24,11 @@ fn client(url: &str) -> CoordinatorClient {
         ..HttpOptions::default()
     };
     let http = HttpClient::new(options, [&endpoint]).unwrap();
+    (http, endpoint)
+}
+
+fn client(url: &str) -> CoordinatorClient {
+    let (http, endpoint) = http(url);
     CoordinatorClient::new(http, endpoint)
 }
 
@@ -49,17 +54,14 @@ async fn a_lease_lives_and_ends_as_the_protocol_says() {
     assert!(client.health(None).await.unwrap().is_healthy());
     assert!(client.health(Some("/healthz")).await.unwrap().is_healthy());
 
-    let claim = client
-        .claim(&key(), 60_000, Some("worker-1"))
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(client.claim(&key(), 60_000, None).await.unwrap().is_none());
-    let renewed = client
-        .renew(&key(), &claim.token, 60_000, 0.4)
-        .await
-        .unwrap()
-        .unwrap();
+    let (http, endpoint) = http(&coordinator.url());
+    let key = key();
+    let claim = Claim::of(&http, &endpoint, &key, 60_000, Some("worker-1"));
+    let claim = claim.await.unwrap().unwrap();
+    let second = Claim::of(&http, &endpoint, &key, 60_000, None);
+    assert_eq!(second.await.unwrap(), None);
+    let renewed = claim.renewed(&http, &endpoint, &key, 60_000, 0.4);
+    let renewed = renewed.await.unwrap().unwrap();
     assert_eq!(renewed.completion_ratio, 0.4);
 
     let shown = client.inspect().await.unwrap().leases;
