@@ -18,9 +18,6 @@ pub const FOR_DRILL: &[Program] = &[
     servers::NODE_EXPORTER,
 ];
 
-/// What the load run starts.
-pub const FOR_LOAD: &[Program] = &[servers::PROMETHEUS, servers::ALERTMANAGER];
-
 /// What the coverage of panels and alerts is measured on.
 pub const FOR_COVERAGE: &[Program] = &[servers::PROMETHEUS];
 

@@ -12,7 +12,6 @@ pub mod drill;
 pub mod grafana;
 pub mod install;
 pub mod lint;
-pub mod load;
 pub mod measure;
 pub mod render;
 pub mod servers;

@@ -30,8 +30,6 @@ enum Command {
     Grafana(xtask::grafana::GrafanaArgs),
     /// Rehearse an incident on real servers, from the violation to the resolved page.
     Drill(Box<xtask::drill::DrillArgs>),
-    /// Put the programs under load: 900,000 series, 100,000 leases with faults, 1,000,000 series in Prometheus.
-    Load(xtask::load::LoadArgs),
     /// Build today's Prometheus, Alertmanager and VictoriaMetrics, which the tests run beside the distribution's.
     Servers(xtask::servers::ServersArgs),
     /// Measure what domains cost a Prometheus with the shipped rules.
@@ -53,7 +51,6 @@ fn main() -> ExitCode {
         Command::Coverage(args) => xtask::coverage::run(&args),
         Command::Grafana(args) => xtask::grafana::run(&args),
         Command::Drill(args) => xtask::drill::run(&args),
-        Command::Load(args) => xtask::load::run(&args),
         Command::Servers(args) => xtask::servers::run(&args),
         Command::Sizing(args) => xtask::sizing::run(&args),
         Command::Launch(args) => xtask::measure::launch(&args),

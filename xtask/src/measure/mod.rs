@@ -2,7 +2,7 @@
 //!
 //! A figure of `bench` comes about by turns: each program of a row runs once before any runs again, so that a
 //! busy moment of the machine falls on all of them, and the median of the runs stands. What is measured is in
-//! [`crate::bench`], [`crate::load`] and [`crate::sizing`].
+//! [`crate::bench`] and [`crate::sizing`].
 
 mod fleet;
 mod sheet;
@@ -17,7 +17,7 @@ use nix::sys::time::TimeValLike as _;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use fleet::{InjectedFleet, OwnMetrics};
-pub(crate) use sheet::{Sheet, mib, shown};
+pub(crate) use sheet::{Sheet, shown};
 
 /// A program to be run and measured: what `cargo xtask launch` takes. A process can read the peak of its
 /// children alone, and that of all of them together, so each run has a parent of its own.

@@ -46,31 +46,12 @@ impl Sheet {
         );
     }
 
-    /// A figure that must be this one.
-    pub(crate) fn exactly<T: PartialEq + Display>(
-        &mut self,
-        job: &str,
-        figure: &str,
-        seen: T,
-        expected: T,
-    ) {
-        let verdict = BoundVerdict::of(seen == expected);
-        self.add(job, figure, &seen, None, expected.to_string(), verdict);
-    }
-
     /// A figure in `s`, `MiB`, `×` or nothing that may be this much at the most.
     pub(crate) fn at_most(&mut self, job: &str, figure: &str, seen: f64, most: f64, unit: &str) {
         let verdict = BoundVerdict::of(seen <= most);
         let bound = format!("≤ {}", shown(most, unit));
         let text = shown(seen, unit);
         self.add(job, figure, &text, Some(seen), bound, verdict);
-    }
-
-    /// A count that must be this much at the least.
-    pub(crate) fn at_least(&mut self, job: &str, figure: &str, seen: u64, least: u64) {
-        let verdict = BoundVerdict::of(seen >= least);
-        let bound = format!("≥ {least}");
-        self.add(job, figure, &seen, Some(seen as f64), bound, verdict);
     }
 
     /// A figure with a bound that could not be had, and why.
@@ -158,11 +139,6 @@ pub(crate) fn shown(value: f64, unit: &str) -> String {
     }
 }
 
-/// KiB as MiB.
-pub(crate) fn mib(kib: u64) -> f64 {
-    kib as f64 / 1024.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,9 +147,7 @@ mod tests {
     fn one_missed_bound_is_enough() {
         let mut sheet = Sheet::default();
         sheet.note("a", "b", "c");
-        sheet.exactly("a", "count", 3, 3);
         sheet.at_most("a", "memory", 9.0, 9.0, "MiB");
-        sheet.at_least("a", "bodies", 1, 1);
         assert_eq!(sheet.exit_code(), ExitCode::SUCCESS);
         sheet.not_measured("a", "time", "no python3");
         assert_eq!(sheet.exit_code(), ExitStatus::Undetermined.into());

@@ -21,7 +21,6 @@ const BASIC_AUTH_HASH: &str = "$2b$04$4.Z9uJrWg2SWHN6hmPFQmuxes9NhNztJV1zt3mmqDZ
 
 const CONFIG_FILE: &str = "prometheus.yml";
 const RULES_FILE: &str = "rules.yml";
-const QUERY_LOG: &str = "queries.jsonl";
 
 /// A running Prometheus.
 #[derive(Debug)]
@@ -39,7 +38,6 @@ pub struct PrometheusBuilder {
     external_labels: BTreeMap<String, String>,
     prefix: String,
     basic_auth: bool,
-    logs_queries: bool,
     retention: String,
     flags: Vec<String>,
 }
@@ -67,7 +65,6 @@ impl Prometheus {
             external_labels: BTreeMap::new(),
             prefix: String::new(),
             basic_auth: false,
-            logs_queries: false,
             retention: "35d".to_owned(),
             flags: Vec::new(),
         }
@@ -125,20 +122,6 @@ impl Prometheus {
             .as_array()
             .cloned()
             .unwrap_or_default())
-    }
-
-    /// The queries it was asked and those of its rules, oldest first, with what each cost, if it logs them.
-    ///
-    /// # Errors
-    /// If there is no log.
-    pub fn query_log(&self) -> Result<Vec<Value>> {
-        let path = self.dir().join(QUERY_LOG);
-        let text = fs::read_to_string(path).context("Prometheus logs no queries")?;
-        // The last line may not be whole yet.
-        Ok(text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect())
     }
 
     /// Replaces the rules and reloads.
@@ -246,13 +229,6 @@ impl PrometheusBuilder {
         self
     }
 
-    /// Logs every query.
-    #[must_use]
-    pub fn log_queries(mut self) -> Self {
-        self.logs_queries = true;
-        self
-    }
-
     /// Sends what it scrapes, native histograms too, to the URL of a receiver by remote write 2.0, which Prometheus
     /// has from 3.0 on.
     #[must_use]
@@ -304,15 +280,12 @@ impl PrometheusBuilder {
                 })
             })
             .collect();
-        let mut global = json!({
+        let global = json!({
             "scrape_interval": milliseconds(self.scrape_interval),
             "scrape_timeout": milliseconds(self.scrape_interval),
             "evaluation_interval": milliseconds(self.evaluation_interval),
             "external_labels": self.external_labels,
         });
-        if self.logs_queries {
-            global["query_log_file"] = QUERY_LOG.into();
-        }
         json!({
             "global": global,
             "rule_files": [RULES_FILE],
