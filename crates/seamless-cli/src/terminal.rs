@@ -80,6 +80,14 @@ impl Terminal {
         width(&console::Term::stdout())
     }
 
+    /// Lines of stdout's terminal; `None` where it is none.
+    #[must_use]
+    pub fn height(&self) -> Option<usize> {
+        let term = console::Term::stdout();
+        let size = term.features().is_attended().then(|| term.size_checked())?;
+        size.map(|(lines, _)| usize::from(lines))
+    }
+
     /// Columns for what is shown on stderr, as [`Terminal::width`] for the result.
     #[must_use]
     pub fn stderr_width(&self) -> Option<usize> {

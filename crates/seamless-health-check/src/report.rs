@@ -8,7 +8,7 @@ use seamless_cli::{ExitStatus, Signal};
 use crate::args::FailOn;
 use crate::check::{Check, Group, Severity};
 use crate::gap::Fact;
-use crate::request::Request;
+use crate::request::{Metrics, Request};
 use crate::told::Told;
 use crate::verdict::{CheckOutcome, Item, Next, SkipReason, Verdict};
 
@@ -185,7 +185,7 @@ pub(crate) fn findings(
         };
         let next = outcome.next.clone();
         let next = next.or_else(|| alert(request, &outcome));
-        let next = next.unwrap_or_else(|| again(&check));
+        let next = next.unwrap_or_else(|| again(&check, request));
         findings.push(CheckResult {
             check,
             next: request.own.command(&next, check.group),
@@ -212,15 +212,16 @@ fn alert(request: &Request, outcome: &CheckOutcome) -> Option<Next> {
 }
 
 /// The check by itself, to see whether what was done about it worked. Servers take their time.
-fn again(check: &Check) -> Next {
+fn again(check: &Check, request: &Request) -> Next {
     let id = check.id();
-    match check.group {
-        Group::Coordinator | Group::Prometheus | Group::Alerting | Group::Sla => {
-            Next::health_check(&["--only", &id, "--wait", "5m"])
-        }
-        Group::Environment | Group::Exposition | Group::Telemetry => {
-            Next::health_check(&["--only", &id])
-        }
+    let is_waited_for = match check.group {
+        Group::Coordinator | Group::Prometheus | Group::Alerting | Group::Sla => true,
+        Group::Exposition => matches!(request.exposition, Some(Metrics::Url(_))),
+        Group::Environment | Group::Telemetry => false,
+    };
+    match is_waited_for {
+        true => Next::health_check(&["--only", &id, "--wait", "5m"]),
+        false => Next::health_check(&["--only", &id]),
     }
 }
 

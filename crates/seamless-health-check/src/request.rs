@@ -441,11 +441,9 @@ fn explained(args: &Args, rules: &RuleFile) -> Result<Option<String>, UsageError
         return Ok(Some(name.clone()));
     }
     let names: BTreeSet<&str> = rules.alerts().map(|rule| rule.name.as_str()).collect();
-    let meant = did_you_mean(name, names.iter().copied());
-    let names: Vec<&str> = names.into_iter().collect();
+    let meant = did_you_mean(name, names.into_iter());
     Err(UsageError(format!(
-        "--explain {name}: no such alert or check; {meant}--list shows the checks; the alerts are {}",
-        names.join(", ")
+        "--explain {name}: no such alert or check; {meant}--list shows the checks, --output paths the alerts"
     )))
 }
 

@@ -49,10 +49,16 @@ async fn tell(terminal: &Terminal, lab: &str, path: &[&str]) -> Result<ExitStatu
         .flatten()
         .filter_map(serde_json::Value::as_str)
         .collect();
-    let told = match ways.as_slice() {
-        [] => "nothing is broken\n".to_owned(),
+    let mut told = match ways.as_slice() {
+        [] => "nothing misbehaves any more\n".to_owned(),
         ways => format!("broken: {}\n", ways.join(", ")),
     };
+    if let (true, Some(key)) = (ways.is_empty(), state["left_behind"].as_str()) {
+        told += &format!(
+            "still held, though its worker was killed: {key}\n\
+             release it with the command of its page; it is listed by: lease-recover --list --key '{key}'\n"
+        );
+    }
     terminal.result(ExitStatus::Done, &told)?;
     Ok(ExitStatus::Done)
 }

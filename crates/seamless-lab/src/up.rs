@@ -7,12 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use seamless_cli::{ExitStatus, Stop, Terminal};
+use seamless_cli::{ExitStatus, Stop, Terminal, clean};
 use seamless_lab::console::Console;
+use seamless_lab::pager::{Notice, PagingService};
 use seamless_lab::stack::{Blueprint, Stack};
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::args::UpArgs;
+
+/// How often it is looked whether a page has arrived.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// Runs until a signal; that is how it is meant to end, so the exit code is 0.
 pub(crate) async fn run(args: UpArgs, terminal: &Terminal, stop: &Stop) -> Result<ExitStatus> {
@@ -36,9 +41,49 @@ pub(crate) async fn run(args: UpArgs, terminal: &Terminal, stop: &Stop) -> Resul
 
     let provisioning = provision_grafana(&stack, &args.dashboards)?;
     terminal.bytes(welcome(&args, &stack, &console, &provisioning)?.as_bytes())?;
-    stop.wait().await;
+    tell_notices(&stack, terminal, stop).await;
     terminal.note("stopping");
     Ok(ExitStatus::Done)
+}
+
+/// Says of each page and message that it arrived, until a signal. Of the watchdog's, which come all the time, the
+/// first is enough.
+async fn tell_notices(stack: &Stack, terminal: &Terminal, stop: &Stop) {
+    let mut told = 0;
+    let mut watchdog_is_heard = false;
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait() => return,
+            () = sleep(BETWEEN_LOOKS) => {}
+        }
+        let notices = stack.pager.notices();
+        for notice in notices.iter().skip(told) {
+            let is_watchdog = notice.service == PagingService::Webhook;
+            if !(is_watchdog && watchdog_is_heard) {
+                terminal.note(&arrived(notice));
+            }
+            watchdog_is_heard |= is_watchdog;
+        }
+        told = notices.len();
+    }
+}
+
+/// When it arrived, where, and what it says.
+fn arrived(notice: &Notice) -> String {
+    let at = jiff::Timestamp::try_from(notice.at).unwrap_or_default();
+    let at = at.strftime("%H:%M:%S UTC");
+    let service = notice.service.name();
+    let receiver = match notice.hook.as_str() {
+        hook if hook.is_empty() || hook.eq_ignore_ascii_case(service) => service.to_owned(),
+        hook => format!("{hook} ({service})"),
+    };
+    let over = if notice.is_resolved() {
+        ", resolved"
+    } else {
+        ""
+    };
+    clean(&format!("{at}  {receiver}{over}: {}", notice.title()))
 }
 
 fn read(path: &Path, flag: &str) -> Result<String> {
@@ -91,7 +136,10 @@ fn welcome(args: &UpArgs, stack: &Stack, console: &Console, provisioning: &Path)
         console.url()
     )?;
     writeln!(text, "  seamless-lab heal --lab {}", console.url())?;
-    writeln!(text, "\nCtrl-C stops everything.")?;
+    writeln!(
+        text,
+        "\nPages and messages are told here as they arrive.\nCtrl-C stops everything."
+    )?;
     Ok(text)
 }
 

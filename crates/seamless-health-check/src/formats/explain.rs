@@ -4,6 +4,7 @@ use seamless_cli::{clean, wrapped};
 
 use super::TextStyle;
 use super::paths::receiver;
+use super::text::fits;
 use crate::report::Report;
 use crate::told::Told;
 use crate::verdict::Verdict;
@@ -36,8 +37,16 @@ pub(super) fn render(report: &Report, name: &str, look: TextStyle) -> String {
     }
     for (id, verdict, message) in lines {
         let head = format!("    {:4}  {id:24}  ", verdict.word());
-        let lines = wrapped(&clean(&message), look.width, head.len());
-        out.push_str(&format!("{head}{}\n", lines.join(&below(head.len()))));
+        let message = clean(&message);
+        let (gap, column) = if fits(&message, look.width, head.len()) {
+            (String::new(), head.len())
+        } else {
+            (below(10), 10)
+        };
+        let lines = wrapped(&message, look.width, column);
+        let text = format!("{head}{gap}{}", lines.join(&below(column)));
+        let lines = text.lines().map(|line| format!("{}\n", line.trim_end()));
+        out.extend(lines);
     }
     out
 }

@@ -23,6 +23,8 @@ use crate::request::Request;
 pub(crate) struct TextStyle {
     pub(crate) palette: Palette,
     pub(crate) width: Option<usize>,
+    /// Lines of the terminal, where it is one.
+    pub(crate) height: Option<usize>,
 }
 
 fn render(format: OutputFormat, report: &Report, look: TextStyle) -> anyhow::Result<String> {
@@ -71,6 +73,7 @@ pub(crate) fn write(
         let look = TextStyle {
             palette: Palette::plain(),
             width: None,
+            height: None,
         };
         let text = render(output.format, report, look)?;
         let Some(path) = &output.path else { continue };
@@ -91,6 +94,7 @@ pub(crate) fn write(
         let look = TextStyle {
             palette: terminal.palette(),
             width: terminal.width(),
+            height: terminal.height(),
         };
         let text = match &request.explain {
             Some(alert) => explain::render(report, alert, look),

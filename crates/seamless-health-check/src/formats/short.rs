@@ -7,8 +7,10 @@ use super::{TextStyle, text};
 use crate::report::{CheckResult, Report};
 use crate::verdict::Verdict;
 
-/// Lines of a terminal, without the command and the prompt after it.
-const SCREEN: usize = 22;
+/// Lines of the smallest terminal that is served whole.
+const LINES: usize = 24;
+/// What is left to the command and the prompt after it.
+const BESIDES: usize = 2;
 /// How many items of a check are listed.
 const ITEMS: usize = 3;
 /// Columns of a check's id, and what stands before a message.
@@ -21,8 +23,10 @@ const MARGIN: usize = 6;
 enum Detail {
     /// One line.
     Line,
-    /// The whole message, and the command that comes next.
+    /// And the command that comes next.
     Command,
+    /// The whole message.
+    Message,
     /// What to do, too.
     Advice,
     /// And what it looked at.
@@ -42,8 +46,9 @@ pub(super) fn render(report: &Report, look: TextStyle) -> String {
     }
     end.extend(text::summary(report, look));
     // Only a terminal has an end; the endpoints stand on it already.
-    let taken = end.len() + report.endpoints.len();
-    let room = look.width.map(|_| SCREEN.saturating_sub(taken));
+    let taken = end.len() + report.endpoints.len() + BESIDES;
+    let screen_lines = look.height.unwrap_or(LINES).max(LINES);
+    let room = look.width.map(|_| screen_lines.saturating_sub(taken));
     let mut lines = screen(&bad, look, room.unwrap_or(usize::MAX));
     lines.extend(end);
     lines.join("\n") + "\n"
@@ -81,7 +86,12 @@ fn screen(bad: &[&CheckResult], look: TextStyle, room: usize) -> Vec<String> {
         bad.get(*index)
             .map(|finding| finding.outcome.verdict != Verdict::Fail)
     });
-    for detail in [Detail::Command, Detail::Advice, Detail::Items] {
+    for detail in [
+        Detail::Command,
+        Detail::Message,
+        Detail::Advice,
+        Detail::Items,
+    ] {
         for index in &order {
             let (Some(finding), Some(old)) = (bad.get(*index), blocks.get_mut(*index)) else {
                 continue;
@@ -101,19 +111,19 @@ fn block(finding: &CheckResult, look: TextStyle, detail: Detail) -> Vec<String> 
     let verdict = &finding.outcome.verdict;
     let items = match detail {
         Detail::Items => text::items(finding, look, MARGIN, ITEMS),
-        Detail::Line | Detail::Command | Detail::Advice => Vec::new(),
+        Detail::Line | Detail::Command | Detail::Message | Detail::Advice => Vec::new(),
     };
     let message = clean(&match items.is_empty() {
         true => finding.message(),
         false => text::without_first_item(finding),
     });
-    let is_beside = text::has_room(look.width, BESIDE);
+    let is_cut = matches!(detail, Detail::Line | Detail::Command);
+    let is_beside =
+        text::has_room(look.width, BESIDE) && (is_cut || text::fits(&message, look.width, BESIDE));
     let column = if is_beside { BESIDE } else { MARGIN };
-    let message = match (detail, look.width) {
-        (Detail::Line, Some(width)) => {
-            vec![truncated(&message, width.saturating_sub(column).max(20))]
-        }
-        _ => wrapped(&message, look.width, column),
+    let message = match look.width.filter(|_| is_cut) {
+        Some(width) => vec![truncated(&message, width.saturating_sub(column).max(20))],
+        None => wrapped(&message, look.width, column),
     };
     let word = text::painted(look.palette, verdict, verdict.word());
     let id = finding.check.id();
@@ -125,7 +135,7 @@ fn block(finding: &CheckResult, look: TextStyle, detail: Detail) -> Vec<String> 
     )];
     let advice = match detail {
         Detail::Line => Vec::new(),
-        Detail::Command => text::next(finding, look, MARGIN),
+        Detail::Command | Detail::Message => text::next(finding, look, MARGIN),
         Detail::Advice | Detail::Items => text::advice(finding, look, MARGIN),
     };
     let below = items.into_iter().chain(advice);
@@ -158,11 +168,12 @@ mod tests {
             let look = TextStyle {
                 palette: Palette::plain(),
                 width: Some(width),
+                height: None,
             };
-            let lines = screen(&bad, look, SCREEN);
+            let lines = screen(&bad, look, LINES - BESIDES);
             let page = lines.join("\n");
             if width == 80 {
-                assert!(lines.len() <= SCREEN, "{page}");
+                assert!(lines.len() <= LINES - BESIDES, "{page}");
             }
             assert!(
                 lines.iter().all(|line| shown_width(line) <= width),
@@ -183,5 +194,49 @@ mod tests {
                 );
             }
         }
+    }
+
+    fn at(width: usize, findings: &[CheckResult], room: usize) -> Vec<String> {
+        let look = TextStyle {
+            palette: Palette::plain(),
+            width: Some(width),
+            height: None,
+        };
+        screen(&findings.iter().collect::<Vec<_>>(), look, room)
+    }
+
+    #[test]
+    fn a_word_that_is_too_long_beside_the_id_stands_beneath_it() {
+        // As long as there is room beside the id, and a semicolon.
+        let word = format!("`{}`;", "x".repeat(80 - BESIDE - 2));
+        let message = format!("the expression has {word} label severity is missing");
+        let check = checks::all().remove(0);
+        let finding = CheckResult::given(check, CheckOutcome::fail(message));
+        let lines = at(80, &[finding], 20);
+        assert!(
+            lines.iter().all(|line| shown_width(line) <= 80),
+            "{lines:#?}"
+        );
+        assert!(lines.iter().any(|line| line.contains(&word)), "{lines:#?}");
+    }
+
+    #[test]
+    fn where_a_whole_message_has_no_room_the_command_has() {
+        let long = "something is wrong ".repeat(30);
+        let findings: Vec<CheckResult> = checks::all()
+            .into_iter()
+            .take(3)
+            .map(|check| CheckResult::given(check, CheckOutcome::fail(&*long)))
+            .collect();
+        let commands = |room| {
+            let lines = at(80, &findings, room);
+            assert!(lines.len() <= room, "{lines:#?}");
+            lines
+                .iter()
+                .filter(|line| line.contains("$ seamless-health-check"))
+                .count()
+        };
+        assert_eq!((commands(3), commands(5), commands(6)), (0, 2, 3));
+        assert!(at(80, &findings, 100).len() > 40);
     }
 }

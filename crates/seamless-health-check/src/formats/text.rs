@@ -62,8 +62,8 @@ fn check(lines: &mut Vec<String>, finding: &CheckResult, look: TextStyle) {
     } else {
         without_first_item(finding)
     };
-    // On a narrow terminal messages stand beneath the names.
-    let column = if has_room(look.width, first) {
+    // On a narrow terminal, and with a word that is too long, messages stand beneath the names.
+    let column = if has_room(look.width, first) && fits(&text, look.width, first) {
         first
     } else {
         margin
@@ -213,8 +213,9 @@ fn hanging(text: &str, width: Option<usize>, indent: usize) -> String {
     wrapped(text, width, indent).join(&format!("\n{}", " ".repeat(indent)))
 }
 
-/// Whether every word of a text fits beside an indentation.
-fn fits(text: &str, width: Option<usize>, indent: usize) -> bool {
+/// Whether every word of a text fits beside an indentation. A terminal breaks one that does not, down to a lone
+/// semicolon.
+pub(super) fn fits(text: &str, width: Option<usize>, indent: usize) -> bool {
     let longest = text.split(' ').map(shown_width).max();
     width.is_none_or(|width| indent + longest.unwrap_or(0) <= width)
 }

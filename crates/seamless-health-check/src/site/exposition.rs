@@ -74,7 +74,7 @@ pub(super) async fn read(request: &Request, now: f64) -> Fact<Exposed> {
             let mut call = http::HttpRequest::get(endpoint, endpoint.whole_url(), QUERY_BODY_LIMIT);
             call.accept = scraper.accept();
             let failed = |message: String, hint: &str| Gap::Failed {
-                message: format!("reading the exposition at {endpoint}: {message}"),
+                message: format!("GET {endpoint}: {message}"),
                 hint: hint.to_owned(),
             };
             let answer = client.send(&call).await.map_err(|error| {

@@ -313,7 +313,7 @@ fn urls_of_frameworks_are_read_and_a_redirect_says_where_it_leads() {
     assert_eq!(
         message,
         format!(
-            "reading the exposition at {url}/metrics: HTTP 302 Found, a redirect to /metrics/, which is not followed"
+            "GET {url}/metrics: HTTP 302 Found, a redirect to /metrics/, which is not followed"
         )
     );
     let checks = run.document["checks"].to_string();

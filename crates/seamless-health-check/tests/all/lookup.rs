@@ -90,6 +90,10 @@ fn what_cannot_be_looked_up_is_a_usage_error() {
         ),
         (
             ["--explain", "SeamlessBackfillStuckLeas"],
+            "did you mean SeamlessBackfillStuckLease? --list shows the checks, --output paths the alerts",
+        ),
+        (
+            ["--explain", "StuckLease"],
             "did you mean SeamlessBackfillStuckLease? --list",
         ),
         (["--only", "prom"], "did you mean prometheus? give a group"),

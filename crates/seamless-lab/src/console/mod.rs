@@ -99,8 +99,16 @@ fn told(stack: &Stack) -> Value {
         "misbehaves": names(&stack.runtime.misbehaviours()),
         "ways": names(&Misbehaviour::ALL),
         "leases": stack.coordinator.leases().len(),
+        "left_behind": left_behind(stack),
         "notices": notices,
     })
+}
+
+/// The lease that a killed worker held, as long as the coordinator holds it.
+fn left_behind(stack: &Stack) -> Option<String> {
+    let key = stack.runtime.abandoned()?.to_string();
+    let held = stack.coordinator.leases();
+    held.iter().any(|lease| lease.key == key).then_some(key)
 }
 
 fn notice(notice: &Notice) -> Value {

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,13 +15,14 @@ fn a_lab_comes_up_breaks_heals_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let program = env!("CARGO_BIN_EXE_seamless-lab");
+    let said_later = tempfile::NamedTempFile::new().unwrap();
     let mut up = Command::new(program)
         .args(["up", "--listen", "127.0.0.1:0"])
         .args(["--servers", Generation::chosen().name()])
         .current_dir(root)
         .env("TMPDIR", dir.path())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
+        .stderr(said_later.reopen().unwrap())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(up.stdout.take().unwrap()).lines();
@@ -57,7 +59,30 @@ fn a_lab_comes_up_breaks_heals_and_leaves_nothing() {
             .contains("seamless.domain_gate.downgrade")
     })
     .unwrap();
-    assert_eq!(run(&["heal"]), "nothing is broken\n");
+    assert_eq!(run(&["heal"]), "nothing misbehaves any more\n");
+
+    // A worker that was killed comes back, and what it held stays held.
+    run(&["break", "dead-worker"]);
+    wait_until(Duration::from_secs(60), "a worker to die", || {
+        let address = console.strip_prefix("http://").unwrap();
+        let mut state = TcpStream::connect(address).unwrap();
+        state.write_all(b"GET /state HTTP/1.0\r\n\r\n").unwrap();
+        let state = io::read_to_string(state).unwrap();
+        state.contains("\"left_behind\":\"")
+    })
+    .unwrap();
+    let healed = run(&["heal"]);
+    let parts = [
+        "nothing misbehaves any more\nstill held",
+        "lease-recover --list --key 'ohlcv:",
+    ];
+    assert!(parts.iter().all(|part| healed.contains(part)), "{healed}");
+    // What arrives at the pager is told where the lab runs.
+    wait_until(Duration::from_secs(120), "the watchdog to be told", || {
+        let said = fs::read_to_string(said_later.path()).unwrap();
+        said.contains(" UTC  watchdog (webhook): SeamlessWatchdog\n")
+    })
+    .unwrap();
 
     let wrong = Command::new(program)
         .args(["break", "everything", "--lab", &console])

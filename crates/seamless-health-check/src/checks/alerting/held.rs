@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use seamless_core::duration::human;
+use seamless_core::prometheus::LoadedRule;
 use seamless_core::rules::WATCHDOG;
 
 use super::each::of_each;
+use super::rules_evaluated::is_evaluated;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::paging::{Facts, Paging, labels_of};
 use crate::site::Site;
-use crate::verdict::{CheckOutcome, Item, Verdict};
+use crate::verdict::{CheckOutcome, Item, Next, Verdict};
 
 /// What is added to the time within which an alert is sent again: the way, and clocks of whole seconds.
 const GRACE: Duration = Duration::from_secs(10);
@@ -79,7 +81,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
             "{WATCHDOG} arrives (a second Prometheus with the same labels could not be told apart)"
         )
     };
-    of_each(paging, good, |alertmanager| {
+    let early = too_early(facts, paging);
+    let outcome = of_each(paging, good, |alertmanager| {
         let (alerts, time) = alertmanager.alerts.as_ref().map_err(Clone::clone)?;
         let of_name = |alert: &&_| {
             labels_of(alert)
@@ -89,18 +92,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
         let watchdogs: Vec<_> = alerts.iter().filter(of_name).collect();
         let item = |verdict, message: String| Ok(vec![Item::new(WATCHDOG, verdict, message)]);
         let Some(own) = watchdogs.iter().find(|alert| labels_of(alert) == labels) else {
-            // Prometheus, just started, sends it when it is due again.
-            let fires_since = fires_since(facts);
-            let young = fires_since.map(|since| {
-                Duration::try_from(facts.time().duration_since(since)).unwrap_or_default()
-            });
-            if let Some(young) = young.filter(|young| *young < due(facts, paging)) {
-                let message = format!(
-                    "not in Alertmanager yet; it has been firing for {} only",
-                    human(young)
-                );
-                let item = Item::new(WATCHDOG, Verdict::Warn, message);
-                return Ok(vec![item]);
+            if let Some(message) = &early {
+                return item(Verdict::Warn, message.clone());
             }
             let message = match watchdogs.first() {
                 None => "not in Alertmanager: what Prometheus sends does not arrive".to_owned(),
@@ -131,16 +124,47 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
             return item(Verdict::Fail, message);
         }
         item(Verdict::Pass, format!("last sent {} ago", human(age)))
+    });
+    match outcome.verdict {
+        Verdict::Warn if early.is_some() => outcome
+            .hint("Prometheus has just been started: wait")
+            .next(Next::health_check(&[
+                "--only",
+                "alerting/held",
+                "--wait",
+                "5m",
+            ])),
+        _ => outcome,
+    }
+}
+
+/// Why an Alertmanager that does not hold the watchdog proves nothing: Prometheus, just started, has not evaluated
+/// it yet, or sends it when it is due again.
+fn too_early(facts: &Facts<'_>, paging: &Paging) -> Option<String> {
+    if watchdog_rules(facts).any(|rule| !is_evaluated(rule)) {
+        return Some("too early to tell: Prometheus has not evaluated it yet".to_owned());
+    }
+    let since = fires_since(facts)?;
+    let fires_for = Duration::try_from(facts.time().duration_since(since)).unwrap_or_default();
+    let due = due(facts, paging);
+    (fires_for < due).then(|| {
+        format!(
+            "too early to tell: it has been firing for {} and is sent within {}",
+            human(fires_for),
+            human(due)
+        )
     })
+}
+
+fn watchdog_rules<'f>(facts: &Facts<'f>) -> impl Iterator<Item = &'f LoadedRule> {
+    let groups = facts.rules.iter().copied().flatten();
+    let rules = groups.flat_map(|group| &group.rules);
+    rules.filter(|rule| rule.name == WATCHDOG)
 }
 
 /// Since when the watchdog fires in Prometheus.
 fn fires_since(facts: &Facts<'_>) -> Option<Timestamp> {
-    let groups = facts.rules.iter().copied().flatten();
-    let rules = groups.flat_map(|group| &group.rules);
-    let alerts = rules
-        .filter(|rule| rule.name == WATCHDOG)
-        .flat_map(|rule| &rule.alerts);
+    let alerts = watchdog_rules(facts).flat_map(|rule| &rule.alerts);
     alerts
         .filter_map(|alert| alert.active_at.as_deref()?.parse().ok())
         .min()

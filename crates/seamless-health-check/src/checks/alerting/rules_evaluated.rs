@@ -7,7 +7,7 @@ use seamless_core::prometheus::{LoadedGroup, LoadedRule};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::Site;
-use crate::verdict::{CheckOutcome, Item, Verdict};
+use crate::verdict::{CheckOutcome, Item, Next, Verdict};
 use crate::words::seconds;
 
 /// Evaluations that may be missed before a rule counts as stale.
@@ -68,14 +68,24 @@ fn judge(rules: &[LoadedGroup], now: f64, names: &BTreeSet<&str>) -> CheckOutcom
     let good = format!("{} rules evaluated without error, on time", items.len());
     let outcome = CheckOutcome::of(items, good);
     match outcome.verdict {
-        Verdict::Warn => outcome.hint("each group is evaluated once per interval: --wait 5m"),
+        Verdict::Warn => {
+            let again = ["--only", "alerting/rules-evaluated", "--wait", "5m"];
+            outcome
+                .hint("each group is evaluated once per interval: wait")
+                .next(Next::health_check(&again))
+        }
         _ => outcome,
     }
 }
 
+/// Whether a rule was evaluated at least once since the server's start.
+pub(super) fn is_evaluated(rule: &LoadedRule) -> bool {
+    rule.health != "unknown" && rule.last_evaluation != NEVER
+}
+
 fn state(rule: &LoadedRule, interval: f64, now: f64) -> (Verdict, String) {
     match rule.health.as_str() {
-        "ok" if rule.last_evaluation != NEVER => {}
+        "ok" if is_evaluated(rule) => {}
         "err" => return (Verdict::Fail, format!("fails: {}", rule.last_error)),
         _ => return (Verdict::Warn, "not evaluated yet".to_owned()),
     }

@@ -1,12 +1,15 @@
 //! Whether the rules are loaded that should be, compared by meaning.
 
+use std::collections::BTreeSet;
+
 use seamless_core::prometheus::LoadedGroup;
 use seamless_core::rules::{ComparedRule, Copy, Profile, RuleFile, compare};
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::site::{Site, VMALERT_RENDER};
-use crate::verdict::{CheckOutcome, Item, Verdict};
+use crate::verdict::{CheckOutcome, Item, Next, Verdict};
+use crate::words::listed;
 
 pub(super) const CHECK: Check = Check {
     name: "rules-loaded",
@@ -37,12 +40,17 @@ async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
         (Profile::GoldenSignals, Ok(rules)) => rules,
         _ => &site.request.rules,
     };
-    let outcome = judge(groups, profile, expected);
+    let outcome = judge(groups, profile, expected).next(again());
     let is_good = !outcome.verdict.is_bad() || site.request.has_own_rules;
     if is_good || !site.is_victoria_metrics().await.unwrap_or(false) {
         return Ok(outcome);
     }
     Ok(outcome.hint(for_vmalert(profile)))
+}
+
+/// The check once more, when the file has been loaded: what one alert is about helps with no file.
+fn again() -> Next {
+    Next::health_check(&["--only", "alerting/rules-loaded", "--wait", "5m"])
 }
 
 /// What to do where vmalert evaluates the rules: it cannot have loaded the shipped ones.
@@ -72,12 +80,38 @@ pub(super) fn judge(groups: &[LoadedGroup], profile: Profile, expected: &RuleFil
     }
     let missing = compared.rules.iter().filter(|rule| !rule.is_loaded).count();
     let mut outcome = CheckOutcome::of(items, good);
+    let files = differing_files(&compared.rules, groups);
+    if !files.is_empty() {
+        outcome = outcome.hint(format!(
+            "if alert_rules.yml should be loaded, put it in the place of {} and reload Prometheus; a site's own file: --rules FILE",
+            listed(&files)
+        ));
+    }
     if missing == all {
         outcome.message = format!("none of {all} rules is loaded");
     } else if missing > 0 {
         outcome.message = format!("{missing} of {all} rules not loaded: {}", outcome.message);
     }
     outcome
+}
+
+/// The files, as Prometheus names them, of rules that are loaded and not as they should be.
+fn differing_files<'g>(rules: &[ComparedRule], groups: &'g [LoadedGroup]) -> Vec<&'g str> {
+    let differing: BTreeSet<&str> = rules
+        .iter()
+        .filter(|rule| rule.is_loaded && !rule.differences.is_empty())
+        .map(|rule| rule.name.as_str())
+        .collect();
+    let has_one = |group: &&LoadedGroup| {
+        let mut names = group.rules.iter().map(|rule| rule.name.as_str());
+        names.any(|name| differing.contains(name))
+    };
+    let files = groups
+        .iter()
+        .filter(has_one)
+        .map(|group| group.file.as_str());
+    let files: BTreeSet<&str> = files.filter(|file| !file.is_empty()).collect();
+    files.into_iter().collect()
 }
 
 fn rule(rule: &ComparedRule) -> Item {

@@ -377,12 +377,23 @@ fn what_is_sent_and_held() {
             }),
             (
                 "Prometheus has just been started",
-                "warn not in Alertmanager yet",
+                "warn too early to tell: it has been firing for 5s and is sent within",
                 |f| {
                     holds(f, &[]);
                     let rules = &mut group(f, WATCHDOG).rules;
                     for alert in rules.iter_mut().flat_map(|rule| &mut rule.alerts) {
                         alert.active_at = Some("2026-11-28T11:59:55Z".to_owned());
+                    }
+                },
+            ),
+            (
+                "Prometheus has not evaluated it yet",
+                "warn too early to tell: Prometheus has not evaluated it yet",
+                |f| {
+                    holds(f, &[]);
+                    for rule in &mut group(f, WATCHDOG).rules {
+                        rule.health = "unknown".to_owned();
+                        rule.alerts.clear();
                     }
                 },
             ),
