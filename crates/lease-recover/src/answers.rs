@@ -21,7 +21,7 @@ const fn answer(what: &'static str, outcome: &'static str, proven: &'static str)
 }
 
 /// Every answer to `POST …/leases/fail` and `POST …/leases/complete`.
-pub const ANSWERS: [AnswerClass; 12] = [
+pub const ANSWERS: [AnswerClass; 13] = [
     answer(
         "2xx, a JSON object with `completion_ratio` from 0 to 1",
         "released",
@@ -33,9 +33,14 @@ pub const ANSWERS: [AnswerClass; 12] = [
         "released",
     ),
     answer(
-        "2xx, a JSON object with an `error` or `errors`, or whose `ok` or `success` is false",
+        "2xx, a JSON object with an `error` or `errors`, whose `ok`, `success` or `released` is false, or whose `status`, `state` or `result` is an error",
         "failed",
         "failed",
+    ),
+    answer(
+        "2xx, a JSON object with the `key` of another lease",
+        "unknown",
+        "unknown",
     ),
     answer("2xx, cut off or endless", "unknown", "unknown"),
     answer("2xx, a web page or other text", "failed", "failed"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use seamless_cli::{CoordinatorArgs, HttpArgs, TerminalArgs, duration, positive_duration};
+use seamless_core::lease::{SpecError, check_written};
 
 use crate::filter::Window;
 use crate::limits::FailureLimit;
@@ -80,7 +81,7 @@ pub(crate) struct Args {
     pub(crate) older_than: Option<Duration>,
     /// Only the lease with exactly this key; it is taken even if the coordinator lists neither its completion
     /// nor when it was claimed; repeatable
-    #[arg(long, value_name = "KEY", help_heading = "Selection")]
+    #[arg(long, value_name = "KEY", value_parser = key, help_heading = "Selection")]
     pub(crate) key: Vec<String>,
     /// Only leases of exactly this node id, colons included; repeatable
     #[arg(long, value_name = "NODE_ID", help_heading = "Selection")]
@@ -245,4 +246,13 @@ fn rate(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|rate| (0.001..=1e6).contains(rate))
         .ok_or_else(|| "it must be a number of requests per second, at least 0.001".to_owned())
+}
+
+fn key(text: &str) -> Result<String, String> {
+    let wrong = |error: SpecError| match error {
+        SpecError::Pasted(what) => format!("{what}; give the key alone"),
+        other => other.to_string(),
+    };
+    check_written(text).map_err(wrong)?;
+    Ok(text.to_owned())
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns these decisions as functions of data, and what is said where a filter matches nothing.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use seamless_cli::clean;
@@ -74,6 +75,22 @@ impl Filter {
                 .map(|w| format!("--window {}..{}", w.from, w.to)),
         );
         words.join(" ")
+    }
+
+    /// The values of `--key` that are not among the `listed` leases, each in a sentence.
+    pub(crate) fn keys_not_listed(&self, listed: &[LeaseRecord]) -> Vec<String> {
+        let held: HashSet<&str> = listed.iter().map(|record| record.key.as_str()).collect();
+        let missing = self.keys.iter().filter(|key| !held.contains(key.as_str()));
+        let said = missing.map(|key| {
+            let with_token = key.rsplit_once(':').filter(|(key, _)| held.contains(key));
+            match with_token {
+                Some((key, _)) => {
+                    format!("--key takes a key without its token: --key {}", quoted(key))
+                }
+                None => format!("not in the coordinator's list: --key {}", quoted(key)),
+            }
+        });
+        said.collect()
     }
 
     /// What to say where none of the `listed` leases is meant: how many there were, and what else a node
@@ -250,6 +267,23 @@ mod tests {
         assert_eq!(other.explain_none(&listed), None);
         assert_eq!(Filter::default().explain_none(&[]), None);
         assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn every_key_that_is_not_listed_is_named() {
+        let filter = Filter {
+            keys: own(&[KEY, "n:60:1700:1760::", &format!("{KEY}:tok-1234")]),
+            ..Filter::default()
+        };
+        let said = filter.keys_not_listed(&[record(KEY, None)]);
+        assert_eq!(
+            said,
+            [
+                "not in the coordinator's list: --key 'n:60:1700:1760::'".to_owned(),
+                format!("--key takes a key without its token: --key '{KEY}'"),
+            ]
+        );
+        assert_eq!(Filter::default().keys_not_listed(&[]), Vec::<String>::new());
     }
 
     #[test]

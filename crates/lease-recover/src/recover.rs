@@ -63,6 +63,9 @@ impl Run<'_> {
                 false => self.terminal.note(summary),
             }
         }
+        for name in &named.empty {
+            self.terminal.warn(&format!("no lease in {name}"));
+        }
         let connections = self.request.connections()?;
         connections.announce(self.terminal);
         let rate_limiter = recovery.rate.map(RateLimiter::per_second).map(Arc::new);

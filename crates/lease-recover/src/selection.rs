@@ -163,6 +163,13 @@ impl Selection {
             .iter()
             .filter(|judged| judged.stuckness == Stuckness::CannotTell)
             .count();
+        // Who names several keys and sees some recovered must hear of the others.
+        let unmet = filter.keys_not_listed(&listed.leases);
+        unmet.iter().for_each(|text| run.terminal.warn(text));
+        // Where nothing is meant the report has nothing that could be taken for all.
+        if none.is_none() {
+            report.notes.extend(unmet);
+        }
         // Whoever names a lease by its key is told why it stays.
         if filter.names_keys() {
             let alive = leases

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use seamless_cli::Stop;
+use seamless_cli::{Stop, clean};
 use seamless_core::coordinator::{CoordinatorClient, LeaseRecord};
 use seamless_core::lease::LeaseKey;
 use serde::Serialize;
@@ -53,6 +53,8 @@ pub(crate) enum Verification {
 struct ListView {
     recovered: usize,
     still_held: Vec<usize>,
+    /// Answered by 404, and the token is another key's: by place, with that key.
+    misnamed: Vec<(usize, LeaseKey)>,
     not_reclaimed: usize,
     unclear: usize,
 }
@@ -111,7 +113,7 @@ pub(crate) async fn verify(
                         }
                         let end = conclusion(&look, how.await_reclaim, gone_since, is_late);
                         if let Some(verification) = end.filter(|_| !is_held) {
-                            return (verification, Vec::new());
+                            return (verification, misnamed(look, settled));
                         }
                     }
                 }
@@ -173,6 +175,19 @@ fn still_held(look: &ListView, settled: &mut [RecordedOutcome]) -> (Verification
     (Verification::StillHeld { leases }, look.still_held.clone())
 }
 
+/// A token belongs to one lease: where it is held under another key, the key that was given is wrong, and the
+/// 404 says nothing of the lease that was meant.
+fn misnamed(look: ListView, settled: &mut [RecordedOutcome]) -> Vec<usize> {
+    let changed = look.misnamed.into_iter().map(|(index, key)| {
+        settled[index].outcome = LeaseOutcome::Unknown(format!(
+            "the coordinator holds no lease of this key, but lists this token under {}; is the key mistyped?",
+            clean(key.as_str())
+        ));
+        index
+    });
+    changed.collect()
+}
+
 fn not_possible(reason: &str) -> Verification {
     Verification::NotPossible {
         reason: reason.to_owned(),
@@ -186,12 +201,22 @@ fn look(
     how: Verify,
 ) -> ListView {
     let mut held: HashMap<&LeaseKey, Vec<&LeaseRecord>> = HashMap::new();
+    let mut by_token = HashMap::new();
     for record in listed {
         held.entry(&record.key).or_default().push(record);
+        by_token.extend(record.token.as_ref().map(|token| (token, &record.key)));
     }
     let mut look = ListView::default();
     for (index, (target, settled)) in targets.iter().zip(settled).enumerate() {
         if !how.is_about(settled) {
+            continue;
+        }
+        let token = target.spec.token.as_ref();
+        let elsewhere = token.and_then(|token| by_token.get(token));
+        let is_missing = matches!(settled.outcome, LeaseOutcome::AlreadyReleased { .. });
+        if let Some(key) = elsewhere.filter(|_| is_missing && !held.contains_key(&target.spec.key))
+        {
+            look.misnamed.push((index, (*key).clone()));
             continue;
         }
         look.recovered += 1;

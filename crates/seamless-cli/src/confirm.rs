@@ -57,7 +57,8 @@ pub fn can_ask() -> bool {
 }
 
 /// Asks on the terminal (stderr and stdin) and returns whether the answer was the wanted one; anything
-/// else, Enter alone and the end of the input are no. What was typed before the question does not count.
+/// else, Enter alone and the end of the input are no. What was typed before the question does not count, and
+/// what was pasted after the answer is dropped.
 ///
 /// # Errors
 /// [`ConfirmError`] if there is no terminal, it fails, or a signal comes first. The terminal's mode is
@@ -80,7 +81,10 @@ pub async fn confirm(
     let answer = stop
         .blocking(|| {
             let mut line = String::new();
-            io::stdin().lock().read_line(&mut line).map(|_| line)
+            io::stdin().lock().read_line(&mut line)?;
+            // Lines that were pasted with the answer must not become the shell's next commands.
+            tcflush(io::stdin(), QueueSelector::IFlush)?;
+            Ok::<_, io::Error>(line)
         })
         .await;
     match answer {

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::Deserialize;
+use serde_json::error::Category;
 
 /// The key of a lease, as the coordinator knows it. Any non-empty text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -196,19 +197,47 @@ pub enum SpecError {
     /// A character that no key or token has.
     #[error("a control character at character {0}")]
     ControlCharacter(usize),
+    /// A character that nobody sees, as chats and web pages put into what is copied from them.
+    #[error("an invisible character (U+{:04X}) at character {at}, where a copy from a chat or a page leaves one: type that place again", u32::from(*.character))]
+    Invisible {
+        /// Which one.
+        character: char,
+        /// The place, from 1.
+        at: usize,
+    },
+    /// More than a lease was copied, or less.
+    #[error(
+        "{0}; write it as KEY:TOKEN, without anything around it (as JSON, {{\"key\": …, \"token\": …}}, both are taken as they stand)"
+    )]
+    Pasted(&'static str),
     /// A JSON object without what is needed.
     #[error("not a JSON object with \"key\" and \"token\" ({0})")]
     Json(String),
 }
 
 impl LeaseSpec {
-    /// Reads `KEY:TOKEN`; the token follows the last colon. A text that is a canonical key as a whole, up to
-    /// the as-of time or its empty place, has no token; neither has one without a colon, or with nothing
-    /// after the last.
+    /// Reads what a person gives as `KEY:TOKEN`, as [`Self::listed`] does, but refuses what a copy from a chat,
+    /// a page or a table brings along. A coordinator answers 404 to such a key, which would pass for a lease
+    /// that is released already.
     ///
     /// # Errors
     /// [`SpecError`] for anything else.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
+        let spec = Self::listed(text)?;
+        check_written(text.trim())?;
+        match &spec.token {
+            Some(token) => check_token(token.expose()).map(|()| spec),
+            None => Ok(spec),
+        }
+    }
+
+    /// Reads `KEY:TOKEN` as a coordinator lists it; the token follows the last colon. A text that is a
+    /// canonical key as a whole, up to the as-of time or its empty place, has no token; neither has one without
+    /// a colon, or with nothing after the last.
+    ///
+    /// # Errors
+    /// [`SpecError`] for anything else.
+    pub fn listed(text: &str) -> Result<Self, SpecError> {
         let text = text.trim();
         if text.is_empty() {
             return Err(SpecError::Empty);
@@ -239,11 +268,12 @@ impl LeaseSpec {
             return Self::parse(line);
         }
         let object: SpecObject = serde_json::from_str(line).map_err(|error| {
-            SpecError::Json(format!(
-                "{:?} at column {}",
-                error.classify(),
-                error.column()
-            ))
+            let what = match error.classify() {
+                Category::Eof => "the line ends before the object does",
+                Category::Data => "a member is missing, twice there or no text",
+                Category::Syntax | Category::Io => "no JSON",
+            };
+            SpecError::Json(format!("column {}: {what}", error.column()))
         })?;
         Self::of(&object.key, object.token.as_deref())
     }
@@ -254,6 +284,66 @@ impl LeaseSpec {
             token: token.and_then(LeaseToken::new),
         })
     }
+}
+
+/// Checks that a key that a person gives holds nothing that a copy has brought along.
+///
+/// # Errors
+/// [`SpecError::Invisible`] and [`SpecError::Pasted`].
+pub fn check_written(key: &str) -> Result<(), SpecError> {
+    let mut characters = key.chars().enumerate();
+    if let Some((at, character)) = characters.find(|(_, character)| is_invisible(*character)) {
+        let at = at + 1;
+        return Err(SpecError::Invisible { character, at });
+    }
+    if key.starts_with(is_quote) || key.ends_with(is_quote) {
+        return Err(SpecError::Pasted("it stands in quotes"));
+    }
+    if ["[\"", "[{"].iter().any(|begins| key.starts_with(begins)) {
+        return Err(SpecError::Pasted("a JSON array is not one lease"));
+    }
+    let mut characters = key.chars();
+    let is_bullet = characters
+        .next()
+        .is_some_and(|first| "-*•·–—>|".contains(first));
+    if is_bullet && characters.next() == Some(' ') {
+        return Err(SpecError::Pasted(
+            "it begins with the mark of a list or table",
+        ));
+    }
+    Ok(())
+}
+
+/// The same for a token, which is one word.
+fn check_token(token: &str) -> Result<(), SpecError> {
+    if token.contains('…') || token.ends_with("...") {
+        return Err(SpecError::Pasted(
+            "the token is cut off, as tables show it; --list --output specs shows it whole",
+        ));
+    }
+    if token.contains(char::is_whitespace) {
+        return Err(SpecError::Pasted(
+            "something follows the token, or stands before it",
+        ));
+    }
+    if token.ends_with([',', ';']) {
+        return Err(SpecError::Pasted("a comma or semicolon follows the token"));
+    }
+    Ok(())
+}
+
+/// Blanks other than the plain one, and characters of no width (Unicode's separators, formats and fillers).
+const fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{1680}' | '\u{180e}'
+            | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+    )
+}
+
+fn is_quote(character: char) -> bool {
+    "\"'`´“”„‟‘’‚‛«»‹›".contains(character)
 }
 
 /// Whether a text is a canonical key that ends in a date or time, or in the empty place of one: what looks
@@ -342,6 +432,61 @@ mod tests {
     }
 
     #[test]
+    fn what_a_copy_brings_along_is_refused_and_a_list_is_read_as_it_stands() {
+        let key = "ohlcv:binance:BTC/USDT:1m:60:1735689600:1735693200::";
+        let pasted = |text: String, said: &str| {
+            let error = LeaseSpec::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(said), "{text:?}: {error}");
+            assert!(!error.contains("tok-1234"), "{error}");
+            assert!(LeaseSpec::listed(&text).is_ok(), "{text:?}");
+        };
+        for (before, after) in [
+            ("\"", "\""),
+            ("'", "'"),
+            ("`", "`"),
+            ("“", "”"),
+            ("‘", "’"),
+            ("«", "»"),
+            ("“", ""),
+        ] {
+            pasted(format!("{before}{key}:tok-1234{after}"), "in quotes");
+        }
+        for character in [
+            '\u{a0}', '\u{200b}', '\u{feff}', '\u{2060}', '\u{3000}', '\u{202e}',
+        ] {
+            let said = format!("invisible character (U+{:04X})", u32::from(character));
+            for text in [
+                format!("oh{character}lcv:60:0:60:::tok-1234"),
+                format!("{key}{character}:tok-1234"),
+                format!("{key}:tok{character}-1234"),
+            ] {
+                pasted(text, &said);
+            }
+        }
+        pasted(format!("[\"{key}:tok-1234\"]"), "JSON array");
+        pasted(
+            format!("[{{\"key\":\"{key}\",\"token\":\"tok-1234\"}}]"),
+            "JSON array",
+        );
+        pasted(format!("- {key}:tok-1234"), "mark of a list");
+        pasted(format!("• {key}:tok-1234"), "mark of a list");
+        pasted(format!("{key}:tok-1234,"), "comma");
+        pasted(format!("{key}:tok-1234 # for w-1"), "follows the token");
+        pasted(format!("{key}   tok-…   10%"), "cut off");
+        pasted(format!("{key}:tok-…"), "cut off");
+        for text in [
+            "it's:t",
+            "노드 A:60:0:60:t",
+            "-x:t",
+            "a-b:c-d==",
+            "[odd]:t",
+            "a:…:t",
+        ] {
+            assert!(LeaseSpec::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_line_may_be_a_json_object() {
         let spec = LeaseSpec::parse_line(r#" {"key":"a:b","token":"t","worker":"w"} "#).unwrap();
         assert_eq!(
@@ -425,7 +570,7 @@ mod tests {
         fn any_key_and_token_come_back(key in "[^\\p{C}]{1,40}", token in "[^\\p{C}:]{1,20}") {
             prop_assume!(key.trim() == key && token.trim() == token && !key.is_empty() && !token.is_empty());
             prop_assume!(!is_whole_key(&format!("{key}:{token}")));
-            let spec = LeaseSpec::parse(&format!("{key}:{token}")).unwrap();
+            let spec = LeaseSpec::listed(&format!("{key}:{token}")).unwrap();
             prop_assert_eq!(spec.key.as_str(), key);
             let token_read = spec.token.unwrap();
             prop_assert_eq!(token_read.expose(), token);

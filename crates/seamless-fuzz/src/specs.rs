@@ -34,7 +34,7 @@ pub(crate) fn lease_spec(bytes: &[u8]) {
             && !key.contains(char::is_control)
             && !exposed.contains(char::is_control)
             && !key.starts_with('{');
-        let read = LeaseSpec::parse(&format!("{key}:{exposed}"));
+        let read = LeaseSpec::listed(&format!("{key}:{exposed}"));
         // The two together may be a key as a whole, without a token.
         let is_whole_key = read.as_ref().is_ok_and(|read| read.token.is_none());
         if plain && !is_whole_key {

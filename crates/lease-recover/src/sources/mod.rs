@@ -19,6 +19,8 @@ pub(crate) struct Named {
     pub(crate) specs: Vec<LeaseSpec>,
     /// Open in a log: a selection.
     pub(crate) from_logs: Vec<LeaseSpec>,
+    /// The files that name no lease.
+    pub(crate) empty: Vec<String>,
     /// What the logs hold, file by file, and whether that is nothing of ours.
     pub(crate) logs_read: Vec<(String, bool)>,
 }
@@ -35,10 +37,15 @@ pub(crate) fn read(
         named.specs.push(spec);
     }
     for path in files {
+        let before = named.specs.len();
         lines::each(path, |line| {
             named.specs.extend(spec_on(&line)?);
             Ok(())
         })?;
+        // A pipe whose first command failed looks like that.
+        if named.specs.len() == before {
+            named.empty.push(lines::name_of(path));
+        }
     }
     let mut open_leases = logs::OpenLeases::default();
     for path in logs {
@@ -56,6 +63,9 @@ pub(crate) fn read(
 
 /// The lease on a line, unless the line is empty or a comment.
 fn spec_on(line: &lines::Line<'_>) -> anyhow::Result<Option<LeaseSpec>> {
+    if matches!(line.bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        anyhow::bail!("UTF-16 text; save it as UTF-8");
+    }
     let text = str::from_utf8(line.bytes).context("not UTF-8 text")?.trim();
     if text.is_empty() || text.starts_with('#') {
         return Ok(None);

@@ -35,7 +35,7 @@ fn samples() -> Vec<Vec<Behaviour>> {
         replies(vec![
             Reply::json(RATIO),
             json(202, r#"{"completion_ratio":0}"#),
-            json(201, r#"{"completion_ratio":1,"key":"k"}"#),
+            json(201, r#"{"completion_ratio":1,"key":"a:b:c"}"#),
         ]),
         replies(vec![
             Reply::status(200),
@@ -49,6 +49,18 @@ fn samples() -> Vec<Vec<Behaviour>> {
             json(200, r#"{"error":"the lease is locked"}"#),
             json(200, r#"{"success":false}"#),
             json(202, r#"{"completion_ratio":0.5,"errors":["read only"]}"#),
+            json(200, r#"{"completion_ratio":0.5,"released":false}"#),
+            json(
+                200,
+                r#"{"completion_ratio":0,"status":"error","message":"read only"}"#,
+            ),
+        ]),
+        replies(vec![
+            json(200, r#"{"completion_ratio":0.5,"key":"a:b:d"}"#),
+            json(
+                200,
+                r#"{"completion_ratio":0.5,"lease":{"key":"a:b","token":"t"}}"#,
+            ),
         ]),
         vec![
             Reply::json(r#"{"completion_ra"#).into(),

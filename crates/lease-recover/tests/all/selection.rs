@@ -692,3 +692,84 @@ fn a_dry_run_counts_each_lease_once() {
     );
     assert_eq!(document["leases"][0]["outcome"], "would_release");
 }
+
+#[test]
+fn of_several_keys_each_that_is_not_recovered_is_named() {
+    let coordinator = coordinator(InspectShape::Objects);
+    let (unlisted, alive) = ("node-c:60:1700:1760::", "node-b:60:1700:1760");
+    let keys = ["--key", KEY, "--key", unlisted, "--key", alive];
+    let whole = format!("{KEY}:deadbeef");
+    let arguments = [&["--stuck", "--yes", "--key", &whole][..], &keys].concat();
+    let run = EndedRun::against(&coordinator.url(), &arguments);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert_eq!(coordinator.changes_received().len(), 1);
+    assert!(
+        run.stdout.contains("listed, but not stuck"),
+        "{}",
+        run.stdout
+    );
+    for said in [
+        format!("not in the coordinator's list: --key '{unlisted}'"),
+        format!("--key takes a key without its token: --key '{KEY}'"),
+    ] {
+        assert!(run.stderr.contains(&said), "{said}: {}", run.stderr);
+        assert!(run.stdout.contains(&said), "{said}: {}", run.stdout);
+    }
+}
+
+/// A coordinator answers 404 to any key that it does not know, a mistyped one as well.
+#[test]
+fn a_key_that_was_copied_wrong_is_not_recovered() {
+    let coordinator = coordinator(InspectShape::Objects);
+    let other = KEY.replace("1760", "1761");
+    for verify in [&[][..], &["--verify", "--verify-within=1s"]] {
+        let spec = format!("{other}:deadbeef");
+        let arguments = [&[spec.as_str(), "--output=json"][..], verify].concat();
+        // Its token is the coordinator's own word for the lease that was meant.
+        coordinator.with_table(|table| table.insert(HeldLease::new(KEY, "deadbeef", now_ms())));
+        let run = EndedRun::against(&coordinator.url(), &arguments);
+        let lease = &run.json()["leases"][0];
+        assert_eq!((run.code, &lease["outcome"]), (3, &json!("unknown")));
+        let detail = lease["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("this token under") && detail.contains("mistyped"),
+            "{detail}"
+        );
+    }
+    let sent = coordinator.changes_received().len();
+    for (given, said) in [
+        (format!("“{KEY}:deadbeef”"), "in quotes"),
+        (
+            format!("{KEY}\u{200b}:deadbeef"),
+            "invisible character (U+200B)",
+        ),
+        (format!("[\"{KEY}:deadbeef\"]"), "JSON array"),
+        (format!("{KEY}:dead…"), "cut off"),
+    ] {
+        let run = EndedRun::against(&coordinator.url(), &[&given]);
+        assert_eq!(run.code, 2, "{given}: {}", run.stdout);
+        assert!(run.stderr.contains(said), "{given}: {}", run.stderr);
+    }
+    for given in [format!("“{KEY}”"), format!("{KEY}\u{a0}")] {
+        let run = EndedRun::against(&coordinator.url(), &["--stuck", "--yes", "--key", &given]);
+        assert_eq!(run.code, 2, "{given}: {}", run.stdout);
+    }
+    assert_eq!(coordinator.changes_received().len(), sent);
+}
+
+#[test]
+fn a_file_that_names_no_lease_is_named() {
+    let coordinator = coordinator(InspectShape::Objects);
+    let run = EndedRun::against(&coordinator.url(), &["--from-file", "-"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("no lease in stdin"), "{}", run.stderr);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("leases.txt");
+    std::fs::write(&file, b"\xff\xfel\0e\0").unwrap();
+    let run = EndedRun::against(
+        &coordinator.url(),
+        &["--from-file", &file.display().to_string()],
+    );
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("line 1: UTF-16 text"), "{}", run.stderr);
+}

@@ -261,6 +261,31 @@ fn a_y_without_enter_is_no_answer() {
 }
 
 #[test]
+fn lines_pasted_with_the_answer_are_not_the_shells_next_commands() {
+    for answer in ["y", "no"] {
+        let coordinator = coordinator_with(3);
+        let mut shell = Command::new("sh");
+        shell
+            .args([
+                "-c",
+                "\"$0\" \"$@\"; echo ready; read -r line; echo \"read: $line\"",
+            ])
+            .arg(lease_recover().get_program())
+            .args(["--coordinator-url", &coordinator.url(), "--stuck"])
+            .env_remove("SEAMLESS_CONTEXT");
+        let mut session = Session::start(shell).unwrap();
+        session.expect("+ Enter", LONG).unwrap();
+        session.type_in(&format!("{answer}\nreboot\n")).unwrap();
+        session.expect("ready", LONG).unwrap();
+        session.type_in("typed\n").unwrap();
+        session.expect("read: ", LONG).unwrap();
+        session.end(LONG).unwrap();
+        let screen = session.screen();
+        assert!(screen.contains("read: typed"), "{answer}: {screen}");
+    }
+}
+
+#[test]
 fn what_was_typed_before_the_question_does_not_count() {
     let coordinator = Coordinator::builder()
         .latency(Duration::from_secs(1))

@@ -203,7 +203,7 @@ enum ListEntry {
 
 impl ListEntry {
     fn of_text(text: &str) -> Self {
-        match LeaseSpec::parse(text) {
+        match LeaseSpec::listed(text) {
             Ok(spec) if text.contains(':') => Self::Lease(spec.into()),
             _ => Self::Malformed,
         }

@@ -20,7 +20,7 @@ use crate::http::{
     RequestError, SHORT_BODY_LIMIT, ServiceError,
 };
 use crate::lease::{LeaseKey, LeaseToken};
-use verdict::{check_health, no_answer, reported_state};
+use verdict::{check_health, is_about_another, no_answer, reported_state};
 
 pub use inspect::{Inspection, LeasePage, LeaseRecord, read_page};
 pub use verdict::{Release, ReleaseVerdict, Unproven, read as read_verdict};
@@ -258,8 +258,15 @@ impl CoordinatorClient {
         match self.http.send(&post).await {
             Ok(mut answer) => {
                 answer.hide(token.expose());
+                let verdict = if answer.is_success() && is_about_another(&answer, key.as_str()) {
+                    let found =
+                        "an answer about another lease: a cache, or a proxy that mixes answers up?";
+                    ReleaseVerdict::Unknown(RequestError::unexpected(&answer, found))
+                } else {
+                    self.verdict(&answer).await
+                };
                 Release {
-                    verdict: self.verdict(&answer).await,
+                    verdict,
                     attempts: answer.attempts,
                     earlier_attempt_lost: answer.earlier_attempt_lost,
                 }

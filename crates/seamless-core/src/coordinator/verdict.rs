@@ -102,7 +102,23 @@ fn completion_ratio(answer: &HttpResponse) -> Option<f64> {
     Some(done.completion_ratio).filter(|ratio| (0.0..=1.0).contains(ratio))
 }
 
-/// Whether the body is an object with an `error` or `errors`, or with `ok` or `success` that is false.
+/// Whether the body is an object that names another lease than the one that was asked for.
+pub(super) fn is_about_another(answer: &HttpResponse, asked: &str) -> bool {
+    use serde_json::Value;
+    let Ok(members) = serde_json::from_slice::<serde_json::Map<String, Value>>(&answer.body) else {
+        return false;
+    };
+    let lease = members.get("lease").and_then(Value::as_object);
+    [Some(&members), lease].into_iter().flatten().any(|object| {
+        let named = ["key", "lease_key"]
+            .iter()
+            .filter_map(|name| object.get(*name));
+        named.filter_map(Value::as_str).any(|key| key != asked)
+    })
+}
+
+/// Whether the body is an object with an `error` or `errors`, with `ok`, `success` or `released` that is
+/// false, or with a `status`, `state` or `result` of failure.
 fn reports_failure(answer: &HttpResponse) -> bool {
     use serde_json::Value;
     let Ok(members) = serde_json::from_slice::<serde_json::Map<String, Value>>(&answer.body) else {
@@ -111,7 +127,11 @@ fn reports_failure(answer: &HttpResponse) -> bool {
     members
         .iter()
         .any(|(name, value)| match (name.as_str(), value) {
-            ("ok" | "success", value) => *value == Value::Bool(false),
+            ("ok" | "success" | "released", value) => *value == Value::Bool(false),
+            ("status" | "state" | "result", Value::String(word)) => matches!(
+                word.to_ascii_lowercase().as_str(),
+                "error" | "failure" | "rejected" | "refused" | "denied"
+            ),
             ("error" | "errors", Value::Null | Value::Bool(false)) => false,
             ("error" | "errors", Value::String(words)) => !words.is_empty(),
             ("error" | "errors", Value::Array(errors)) => !errors.is_empty(),
@@ -254,6 +274,27 @@ mod tests {
             (200, json, "null", "Unproven", false),
             (200, json, r#"{"error":"locked"}"#, "Failed", false),
             (200, json, r#"{"success":false}"#, "Failed", false),
+            (
+                200,
+                json,
+                r#"{"released":false,"completion_ratio":0.5}"#,
+                "Failed",
+                false,
+            ),
+            (
+                200,
+                json,
+                r#"{"status":"Error","completion_ratio":0}"#,
+                "Failed",
+                false,
+            ),
+            (
+                200,
+                json,
+                r#"{"status":"failed","completion_ratio":0}"#,
+                "Released",
+                true,
+            ),
             (
                 200,
                 json,
