@@ -1,8 +1,9 @@
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum as _};
 use seamless_core::rules;
 
 use super::*;
 use crate::args::Args;
+use crate::scenario::Scenario;
 
 fn verdict(arguments: &[&str], file: &RuleFile, alert: &str, scrape: ScrapeInfo) -> PredictedDelay {
     let program = ["inject-sla-violation", "n"];
@@ -40,14 +41,14 @@ fn all_fires_every_shipped_alert_that_an_injection_can_fire() {
 #[test]
 fn each_scenario_fires_its_own_alerts_and_healthy_none() {
     let file = rules::shipped().unwrap();
-    for (scenario, alerts) in [
+    let fired: Vec<(&str, &[&str])> = vec![
         (
             "sla",
             &[
                 "SeamlessSla99thDegraded",
                 "SeamlessSlaBudgetApproaching",
                 "SeamlessSlaErrorBudgetBurn",
-            ][..],
+            ],
         ),
         ("stuck-lease", &["SeamlessBackfillStuckLease"]),
         ("stale-claim", &["SeamlessBackfillStaleClaim"]),
@@ -60,7 +61,15 @@ fn each_scenario_fires_its_own_alerts_and_healthy_none() {
         ("backfill-failing", &["SeamlessBackfillFailing"]),
         ("domain-gate", &["SeamlessDomainGateHolds"]),
         ("healthy", &[]),
-    ] {
+    ];
+    // What it fires is the test before this one.
+    let all = Scenario::value_variants().iter().map(|it| it.name());
+    let listed: Vec<&str> = fired.iter().map(|(scenario, _)| *scenario).collect();
+    let missing: Vec<&str> = all
+        .filter(|name| *name != "all" && !listed.contains(name))
+        .collect();
+    assert_eq!(missing, [""; 0], "scenarios without their alerts");
+    for (scenario, alerts) in fired {
         let arguments = [&LONG[..], &["--scenario", scenario]].concat();
         for alert in alerts {
             let verdict = verdict(&arguments, file, alert, ScrapeInfo::default());

@@ -1,6 +1,7 @@
 //! The closed loop against a real Prometheus and a real Alertmanager: coming through, and failing for
 //! each reason with that reason named.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -361,6 +362,18 @@ fn scaled() -> String {
     out + rest
 }
 
+/// They tell that something is gone, or nothing at all.
+fn not_injected() -> BTreeSet<&'static str> {
+    BTreeSet::from([
+        "SeamlessMetricsAbsent",
+        "SeamlessTargetDown",
+        "SeamlessNotificationsFailing",
+        "SeamlessHealthCheckFailing",
+        "SeamlessHealthCheckAbsent",
+        seamless_core::rules::WATCHDOG,
+    ])
+}
+
 fn the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus() {
     let folder = tempfile::tempdir().unwrap();
     let prometheus = Prometheus::builder()
@@ -368,21 +381,9 @@ fn the_scenario_all_fires_every_shipped_alert_on_a_real_prometheus() {
         .rules(scaled())
         .start()
         .unwrap();
-    let alerts = [
-        "SeamlessSla99thDegraded",
-        "SeamlessSlaBudgetApproaching",
-        "SeamlessSlaErrorBudgetBurn",
-        "SeamlessBackfillStuckLease",
-        "SeamlessBackfillStaleClaim",
-        "SeamlessGapRepairSlow",
-        "SeamlessConformanceFlagSpike",
-        "SeamlessBackfillFailing",
-        "SeamlessArtifactPublishSlow",
-        "SeamlessLiveDataStale",
-        "SeamlessCoverageLow",
-        "SeamlessRateLimiterExhausted",
-        "SeamlessDomainGateHolds",
-    ];
+    let shipped = seamless_core::rules::shipped().unwrap();
+    let alerts: BTreeSet<&str> = shipped.alerts().map(|rule| rule.name.as_str()).collect();
+    let alerts: Vec<&str> = alerts.difference(&not_injected()).copied().collect();
     let start = |id: &str, alerts: &[&str], more: &[&str]| {
         let mut arguments = vec!["--scenario=all", "--within=5m"];
         for alert in alerts {
