@@ -16,7 +16,7 @@ struct Args {
 enum Command {
     /// Render the alert rules and dashboards from their jsonnet sources.
     Render(xtask::render::RenderArgs),
-    /// Hold rules, dashboards, rule tests and crates to the schema and to each other.
+    /// Hold rules, dashboards and rule tests to the schema and to each other.
     Lint(xtask::lint::LintArgs),
     /// Measure the programs against their peers and against what cannot be beaten.
     Bench(xtask::bench::BenchArgs),

@@ -24,9 +24,6 @@ pub(super) fn check(rules: &RuleFile, found: &mut Vec<LintFinding>) {
     for rule in rules.rules() {
         let mut at = LintedPlace::new(found, place(rule));
         expressions::check(&mut at, &rule.expr, Role::Rule, rules);
-        for threshold in rules.thresholds(rule).into_iter().flatten() {
-            expressions::unreachable(&threshold.histogram, threshold.threshold, &mut at);
-        }
         if rule.is_alert() {
             alert(rule, &mut at);
         } else if !rule.name.contains(':') {

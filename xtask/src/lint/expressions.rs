@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
 use promql_parser::parser::{AggregateExpr, Call, Expr, LabelModifier};
-use seamless_core::promql::{Comparison, Query, SeriesSelector};
+use seamless_core::promql::{Query, SeriesSelector};
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, MONITORING_SERIES, Phase};
 
@@ -53,29 +53,6 @@ pub(super) fn check(at: &mut LintedPlace<'_>, expr: &str, role: Role, rules: &Ru
             _ => {}
         },
     );
-    let upward = [Comparison::Greater, Comparison::GreaterOrEqual];
-    for threshold in query.thresholds() {
-        if !upward.contains(&threshold.comparison) {
-            continue;
-        }
-        unreachable(&threshold.histogram, threshold.threshold, at);
-    }
-}
-
-/// A threshold that a quantile of `histogram` cannot exceed.
-pub(super) fn unreachable(histogram: &str, threshold: f64, at: &mut LintedPlace<'_>) {
-    let Some(Family {
-        kind: Kind::Histogram(buckets),
-        ..
-    }) = schema::family(histogram)
-    else {
-        return;
-    };
-    let top = buckets.last().copied().unwrap_or_default();
-    if threshold >= top {
-        let message = format!("a quantile of {histogram} never exceeds {top}, so not {threshold}");
-        at.wrong("unreachable", message);
-    }
 }
 
 fn names_and_labels(selector: &SeriesSelector, rules: &RuleFile, at: &mut LintedPlace<'_>) {

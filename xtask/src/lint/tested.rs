@@ -1,9 +1,9 @@
-//! Checks that every alert has a rule test in which it fires and one in which it does not.
+//! Checks that every alert can fire, and has a rule test in which it fires and one in which it does not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
-use seamless_core::analysis::{Analysis, Layouts};
+use seamless_core::analysis::{Analysis, FiringVerdict, Layouts};
 use seamless_core::promql::Query;
 use seamless_core::rules::RuleFile;
 use serde::Deserialize;
@@ -69,6 +69,9 @@ pub(super) fn check(
     let analysis = Analysis::new(rules, &layouts);
     for rule in rules.alerts() {
         let mut at = LintedPlace::new(found, super::alerts::place(rule));
+        if let FiringVerdict::NeverFires(why) = analysis.judge(rule).verdict {
+            at.wrong("unreachable", format!("it can never fire: {why}"));
+        }
         if !fires.contains(&rule.name) {
             at.wrong("untested", "no rule test in which it fires");
         }

@@ -60,8 +60,8 @@ fn faults_in_rules_are_found() {
         ("bucket-form", "le=~\"60([.]0)?\"}[5m]", "le=\"60\"}[5m]"),
         (
             "unreachable",
-            "seamless:sla_bucket:rate5m{phase=\"total\"}) > 48",
-            "seamless:sla_bucket:rate5m{phase=\"total\"}) > 600",
+            "(coverage_ratio) < 0.98 <",
+            "(coverage_ratio) < 0 <",
         ),
         (
             "short-range",

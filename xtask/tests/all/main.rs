@@ -3,6 +3,7 @@
 mod clauses;
 mod generations;
 mod jsonnet;
+mod layers;
 mod lint;
 mod pages;
 mod readme;
