@@ -16,6 +16,8 @@ use tokio::time::sleep;
 
 use crate::args::UpArgs;
 
+/// The rules that are loaded where none are named.
+const SHIPPED_RULES: &str = "alert_rules.yml";
 /// How often it is looked whether a page has arrived.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
@@ -109,7 +111,7 @@ fn welcome(args: &UpArgs, stack: &Stack, console: &Console, provisioning: &Path)
     let file_sd = stack.file_sd("NAME");
     writeln!(
         text,
-        "targets       {}  (files watched for more)",
+        "targets       {}  (watched for more)",
         file_sd.display()
     )?;
     writeln!(text, "log           {}", stack.log().display())?;
@@ -130,6 +132,12 @@ fn welcome(args: &UpArgs, stack: &Stack, console: &Console, provisioning: &Path)
     for (name, value) in stack.environment() {
         writeln!(text, "  export {name}={value}")?;
     }
+    // Other rules than the shipped ones differ from these on purpose.
+    let rules = match args.rules == Path::new(SHIPPED_RULES) {
+        true => String::new(),
+        false => format!(" --rules '{}'", std::path::absolute(&args.rules)?.display()),
+    };
+    writeln!(text, "  seamless-health-check --output short{rules}")?;
     writeln!(
         text,
         "  seamless-lab break dead-worker --lab {}",
