@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use seamless_core::schema::Family;
+
 /// The jobs whose series the metrics are.
 pub(crate) type Jobs = BTreeSet<String>;
 
 /// The series there are, and where a metric that has none was last seen.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Presence {
-    /// Series now, by exposed name and drill (empty for real series).
+    /// Series now, by exposed name and drill (empty for real series): of the names that are counted.
     pub(crate) now: BTreeMap<(String, String), f64>,
+    /// The jobs whose real series the counted names are.
+    pub(crate) jobs: BTreeMap<String, Jobs>,
+    /// Of the other names those that have real series, or had some in the last hours.
+    pub(crate) known: BTreeSet<String>,
     /// When names without a series now had their last sample (seconds since the epoch), as far as the
     /// last day shows.
     pub(crate) last_seen: BTreeMap<String, f64>,
@@ -22,6 +28,12 @@ impl Presence {
             .iter()
             .filter_map(|name| self.now.get(&(name.clone(), String::new())))
             .sum()
+    }
+
+    /// Whether a family of the schema has real series.
+    pub(crate) fn has(&self, family: &Family) -> bool {
+        let names = family.tracked_names();
+        self.real(&names) > 0.0 || names.iter().any(|name| self.known.contains(name))
     }
 
     /// The drills that have series under any of `names`.

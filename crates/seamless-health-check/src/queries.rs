@@ -13,6 +13,12 @@ use crate::request::RequestedMetric;
 /// The histogram of the SLA.
 pub(crate) const SLA: &str = "seamless_sla_deadline_seconds";
 
+/// The buckets of a phase, summed over the fleet, as the shipped rules record them.
+pub(crate) const SLA_BUCKETS: &str = "seamless:sla_bucket:rate5m";
+
+/// How many series of a phase have no edge at its budget, as the shipped rules record it.
+pub(crate) const SLA_WITHOUT_EDGE: &str = "seamless:sla_series_without_edge:count";
+
 /// As many metrics as one query may name: far more than anyone asks for.
 const METRICS_PER_QUERY: usize = 1000;
 
@@ -38,22 +44,48 @@ pub(crate) fn tagged(expression: &str, label: &str, value: &str) -> String {
     format!(r#"label_replace({expression}, "{label}", {value}, "", "")"#)
 }
 
-/// The names under which the metrics and every family of the schema are tracked.
-pub(crate) fn tracked(metrics: &[RequestedMetric]) -> BTreeSet<String> {
-    let families = FAMILIES.iter().flat_map(|family| family.tracked_names());
-    families.chain(names(metrics)).collect()
+/// The names whose series are counted: those of the metrics, of the families that every runtime has, and of the
+/// schema's native histograms.
+pub(crate) fn counted(metrics: &[RequestedMetric]) -> BTreeSet<String> {
+    let required = FAMILIES.iter().filter(|family| family.required);
+    let native = FAMILIES
+        .iter()
+        .filter(|family| matches!(family.kind, Kind::Histogram(_)));
+    required
+        .flat_map(|family| family.tracked_names())
+        .chain(native.map(|family| family.name.to_owned()))
+        .chain(names(metrics))
+        .collect()
 }
 
-/// Series per name and drill.
+/// Real series of the schema's other families: one for each domain, kind and reason, of which the index knows
+/// whether there are any.
+pub(crate) fn optional() -> Vec<String> {
+    let optional = FAMILIES.iter().filter(|family| !family.required);
+    let names = optional.flat_map(|family| family.tracked_names());
+    names.map(|name| real(&name).to_string()).collect()
+}
+
+/// Series per drill and job of each of `names`, under the label `name`.
 pub(crate) fn presence(names: &[String]) -> String {
-    let selector = Selector::any_name(names);
-    format!("count by (__name__, {DRILL_LABEL}) ({selector})")
+    any(names, |name| {
+        let counted = format!("count by ({DRILL_LABEL}, job) ({})", Selector::name(name));
+        tagged(&counted, "name", name)
+    })
 }
 
-/// Real series per name, for looking back.
+/// Real series of each of `names`, under the label `name`, for looking back.
 pub(crate) fn presence_of(names: &[String]) -> String {
-    let selector = Selector::any_name(names).with(DRILL_LABEL, "");
-    format!("count by (__name__) ({selector})")
+    any(names, |name| {
+        tagged(&format!("count({})", real(name)), "name", name)
+    })
+}
+
+/// What any of the parts gives. A name of each part's own, as a pattern on names would make a server look
+/// through all that it has.
+fn any(names: &[String], part: impl Fn(&str) -> String) -> String {
+    let parts: Vec<String> = names.iter().map(|name| part(name)).collect();
+    parts.join(" or ")
 }
 
 /// The time of the newest real sample of each of `names`, under the label `name`.
@@ -65,32 +97,27 @@ pub(crate) fn newest<'n>(names: impl Iterator<Item = &'n str>) -> String {
     newest.collect::<Vec<_>>().join(" or ")
 }
 
-/// The jobs that export the metrics, now or an hour ago.
-pub(crate) fn jobs(metrics: &[RequestedMetric]) -> Option<String> {
-    let selector = Selector::any_name(names(metrics)).with(DRILL_LABEL, "");
-    Some(format!(
-        "count by (job) ({selector}) or count by (job) ({selector} offset 1h)"
-    ))
+/// The jobs that exported the metrics an hour ago.
+pub(crate) fn jobs_an_hour_ago(metrics: &[RequestedMetric]) -> Option<String> {
+    let names: Vec<String> = names(metrics).collect();
+    Some(any(&names, |name| {
+        format!("count by (job) ({} offset 1h)", real(name))
+    }))
 }
 
 /// The jobs that exported the metrics at any time in the last hour.
 pub(crate) fn jobs_of_the_hour(metrics: &[RequestedMetric]) -> Option<String> {
-    let selector = Selector::any_name(names(metrics)).with(DRILL_LABEL, "");
-    Some(format!(
-        "count by (job) (present_over_time({selector}[1h]))"
-    ))
-}
-
-/// The schema's histograms, each with its bounds.
-pub(crate) fn histograms() -> impl Iterator<Item = (String, &'static [f64])> {
-    FAMILIES.iter().filter_map(|family| match family.kind {
-        Kind::Histogram(bounds) => Some((format!("{}_bucket", family.name), bounds)),
-        Kind::Counter | Kind::Gauge => None,
-    })
+    let names: Vec<String> = names(metrics).collect();
+    Some(any(&names, |name| {
+        format!("count by (job) (present_over_time({}[1h]))", real(name))
+    }))
 }
 
 /// A pattern of either writing of a bucket edge.
 pub(crate) fn edge(bound: f64) -> String {
+    if bound.is_infinite() {
+        return "[+]Inf".to_owned();
+    }
     format!("{}([.]0)?", bound.to_string().replace('.', "[.]"))
 }
 
@@ -119,10 +146,11 @@ mod tests {
             .chain([RequestedMetric::parse("job:any:rate5m").unwrap()])
             .collect();
         for query in [
-            presence(&tracked(&metrics).into_iter().collect::<Vec<_>>()),
+            presence(&counted(&metrics).into_iter().collect::<Vec<_>>()),
+            optional().join(" or "),
             presence_of(&["a".to_owned(), "b".to_owned()]),
             newest(["a", "b"].into_iter()),
-            jobs(&metrics).unwrap(),
+            jobs_an_hour_ago(&metrics).unwrap(),
             jobs_of_the_hour(&metrics).unwrap(),
         ] {
             is_promql(&query);

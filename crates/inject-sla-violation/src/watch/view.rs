@@ -169,8 +169,12 @@ impl View {
             let name = &family.name;
             [name.clone(), format!("{name}_count")]
         });
-        let selector = Selector::any_name(names).with(DRILL_LABEL, &self.request.drill_id);
-        let query = format!("count by (job, instance) ({selector})");
+        let selectors = names.map(|name| {
+            let of_the_drill = Selector::name(&name).with(DRILL_LABEL, &self.request.drill_id);
+            of_the_drill.to_string()
+        });
+        let any = selectors.collect::<Vec<_>>().join(" or ");
+        let query = format!("count by (job, instance) ({any})");
         let reply = self.prometheus.instant(&query, None).await?;
         let vector = reply.data.vector();
         Ok(vector

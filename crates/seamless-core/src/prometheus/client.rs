@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::labels::Labels;
 use super::response::{
     Alertmanagers, Alerts, BuildInfo, FiringAlert, LoadedGroup, LoadedYaml, MetricMetadata,
     QueryValue, RuleGroups, RuntimeInfo, Target, TargetList,
@@ -153,23 +152,26 @@ impl PrometheusClient {
         self.query(&["api", "v1", "query_range"], fields).await
     }
 
-    /// The series that match `selector` between `start` and `end` (seconds since the epoch). Those that
-    /// ended within the time are among them.
+    /// The values that `label` has in series that match one of `selectors` between `start` and `end` (seconds since the
+    /// epoch), as the index has them: no sample is read, and of series that ended in the hours before `start` some
+    /// may be among them.
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn series(
+    pub async fn label_values(
         &self,
-        selector: &str,
+        label: &str,
+        selectors: &[String],
         start: f64,
         end: f64,
-    ) -> Result<WithWarnings<Vec<Labels>>, ServiceError> {
-        let fields = vec![
-            ("match[]".to_owned(), selector.to_owned()),
-            ("start".to_owned(), format!("{start:.3}")),
-            ("end".to_owned(), format!("{end:.3}")),
-        ];
-        self.query(&["api", "v1", "series"], fields).await
+    ) -> Result<WithWarnings<Vec<String>>, ServiceError> {
+        let selectors: Vec<String> = selectors.iter().map(|one| self.scoped(one)).collect();
+        let (start, end) = (format!("{start:.3}"), format!("{end:.3}"));
+        let mut fields = vec![("start", start.as_str()), ("end", end.as_str())];
+        fields.extend(selectors.iter().map(|one| ("match[]", one.as_str())));
+        // It is asked by GET alone.
+        self.list(&["api", "v1", "label", label, "values"], &fields)
+            .await
     }
 
     /// The rules that are loaded, with their last evaluation.

@@ -212,6 +212,17 @@ pub struct LoadedRule {
     pub last_evaluation: String,
 }
 
+impl LoadedRule {
+    /// When it was last evaluated, in seconds since the epoch; None if it never was.
+    #[must_use]
+    pub fn evaluated_at(&self) -> Option<f64> {
+        /// What Go writes for a time that never was; vmalert calls such a rule healthy.
+        const NEVER: &str = "0001-01-01T00:00:00Z";
+        let last: jiff::Timestamp = self.last_evaluation.parse().ok()?;
+        (self.last_evaluation != NEVER).then(|| last.as_millisecond() as f64 / 1000.0)
+    }
+}
+
 /// An alert that is pending or firing.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct FiringAlert {

@@ -6,7 +6,7 @@ use std::fmt;
 /// A series selector: `name{label="value",…}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
-    name: Option<String>,
+    name: String,
     matchers: Vec<(String, &'static str, String)>,
 }
 
@@ -15,21 +15,8 @@ impl Selector {
     #[must_use]
     pub fn name(name: &str) -> Self {
         Self {
-            name: Some(name.to_owned()),
+            name: name.to_owned(),
             matchers: Vec::new(),
-        }
-    }
-
-    /// Series of any of these names, as one selector.
-    #[must_use]
-    pub fn any_name<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
-        let names: Vec<String> = names
-            .into_iter()
-            .map(|name| regex_escaped(name.as_ref()))
-            .collect();
-        Self {
-            name: None,
-            matchers: vec![("__name__".to_owned(), "=~", names.join("|"))],
         }
     }
 
@@ -68,7 +55,7 @@ impl Selector {
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name.as_deref().unwrap_or_default())?;
+        f.write_str(&self.name)?;
         if self.matchers.is_empty() {
             return Ok(());
         }
@@ -109,17 +96,6 @@ pub fn label_name(name: &str) -> Cow<'_, str> {
     }
 }
 
-fn regex_escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if r"\.+*?()|[]{}^$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -134,10 +110,6 @@ mod tests {
         assert_eq!(selector.to_string(), r#"up{job="a\"b\\c\nd",drill!=""}"#);
         let utf8 = Selector::name("up").with("cluster.name", "é");
         assert_eq!(utf8.to_string(), r#"up{"cluster.name"="é"}"#);
-        assert_eq!(
-            Selector::any_name(["a", "b.c"]).to_string(),
-            r#"{__name__=~"a|b\\.c"}"#
-        );
     }
 
     proptest! {

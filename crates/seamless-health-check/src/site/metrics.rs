@@ -1,12 +1,16 @@
 //! Which of the metrics have series, and had: now, within the last hour and within the last day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use seamless_core::prometheus::InstantSeries;
 
 use super::Site;
-use crate::gap::Fact;
+use crate::gap::{Fact, Gap};
 use crate::presence::{Jobs, Presence};
 use crate::queries::{self, about_each};
 
+/// As far as a server looks back for a sample.
+const LOOK_BACK: f64 = 300.0;
 /// As many names as one query may name: far more than anyone asks for.
 const NAMES_PER_QUERY: usize = 2000;
 const DAY: f64 = 86_400.0;
@@ -16,7 +20,8 @@ const LOOK_BACK_STEP: f64 = 290.0;
 const FINE_STEP: f64 = 10.0;
 
 impl Site<'_> {
-    /// The series there are now, of the metrics and of every family of the schema.
+    /// The series there are now, of the metrics and of every family of the schema. Where it does not matter how
+    /// many they are, none is read: they may be a hundred times as many as the others.
     pub(crate) async fn series(&self) -> Fact<&Presence> {
         self.once(&self.series, self.count()).await
     }
@@ -28,24 +33,46 @@ impl Site<'_> {
     }
 
     async fn count(&self) -> Fact<Presence> {
-        let names: Vec<String> = queries::tracked(&self.request.metrics)
+        let names: Vec<String> = queries::counted(&self.request.metrics)
             .into_iter()
             .collect();
         let queries: Vec<String> = names
             .chunks(NAMES_PER_QUERY)
             .map(queries::presence)
             .collect();
-        let mut found = Presence::default();
-        for series in self.instants(&queries).await? {
-            let name = series.metric.name().to_owned();
+        let (counted, known) = tokio::join!(self.instants(&queries), self.known());
+        let mut found = Presence {
+            known: known?,
+            ..Presence::default()
+        };
+        for series in counted? {
+            let name = series.metric.get("name").to_owned();
             let drill = series.metric.get("drill").to_owned();
             let count = series.value.map_or(0.0, |sample| sample.value);
-            found.now.insert((name, drill), count);
+            if drill.is_empty() {
+                let job = series.metric.get("job").to_owned();
+                found.jobs.entry(name.clone()).or_default().insert(job);
+            }
+            *found.now.entry((name, drill)).or_default() += count;
         }
         Ok(found)
     }
 
-    /// The same, and when those of the metrics that have none were last seen.
+    /// The names of the schema's optional families that the server's index has.
+    async fn known(&self) -> Fact<BTreeSet<String>> {
+        let client = self.prometheus()?;
+        let (since, until) = (self.now - LOOK_BACK, self.now);
+        let optional = queries::optional();
+        let ask = client.label_values("__name__", &optional, since, until);
+        match self.answer(ask).await {
+            Ok(names) => Ok(self.data(names).into_iter().collect()),
+            // That much depends on no optional family.
+            Err(Gap::NotOffered(_)) => Ok(BTreeSet::new()),
+            Err(gap) => Err(gap),
+        }
+    }
+
+    /// The series there are now, and when those of the metrics that have none were last seen.
     pub(crate) async fn presence(&self) -> Fact<&Presence> {
         self.once(&self.presence, self.look_back()).await
     }
@@ -64,7 +91,7 @@ impl Site<'_> {
         let since = self.now - DAY;
         for series in self.range(&query, since, self.now, LOOK_BACK_STEP).await? {
             if let Some(last) = series.values.last() {
-                let name = series.metric.name().to_owned();
+                let name = series.metric.get("name").to_owned();
                 found.last_seen.insert(name, last.time);
             }
         }
@@ -100,14 +127,25 @@ impl Site<'_> {
     pub(crate) async fn jobs(&self) -> Fact<&Jobs> {
         let ask = async {
             let metrics = &self.request.metrics;
-            let mut found = self.instants(&about_each(metrics, queries::jobs)).await?;
-            if found.is_empty() {
+            let an_hour_ago = about_each(metrics, queries::jobs_an_hour_ago);
+            let (series, before) = tokio::join!(self.series(), self.instants(&an_hour_ago));
+            let series = series?;
+            let names = metrics.iter().flat_map(|metric| &metric.tracked);
+            let now = names.filter_map(|name| series.jobs.get(name)).flatten();
+            let of = |found: Vec<InstantSeries>| {
+                let jobs = found
+                    .into_iter()
+                    .map(|one| one.metric.get("job").to_owned());
+                jobs.collect::<Jobs>()
+            };
+            let mut jobs = of(before?);
+            jobs.extend(now.cloned());
+            if jobs.is_empty() {
                 // A whole hour is read only where there is nothing now.
                 let queries = about_each(metrics, queries::jobs_of_the_hour);
-                found = self.instants(&queries).await?;
+                jobs = of(self.instants(&queries).await?);
             }
-            let jobs = found.iter().map(|series| series.metric.get("job"));
-            Ok(jobs.map(str::to_owned).collect())
+            Ok(jobs)
         };
         self.once(&self.jobs, ask).await
     }

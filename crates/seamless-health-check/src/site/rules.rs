@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use seamless_core::prometheus::LoadedGroup;
-use seamless_core::rules::Profile;
+use seamless_core::prometheus::{LoadedGroup, LoadedRule};
+use seamless_core::rules::{Profile, Rule};
+use seamless_core::schema::Phase;
 
 use super::Site;
 use crate::gap::{Fact, Gap};
@@ -12,6 +13,8 @@ use crate::gap::{Fact, Gap};
 /// What writes rules that vmalert takes, up to its `--out`.
 pub(crate) const VMALERT_RENDER: &str = "cargo xtask render --set native_histograms=false";
 
+/// As many evaluations may have been missed by a rule whose series are read.
+const MISSED: f64 = 3.0;
 const DEFAULT_WINDOW: Duration = Duration::from_secs(300);
 
 impl Site<'_> {
@@ -57,6 +60,49 @@ impl Site<'_> {
     pub(crate) async fn profile(&self) -> Profile {
         self.request
             .profile(self.loaded().await.unwrap_or_default())
+    }
+
+    /// Whether what the shipped rules record of the SLA can be read in the place of the histograms: the rules of
+    /// these names are loaded as they ship and were evaluated lately, and the budgets are those of their expressions.
+    pub(crate) async fn records(&self, names: &[&str]) -> bool {
+        let (rules, clock) = tokio::join!(self.rules(), self.clock());
+        let (Ok(loaded), Ok(clock)) = (rules, clock) else {
+            return false;
+        };
+        let profile = self.request.profile(loaded);
+        let is_own = |phase| {
+            let budget = self.request.budget(phase, profile);
+            (budget - profile.budget_seconds(phase)).abs() > f64::EPSILON
+        };
+        let (Ok(shipped), false) = (profile.rules(), Phase::ALL.into_iter().any(is_own)) else {
+            return false;
+        };
+        let shipped = shipped.rules();
+        let shipped: Vec<_> = shipped
+            .filter(|rule| names.contains(&rule.name.as_str()))
+            .collect();
+        let loaded = loaded.iter().flat_map(|group| {
+            let mine = group.rules.iter();
+            let mine = mine.filter(|rule| names.contains(&rule.name.as_str()));
+            mine.map(|rule| (rule, group.interval))
+        });
+        let loaded: Vec<_> = loaded.collect();
+        let are_alike = |one: &Rule, other: &LoadedRule| {
+            let mut labels = one.labels.iter();
+            one.name == other.name
+                && labels.all(|(name, value)| other.labels.get(name) == value)
+                && one.expr.same_meaning(&other.query).unwrap_or(false)
+        };
+        let is_on_time = |rule: &LoadedRule, interval: f64| {
+            let at = rule.evaluated_at().filter(|_| rule.health == "ok");
+            at.is_some_and(|at| clock - at <= MISSED * interval)
+        };
+        let is_loaded = |one: &&Rule| loaded.iter().any(|(other, _)| are_alike(one, other));
+        // Another rule of the name would add series of its own.
+        shipped.iter().all(is_loaded)
+            && loaded.iter().all(|(rule, interval)| {
+                is_on_time(rule, *interval) && shipped.iter().any(|one| are_alike(one, rule))
+            })
     }
 
     /// The range over which the loaded rules look at the p99, so that a check sees what the alert sees.

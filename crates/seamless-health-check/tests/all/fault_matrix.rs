@@ -146,8 +146,8 @@ fn polite(request: &Received) -> Reply {
         "/api/v1/query" if asked.contains("histogram_quantile") => {
             vector(json!({ "phase": "total" }))
         }
-        "/api/v1/query" if asked.contains("job") => vector(json!({ "job": "seamless" })),
-        "/api/v1/query" => vector(json!({ "__name__": "coverage_ratio" })),
+        "/api/v1/query" => vector(json!({ "name": "coverage_ratio", "job": "seamless" })),
+        "/api/v1/label/__name__/values" => success(json!(["coverage_ratio"])),
         "/api/v1/query_range" => success(json!({ "resultType": "matrix", "result": [] })),
         "/api/v1/metadata" => {
             success(json!({ "coverage_ratio": [{ "type": "gauge", "help": "", "unit": "" }] }))

@@ -8,7 +8,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Deployment, JsonRun};
+use seamless_lab::wait_until;
+use serde_json::json;
+
+use crate::support::{Deployment, JsonRun, PATIENCE, quick_rules};
 
 /// When nothing has arrived for so long, all that can be asked without an answer has been asked.
 const QUIET: Duration = Duration::from_secs(3);
@@ -126,9 +129,20 @@ fn whole_request(client: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
+/// Waits until the rules have recorded what the checks read.
+fn recorded(deployment: &Deployment) {
+    wait_until(PATIENCE, "what the rules record", || {
+        let recorded = "seamless:sla_bucket:rate5m and on () seamless:sla_error:ratio_rate30d";
+        let found = deployment.prometheus.query(recorded);
+        found.is_ok_and(|found| !found.is_empty())
+    })
+    .unwrap();
+}
+
 #[test]
 fn requests_and_rounds_do_not_grow_with_the_metrics() {
-    let deployment = Deployment::start(|builder| builder);
+    let deployment = Deployment::start(|builder| builder.rules(quick_rules()));
+    recorded(&deployment);
     let (rounds, url) = Rounds::start(deployment.prometheus.address());
     let mut asked = Vec::new();
     for count in [1, 20, 200] {
@@ -163,4 +177,30 @@ fn requests_and_rounds_do_not_grow_with_the_metrics() {
     let asking = asking.count();
     let total: usize = healthy.iter().sum();
     assert!(total <= asking, "{healthy:?}, {asking} checks");
+}
+
+#[test]
+fn what_the_rules_record_is_read_in_the_place_of_the_histograms() {
+    let deployment = Deployment::start(|builder| builder.rules(quick_rules()));
+    let prometheus = &deployment.prometheus;
+    recorded(&deployment);
+    let log = prometheus.dir().join("queries.log");
+    prometheus
+        .change_config(|config| config["global"]["query_log_file"] = json!(log))
+        .unwrap();
+    // A budget of one's own is not what the rules record.
+    for (budget, reads_buckets) in [("total=60", false), ("total=45", true)] {
+        std::fs::write(&log, "").unwrap();
+        let mut command = deployment.command();
+        let run = JsonRun::of(command.args(["--only", "sla", "--budget", budget]));
+        assert_eq!(run.check("sla/p99").0, "pass", "{:?}", run.document);
+        assert_eq!(run.check("sla/error-budget").0, "pass");
+        let asked = std::fs::read_to_string(&log).unwrap();
+        let asked: Vec<&str> = asked
+            .lines()
+            .filter(|line| !line.contains("ruleGroup"))
+            .collect();
+        let reads = asked.iter().any(|line| line.contains("_bucket{"));
+        assert_eq!(reads, reads_buckets, "{budget}: {asked:#?}");
+    }
 }

@@ -1,12 +1,13 @@
 //! What the alerts can be at all, given the buckets there are. Judged on the rules as Prometheus has loaded
 //! them, since those are the ones that would page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seamless_core::analysis::{Analysis, FiringVerdict, Judgement, Layout, Layouts};
-use seamless_core::prometheus::{InstantSeries, LoadedGroup, Selector};
+use seamless_core::prometheus::{InstantSeries, LoadedGroup};
+use seamless_core::promql::SeriesSelector;
 use seamless_core::rules::{Rule, RuleFile, WATCHDOG};
-use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind};
+use seamless_core::schema::{FAMILIES, Family, Kind};
 
 use super::items::{push, refused};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
@@ -46,29 +47,134 @@ async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     }
     let (rules, buckets, tops, series) =
         tokio::join!(site.rules(), buckets(site), tops(site), site.series());
-    let mut buckets = buckets?;
-    buckets.extend(tops?);
-    let live = layouts(&buckets, series.ok());
+    let live = layouts(buckets?, &tops?, series.ok());
     Ok(judge(&RuleFile::loaded(rules?), &live, &names))
 }
 
-/// The bucket bounds by which thresholds are judged: all of them only where the outer ones do not tell.
-async fn buckets(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
-    let outer = site.instant(&outer_buckets(site.loaded().await?)).await?;
-    if every_top_is_known(&outer) {
-        return Ok(outer);
+/// The finite bucket bounds of the live histograms that the rules read, by family: by a few of them where those
+/// tell that they are the schema's.
+async fn buckets(site: &Site<'_>) -> Fact<Edges> {
+    let selectors = selectors(site.loaded().await?);
+    let read: Vec<Histogram> = FAMILIES
+        .iter()
+        .filter_map(|family| Histogram::of(family, &selectors))
+        .collect();
+    if read.is_empty() {
+        return Ok(Edges::new());
     }
-    site.instant(&every_bucket()).await
+    let few = few_buckets(&read);
+    let (few, live) = tokio::join!(site.instant(&few), site.series());
+    let (few, live) = (few?, live?);
+    let (mut found, mut unclear) = (Edges::new(), Vec::new());
+    for histogram in &read {
+        let edges = histogram.edges(&few);
+        if histogram.has_the_schemas(&edges) {
+            found.insert(histogram.family.name, histogram.bounds.to_vec());
+        } else if !edges.is_empty() || live.has(histogram.family) {
+            unclear.push(histogram);
+        }
+    }
+    if !unclear.is_empty() {
+        let every = site.instant(&every_bucket(&unclear)).await?;
+        let edges = unclear
+            .iter()
+            .map(|one| (one.family.name, one.edges(&every)));
+        found.extend(edges.filter(|(_, edges)| !edges.is_empty()));
+    }
+    Ok(found)
+}
+
+/// Bucket bounds by the name of the family.
+type Edges = BTreeMap<&'static str, Vec<f64>>;
+
+/// A histogram of the schema that the rules read.
+struct Histogram {
+    family: &'static Family,
+    /// The schema's finite ones, of which the last is the highest.
+    bounds: &'static [f64],
+    /// Those that the rules select by themselves.
+    asked_for: Vec<f64>,
+}
+
+impl Histogram {
+    fn of(family: &'static Family, selectors: &[SeriesSelector]) -> Option<Self> {
+        let Kind::Histogram(bounds) = family.kind else {
+            return None;
+        };
+        let name = format!("{}_bucket", family.name);
+        let reading = selectors.iter().filter(|one| one.selects_name(&name));
+        let reading: Vec<&SeriesSelector> = reading.collect();
+        let is_asked_for = |bound: &f64| {
+            let writings = [bound.to_string(), format!("{bound:?}")];
+            let asks = |selector: &&SeriesSelector| selector.matchers_of("le").next().is_some();
+            let takes = |selector: &SeriesSelector, le: &String| {
+                selector.matchers_of("le").all(|edge| edge.is_match(le))
+            };
+            let mut asking = reading.iter().copied().filter(asks);
+            asking.any(|selector| writings.iter().any(|le| takes(selector, le)))
+        };
+        let asked_for = bounds.iter().copied().filter(is_asked_for).collect();
+        (!reading.is_empty()).then_some(Self {
+            family,
+            bounds,
+            asked_for,
+        })
+    }
+
+    /// The bounds that have to be there: those that are asked for, and the highest.
+    fn due(&self) -> impl Iterator<Item = f64> {
+        self.asked_for.iter().chain(self.bounds.last()).copied()
+    }
+
+    /// Its real series per bound, but for those that are left out.
+    fn counted(&self, left_out: &[f64]) -> String {
+        let edges: Vec<String> = left_out.iter().map(|edge| queries::edge(*edge)).collect();
+        let mut selector = queries::real(&format!("{}_bucket", self.family.name));
+        if !edges.is_empty() {
+            selector = selector.not_matching("le", &edges.join("|"));
+        }
+        queries::tagged(
+            &format!("count by (le) ({selector})"),
+            "name",
+            self.family.name,
+        )
+    }
+
+    /// Its finite bounds among those of an answer.
+    fn edges(&self, counted: &[InstantSeries]) -> Vec<f64> {
+        let mine = counted
+            .iter()
+            .filter(|one| one.metric.get("name") == self.family.name);
+        let edges = mine.filter_map(|one| one.metric.get("le").parse().ok());
+        edges.filter(|edge: &f64| edge.is_finite()).collect()
+    }
+
+    /// Whether bounds that [`few_buckets`] found are the schema's: all that are due, and no strange one.
+    fn has_the_schemas(&self, few: &[f64]) -> bool {
+        self.due().all(|edge| few.contains(&edge))
+            && few.iter().all(|edge| self.bounds.contains(edge))
+    }
+}
+
+/// What the loaded rules ask for.
+fn selectors(groups: &[LoadedGroup]) -> Vec<SeriesSelector> {
+    groups
+        .iter()
+        .flat_map(|group| &group.rules)
+        .filter_map(|rule| rule.query.query().ok())
+        .flat_map(|query| query.selectors())
+        .collect()
 }
 
 /// The top edges of the native histograms that were converted from buckets, as far as they show.
 async fn tops(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
     let live = site.series().await?;
-    let names = queries::histograms().filter_map(|(name, _)| {
-        let name = name.strip_suffix("_bucket")?.to_owned();
-        (live.real(std::slice::from_ref(&name)) > 0.0).then_some(name)
-    });
-    let names: Vec<String> = names.collect();
+    let names: Vec<String> = FAMILIES
+        .iter()
+        .filter(|family| matches!(family.kind, Kind::Histogram(_)))
+        .map(|family| family.name.to_owned())
+        .filter(|name| live.real(std::slice::from_ref(name)) > 0.0)
+        .collect();
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -88,106 +194,54 @@ fn converted_tops(names: &[String]) -> String {
     top.collect::<Vec<_>>().join(" or ")
 }
 
-/// Real series of the schema's histograms per name and bucket bound.
-fn every_bucket() -> String {
-    let selector =
-        Selector::any_name(queries::histograms().map(|(name, _)| name)).with(DRILL_LABEL, "");
-    format!("count by (__name__, le) ({selector})")
+/// Real series of the histograms per bucket bound, under the label `name` that of the family.
+fn every_bucket(read: &[&Histogram]) -> String {
+    let each = read.iter().map(|one| one.counted(&[]));
+    each.collect::<Vec<_>>().join(" or ")
 }
 
-/// The same without the schema's own bounds between, of which there are 17 in 20: where every series has
-/// the top one, they tell nothing more. Those that the rules ask for by themselves stay.
-fn outer_buckets(groups: &[LoadedGroup]) -> String {
-    let selectors = groups
-        .iter()
-        .flat_map(|group| &group.rules)
-        .filter_map(|rule| rule.query.query().ok())
-        .flat_map(|query| query.selectors())
-        .filter(|selector| selector.matchers_of("le").next().is_some());
-    let asking: Vec<_> = selectors.collect();
-    let asked_for = |name: &str, bound: f64| {
-        let writings = [bound.to_string(), format!("{bound:?}")];
-        asking.iter().any(|selector| {
-            let takes = |le: &String| selector.matchers_of("le").all(|edge| edge.is_match(le));
-            selector.selects_name(name) && writings.iter().any(takes)
-        })
+/// The same without those bounds of the schema, of which there are 17 in 20, that neither are the highest nor
+/// selected by a rule: where the others are the schema's, so are they.
+fn few_buckets(read: &[Histogram]) -> String {
+    let of_one = |one: &Histogram| {
+        let due: Vec<f64> = one.due().collect();
+        let between = one
+            .bounds
+            .iter()
+            .copied()
+            .filter(|bound| !due.contains(bound));
+        let left_out: Vec<f64> = between.chain([f64::INFINITY]).collect();
+        one.counted(&left_out)
     };
-    let (mut between, mut kept) = (BTreeSet::new(), BTreeSet::new());
-    for (name, bounds) in queries::histograms() {
-        for bound in bounds.split_last().map_or(&[][..], |(_, lower)| lower) {
-            let edges = if asked_for(&name, *bound) {
-                &mut kept
-            } else {
-                &mut between
-            };
-            edges.insert(queries::edge(*bound));
-        }
-    }
-    let between: Vec<String> = between.difference(&kept).cloned().collect();
-    let selector = Selector::any_name(queries::histograms().map(|(name, _)| name))
-        .with(DRILL_LABEL, "")
-        .not_matching("le", &between.join("|"));
-    format!("count by (__name__, le) ({selector})")
-}
-
-/// Whether all series of each histogram have the schema's highest finite bucket.
-fn every_top_is_known(buckets: &[InstantSeries]) -> bool {
-    queries::histograms().all(|(name, bounds)| {
-        let series_with = |bound: f64| -> f64 {
-            buckets
-                .iter()
-                .filter(|bucket| bucket.metric.name() == name)
-                .filter(|bucket| bucket.metric.get("le").parse() == Ok(bound))
-                .filter_map(|bucket| bucket.value)
-                .map(|sample| sample.value)
-                .sum()
-        };
-        let top = bounds.last().copied().unwrap_or(f64::INFINITY);
-        series_with(top) >= series_with(f64::INFINITY)
-    })
+    read.iter().map(of_one).collect::<Vec<_>>().join(" or ")
 }
 
 /// The layouts of the live histograms; the schema's where there is none. Where one form alone is live, there is
-/// none of the other.
-fn layouts(series: &[InstantSeries], live: Option<&Presence>) -> Layouts {
+/// none of the other. `tops` are those of the native ones, as [`converted_tops`] asks for them.
+fn layouts(classic: Edges, tops: &[InstantSeries], live: Option<&Presence>) -> Layouts {
     let mut layouts = Layouts::of_schema();
     for family in FAMILIES {
-        let name = format!("{}_bucket", family.name);
-        let buckets = series.iter().filter(|bucket| bucket.metric.name() == name);
-        let edges: Vec<f64> = buckets
-            .filter_map(|bucket| bucket.metric.get("le").parse().ok())
-            .filter(|edge: &f64| edge.is_finite())
-            .collect();
         let native = [family.name.to_owned()];
         let has_native = live.map(|live| live.real(&native) > 0.0);
+        let has_classic = classic.contains_key(family.name);
         if has_native == Some(true) {
-            let top = series
+            let top = tops
                 .iter()
-                .find(|top| top.metric.get("name") == family.name)
-                .and_then(|top| top.value);
-            if let Some(top) = top.filter(|top| top.value.is_finite()) {
-                layouts.set_native(family.name, Layout::Custom(top.value));
+                .find(|top| top.metric.get("name") == family.name);
+            let top = top.and_then(|top| top.value).map(|top| top.value);
+            if let Some(top) = top.filter(|top| top.is_finite()) {
+                layouts.set_native(family.name, Layout::Custom(top));
             }
-        }
-        if edges.is_empty() {
-            if has_native == Some(true) {
+            if !has_classic {
                 layouts.without_classic(family.name);
             }
-            continue;
         }
-        if has_native == Some(false) {
+        if has_native == Some(false) && has_classic {
             layouts.set_native(family.name, Layout::Absent);
         }
-        // Of histograms whose top bucket is the schema's, the outer buckets alone may have been asked for.
-        let Kind::Histogram(schema) = family.kind else {
-            continue;
-        };
-        let are_outer = edges.len() < schema.len() / 2
-            && edges.iter().all(|edge| schema.contains(edge))
-            && schema.last().is_some_and(|top| edges.contains(top));
-        if !are_outer {
-            layouts.set_classic(family.name, edges);
-        }
+    }
+    for (name, edges) in classic {
+        layouts.set_classic(name, edges);
     }
     layouts
 }
@@ -262,50 +316,50 @@ fn judged_items(rule: &Rule, by_live: &Judgement, by_schema: &Judgement) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::given::{is_promql, series};
+    use crate::given::is_promql;
     use crate::queries::SLA;
+
+    /// As rules read it that select its bucket `le`.
+    fn sla(le: &str) -> Histogram {
+        let query = format!("rate({SLA}_bucket{{le=~{le:?}}}[5m])");
+        let rule = serde_json::json!({ "type": "recording", "name": "r", "query": query });
+        let selectors = selectors(&crate::given::rules(serde_json::json!([rule])));
+        let mut read = FAMILIES
+            .iter()
+            .filter_map(|one| Histogram::of(one, &selectors));
+        let histogram = read.next().unwrap();
+        assert!(histogram.family.name == SLA && read.next().is_none());
+        histogram
+    }
 
     #[test]
     fn the_queries_are_promql() {
-        is_promql(&every_bucket());
-        is_promql(&outer_buckets(&[]));
-        is_promql(&converted_tops(&[queries::SLA.to_owned()]));
-    }
-
-    fn bucket(le: &str, count: f64) -> InstantSeries {
-        let name = format!("{}_bucket", SLA);
-        series(&[("__name__", &name), ("le", le)], count)
+        let histogram = sla("60([.]0)?");
+        is_promql(&every_bucket(&[&histogram]));
+        is_promql(&few_buckets(&[histogram]));
+        is_promql(&converted_tops(&[SLA.to_owned()]));
     }
 
     #[test]
-    fn the_outer_buckets_tell_where_every_series_has_the_top_one() {
-        assert!(every_top_is_known(&[]));
-        assert!(every_top_is_known(&[
-            bucket("600", 2.0),
-            bucket("600.0", 3.0),
-            bucket("+Inf", 5.0)
-        ]));
-        assert!(!every_top_is_known(&[
-            bucket("600", 4.0),
-            bucket("+Inf", 5.0)
-        ]));
-        assert!(!every_top_is_known(&[
-            bucket("7.5", 5.0),
-            bucket("+Inf", 5.0)
-        ]));
+    fn a_few_buckets_tell_whether_the_bounds_are_the_schemas() {
+        for (few, are_the_schemas) in [
+            (vec![60.0, 600.0], true),
+            // The highest is missing, the one that is asked for is, or there are strange ones.
+            (vec![60.0], false),
+            (vec![600.0], false),
+            (vec![60.0, 600.0, 7.5], false),
+            (vec![], false),
+        ] {
+            let found = sla("60([.]0)?").has_the_schemas(&few);
+            assert_eq!(found, are_the_schemas, "{few:?}");
+        }
     }
 
     #[test]
-    fn the_edges_that_rules_ask_for_are_among_the_outer_buckets() {
-        let query = |edge: &str| {
-            let query = format!("rate({SLA}_bucket{{le=~{edge:?}}}[5m])");
-            let rule = serde_json::json!({ "type": "recording", "name": "r", "query": query });
-            let groups = serde_json::json!([{ "name": "g", "rules": [rule] }]);
-            outer_buckets(&serde_json::from_value::<Vec<LoadedGroup>>(groups).unwrap())
-        };
+    fn the_bounds_that_rules_ask_for_are_among_the_few() {
         for (asked, left_out) in [("60([.]0)?", "45"), ("45", "60"), ("45[.]0", "60")] {
             let edge = |edge: &str| format!("|{edge}([.]0)?|");
-            let query = query(asked);
+            let query = few_buckets(&[sla(asked)]);
             let kept = asked.get(..2).unwrap();
             assert!(!query.contains(&edge(kept)), "{asked}: {query}");
             assert!(query.contains(&edge(left_out)), "{asked}: {query}");
@@ -321,7 +375,6 @@ mod tests {
                 { "type": "alerting", "name": "A", "query": expr }
             ]))
         };
-        let live = [bucket("30", 5.0), bucket("60", 5.0), bucket("+Inf", 5.0)];
         for (threshold, verdict) in [
             ("30", Verdict::Pass),
             ("45", Verdict::Warn),
@@ -329,7 +382,11 @@ mod tests {
         ] {
             let outcome = judge(
                 &RuleFile::loaded(&alert(threshold)),
-                &layouts(&live, Some(&Presence::default())),
+                &layouts(
+                    Edges::from([(SLA, vec![30.0, 60.0])]),
+                    &[],
+                    Some(&Presence::default()),
+                ),
                 &["A"].into(),
             );
             assert_eq!(outcome.verdict, verdict, "{threshold}: {outcome:?}");

@@ -8,7 +8,6 @@ use seamless_core::prometheus::LoadedRule;
 use seamless_core::rules::WATCHDOG;
 
 use super::each::of_each;
-use super::rules_evaluated::is_evaluated;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::paging::{Facts, Paging, labels_of};
@@ -141,7 +140,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
 /// Why an Alertmanager that does not hold the watchdog proves nothing: Prometheus, just started, has not evaluated
 /// it yet, or sends it when it is due again.
 fn too_early(facts: &Facts<'_>, paging: &Paging) -> Option<String> {
-    if watchdog_rules(facts).any(|rule| !is_evaluated(rule)) {
+    if watchdog_rules(facts).any(|rule| rule.evaluated_at().is_none()) {
         return Some("too early to tell: Prometheus has not evaluated it yet".to_owned());
     }
     let since = fires_since(facts)?;

@@ -71,9 +71,7 @@ fn judge(rules: &RuleFile, series: Option<&Presence>, names: &BTreeSet<&str>) ->
         }
         let Some(series) = series else { continue };
         let families = inputs.families();
-        let some_live = families
-            .iter()
-            .any(|family| series.real(&family.tracked_names()) > 0.0);
+        let some_live = families.iter().any(|family| series.has(family));
         if families.is_empty() || some_live {
             continue;
         }

@@ -14,8 +14,6 @@ use crate::words::seconds;
 const MISSED: f64 = 3.0;
 
 const GRACE_SECONDS: f64 = 60.0;
-/// What Go writes for a time that never was; vmalert calls such a rule healthy.
-const NEVER: &str = "0001-01-01T00:00:00Z";
 
 pub(super) const CHECK: Check = Check {
     name: "rules-evaluated",
@@ -78,21 +76,16 @@ fn judge(rules: &[LoadedGroup], now: f64, names: &BTreeSet<&str>) -> CheckOutcom
     }
 }
 
-/// Whether a rule was evaluated at least once since the server's start.
-pub(super) fn is_evaluated(rule: &LoadedRule) -> bool {
-    rule.health != "unknown" && rule.last_evaluation != NEVER
-}
-
 fn state(rule: &LoadedRule, interval: f64, now: f64) -> (Verdict, String) {
-    match rule.health.as_str() {
-        "ok" if is_evaluated(rule) => {}
+    let last = match rule.health.as_str() {
+        "ok" => rule.evaluated_at(),
         "err" => return (Verdict::Fail, format!("fails: {}", rule.last_error)),
-        _ => return (Verdict::Warn, "not evaluated yet".to_owned()),
-    }
-    let Ok(last) = rule.last_evaluation.parse::<jiff::Timestamp>() else {
-        return (Verdict::Warn, "its last evaluation has no time".to_owned());
+        _ => None,
     };
-    let age = now - last.as_millisecond() as f64 / 1000.0;
+    let Some(last) = last else {
+        return (Verdict::Warn, "not evaluated yet".to_owned());
+    };
+    let age = now - last;
     if age > MISSED * interval + GRACE_SECONDS {
         let message = format!(
             "last evaluated {} ago, though due every {}",

@@ -1,7 +1,6 @@
 //! Whether the series have the labels of the schema.
 
-use seamless_core::prometheus::{InstantSeries, Selector};
-use seamless_core::schema::DRILL_LABEL;
+use seamless_core::prometheus::InstantSeries;
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
@@ -48,10 +47,9 @@ fn query(metrics: &[RequestedMetric]) -> Option<String> {
         };
         // A domain may have no world, and Prometheus keeps no empty label.
         for label in family.labels.iter().filter(|label| **label != "world_id") {
-            let selector = Selector::any_name(&metric.tracked)
-                .with(DRILL_LABEL, "")
-                .with(label, "");
-            let counted = format!("count({selector})");
+            let lacking = metric.tracked.iter();
+            let lacking = lacking.map(|name| queries::real(name).with(label, "").to_string());
+            let counted = format!("count({})", lacking.collect::<Vec<_>>().join(" or "));
             let counted = queries::tagged(&counted, "metric", &metric.name);
             parts.push(queries::tagged(&counted, "missing", label));
         }

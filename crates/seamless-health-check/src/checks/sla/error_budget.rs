@@ -6,11 +6,14 @@ use seamless_core::schema::{BUDGET_WARNING_SHARE, Phase, SLO_OBJECTIVE, SLO_WIND
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::queries::{SLA, at_budget, real, tagged};
+use crate::queries::{SLA, SLA_WITHOUT_EDGE, at_budget, real, tagged};
 use crate::site::Site;
 use crate::verdict::{CheckOutcome, Item, Measured, Next, Verdict};
 
 const NO_EDGE_HINT: &str = "give the histogram the schema's buckets: register it before the platform's metrics module is imported (docs/monitoring.md)";
+
+/// The share of the last 30 days, as the shipped rules record it.
+const SPENT: &str = "seamless:sla_error:ratio_rate30d";
 
 pub(super) const CHECK: Check = Check {
     name: "error-budget",
@@ -36,11 +39,37 @@ pub(super) const CHECK: Check = Check {
 };
 
 async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
+    // Whether it is being spent now.
+    let next = Next::health_check(&["--only", "sla/p99"]);
+    Ok(judge(&samples(site).await?).next(next))
+}
+
+/// From what the rules record, where they have recorded it.
+async fn samples(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
+    if site.records(&[SPENT, SLA_WITHOUT_EDGE]).await {
+        let samples = site.instant(&recorded_query()).await?;
+        if samples.iter().any(is_share) {
+            return Ok(samples);
+        }
+    }
     let (profile, native) = tokio::join!(site.profile(), site.has_native_sla());
     let budget = |phase| site.request.budget(phase, profile);
-    let outcome = judge(&site.instant(&query(budget, profile, native)).await?);
-    // Whether it is being spent now.
-    Ok(outcome.next(Next::health_check(&["--only", "sla/p99"])))
+    site.instant(&query(budget, profile, native)).await
+}
+
+/// Whether it is the share of a phase, and no count.
+fn is_share(series: &InstantSeries) -> bool {
+    series.metric.get("what").is_empty()
+}
+
+/// The same as [`query`] gives, of recorded series alone.
+fn recorded_query() -> String {
+    let without = format!("sum by (phase) ({})", real(SLA_WITHOUT_EDGE));
+    format!(
+        "max by (phase) ({}) or {}",
+        real(SPENT),
+        tagged(&without, "what", "outside")
+    )
 }
 
 /// The share of requests over their budget by phase: as recorded over 30 days, else over the last hour (then
@@ -92,8 +121,7 @@ fn query(budget: impl Fn(Phase) -> f64, profile: Profile, native: bool) -> Strin
             recorded_phases.push(phase.label());
         }
     }
-    let recorded =
-        real("seamless:sla_error:ratio_rate30d").matching("phase", &recorded_phases.join("|"));
+    let recorded = real(SPENT).matching("phase", &recorded_phases.join("|"));
     format!(
         "max by (phase) ({recorded}) or on (phase) ({}) or {}",
         raw.join(" or "),
@@ -162,9 +190,7 @@ fn judge(samples: &[InstantSeries]) -> CheckOutcome {
     let judged: Vec<PhaseBudget> = Phase::ALL
         .into_iter()
         .filter_map(|phase| {
-            let is_ratio =
-                |(series, _): &(&InstantSeries, f64)| series.metric.get("what").is_empty();
-            let (series, errors) = of_phase(phase).find(is_ratio)?;
+            let (series, errors) = of_phase(phase).find(|(series, _)| is_share(series))?;
             Some(PhaseBudget {
                 phase: phase.label(),
                 errors,
@@ -209,6 +235,7 @@ mod tests {
             is_promql(&query);
             assert!(query.contains(edge), "{query}");
         }
+        is_promql(&recorded_query());
         is_promql(&query(Phase::budget_seconds, Profile::Baseline, false));
     }
 

@@ -10,7 +10,7 @@ use super::latency::{P99, PhaseBuckets, Standing};
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::{Fact, Gap};
 use crate::presence::Presence;
-use crate::queries::{SLA, at_budget, edge, real, tagged};
+use crate::queries::{SLA, SLA_BUCKETS, SLA_WITHOUT_EDGE, at_budget, edge, real, tagged};
 use crate::site::Site;
 use crate::verdict::{CheckOutcome, Item, Measured, Next, Verdict};
 use crate::words::seconds;
@@ -22,6 +22,9 @@ const MOST_HISTORY_STEPS: f64 = 30.0;
 const LEAST_HISTORY_STEPS: f64 = 6.0;
 /// Series of the SLA histogram, times steps: each costs the server as much as the p99 does.
 const MOST_HISTORY: f64 = 6000.0;
+
+/// What the rules record of it.
+const RECORDED: [&str; 2] = [SLA_BUCKETS, SLA_WITHOUT_EDGE];
 
 pub(super) const CHECK: Check = Check {
     name: "p99",
@@ -58,19 +61,34 @@ async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     Ok(outcome.next(leases))
 }
 
+/// From what the rules record where every series has an edge at its budget: then the sums of the buckets tell all.
 async fn samples(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
-    let (window, profile, native) =
-        tokio::join!(site.window(), site.profile(), site.has_native_sla());
+    let native = site.has_native_sla().await;
+    if !native && site.records(&RECORDED).await {
+        let samples = site.instant(&recorded_query()).await?;
+        let is_without = |series: &InstantSeries| series.metric.get("what") == "without";
+        if !samples.is_empty() && !samples.iter().any(is_without) {
+            return Ok(samples);
+        }
+    }
+    let (window, profile) = tokio::join!(site.window(), site.profile());
     let budgets = Phase::ALL.map(|phase| site.request.budget(phase, profile));
     site.instant(&query(window, budgets, native)).await
 }
 
 /// The p99 of the last hour.
 async fn history(site: &Site<'_>) -> Fact<Vec<RangeSeries>> {
+    let range = async |query: &str, steps: f64| {
+        let step = HOUR / steps;
+        site.range(query, site.now - HOUR, site.now, step).await
+    };
+    if !site.has_native_sla().await && site.records(&RECORDED).await {
+        let buckets = real(SLA_BUCKETS);
+        let query = format!("histogram_quantile({QUANTILE}, sum by (phase, le) ({buckets}))");
+        return range(&query, MOST_HISTORY_STEPS).await;
+    }
     let (series, window) = tokio::join!(site.series(), site.window());
-    let step = HOUR / history_steps(series?)?;
-    let query = history_query(window);
-    site.range(&query, site.now - HOUR, site.now, step).await
+    range(&history_query(window), history_steps(series?)?).await
 }
 
 /// Into how many steps the last hour may be cut without being a burden.
@@ -95,6 +113,19 @@ fn history_query(window: Duration) -> String {
         "max by (phase) (label_replace(histogram_quantile({QUANTILE}, sum by (phase, le) (rate({classic}[{window}]))), \
          \"form\", \"buckets\", \"\", \"\") or histogram_quantile({QUANTILE}, sum by (phase) (rate({native}[{window}]))))"
     )
+}
+
+/// The same as [`query`] gives, of the buckets that the rules have summed: each edge as one that every series has.
+/// With `what="without"` come the phases where some series have none at the budget.
+fn recorded_query() -> String {
+    let buckets = format!("sum by (phase, le) ({})", real(SLA_BUCKETS));
+    let without = format!("sum by (phase) ({})", real(SLA_WITHOUT_EDGE));
+    [
+        tagged(&buckets, "what", "within"),
+        tagged(&format!("(0 * {buckets} + 1)"), "what", "series"),
+        tagged(&without, "what", "without"),
+    ]
+    .join(" or ")
 }
 
 /// The buckets of real requests by phase, as [`PhaseBuckets::of`] reads them; the label
@@ -266,6 +297,7 @@ mod tests {
 
     #[test]
     fn the_queries_are_promql() {
+        is_promql(&recorded_query());
         is_promql(&history_query(Duration::from_secs(300)));
         for native in [false, true] {
             is_promql(&query(
