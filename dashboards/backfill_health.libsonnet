@@ -5,6 +5,7 @@ local panels = import 'lib/panels.libsonnet';
 local promql_for = import 'lib/promql.libsonnet';
 local schema = import 'lib/schema.libsonnet';
 
+local gaps = 'gap_repair_latency_ms';
 local lease_legend = '{{lease_key}} {{drill}}';
 
 function(config) {
@@ -13,8 +14,8 @@ function(config) {
   local variables = dashboard.variables('seamless-backfill-health'),
   local narrowed(name) = dashboard.family_matchers(variables, name),
   local window = '$__rate_interval',
-  local none = 'or vector(0)',
-  local count(expr) = 'count by (%s) (%s) %s' % [promql.by([]), expr, none],
+  local rare = panels.rate_over(durations.seconds(config.slow_window)),
+  local count(expr) = promql.or_none('count by (%s) (%s)' % [promql.by([]), expr]),
 
   // Leases are narrowed by what their keys say.
   local leases = dashboard.matchers(variables, promql.lease.identity),
@@ -31,8 +32,9 @@ function(config) {
     description: description,
     unit: 'short',
     decimals: 0,
+    no_value: 'rules not loaded',
     thresholds: if bad == null then [['blue']] else [['green'], [bad, 1]],
-    queries: [panels.range(expr, title)],
+    queries: [panels.range(expr, title + ' {{drill}}')],
     w: 6,
     h: 4,
   }),
@@ -53,7 +55,19 @@ function(config) {
     ),
     gauges: count(unfinished),
   },
-  local list_age = 'min by (%s) (time() - seamless_leases_listed_timestamp_seconds{drill=~"$drill"})' % promql.by([]),
+  local list_age = 'max by (%s) (time() - seamless_leases_listed_timestamp_seconds{drill=~"$drill"})' % promql.by([]),
+
+  local listed_within = 3 * durations.seconds(config.lease_list_period),
+  local list = number(
+    'Age of the lease list',
+    'Time since the leases were listed, of the coordinator that was listed longest ago. Above %s s its list counts no more, and without any fresh list the gauges of the workers decide.'
+    % promql.number(listed_within),
+    list_age,
+    null
+  ) { fieldConfig+: { defaults+: { unit: 's', noValue: 'no list', thresholds+: { steps: [
+    { color: 'blue', value: null },
+    { color: 'orange', value: listed_within },
+  ] } } } },
 
   local identified = promql.by(promql.lease.identity),
   local firing = of('SeamlessBackfillStuckLease', 'firing'),
@@ -124,7 +138,7 @@ function(config) {
   local completion = panels.timeseries({
     title: 'Completion per lease',
     description: |||
-      The 20 unfinished leases with the least progress, as the coordinator lists them or as their workers report. A lease under
+      The 20 leases with the least progress of those that are unfinished by now, as the coordinator lists them or as their workers report. A lease under
       the dashed line (%g %%) for %s is stuck; %s.
     ||| % [
       config.stuck_ratio * 100,
@@ -135,10 +149,11 @@ function(config) {
     unit: 'percentunit',
     min: 0,
     max: 1,
+    no_value: 'no unfinished lease',
     lowest: true,
     thresholds: [['red'], ['transparent', config.stuck_ratio]]
                 + (if config.completion_goal == null then [] else [['green', config.completion_goal]]),
-    queries: [panels.range('bottomk(20, %s >= 0 < 1)' % ratio, lease_legend)],
+    queries: [panels.range(promql.lowest(promql.lease.identity, '(%s >= 0 < 1)' % ratio), lease_legend)],
     w: 16,
     h: 9,
   }),
@@ -167,7 +182,7 @@ function(config) {
     decimals: 0,
     queries: [panels.range(count(stale), 'stale claims {{drill}}')],
     w: 12,
-    h: 8,
+    h: 9,
   }),
 
   local backfills = panels.timeseries({
@@ -179,13 +194,16 @@ function(config) {
     unit: 'short',
     min: 0,
     decimals: 0,
+    no_value: 'none counted',
     queries: [
       panels.range(
-        promql.sum_counter('increase', family, ['node_id', 'interval'], config.backfill_failure_window, narrowed(family)),
-        '%s {{node_id}} {{interval}} {{drill}}' % what
-      )
-      for what in ['failed', 'retried']
-      for family in [{ failed: 'backfill_failure_total', retried: 'backfill_retry_total' }[what]]
+        promql.increase_name('backfill_failure_total', config.backfill_failure_window) + promql.braces(narrowed('backfill_failure_total')),
+        'failed {{node_id}} {{interval}} {{drill}}'
+      ),
+      panels.range(
+        promql.grown_counter('backfill_retry_total', ['node_id', 'interval'], config.backfill_failure_window, narrowed('backfill_retry_total')),
+        'retried {{node_id}} {{interval}} {{drill}}'
+      ),
     ],
     w: 8,
     h: 8,
@@ -206,7 +224,8 @@ function(config) {
 
   local newest = panels.timeseries({
     title: 'Newest bar written by a backfill',
-    description: 'Age of the newest bar that a backfill of each node has written. Where the line climbs, no backfill succeeds.',
+    description: 'Age of the newest bar that the last backfill of each node has written: a window of history makes it as old as that. Where the line climbs, no backfill succeeds.',
+    no_value: 'no backfill has succeeded yet',
     unit: 's',
     queries: [panels.range(
       'min by (%s) (time() - backfill_last_timestamp%s)' % [
@@ -221,20 +240,21 @@ function(config) {
 
   local gap_repair = panels.timeseries({
     title: 'Gap repair latency: p50, p95, p99',
-    description: 'Time taken to heal a missing window. The dashed line is where SeamlessGapRepairSlow fires; points mark a p99 at the top bucket: it is at least that.',
+    no_value: 'no gap repaired',
+    description: 'Time taken to heal a missing window, over %s at least. The dashed line is where SeamlessGapRepairSlow fires; points mark a p99 at the top bucket: it is at least that.' % config.slow_window,
     unit: 'ms',
     min: 0,
     thresholds: [['transparent'], ['red', config.gap_repair_max_ms]],
     queries: [
-      panels.range(promql.quantile(q, 'gap_repair_latency_ms', [], window, narrowed('gap_repair_latency_ms')), 'p%g {{drill}}' % (q * 100))
-      for q in [0.99, 0.95, 0.5]
-    ] + [panels.range(
-      promql.at_top(promql.quantile(0.99, 'gap_repair_latency_ms', [], window, narrowed('gap_repair_latency_ms')), 'gap_repair_latency_ms'),
-      'p99 is at least this: top bucket {{drill}}'
-    )],
+      panels.range(promql.bound_named(promql.quantile(0.99, gaps, [], window, narrowed(gaps)), gaps), 'p99 {{bound}} {{drill}}') + rare,
+    ] + [
+      panels.range(promql.quantile(q, gaps, [], window, narrowed(gaps)), 'p%g {{drill}}' % (q * 100)) + rare
+      for q in [0.95, 0.5]
+    ],
+    limit: config.gap_repair_max_ms,
     overrides: [panels.top_mark],
     w: 12,
-    h: 8,
+    h: 9,
   }),
 
   local headroom = panels.timeseries({
@@ -261,6 +281,7 @@ function(config) {
     description: 'How often waiting requests polled a limiter that had no token; each was served in the end. Polls for %s on end fire SeamlessRateLimiterExhausted.' % config.limiter_for,
     unit: 'reqps',
     min: 0,
+    no_value: 'no poll without a token',
     queries: [panels.range(
       promql.sum_counter('rate', 'seamless_rl_dropped_total', ['limiter', 'world_id'], window, narrowed('seamless_rl_dropped_total')),
       '{{limiter}} {{world_id}} {{drill}}'
@@ -280,7 +301,7 @@ function(config) {
           number('Stuck now', 'Leases that are under %g %% for %s: SeamlessBackfillStuckLease pages about them.' % [config.stuck_ratio * 100, config.stuck_for], count(firing), 'red'),
           number('Stale claims', 'Leases under 100 %% without progress for %s.' % config.stale_claim_window, count(stale), 'orange'),
           number('Held', 'Leases that the coordinator holds, or that are unfinished where there is no fresh list.', held, null),
-          number('Seconds since the last list', 'Time since the leases were listed. Where it is over %s s, the gauges of the workers decide.' % promql.number(3 * durations.seconds(config.lease_list_period)), list_age, null),
+          list,
           stuck_leases,
         ],
       },

@@ -1,5 +1,6 @@
 // Conformance Quality: is the data what it claims to be?
 local dashboard_for = import 'lib/dashboard.libsonnet';
+local durations = import 'lib/duration.libsonnet';
 local panels = import 'lib/panels.libsonnet';
 local promql_for = import 'lib/promql.libsonnet';
 local schema = import 'lib/schema.libsonnet';
@@ -7,6 +8,7 @@ local schema = import 'lib/schema.libsonnet';
 local flags = 'seamless_conformance_flag_total';
 local warnings = 'seamless_conformance_warning_total';
 local collisions = 'fingerprint_collisions';
+local publish = 'artifact_publish_latency_ms';
 local domain_legend = '{{node_id}} {{interval}} {{world_id}} {{drill}}';
 
 function(config) {
@@ -15,31 +17,37 @@ function(config) {
   local variables = dashboard.variables('seamless-conformance-quality'),
   local narrowed(name) = dashboard.family_matchers(variables, name),
   local window = '$__rate_interval',
+  local rare = panels.rate_over(durations.seconds(config.slow_window)),
   local domain = schema.domain_labels,
-  local in_range(name, labels) = promql.sum_counter('increase', name, labels, '$__range', narrowed(name)),
+  local harmful = 'flag_type=~"%s"' % std.join('|', config.flag_types),
+  local in_range(name, labels, more=[]) = promql.grown_counter(name, labels, '$__range', more + narrowed(name)),
+  local in_window(name, labels, window, more=[]) = promql.grown_counter(name, labels, window, more + narrowed(name)),
 
-  local total(title, name, description, bad) = panels.stat({
+  local total(title, width, description, expr, thresholds) = panels.stat({
     title: title,
     description: description,
-    unit: 'short',
+    unit: 'locale',
     decimals: 0,
-    thresholds: [['green'], [bad, 1]],
-    queries: [panels.instant(in_range(name, []), '{{drill}}')],
-    w: 6,
+    no_value: 'none',
+    thresholds: thresholds,
+    queries: [panels.instant(expr, '{{drill}}')],
+    w: width,
     h: 4,
   }) { options+: { graphMode: 'none' } },
 
   local publish_now = panels.stat({
     title: 'Artifact publish p99',
-    description: 'p99 of publishing an artifact, "at least" where it stands at the top bucket; red from where SeamlessArtifactPublishSlow fires.',
+    description: 'p99 of publishing an artifact over %s at least, "at least" where it stands at the top bucket; red from where SeamlessArtifactPublishSlow fires.' % config.slow_window,
     unit: 'ms',
+    no_value: 'none published',
     decimals: 1,
-    mappings: panels.bounds(promql.tops('artifact_publish_latency_ms')),
+    mappings: panels.bounds(promql.tops(publish)),
     thresholds: [['green'], ['red', config.artifact_publish_max_ms]],
     queries: [panels.range(
-      promql.quantile(config.quantile, 'artifact_publish_latency_ms', [], window, narrowed('artifact_publish_latency_ms')), '{{drill}}'
-    )],
-    w: 6,
+      // Without observations the quantile is no number.
+      '%s >= 0' % promql.quantile(config.quantile, publish, [], window, narrowed(publish)), '{{drill}}'
+    ) + rare],
+    w: 5,
     h: 4,
   }),
 
@@ -51,10 +59,9 @@ function(config) {
     ||| % [config.flag_window, config.flags_per_window, std.join(', ', config.flag_types)],
     unit: 'short',
     min: 0,
+    no_value: 'none',
     stack: true,
-    queries: [panels.range(
-      promql.sum_counter('increase', flags, ['flag_type'], config.flag_window, narrowed(flags)), '{{flag_type}} {{drill}}'
-    )],
+    queries: [panels.range(in_window(flags, ['flag_type'], config.flag_window), '{{flag_type}} {{drill}}')],
     w: 14,
     h: 9,
   }),
@@ -81,11 +88,13 @@ function(config) {
       },
     ],
     overrides: [
-      panels.column('Flags', { decimals: 0 }),
+      panels.column('Flag', { 'custom.width': 200 }),
+      panels.column('Flags', { unit: 'locale', decimals: 0 }),
       panels.column('Share', {
         unit: 'percentunit',
         max: 1,
         min: 0,
+        color: { mode: 'fixed', fixedColor: 'orange' },
         'custom.cellOptions': { type: 'gauge', mode: 'basic', valueDisplayMode: 'text' },
       }),
     ],
@@ -96,17 +105,17 @@ function(config) {
   local outcome = panels.state_timeline({
     title: 'Regression report checks',
     description: |||
-      Whether each domain would pass its regression report: it fails while any flag or schema warning was raised within
-      the last %s.
-    ||| % config.flag_window,
+      Whether each domain would pass its regression report: it fails while bars were lost or distorted within the last %s
+      (%s). Other flags, such as casts, and schema warnings are raised on sound data too.
+    ||| % [config.flag_window, std.join(', ', config.flag_types)],
     unit: 'short',
-    mappings: panels.value_map([[0, 'pass', 'green'], [1, 'fail', 'red']]),
+    mappings: panels.value_map([[0, 'pass', 'green'], [1, 'pass, with other flags or warnings', 'blue'], [2, 'fail', 'red']]),
     no_value: 'none',
     queries: [panels.range(
-      'sum by (%s) (%s or %s) > bool 0' % [
-        promql.by(domain),
-        promql.counter('increase', flags, config.flag_window, narrowed(flags)),
-        promql.counter('increase', warnings, config.flag_window, narrowed(warnings)),
+      '2 * (%s > bool 0 == 1)\nor\n%s > bool 0 == 1\nor\n%s > bool 0' % [
+        in_window(flags, domain, config.flag_window, [harmful]),
+        in_window(flags, domain, config.flag_window),
+        in_window(warnings, domain, config.flag_window),
       ],
       domain_legend
     )],
@@ -116,56 +125,56 @@ function(config) {
 
   local warning_rate = panels.timeseries({
     title: 'Schema warnings',
-    description: 'Schema warnings per %s, by domain.' % config.flag_window,
+    description: 'Schema warnings per %s of the 20 domains with the most by now.' % config.flag_window,
     unit: 'short',
     min: 0,
-    queries: [panels.range(promql.sum_counter('increase', warnings, domain, config.flag_window, narrowed(warnings)), domain_legend)],
+    no_value: 'none',
+    queries: [panels.range(promql.highest(domain, promql.sum_counter('increase', warnings, domain, config.flag_window, narrowed(warnings))), domain_legend)],
     w: 12,
     h: 8,
   }),
 
   local collision_count = panels.timeseries({
     title: 'Fingerprint collisions',
-    description: 'Reads that returned data whose fingerprint was known already, per %s and domain: every unchanged read of a window that was read before counts.' % config.collision_window,
+    description: 'Reads that returned data whose fingerprint was known already, per %s, of the 20 domains with the most by now: every unchanged read of a window that was read before counts.' % config.collision_window,
     unit: 'short',
     min: 0,
     decimals: 0,
-    queries: [panels.range(promql.sum_counter('increase', collisions, domain, config.collision_window, narrowed(collisions)), domain_legend)],
+    no_value: 'none',
+    queries: [panels.range(promql.highest(domain, promql.sum_counter('increase', collisions, domain, config.collision_window, narrowed(collisions))), domain_legend)],
     w: 12,
     h: 8,
   }),
 
   local publish_latency = panels.timeseries({
     title: 'Artifact publish latency: p50, p95, p99',
-    description: 'Time taken to publish an artifact. The dashed line is where SeamlessArtifactPublishSlow fires; points mark a p99 at the top bucket: it is at least that.',
+    description: 'Time taken to publish an artifact, over %s at least. The dashed line is where SeamlessArtifactPublishSlow fires; points mark a p99 at the top bucket: it is at least that.' % config.slow_window,
     unit: 'ms',
     min: 0,
+    no_value: 'none published',
     thresholds: [['transparent'], ['red', config.artifact_publish_max_ms]],
     queries: [
-      panels.range(
-        promql.quantile(q, 'artifact_publish_latency_ms', [], window, narrowed('artifact_publish_latency_ms')), 'p%g {{drill}}' % (q * 100)
-      )
-      for q in [0.99, 0.95, 0.5]
-    ] + [panels.range(
-      promql.at_top(
-        promql.quantile(0.99, 'artifact_publish_latency_ms', [], window, narrowed('artifact_publish_latency_ms')), 'artifact_publish_latency_ms'
-      ),
-      'p99 is at least this: top bucket {{drill}}'
-    )],
+      panels.range(promql.bound_named(promql.quantile(0.99, publish, [], window, narrowed(publish)), publish), 'p99 {{bound}} {{drill}}') + rare,
+    ] + [
+      panels.range(promql.quantile(q, publish, [], window, narrowed(publish)), 'p%g {{drill}}' % (q * 100)) + rare
+      for q in [0.95, 0.5]
+    ],
+    limit: config.artifact_publish_max_ms,
     overrides: [panels.top_mark],
     w: 12,
-    h: 8,
+    h: 9,
   }),
 
   local bytes = panels.timeseries({
     title: 'Artifact bytes written',
-    description: 'Bytes of artifacts written per second, by domain.',
+    description: 'Bytes of artifacts written per second, of the 20 domains with the most by now.',
     unit: 'Bps',
     min: 0,
+    no_value: 'none written',
     stack: true,
-    queries: [panels.range(promql.sum_counter('rate', 'artifact_bytes_written', domain, window, narrowed('artifact_bytes_written')), domain_legend)],
+    queries: [panels.range(promql.highest(domain, promql.sum_counter('rate', 'artifact_bytes_written', domain, window, narrowed('artifact_bytes_written'))), domain_legend)],
     w: 12,
-    h: 8,
+    h: 9,
   }),
 
   dashboard: dashboard.dashboard({
@@ -176,9 +185,10 @@ function(config) {
       {
         question: 'Is the data bad?',
         panels: [
-          total('Flags', flags, 'Bars flagged by the conformance pipeline within the range shown.', 'orange'),
-          total('Schema warnings raised', warnings, 'Schema warnings within the range shown.', 'orange'),
-          total('Collisions', collisions, 'Unchanged reads of windows that were read before, within the range shown.', 'blue'),
+          total('Bars lost or distorted', 5, 'Flags within the range shown that mean lost or distorted data: %s.' % std.join(', ', config.flag_types), in_range(flags, [], [harmful]), [['green'], ['orange', 1]]),
+          total('Flags', 5, 'Bars flagged by the conformance pipeline within the range shown, casts and normalisations of sound data among them.', in_range(flags, []), [['blue']]),
+          total('Schema warnings raised', 5, 'Schema warnings within the range shown; sound data raises them too.', in_range(warnings, []), [['blue']]),
+          total('Collisions', 4, 'Unchanged reads of windows that were read before, within the range shown.', in_range(collisions, []), [['blue']]),
           publish_now,
         ],
       },

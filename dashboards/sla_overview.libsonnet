@@ -73,8 +73,9 @@ function(config) {
     |||,
     unit: 'short',
     decimals: 0,
+    no_value: 'rules not loaded',
     thresholds: [['green'], ['orange', 1]],
-    queries: [panels.range('sum by (%s) (%s%s) or vector(0)' % [promql.by([]), names.without_edge, shown], 'series without edge {{drill}}')],
+    queries: [panels.range(promql.or_none('sum by (%s) (%s%s)' % [promql.by([]), names.without_edge, shown]), 'series {{drill}}')],
     w: 4,
     h: 6,
   }),
@@ -83,16 +84,18 @@ function(config) {
     title: 'p99 as a share of its budget',
     description: |||
       The p99 of each phase of the whole fleet as a share of its budget, interpolated within a bucket. "At least" stands where
-      it is at the top bucket of the runtimes, which is a bound.
+      it is at the top bucket of the runtimes, which is a bound: under 100 % it is not known whether the budget holds.
     |||,
     unit: 'percentunit',
     decimals: 0,
     min: 0,
     max: 1.5,
     thresholds: [['green'], ['orange', config.budget_warning_share], ['red', 1]],
+    overrides: [panels.unknown_below(1)],
     queries: [
       panels.instant(
-        '(%s) / %s' % [
+        // Without observations the quantile is no number.
+        '(%s) / %s >= 0' % [
           promql.bound_named(promql.higher([], [
             'histogram_quantile(%g, %s{phase="%s", drill=~"$drill"})' % [config.quantile, recorded, phase]
             for recorded in promql.forms(names.buckets, names.native)
@@ -151,31 +154,36 @@ function(config) {
       panels.timeseries({
         title: '%s: p50, p95, p99' % phase_titles[phase],
         description: |||
-          Quantiles of phase %s over all selected nodes; points mark a p99 at the top bucket: it is at least that. The dashed lines
+          Quantiles of phase %s over all selected nodes; points mark a p99 at the top bucket: it is at least that, and so is a lower one beside it. The dashed lines
           are %g %% of its budget and the budget, %g s.
         ||| % [phase, config.budget_warning_share * 100, budget(phase)],
         unit: 's',
         min: 0,
+        no_value: 'nothing observed in this phase',
         thresholds: [
           ['transparent'],
           ['orange', budget(phase) * config.budget_warning_share],
           ['red', budget(phase)],
         ],
+        limit: budget(phase),
         queries: [
+          panels.range(promql.bound_named(promql.quantile(0.99, family, [], window, matchers), family), 'p99 {{bound}} {{drill}}'),
+        ] + [
           panels.range(promql.quantile(q, family, [], window, matchers), 'p%g {{drill}}' % (q * 100))
-          for q in [0.99, 0.95, 0.5]
-        ] + [panels.range(promql.at_top(promql.quantile(0.99, family, [], window, matchers), family), 'p99 is at least this: top bucket {{drill}}')],
+          for q in [0.95, 0.5]
+        ],
         overrides: [panels.top_mark],
         w: 14,
-        h: 8,
+        h: 9,
       }),
       panels.heatmap({
         title: '%s: distribution' % phase_titles[phase],
-        description: 'Requests per bucket of phase %s: how many took how long. Shows the slow few that a quantile hides. One form is drawn: where any node has buckets, nodes with native histograms are left out here; the quantiles beside count both.' % phase,
+        description: 'Requests per bucket of phase %s: how many took how long. Shows the slow few that a quantile hides. Native histograms are counted at the same edges.' % phase,
         unit: 's',
+        no_value: 'nothing observed in this phase',
         queries: [panels.buckets(promql.distribution(family, window, matchers))],
         w: 10,
-        h: 8,
+        h: 9,
       }),
     ],
 
@@ -184,19 +192,22 @@ function(config) {
     panels.timeseries({
       title: '%s per domain' % phase_titles[phase],
       description: |||
-        The chosen percentile of %s for each node, interval and world: which domain makes phase %s slow. The dashed
-        lines are %g %% of the budget and the budget, %g s. The table says "at least" of one at its top bucket.
+        The chosen percentile of %s for a node, interval and world: which domains make phase %s slow, the 20 slowest by now.
+        The dashed lines are %g %% of the budget and the budget, %g s. The table says "at least" of one at its top bucket.
       ||| % [name, phase, config.budget_warning_share * 100, budget(phase)],
       unit: 'ms',
       min: 0,
+      no_value: 'nothing observed in this phase',
       mappings: panels.bounds(promql.tops(name)),
       thresholds: [
         ['transparent'],
         ['orange', budget(phase) * 1000 * config.budget_warning_share],
         ['red', budget(phase) * 1000],
       ],
+      limit: budget(phase) * 1000,
       queries: [panels.range(
-        promql.quantile('$percentile', name, schema.domain_labels, window, narrowed(name)), domain_legend
+        promql.highest(schema.domain_labels, promql.quantile('$percentile', name, schema.domain_labels, window, narrowed(name))),
+        domain_legend
       )],
       w: 12,
       h: 8,
@@ -239,7 +250,7 @@ function(config) {
   local coverage = panels.timeseries({
     title: 'Coverage',
     description: |||
-      Share of the requested range that was served, the lowest that any worker reports. The dashed line is the minimum of %g %%; a
+      Share of the requested range that was served, the lowest that any worker reports, of the 20 domains with the least by now. The dashed line is the minimum of %g %%; a
       short request may stay under it, so that SeamlessCoverageLow also asks for a fall to %g %% of the best of the last %s.
     ||| % [config.min_coverage * 100, config.coverage_share_of_best * 100, config.lookback],
     unit: 'percentunit',
@@ -247,7 +258,8 @@ function(config) {
     lowest: true,
     thresholds: [['red'], ['transparent', config.min_coverage]],
     queries: [panels.range(
-      'min by (%s) (coverage_ratio%s)' % [promql.by(variables), promql.braces(narrowed('coverage_ratio'))], domain_legend
+      promql.lowest(variables, 'min by (%s) (coverage_ratio%s)' % [promql.by(variables), promql.braces(narrowed('coverage_ratio'))]),
+      domain_legend
     )],
     w: 12,
     h: 8,
@@ -256,13 +268,15 @@ function(config) {
   local staleness = panels.timeseries({
     title: 'Staleness of live data',
     description: |||
-      Age of the newest bar, the oldest that any worker reports. Beyond %d intervals and %g s SeamlessLiveDataStale fires, for a
+      Age of the newest bar, the oldest that any worker reports, of the 20 domains that are oldest by now. Beyond %d intervals and %g s SeamlessLiveDataStale fires, for a
       domain that was within that in the last %s; a backtest's age is left out above a day.
     ||| % [config.bars_held_back + 1, config.max_staleness, config.lookback],
     unit: 's',
     min: 0,
     queries: [panels.range(
-      'max by (%s) (live_staleness_seconds%s < 86400)' % [promql.by(variables), promql.braces(narrowed('live_staleness_seconds'))],
+      promql.highest(
+        variables, 'max by (%s) (live_staleness_seconds%s < 86400)' % [promql.by(variables), promql.braces(narrowed('live_staleness_seconds'))]
+      ),
       domain_legend
     )],
     w: 12,
@@ -274,6 +288,7 @@ function(config) {
     description: '%s, per second and reason. More than %g of one domain within %s fire SeamlessDomainGateHolds.' % [meaning, config.gate_answers_per_window, config.gate_window],
     unit: 'reqps',
     min: 0,
+    no_value: 'none counted',
     stack: true,
     queries: [panels.range(promql.sum_counter('rate', name, ['reason'], window, narrowed(name)), '{{reason}} {{drill}}')],
     w: 8,

@@ -105,6 +105,7 @@ function(config) {
     targetBlank: false,
   },
 
+  local kept = std.join(' ', ['{{%s}}' % label for label in config.keep_labels]),
   local shared(one, other) = [v for v in variables[one] if std.member(variables[other], v)],
   variables(uid):: variables[uid],
 
@@ -160,6 +161,13 @@ function(config) {
         },
       ],
     },
-    panels: panels.layout(spec.questions),
+    // A legend names every label that aggregations keep.
+    panels: [
+      panel { [if std.objectHas(panel, 'targets') then 'targets']: [
+        target { legendFormat: std.strReplace(target.legendFormat, '{{drill}}', kept) }
+        for target in panel.targets
+      ] }
+      for panel in panels.layout(spec.questions)
+    ],
   },
 }

@@ -61,6 +61,8 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
   },
   instant(expr, legend=''):: self.range(expr, legend) { range: false, instant: true },
   table_of(expr):: self.instant(expr) { format: 'table' },
+  // Of rare events: `$__rate_interval` is at least so many seconds, four times the query's least step.
+  rate_over(seconds):: { interval: '%ds' % std.ceil(seconds / 4) },
   buckets(expr):: self.range(expr, '{{le}}') { format: 'heatmap' },
 
   // Panels.
@@ -73,10 +75,12 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
         custom: {
           drawStyle: 'line',
           lineInterpolation: 'linear',
-          lineWidth: 1,
+          // A line on the axis itself is still seen.
+          lineWidth: if lowest then 2 else 1,
           fillOpacity: if std.objectHas(spec, 'stack') then 40 else 8,
           gradientMode: 'none',
-          showPoints: 'never',
+          // A value between two gaps is a point.
+          showPoints: 'auto',
           spanNulls: false,
           stacking: { group: 'A', mode: if std.objectHas(spec, 'stack') then 'normal' else 'none' },
           thresholdsStyle: { mode: if std.objectHas(spec, 'thresholds') then 'dashed' else 'off' },
@@ -84,6 +88,8 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
           axisLabel: '',
           scaleDistribution: { type: 'linear' },
           hideFrom: hidden,
+          // The highest line is seen even where all is well.
+          [if std.objectHas(spec, 'thresholds') && std.objectHas(spec, 'limit') then 'axisSoftMax']: round(spec.limit),
         },
       } },
       options: {
@@ -185,15 +191,16 @@ local last = { calcs: ['lastNotNull'], fields: '', values: false };
     local text(ms) = if ms < 1000 then '%g ms' % ms else if ms < 60000 then '%g s' % (ms / 1000) else '%g min' % (ms / 60000);
     self.value_map([[top, 'at least ' + text(top)] for top in tops]),
 
-  // Draws as points what marks a quantile that stands at its top bucket.
-  top_mark:: {
-    matcher: { id: 'byRegexp', options: '/at least/' },
-    properties: [
-      { id: 'custom.drawStyle', value: 'points' },
-      { id: 'custom.pointSize', value: 8 },
-      { id: 'color', value: { mode: 'fixed', fixedColor: 'purple' } },
-    ],
-  },
+  // A series that is named "at least": a quantile that stands at its top bucket.
+  local bound(properties) = { matcher: { id: 'byRegexp', options: '/at least/' }, properties: properties },
+  // Drawn as points.
+  top_mark:: bound([
+    { id: 'custom.drawStyle', value: 'points' },
+    { id: 'custom.pointSize', value: 8 },
+    { id: 'color', value: { mode: 'fixed', fixedColor: 'purple' } },
+  ]),
+  // A bound under the budget does not say that all is well.
+  unknown_below(limit):: bound([{ id: 'thresholds', value: thresholds([['purple'], ['red', limit]]) }]),
 
   // Value mappings: [value, text, colour]; without a colour the thresholds give one.
   value_map(entries):: [{

@@ -61,7 +61,8 @@ function(config) {
         born: promql.indented(born),
         window: window,
         target: std.join(', ', promql.target_labels),
-        seconds: promql.number(durations.seconds(window)),
+        // A dashboard's own window has its seconds in another variable.
+        seconds: if std.startsWith(window, '$') then window + '_s' else promql.number(durations.seconds(window)),
       },
     ] + ['increase(%s[%s])\n' % [one, window] for one in series]),
   grown_counter(family, labels, window, matchers=[])::
@@ -119,14 +120,35 @@ function(config) {
       'histogram_count(sum by (%(by)s) (rate(%(family)s%(braces)s[%(window)s]) unless rate(%(family)s_count%(braces)s[%(window)s])))' % of,
     ),
 
-  // Observations per bucket, as a heatmap draws them: it draws one form. Native histograms are shown where
-  // nothing has buckets.
+  // Observations per bucket, as a heatmap draws them. It draws one form only, so that native histograms are counted
+  // at the edges of the schema's buckets: as many reads as the buckets of as many nodes would be.
   distribution(family, window, matchers=[])::
     local of = { family: family, braces: promql.braces(matchers), window: window };
-    std.join(' or ', promql.forms(
-      'sum by (le) (increase(%(family)s_bucket%(braces)s[%(window)s]))' % of,
-      'sum (increase(%(family)s%(braces)s[%(window)s])) unless on () sum (increase(%(family)s_count%(braces)s[%(window)s]))' % of,
-    )),
+    local native = 'sum (increase(%(family)s%(braces)s[%(window)s]) unless increase(%(family)s_count%(braces)s[%(window)s]))' % of;
+    local edge(le, count) = 'label_replace(%s, "le", "%s", "", "")' % [count, le];
+    'sum by (le) (\n%s)' % promql.indented(std.join('\nor\n', promql.forms(
+      'increase(%(family)s_bucket%(braces)s[%(window)s])' % of,
+      std.join('\nor\n', [
+        edge(
+          // As the client libraries and today's Prometheus write it.
+          if std.member(promql.number(le), '.') then promql.number(le) else promql.number(le) + '.0',
+          // Without observations the share is no number.
+          '(histogram_count(%s) > 0) * histogram_fraction(0, %s, %s)' % [native, promql.number(le), native]
+        )
+        for le in schema.families[family].buckets
+      ] + [edge('+Inf', 'histogram_count(%s)' % native)]),
+    ))),
+
+  // The 20 series that stand out at the right edge of what is drawn, over all of its time. A topk() of each moment would
+  // draw pieces of many more. `expr` has no brackets but those of its selectors.
+  local at_end(expr) = if std.member(expr, ']') then std.strReplace(expr, ']', '] @ end()') else std.strReplace(expr, '}', '} @ end()'),
+  local outstanding(select, labels, expr) =
+    '%s\nand on (%s)\n%s(20, %s)' % [expr, promql.by(labels), select, at_end(expr)],
+  highest(labels, expr):: outstanding('topk', labels, expr),
+  lowest(labels, expr):: outstanding('bottomk', labels, expr),
+
+  // No such series is 0, where alerts are evaluated at all: one of them fires always.
+  or_none(expr):: '%s or 0 * max(ALERTS{alertname="SeamlessWatchdog", alertstate="firing"})' % expr,
 
   // A matcher on a bucket's edge, however the client writes it.
   le(edge)::
@@ -151,11 +173,11 @@ function(config) {
       if name != 'schema'
     ]),
   // A quantile where it stands at a top edge, which is to say that it is a bound.
-  at_top(quantile, family)::
+  local at_top(quantile, family) =
     std.join(' or ', ['(%s) == %s' % [quantile, promql.number(top)] for top in promql.tops(family)]),
   // The quantile, with a label that says so where it is a bound.
   bound_named(quantile, family)::
-    'label_replace(%s, "bound", "at least", "", "") or ignoring (bound) (%s)' % [promql.at_top(quantile, family), quantile],
+    'label_replace(%s, "bound", "at least", "", "") or ignoring (bound) (%s)' % [at_top(quantile, family), quantile],
   // The top edges of the layouts that have no such edge.
   tops_below(budget)::
     std.set([

@@ -68,6 +68,7 @@ impl Filling {
             ("__rate_interval", "61s"),
             ("__interval", "15s"),
             ("__range", "3h"),
+            ("__range_s", "10800"),
             ("percentile", "0.99"),
             ("node_id", ".*"),
             ("interval", ".*"),

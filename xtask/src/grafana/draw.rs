@@ -45,10 +45,11 @@ pub(super) struct DrawArgs {
 }
 
 /// What breaks half-way through what is shown.
-const INCIDENT: [Misbehaviour; 3] = [
+const INCIDENT: [Misbehaviour; 4] = [
     Misbehaviour::SlowStorage,
     Misbehaviour::DeadWorker,
     Misbehaviour::BadData,
+    Misbehaviour::DryLimiter,
 ];
 
 /// The shipped rules so fast that a lease that lies still is stuck, and pages, while the incident lasts.
@@ -159,7 +160,8 @@ impl Browser {
 fn page_of(mut dashboard: Value, seconds: u32) -> Result<Value> {
     let filling = Filling::all(".*")
         .with("__rate_interval", "15s")
-        .with("__range", &format!("{seconds}s"));
+        .with("__range", &format!("{seconds}s"))
+        .with("__range_s", &seconds.to_string());
     let panels = dashboard["panels"].as_array_mut().context("no panels")?;
     for target in panels
         .iter_mut()

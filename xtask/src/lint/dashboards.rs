@@ -15,6 +15,7 @@ use crate::dashboard::{Filling, drawn, list, queries, text};
 /// Grafana's ids of the units in use.
 const UNITS: &[&str] = &[
     "short",
+    "locale",
     "s",
     "ms",
     "percentunit",

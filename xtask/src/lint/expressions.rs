@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
-use promql_parser::parser::{AggregateExpr, Call, Expr, LabelModifier};
+use promql_parser::parser::{AggregateExpr, Call, Expr, LabelModifier, token};
 use seamless_core::promql::{Query, SeriesSelector};
 use seamless_core::rules::RuleFile;
 use seamless_core::schema::{self, DRILL_LABEL, Family, Kind, MONITORING_SERIES, Phase};
@@ -204,6 +204,19 @@ fn forms(query: &Query, at: &mut LintedPlace<'_>) {
     }
 }
 
+/// What a counter was born with, which no increase sees: `a unless a offset 15m`.
+fn born(expr: &Expr) -> bool {
+    let Expr::Binary(binary) = expr else {
+        return false;
+    };
+    match (&*binary.lhs, &*binary.rhs) {
+        (Expr::VectorSelector(now), Expr::VectorSelector(before)) => {
+            binary.op.id() == token::T_LUNLESS && now.name == before.name && before.offset.is_some()
+        }
+        _ => false,
+    }
+}
+
 fn raw_counter(selector: &Expr, above: &[&Expr], at: &mut LintedPlace<'_>) {
     let selectors = SeriesSelector::all_in(selector);
     let families: Vec<&Family> = selectors
@@ -216,7 +229,7 @@ fn raw_counter(selector: &Expr, above: &[&Expr], at: &mut LintedPlace<'_>) {
     let rated = above.iter().any(|expr| {
         matches!(expr, Expr::Call(call) if matches!(call.func.name, "rate" | "irate" | "increase"))
     });
-    if !rated {
+    if !rated && !above.last().is_some_and(|expr| born(expr)) {
         let message = format!(
             "{} only grows: rate, irate or increase makes a number of it",
             family.name

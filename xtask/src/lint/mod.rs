@@ -108,27 +108,8 @@ impl LintSubject {
     }
 }
 
-const BURST: &str = "a burst that its series is born with is in no increase, only in the value";
-
 /// Findings that are meant to be: the check, the place, and why.
-const EXCLUSIONS: [(&str, &str, &str); 11] = [
-    (
-        "raw-counter",
-        "recording seamless:backfill_failure:increase15m",
-        BURST,
-    ),
-    ("raw-counter", "alert SeamlessConformanceFlagSpike", BURST),
-    (
-        "raw-counter",
-        "recording seamless:domain_gate_holds:surge",
-        BURST,
-    ),
-    (
-        "raw-counter",
-        "recording seamless:partial_fill_returns:surge",
-        BURST,
-    ),
-    ("raw-counter", "alert SeamlessBackfillFailing", BURST),
+const EXCLUSIONS: [(&str, &str, &str); 6] = [
     (
         "annotation",
         "alert SeamlessMetricsAbsent",

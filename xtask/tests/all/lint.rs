@@ -84,6 +84,11 @@ fn faults_in_rules_are_found() {
             "seamless_rl_dropped_total or",
         ),
         (
+            "raw-counter",
+            "backfill_failure_total unless backfill_failure_total offset 15m",
+            "backfill_failure_total unless backfill_retry_total offset 15m",
+        ),
+        (
             "drill-lost",
             "min by (node_id, interval, world_id, drill) (coverage_ratio)",
             "min by (node_id, interval, world_id) (coverage_ratio)",
