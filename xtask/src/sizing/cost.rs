@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use seamless_core::rules::RuleFile;
 use seamless_lab::servers::Prometheus;
-use serde_json::json;
+use seamless_lab::wait_until;
+use serde_json::{Value, json};
 
 use crate::measure::{MeasuredRun, OwnMetrics};
 
@@ -14,6 +15,8 @@ use crate::measure::{MeasuredRun, OwnMetrics};
 const EVALUATION_INTERVAL: Duration = Duration::from_secs(30);
 /// How often every group is evaluated while it is measured, whatever its own interval: all are, twice.
 const ROUND: Duration = Duration::from_secs(20);
+/// Two minutes, and the time that evaluating takes.
+const EVALUATED_WITHIN: Duration = Duration::from_secs(240);
 const LIVE: Duration = Duration::from_secs(50);
 /// How often each expression is asked; the least that it took stands.
 const ASKED: usize = 4;
@@ -98,6 +101,9 @@ impl Rules {
         let now = now.first().context("the server knows no time")?.value;
         // A server that is to evaluate everything every few seconds answers nobody else.
         prometheus.set_rules(&self.text)?;
+        wait_until(EVALUATED_WITHIN, "the rules' first evaluation", || {
+            are_evaluated(prometheus).unwrap_or(false)
+        })?;
         let check = health_check(prometheus, health)?;
         prometheus.set_rules("groups: []")?;
         prometheus.change_config(|config| config["scrape_configs"] = json!([]))?;
@@ -129,6 +135,15 @@ impl Rules {
             load,
         })
     }
+}
+
+/// Whether the groups that the health check reads, which are evaluated every two minutes or more often, have been.
+fn are_evaluated(prometheus: &Prometheus) -> Result<bool> {
+    let reply: Value = serde_json::from_str(&prometheus.get("/api/v1/rules", &[])?)?;
+    let groups = reply["data"]["groups"].as_array().into_iter().flatten();
+    let frequent = groups.filter(|group| group["interval"].as_f64() <= Some(120.0));
+    let mut rules = frequent.flat_map(|group| group["rules"].as_array().into_iter().flatten());
+    Ok(rules.all(|rule| rule["health"] == "ok"))
 }
 
 /// The CPU time that a server which does nothing else takes for an expression. Only the number of its series
