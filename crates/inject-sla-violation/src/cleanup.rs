@@ -105,7 +105,11 @@ async fn places(
     }
     for alertmanager in connections.alertmanagers() {
         let silence = DrillSilence::new(&connections.http, &alertmanager, id);
-        sinks.push(found("silence", silence.target(), silence.end().await));
+        sinks.push(found(
+            "silence",
+            silence.target(),
+            silence.end_unheld().await,
+        ));
     }
     if sinks.is_empty() {
         return Err(UsageError(

@@ -201,6 +201,23 @@ impl DrillSilence {
             .map_err(|error| self.error("cannot list the alerts at", &error))
     }
 
+    /// The same as [`Self::end`], unless that would page: an alert that it holds back would be sent at once.
+    pub(crate) async fn end_unheld(&self) -> Result<bool, SinkError> {
+        if self.ids().await?.is_empty() {
+            return Ok(false);
+        }
+        match self.holds_back().await? {
+            0 => self.end().await,
+            held => Err(self.error(
+                "left the silence at",
+                &format!(
+                    "{held} of the drill's alerts still fire and would be sent now; repeat this command when they have \
+                     resolved, or let the silence expire"
+                ),
+            )),
+        }
+    }
+
     /// Expires the drill's silences and looks whether they are gone. Says whether there were any.
     pub(crate) async fn end(&self) -> Result<bool, SinkError> {
         let doing = "cannot remove the silence at";

@@ -6,6 +6,7 @@ use std::time::Duration;
 use seamless_cli::clean;
 use seamless_core::duration;
 use seamless_core::rules::RuleFile;
+use seamless_core::schema::DRILL_LABEL;
 use serde::Serialize;
 
 use super::path::AlertPath;
@@ -20,8 +21,10 @@ pub(crate) struct PagingDrill {
     alerts: Vec<CriticalAlert>,
     /// None where they are unknown.
     receivers: Option<Vec<String>>,
-    /// Whether a silence keeps them from being told.
+    /// Whether the drill's silence keeps them from being told of every one.
     silenced: bool,
+    #[serde(skip)]
+    by_silence: bool,
     #[serde(skip)]
     hold: Duration,
 }
@@ -31,6 +34,8 @@ struct CriticalAlert {
     alert: String,
     #[serde(rename = "after_seconds", serialize_with = "json::seconds")]
     after: Duration,
+    /// Whether the drill's silence meets it: not where its rule drops the label `drill`.
+    silenced: bool,
 }
 
 impl PagingDrill {
@@ -49,23 +54,41 @@ impl PagingDrill {
         let receivers = path.map(|path| {
             let mut names: Vec<String> = critical
                 .iter()
-                .flat_map(|(alert, _)| rules.alerts_named(alert))
-                .filter(|rule| prediction::is_critical(rule))
-                .flat_map(|rule| path.receivers(rule, request))
+                .flat_map(|(rule, _)| path.receivers(rule, request))
                 .collect();
             names.sort_unstable();
             names.dedup();
             names
         });
-        let alerts = critical.into_iter();
+        let mut alerts: Vec<CriticalAlert> = Vec::new();
+        for (rule, after) in critical {
+            let is_muted = request.silence
+                && !prediction::loses_drill(rules, rule)
+                && !path.is_some_and(|path| path.loses_drill(rule, request));
+            match alerts.iter_mut().find(|known| known.alert == rule.name) {
+                Some(known) => {
+                    known.after = after.min(known.after);
+                    known.silenced &= is_muted;
+                }
+                None => alerts.push(CriticalAlert {
+                    alert: rule.name.clone(),
+                    after,
+                    silenced: is_muted,
+                }),
+            }
+        }
         Some(Self {
-            alerts: alerts
-                .map(|(alert, after)| CriticalAlert { alert, after })
-                .collect(),
+            silenced: alerts.iter().all(|alert| alert.silenced),
+            alerts,
             receivers,
-            silenced: request.silence,
+            by_silence: request.silence,
             hold: course.hold,
         })
+    }
+
+    /// Whether somebody would be paged, whatever silence there is.
+    pub(crate) const fn pages_for_real(&self) -> bool {
+        !self.silenced
     }
 
     /// For a person to read: an alert a line.
@@ -74,7 +97,7 @@ impl PagingDrill {
             "critical alerts that this drill of {} should fire:\n",
             duration::format(self.hold)
         );
-        for CriticalAlert { alert, after } in &self.alerts {
+        for CriticalAlert { alert, after, .. } in &self.alerts {
             let after = duration::format(*after);
             text.push_str(&format!("  {} after about {after}\n", clean(alert)));
         }
@@ -90,6 +113,14 @@ impl PagingDrill {
         };
         if self.silenced {
             text.push_str("; silenced by this drill");
+        } else if self.by_silence {
+            let missed = self.alerts.iter().filter(|alert| !alert.silenced);
+            let missed: Vec<String> = missed.map(|alert| clean(&alert.alert)).collect();
+            text.push_str(&format!(
+                "; the silence does not mute {}, which loses the label {DRILL_LABEL} (an aggregation without it, a label of \
+                 the rule, alert_relabel_configs)",
+                missed.join(", ")
+            ));
         }
         text
     }
@@ -100,7 +131,7 @@ impl fmt::Display for PagingDrill {
         let alerts: Vec<String> = self
             .alerts
             .iter()
-            .map(|CriticalAlert { alert, after }| {
+            .map(|CriticalAlert { alert, after, .. }| {
                 format!("{} after about {}", clean(alert), duration::format(*after))
             })
             .collect();

@@ -9,6 +9,7 @@ use seamless_core::prometheus::PrometheusClient;
 use seamless_core::rules::Rule;
 use seamless_core::schema::DRILL_LABEL;
 
+use crate::prediction;
 use crate::request::Request;
 
 /// The configuration of the way, and what stands in it.
@@ -51,13 +52,22 @@ impl AlertPath {
     /// drops it.
     fn labels(&self, rule: &Rule, request: &Request) -> Option<LabelSet> {
         let mut labels: LabelSet = request.labels.iter().cloned().collect();
-        labels.extend(rule.labels.iter().map(|(n, v)| (n.clone(), v.clone())));
-        labels.insert("alertname".to_owned(), rule.name.clone());
         labels.insert(DRILL_LABEL.to_owned(), request.drill_id.clone());
+        // A label of the rule replaces the series', unless it only repeats it.
+        let own = rule.labels.iter();
+        let own = own.filter(|(name, value)| !prediction::repeats_drill(name, value));
+        labels.extend(own.map(|(n, v)| (n.clone(), v.clone())));
+        labels.insert("alertname".to_owned(), rule.name.clone());
         match &self.sending {
             Some(sending) => sending.sent(labels),
             None => Some(labels),
         }
+    }
+
+    /// Whether Prometheus takes the drill's label from the alert on its way (`alert_relabel_configs`).
+    pub(super) fn loses_drill(&self, rule: &Rule, request: &Request) -> bool {
+        let labels = self.labels(rule, request);
+        labels.is_some_and(|labels| labels.get(DRILL_LABEL) != Some(&request.drill_id))
     }
 
     /// The receivers that the alert reaches, each with its integrations.

@@ -136,7 +136,7 @@ impl Preparing<'_> {
 
     /// A drill that pages for real needs somebody's word.
     async fn ask(&self, pages: &PagingDrill) -> anyhow::Result<bool> {
-        if self.request.silence || self.args.yes {
+        if !pages.pages_for_real() || self.args.yes {
             self.terminal.note(&pages.lines());
             return Ok(true);
         }
@@ -144,11 +144,15 @@ impl Preparing<'_> {
         let asked = confirm(&question, Consent::Yes, self.terminal, self.stop).await;
         match asked {
             Ok(agreed) => Ok(agreed),
-            Err(ConfirmError::NoTerminal) => Err(UsageError(format!(
-                "{pages}; there is no terminal to ask at: give --yes to page for real, or --alertmanager-url and --silence to \
-                 mute this drill"
-            ))
-            .into()),
+            Err(ConfirmError::NoTerminal) => {
+                let cure = if self.request.silence {
+                    "let its rule keep the label, or give --yes to page for real"
+                } else {
+                    "give --yes to page for real, or --alertmanager-url and --silence to mute this drill"
+                };
+                let text = format!("{pages}; there is no terminal to ask at: {cure}");
+                Err(UsageError(text).into())
+            }
             Err(error) => Err(error.into()),
         }
     }

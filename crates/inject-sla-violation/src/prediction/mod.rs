@@ -14,7 +14,7 @@ use seamless_core::analysis::{Analysis, FiringVerdict, Layout, Layouts};
 use seamless_core::duration;
 use seamless_core::promql::{Comparison, Expression, QueryError, SeriesSelector};
 use seamless_core::rules::{self, Rule, RuleFile};
-use seamless_core::schema::{AlertSeverity, Family, Unit};
+use seamless_core::schema::{AlertSeverity, DRILL_LABEL, Family, Unit};
 use serde::Serialize;
 
 use crate::args::Histograms;
@@ -118,13 +118,27 @@ pub(crate) fn is_critical(rule: &Rule) -> bool {
     severity.is_some_and(|severity| severity == AlertSeverity::Critical.label())
 }
 
-/// The alerts of severity critical that should fire, and after how long.
-pub(crate) fn critical(
-    rules: &RuleFile,
+/// Whether the rule's alerts do not carry this drill's label, so that nothing that goes by it, such as the
+/// drill's silence, meets them.
+pub(crate) fn loses_drill(rules: &RuleFile, rule: &Rule) -> bool {
+    match rule.labels.get(DRILL_LABEL) {
+        Some(value) if !repeats_drill(DRILL_LABEL, value) => true,
+        _ => Analysis::new(rules, &Layouts::of_schema()).drops(rule, DRILL_LABEL),
+    }
+}
+
+/// Whether a label of a rule is the drill's label as the series have it: `drill: '{{ $labels.drill }}'`.
+pub(crate) fn repeats_drill(name: &str, value: &str) -> bool {
+    name == DRILL_LABEL && value.contains(&format!("$labels.{DRILL_LABEL}"))
+}
+
+/// The rules of severity critical whose alerts should fire, and after how long.
+pub(crate) fn critical<'r>(
+    rules: &'r RuleFile,
     request: &Request,
     series_set: &SeriesSet,
-) -> Vec<(String, Duration)> {
-    let mut found: Vec<(String, Duration)> = Vec::new();
+) -> Vec<(&'r Rule, Duration)> {
+    let mut found = Vec::new();
     for rule in rules.alerts().filter(|rule| is_critical(rule)) {
         if NOT_INJECTED.contains(&rule.name.as_str()) {
             continue;
@@ -138,10 +152,7 @@ pub(crate) fn critical(
         let Ok(Ok(after)) = predictor.predict(rule) else {
             continue;
         };
-        match found.iter_mut().find(|(name, _)| *name == rule.name) {
-            Some((_, soonest)) => *soonest = after.min(*soonest),
-            None => found.push((rule.name.clone(), after)),
-        }
+        found.push((rule, after));
     }
     found
 }

@@ -28,11 +28,22 @@ impl TargetGroup {
             .get(DRILL_LABEL)
             .is_some_and(|id| id == drill_id)
     }
+
+    /// Why no second drill of this id can be announced: the end of one would take the other's entry.
+    fn taken(&self) -> String {
+        let id = self.labels.get(DRILL_LABEL).map_or("", String::as_str);
+        format!(
+            "it announces a drill {id} at {} already, which runs or was killed (--cleanup {id} removes the entry); give another \
+             --drill-id (or --seed)",
+            self.targets.join(", ")
+        )
+    }
 }
 
 impl FileSd {
-    /// Refuses a file that is not made of drills' entries alone: Prometheus might need what else is in it.
-    pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+    /// Refuses a file that is not made of drills' entries alone, since Prometheus might need what else is in it,
+    /// and one that announces a drill of this id.
+    pub(super) fn check(path: &Path, drill_id: &str) -> anyhow::Result<()> {
         seamless_cli::check_writable(path)?;
         match entries(path) {
             Ok(None) => Ok(()),
@@ -42,7 +53,10 @@ impl FileSd {
                         .iter()
                         .all(|entry| entry.labels.contains_key(DRILL_LABEL)) =>
             {
-                Ok(())
+                match entries.iter().find(|entry| entry.is_of(drill_id)) {
+                    Some(entry) => Err(UsageError(format!("--file-sd {}: {}", path.display(), entry.taken())).into()),
+                    None => Ok(()),
+                }
             }
             Ok(_) | Err(_) => Err(UsageError(format!(
                 "--file-sd {}: the file exists and is no drill's; give a path that drills have for themselves",
@@ -57,7 +71,10 @@ impl FileSd {
     pub(super) fn write(path: &Path, target: &str, drill_id: &str) -> Result<Self, FileError> {
         let _lock = FolderLock::beside(path)?;
         let mut list = entries(path).map_err(at(path))?.unwrap_or_default();
-        list.retain(|entry| !entry.is_of(drill_id) && !entry.targets.iter().any(|t| t == target));
+        if let Some(entry) = list.iter().find(|entry| entry.is_of(drill_id)) {
+            return Err(at(path)(io::Error::other(entry.taken())));
+        }
+        list.retain(|entry| !entry.targets.iter().any(|t| t == target));
         list.push(TargetGroup {
             targets: vec![target.to_owned()],
             labels: [(DRILL_LABEL.to_owned(), drill_id.to_owned())].into(),

@@ -119,7 +119,8 @@ impl Sink {
         if let Some(path) = &course.file {
             file::FileSink::open(path, &request.drill_id, course.keep)?;
         }
-        course.serve.as_ref().map_or(Ok(()), server::check)
+        let serve = course.serve.as_ref();
+        serve.map_or(Ok(()), |serve| server::check(serve, &request.drill_id))
     }
 
     /// Opens every sink of `course`. The first snapshot is there before anybody can ask for it.

@@ -139,9 +139,9 @@ impl ServerSink {
 }
 
 /// Checks that the address can be listened on, and the service discovery file written.
-pub(super) fn check(serve: &Serve) -> anyhow::Result<()> {
+pub(super) fn check(serve: &Serve, drill_id: &str) -> anyhow::Result<()> {
     if let Some(path) = &serve.file_sd {
-        FileSd::check(path)?;
+        FileSd::check(path, drill_id)?;
     }
     std::net::TcpListener::bind((serve.host.as_str(), serve.port))
         .map(drop)

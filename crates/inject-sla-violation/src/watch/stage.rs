@@ -254,6 +254,10 @@ impl fmt::Display for MissReason {
             Self::NoSample { scraped: false } => f.write_str(
                 "Prometheus has no series of the drill; does it scrape what the series are sent to?",
             ),
+            Self::OtherDrill { found } if found.iter().all(|drill| drill == "\"\"") => f.write_str(
+                "the series are there without the label `drill`: a relabelling of the scrape drops it \
+                 (metric_relabel_configs); keep it",
+            ),
             Self::OtherDrill { found } => write!(
                 f,
                 "the series are there under another drill's label, {}; remove the label `drill` from the target, \

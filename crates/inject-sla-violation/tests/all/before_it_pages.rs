@@ -8,7 +8,7 @@ use seamless_lab::faults::{Behaviour, Faults, Refusing, Reply};
 use seamless_lab::pty::{CTRL_C, Session};
 use seamless_lab::servers::{Alertmanager, Prometheus};
 use seamless_lab::wait_until;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Injector, PATIENCE, command};
 
@@ -121,6 +121,134 @@ fn what_a_killed_drill_has_sent_and_silenced_is_taken_back() {
     assert_eq!(states(), ["expired"]);
 }
 
+/// A silence goes by the label `drill`: what a rule does to it decides whether somebody is paged.
+fn an_alert_that_no_silence_meets_asks_first() {
+    let pagerduty = Faults::always(Reply::status(202)).unwrap();
+    let alertmanager = alertmanager(&pagerduty);
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.json");
+    let own = |expr: &str, labels: Value| {
+        let mut rule = json!({"alert": "Own", "expr": expr, "labels": {"severity": "critical"}});
+        for (name, value) in labels.as_object().unwrap() {
+            rule["labels"][name] = value.clone();
+        }
+        let text = json!({"groups": [{"name": "g", "interval": "1s", "rules": [rule]}]});
+        fs::write(&rules, text.to_string()).unwrap();
+    };
+    let url = format!("--alertmanager-url={}", alertmanager.url());
+    let given = format!("--rules={}", rules.display());
+    let start = |more: &[&str]| {
+        let mut drill = command();
+        drill.args([
+            "n",
+            "--scenario=coverage",
+            "--serve=0",
+            "--hold=2m",
+            "--silence",
+        ]);
+        drill.args([&*url, &*given]).args(more);
+        let ended = drill.output().unwrap();
+        let shown = [ended.stdout, ended.stderr].concat();
+        (
+            ended.status.code().unwrap(),
+            String::from_utf8(shown).unwrap(),
+        )
+    };
+    let ratio = "coverage_ratio < 0.9";
+    for (expr, labels) in [
+        ("max by (node_id) (coverage_ratio) < 0.9", json!({})),
+        ("max without (drill) (coverage_ratio) < 0.9", json!({})),
+        ("max(coverage_ratio) < 0.9", json!({})),
+        (ratio, json!({"drill": "site"})),
+    ] {
+        own(expr, labels.clone());
+        for more in [&[][..], &["--dry-run"]] {
+            let (code, shown) = start(more);
+            assert!(
+                shown.contains("the silence does not mute Own"),
+                "{expr} {labels}: {shown}"
+            );
+            assert!(!shown.contains("serving"), "{expr} {labels}: {shown}");
+            assert_eq!(code, if more.is_empty() { 2 } else { 0 }, "{shown}");
+        }
+    }
+    for (expr, labels) in [
+        ("max by (node_id, drill) (coverage_ratio) < 0.9", json!({})),
+        (ratio, json!({"drill": "{{ $labels.drill }}"})),
+    ] {
+        own(expr, labels);
+        let (code, shown) = start(&["--dry-run"]);
+        assert!(
+            shown.contains("; silenced by this drill"),
+            "{expr}: {shown}"
+        );
+        assert_eq!(code, 0, "{shown}");
+    }
+}
+
+/// A silence that is taken away while its alerts fire pages for a drill that is over.
+fn a_clean_up_leaves_a_silence_that_holds_back_an_alert() {
+    let pagerduty = Faults::always(Reply::status(202)).unwrap();
+    let alertmanager = alertmanager(&pagerduty);
+    let url = format!("--alertmanager-url={}", alertmanager.url());
+    let lasting = [
+        "n",
+        "--drill-id=killed",
+        "--serve=0",
+        "--silence",
+        "--hold=10m",
+    ];
+    let mut drill = Injector::start(&[&lasting[..], &[&*url]].concat());
+    drill.says("serving");
+    drill.signal("KILL");
+    drill.end();
+    let post = |ends: &str| {
+        let alert = json!([{
+            "labels": {"alertname": "Slow", "severity": "critical", "drill": "killed"},
+            "endsAt": ends,
+        }]);
+        let body = alert.to_string();
+        let mut stream = TcpStream::connect(alertmanager.address()).unwrap();
+        write!(
+            stream,
+            "POST /api/v2/alerts HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    };
+    let held = || {
+        let alerts = alertmanager.get("/api/v2/alerts", &[]).unwrap();
+        let alerts: Value = serde_json::from_str(&alerts).unwrap();
+        alerts.as_array().unwrap().len()
+    };
+    let cleanup = || {
+        let mut cleanup = command();
+        cleanup.args(["--cleanup=killed", &url]);
+        let ended = cleanup.output().unwrap();
+        let shown = [ended.stdout, ended.stderr].concat();
+        (
+            ended.status.code().unwrap(),
+            String::from_utf8(shown).unwrap(),
+        )
+    };
+    post("2999-01-01T00:00:00Z");
+    wait_until(PATIENCE, "the alert", || held() == 1).unwrap();
+    let (code, shown) = cleanup();
+    assert_eq!(code, 1, "{shown}");
+    assert!(
+        shown.contains("still fire and would be sent now"),
+        "{shown}"
+    );
+    post("2001-01-01T00:00:00Z");
+    wait_until(PATIENCE, "the alert's end", || held() == 0).unwrap();
+    let (code, shown) = cleanup();
+    assert_eq!(code, 0, "{shown}");
+    assert!(pagerduty.received().is_empty());
+}
+
 /// What a drill that is to be muted comes to.
 fn muted(alertmanager: &str, more: &[&str]) -> (i32, Value, String) {
     let mut drill = command();
@@ -209,4 +337,6 @@ seamless_lab::on_both_generations!(
     nothing_starts_before_y_and_enter,
     what_a_killed_drill_has_sent_and_silenced_is_taken_back,
     a_silence_that_is_lost_is_told,
+    an_alert_that_no_silence_meets_asks_first,
+    a_clean_up_leaves_a_silence_that_holds_back_an_alert,
 );

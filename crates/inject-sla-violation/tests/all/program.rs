@@ -621,6 +621,18 @@ fn two_drills_share_a_file_and_what_a_killed_one_left_is_cleaned_up() {
     };
     let (first, second, killed) = (start("first"), start("second"), start("killed"));
     assert_eq!(announced(), ["first", "second", "killed"]);
+    // The end of a second one of the same id would take the first one's entry.
+    let twin = run(&[
+        "n",
+        "--drill-id=first",
+        "--serve=0",
+        "--hold=1s",
+        "--file-sd",
+        path,
+    ]);
+    assert_eq!(twin.status.code(), Some(2), "{twin:?}");
+    assert!(text(&twin.stderr).contains("--cleanup first"), "{twin:?}");
+    assert_eq!(announced(), ["first", "second", "killed"]);
     first.signal("INT");
     assert_eq!(first.end().status.code(), Some(130));
     assert_eq!(announced(), ["second", "killed"]);

@@ -24,7 +24,7 @@ impl PossibleLabels {
         }
     }
 
-    fn surely_lacks(&self, label: &str) -> bool {
+    pub(super) fn surely_lacks(&self, label: &str) -> bool {
         self.lacks.contains(label) || self.only.as_ref().is_some_and(|only| !only.contains(label))
     }
 

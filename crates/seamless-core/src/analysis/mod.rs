@@ -186,6 +186,12 @@ impl<'a> Analysis<'a> {
             && matches!(self.judge(rule).verdict, FiringVerdict::AlwaysFires(_))
     }
 
+    /// Whether an alert's series surely lack `label`: its expression drops it.
+    #[must_use]
+    pub fn drops(&self, rule: &Rule, label: &str) -> bool {
+        self.expression(&rule.expr).labels.surely_lacks(label)
+    }
+
     /// What an expression can be.
     #[must_use]
     pub fn expression(&self, expression: &Expression) -> AbstractValue {
