@@ -139,6 +139,7 @@ fn silenced(
         Coverage::None => return None,
         Coverage::Part => "in part ",
         Coverage::Unknown => "perhaps ",
+        Coverage::Most => "mostly ",
         Coverage::Whole => "",
     };
     Some(format!(

@@ -46,6 +46,8 @@ pub enum Coverage {
     Part,
     /// Perhaps: it depends on a label that may be an external one.
     Unknown,
+    /// All of it but what is named: any node, lease or domain that nobody thought of is covered.
+    Most,
     /// All of it.
     Whole,
 }
@@ -107,7 +109,7 @@ impl AlertShape {
         let is_whole = |coverage| coverage == Coverage::Whole;
         let parts = alone
             .iter()
-            .filter(|(_, coverage)| *coverage == Coverage::Part);
+            .filter(|(_, coverage)| matches!(coverage, Coverage::Part | Coverage::Most));
         let parts: Vec<&Silence> = parts.map(|(silence, _)| *silence).collect();
         let needs_all = parts.len() > 1 && !alone.iter().any(|(_, coverage)| is_whole(*coverage));
         let together = if needs_all && is_whole(cover(&parts)) {
@@ -146,9 +148,27 @@ impl AlertShape {
         });
         if whole {
             Coverage::Unknown
+        } else if self.covers_whatever_comes(&matchers, sending, covered) {
+            Coverage::Most
         } else {
             Coverage::Part
         }
+    }
+
+    /// Whether series are covered whose labels nobody named. What is narrow names what it is about.
+    fn covers_whatever_comes(
+        &self,
+        matchers: &[&Matcher],
+        sending: &Sending,
+        covered: impl Fn(&LabelCase) -> bool,
+    ) -> bool {
+        // Two of words and two of numbers: a pattern for one beginning is no pattern for all.
+        const STRANGERS: [[&str; 2]; 2] = [["other", "someone-else"], ["47", "8123"]];
+        let covers = |value: &&str| {
+            let cases = self.strangers(matchers, sending, value);
+            !cases.is_empty() && cases.iter().all(&covered)
+        };
+        STRANGERS.iter().any(|pair| pair.iter().all(covers))
     }
 }
 
@@ -217,7 +237,35 @@ mod tests {
                 Coverage::Part,
             ),
             (
+                vec![severity.clone(), m("node_id", "n.*", true, true)],
+                Coverage::Part,
+            ),
+            (
                 vec![severity.clone(), m("node_id", "n1", false, false)],
+                Coverage::Most,
+            ),
+            (
+                vec![severity.clone(), m("node_id", "n.*", true, false)],
+                Coverage::Most,
+            ),
+            (
+                vec![severity.clone(), m("node_id", ".+", true, true)],
+                Coverage::Most,
+            ),
+            (
+                vec![severity.clone(), m("node_id", "[a-z].*", true, true)],
+                Coverage::Most,
+            ),
+            (
+                vec![severity.clone(), m("node_id", "[0-9]+", true, true)],
+                Coverage::Most,
+            ),
+            (
+                vec![
+                    severity.clone(),
+                    m("node_id", ".+", true, true),
+                    m("node_id", "n1", false, true),
+                ],
                 Coverage::Part,
             ),
             (vec![m("severity", "warning", false, true)], Coverage::None),

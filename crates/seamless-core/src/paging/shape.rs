@@ -182,15 +182,37 @@ impl AlertShape {
         Cases { cases, cut }
     }
 
+    /// The cases in which every label that the alert's expression names has `value`.
+    pub(super) fn strangers(
+        &self,
+        matchers: &[&Matcher],
+        sending: &Sending,
+        value: &str,
+    ) -> Vec<LabelCase> {
+        let OpenLabels::Only(open) = &self.open else {
+            return Vec::new();
+        };
+        let brought = open.iter().filter(|label| *label != DRILL_LABEL);
+        let brought = brought.map(|label| (label.clone(), value.to_owned()));
+        let mut stranger = Self {
+            open: OpenLabels::none(),
+            ..self.clone()
+        };
+        for (label, value) in brought {
+            stranger.fixed.entry(label).or_insert(value);
+        }
+        stranger.cases_of(matchers, sending).cases
+    }
+
     fn value(&self, label: &str, sending: &Sending) -> LabelValue {
         if let Some(fixed) = self.fixed.get(label) {
             return LabelValue::Known(fixed.clone());
         }
-        if label == DRILL_LABEL {
-            return LabelValue::Known(String::new());
-        }
         let external = sending.external.as_ref();
         let added = external.and_then(|external| external.get(label));
+        if label == DRILL_LABEL {
+            return LabelValue::Known(added.cloned().unwrap_or_default());
+        }
         match (&self.open, added) {
             // Rarely do series that keep all their labels have one that is also external.
             (OpenLabels::Any, Some(added)) => LabelValue::Known(added.clone()),

@@ -11,7 +11,7 @@ pub(super) fn verdict(alert: &AlertShape, coverage: Coverage, reason: &str) -> O
         Coverage::None => return None,
         Coverage::Part => Verdict::Pass,
         Coverage::Unknown => Verdict::Skip(SkipReason::NotApplicable(reason.to_owned())),
-        Coverage::Whole if severity(alert) == "critical" => Verdict::Fail,
-        Coverage::Whole => Verdict::Warn,
+        Coverage::Most | Coverage::Whole if severity(alert) == "critical" => Verdict::Fail,
+        Coverage::Most | Coverage::Whole => Verdict::Warn,
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use seamless_core::paging::LabelSet;
 use seamless_core::prometheus::{label_name, quote};
 use seamless_core::rules::WATCHDOG;
+use seamless_core::schema::DRILL_LABEL;
 
 use super::each::of_each;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
@@ -47,6 +48,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
     of_each(facts.paging, good, |alertmanager| {
         let ways = facts.ways(alertmanager)?;
         let mut items: Vec<Item> = ways.iter().map(|way| reach(way, facts.wanted)).collect();
+        items.extend(taken_for_a_drill(facts)?);
         for way in &ways {
             for (route, why) in &way.slow {
                 let item = Item::new(route, Verdict::Warn, why);
@@ -130,6 +132,23 @@ fn reach(way: &Way, wanted: &WantedReceivers) -> Item {
             format!("alert_relabel_configs drop it{when}: it never leaves Prometheus"),
         ),
     }
+}
+
+/// Real alerts that arrive with the label of a drill: they page nobody in earnest, and a drill's silence holds
+/// them back.
+fn taken_for_a_drill(facts: &Facts<'_>) -> Fact<Option<Item>> {
+    let sending = facts.paging.sending.clone()?;
+    let shapes = facts.shapes().into_iter();
+    let arriving = shapes.filter_map(|alert| sending.sent(alert.fixed)?.remove(DRILL_LABEL));
+    let drills: Vec<String> = arriving.collect();
+    Ok(drills.first().map(|drill| {
+        let message = format!(
+            "{} alerts arrive with {DRILL_LABEL}={} by external_labels, alert_relabel_configs or their rules: they are taken for a drill's",
+            drills.len(),
+            quote(drill),
+        );
+        Item::new(format!("label {DRILL_LABEL}"), Verdict::Fail, message)
+    }))
 }
 
 /// Whether nobody hearing of it is a fault by itself.

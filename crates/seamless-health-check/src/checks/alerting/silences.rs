@@ -23,12 +23,12 @@ pub(super) const CHECK: Check = Check {
     hint: "expire it, or narrow it to the node, lease or domain that it is about: amtool silence",
     anchor: "check-alerting",
     explained: Explained {
-        means: "A silence, or several together, cover every series of an alert: it fires, and nobody is told until the silence ends. A silence on a node, lease or domain passes.",
+        means: "A silence, or several together, cover every series of an alert: it fires, and nobody is told until the silence ends. A silence that names a node, lease or domain passes; one of all but some does not.",
         remedy: "Ask whoever made it; narrow it, or expire it: `amtool silence expire ID`.",
         example: "fail  silence 3f0c: silences SeamlessSla99thDegraded: {alertname=~\"Seamless.*\"} by kim, until 2026-01-05T08:00:00Z: upgrade",
         korean: Korean {
             title: "경보 전체를 덮는 사일런스가 없다",
-            means: "사일런스 하나가, 또는 여럿이 함께 경보의 모든 시계열을 덮는다. 사일런스가 끝날 때까지 울려도 아무도 받지 못한다. 노드, 리스, 도메인에 대한 사일런스는 통과한다.",
+            means: "사일런스 하나가, 또는 여럿이 함께 경보의 모든 시계열을 덮는다. 사일런스가 끝날 때까지 울려도 아무도 받지 못한다. 노드, 리스, 도메인을 지정한 사일런스는 통과하고, 일부를 뺀 나머지 전체를 덮는 사일런스는 통과하지 않는다.",
             remedy: "만든 사람에게 묻는다. 범위를 좁히거나 끝낸다: `amtool silence expire ID`.",
         },
     },
@@ -56,7 +56,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
             let together = together.map(|silences| (silences, Coverage::Whole));
             for (silences, coverage) in alone.chain(together) {
                 if let Some(verdict) = verdict(&alert, coverage, UNKNOWN) {
-                    add(&mut found, silences, verdict, &alert.name);
+                    let but_named = coverage == Coverage::Most;
+                    add(&mut found, silences, verdict, but_named, &alert.name);
                 }
             }
         }
@@ -72,6 +73,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> CheckOutcome {
 struct SilencedAlerts<'s> {
     silences: Vec<&'s Silence>,
     verdict: Verdict,
+    /// Whether something is left that the silence names, or that lacks a label which it asks for.
+    but_named: bool,
     alerts: Vec<String>,
 }
 
@@ -79,16 +82,20 @@ fn add<'s>(
     found: &mut Vec<SilencedAlerts<'s>>,
     silences: Vec<&'s Silence>,
     verdict: Verdict,
+    but_named: bool,
     alert: &str,
 ) {
     let alert = alert.to_owned();
-    let same = |other: &&mut SilencedAlerts| other.silences == silences && other.verdict == verdict;
+    let same = |other: &&mut SilencedAlerts| {
+        other.silences == silences && other.verdict == verdict && other.but_named == but_named
+    };
     match found.iter_mut().find(same) {
         Some(same) if same.alerts.contains(&alert) => {}
         Some(same) => same.alerts.push(alert),
         None => found.push(SilencedAlerts {
             silences,
             verdict,
+            but_named,
             alerts: vec![alert],
         }),
     }
@@ -103,6 +110,10 @@ impl SilencedAlerts<'_> {
             (1, Verdict::Pass) => (
                 format!("silence {ids}"),
                 format!("silences some of {alerts}: {each}"),
+            ),
+            (1, _) if self.but_named => (
+                format!("silence {ids}"),
+                format!("silences {alerts}, except what it leaves out: {each}"),
             ),
             (1, _) => (
                 format!("silence {ids}"),

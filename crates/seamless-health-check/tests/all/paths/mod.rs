@@ -258,6 +258,22 @@ fn silences(site: &PagedSite) -> Vec<Row> {
             "{severity=\"warning\"}",
             &[is("severity", "warning", false)],
         ),
+        row(
+            "a silence of every node that there may be",
+            "silences SeamlessBackfillStuckLease, except what it leaves out",
+            &[
+                is("alertname", "SeamlessBackfillStuckLease", false),
+                is("node_id", ".+", true),
+            ],
+        ),
+        row(
+            "a silence of all nodes but one",
+            "silences SeamlessBackfillStuckLease, except what it leaves out",
+            &[
+                is("alertname", "SeamlessBackfillStuckLease", false),
+                json!({"name": "node_id", "value": "n", "isRegex": false, "isEqual": false}),
+            ],
+        ),
         healthy(
             "a silence of one lease",
             &[

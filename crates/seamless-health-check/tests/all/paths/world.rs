@@ -96,6 +96,13 @@ fn relabelled(site: &PagedSite) -> Vec<Row> {
         "alert_relabel_configs drop it when node_id=\"ohlcv:\"",
         &mut site.check(),
     ));
+    configure(json!({"cluster": "eu", "drill": "staging"}), json!([]));
+    rows.push(Row::named(
+        "every alert of this Prometheus carries the label of a drill",
+        "alerting/routes",
+        "they are taken for a drill's",
+        &mut site.check(),
+    ));
     configure(
         json!({"cluster": "eu", "replica": "a"}),
         json!([{"regex": "replica", "action": "labeldrop"}]),
