@@ -136,6 +136,17 @@ impl Report {
         groups
     }
 
+    /// Whether the run's time was over, or a signal came, before anything was proven bad.
+    pub(crate) fn was_cut_short(&self) -> bool {
+        let is_cut = |finding: &CheckResult| {
+            matches!(
+                finding.outcome.verdict,
+                Verdict::Skip(SkipReason::OutOfTime(_))
+            )
+        };
+        self.counts().fail == 0 && self.findings.iter().any(is_cut)
+    }
+
     pub(crate) fn status(&self) -> ExitStatus {
         if let Some(signal) = self.stopped {
             return ExitStatus::Stopped(signal);

@@ -27,6 +27,7 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
     let began = Instant::now();
     let started = now();
     let mut rounds = 0;
+    let mut whole: Option<Report> = None;
     let report = loop {
         rounds += 1;
         let site = Site::new(&request, now(), &stop);
@@ -47,15 +48,27 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
             fail_on: request.fail_on,
             stopped: stop.requested(),
         };
+        if let Some(last) = whole.take().filter(|_| report.was_cut_short()) {
+            // What the round before found is worth more than that this one had no time.
+            report = Report {
+                took: report.took,
+                rounds: report.rounds,
+                stopped: report.stopped,
+                ..last
+            };
+            break report;
+        }
         let status = report.status();
         let left = request
             .wait
             .and_then(|wait| wait.checked_sub(began.elapsed()));
         let ended = status == ExitStatus::Done || report.stopped.is_some();
+        let pause = left.map_or(request.interval, |left| request.interval.min(left));
+        // A round that would begin past the deadline finds nothing.
         let out_of_time = args
             .http
             .deadline
-            .is_some_and(|deadline| began.elapsed() >= deadline);
+            .is_some_and(|deadline| began.elapsed() + pause >= deadline);
         let Some(left) = left.filter(|left| !ended && !out_of_time && !left.is_zero()) else {
             break report;
         };
@@ -68,12 +81,13 @@ pub(crate) async fn run(args: Args, terminal: Terminal, stop: Stop) -> anyhow::R
             seamless_core::duration::human(left),
         ));
         tokio::select! {
-            () = tokio::time::sleep(request.interval.min(left)) => {}
+            () = tokio::time::sleep(pause) => {}
             signal = stop.wait() => {
                 report.stopped = Some(signal);
                 break report;
             }
         }
+        whole = Some(report);
     };
     for warning in &report.warnings {
         terminal.warn(&seamless_cli::clean(warning));

@@ -377,15 +377,17 @@ impl PrometheusClient {
             kind: String,
             error: String,
         }
+        let refusal = || {
+            let body = serde_json::from_slice::<ErrorBody>(&answer.body).ok();
+            let refusal = body.filter(|refusal| !refusal.kind.is_empty())?;
+            Some(RequestError::Refused {
+                status: answer.status,
+                kind: answer.quoted(&refusal.kind),
+                message: answer.quoted(&refusal.error),
+            })
+        };
         if !answer.is_success() {
-            let error = match serde_json::from_slice::<ErrorBody>(&answer.body) {
-                Ok(refusal) if !refusal.kind.is_empty() => RequestError::Refused {
-                    status: answer.status,
-                    kind: answer.quoted(&refusal.kind),
-                    message: answer.quoted(&refusal.error),
-                },
-                _ => RequestError::status(answer),
-            };
+            let error = refusal().unwrap_or_else(|| RequestError::status(answer));
             return Err(self.error(doing, error));
         }
         if answer.looks_like_html() {
@@ -395,7 +397,14 @@ impl PrometheusClient {
             let found = format!("not Prometheus's ({why})");
             self.error(doing, RequestError::unexpected(answer, &found))
         };
-        let envelope = read().map_err(|error| not_prometheus(&error.to_string()))?;
+        // A gateway may wrap what Prometheus refuses in a 200.
+        let unreadable = |error: serde_json::Error| {
+            refusal().map_or_else(
+                || not_prometheus(&error.to_string()),
+                |refusal| self.error(doing, refusal),
+            )
+        };
+        let envelope = read().map_err(unreadable)?;
         if envelope.status != "success" {
             return Err(not_prometheus("its status is not success"));
         }

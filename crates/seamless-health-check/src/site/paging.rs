@@ -103,7 +103,8 @@ async fn one(client: &AlertmanagerClient, again: Option<Duration>) -> OneAlertma
         async { client.status().await.map_err(Gap::from) },
         async { client.alerts_and_time(&[]).await.map_err(Gap::from) },
         async { client.silences().await.map_err(Gap::from) },
-        reads(again, || client.counters()),
+        reads(again, "alertmanager_notifications_total", || client
+            .counters()),
     );
     let config = status.as_ref().map_err(Clone::clone).and_then(|status| {
         Configuration::parse(&status.config.original).map_err(|error| unreadable(&error))
@@ -142,15 +143,21 @@ fn file((name, config): &(String, Configuration)) -> OneAlertmanager {
 
 async fn counters(request: &Request, again: Option<Duration>) -> Fact<Reads> {
     let client = request.prometheus.as_ref().ok_or_else(no_prometheus)?;
-    reads(again, || client.counters()).await
+    let counted = "prometheus_notifications_dropped_total";
+    reads(again, counted, || client.counters()).await
 }
 
-/// One read of counters, or two with `again` between them.
-async fn reads<F>(again: Option<Duration>, read: impl Fn() -> F) -> Fact<Reads>
+/// One read of counters, or two with `again` between them. Without `counted`, which these servers always have,
+/// something else answered: a gateway, or an empty page, in which nothing ever fails.
+async fn reads<F>(again: Option<Duration>, counted: &str, read: impl Fn() -> F) -> Fact<Reads>
 where
     F: Future<Output = Result<Counters, ServiceError>>,
 {
     let first = read().await?;
+    if first.sum(counted).is_none() {
+        let reason = format!("its /metrics has no {counted}: a gateway in front of it?");
+        return Err(Gap::NotOffered(reason));
+    }
     let second = match again {
         Some(apart) => {
             tokio::time::sleep(apart).await;

@@ -156,6 +156,28 @@ fn waiting_ends_when_its_time_is_over() {
 }
 
 #[test]
+fn what_a_whole_round_found_is_not_lost_when_the_next_one_has_no_time() {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&hangs);
+    let server = Faults::choose(move |request, _| match request.path.as_str() {
+        "/health" if seen.swap(true, Ordering::SeqCst) => Behaviour::HangBeforeHeaders,
+        "/health" => Reply::json("{\"status\":\"starting\"}").into(),
+        _ => Reply::json("{\"leases\":[]}").into(),
+    })
+    .unwrap();
+    for interval in ["100ms", "60s"] {
+        hangs.store(false, Ordering::SeqCst);
+        let mut command = coordinator(&server);
+        command.args(["--timeout", "60s"]);
+        command.args(["--deadline", "2s", "--wait", "90s", "--interval", interval]);
+        let run = JsonRun::of(&mut command);
+        let (verdict, message) = run.check("coordinator/health");
+        assert_eq!((verdict, run.code), ("fail", 1), "{interval}: {message}");
+        assert!(message.contains("starting"), "{interval}: {message}");
+    }
+}
+
+#[test]
 fn an_interrupted_run_reports_what_it_knows() {
     let server = Faults::choose(|request, _| match request.path.as_str() {
         "/health" => Reply::json("{\"status\":\"ok\"}").into(),
@@ -273,6 +295,53 @@ fn an_input_without_end_is_refused() {
     let (verdict, message) = run.check("exposition/readable");
     assert_eq!(verdict, "fail");
     assert!(message.contains("larger than 256 MiB"), "{message}");
+}
+
+#[test]
+fn an_answer_in_the_servers_place_is_told_from_its_own() {
+    let refused = r#"{"status":"error","errorType":"internal","error":"tenant limit reached"}"#;
+    let nothing = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+    for (answer, says) in [
+        (refused, "tenant limit reached"),
+        (nothing, "the answer to the query time() holds no time"),
+    ] {
+        let server = Faults::choose(move |request, _| match request.path.as_str() {
+            "/-/ready" => Reply::status(200).body("ready").into(),
+            _ => Reply::json(answer).into(),
+        })
+        .unwrap();
+        let mut command = program();
+        command.args(["--prometheus-url", &server.url()]);
+        let run = JsonRun::of(command.args(["--only", "prometheus/queries"]));
+        let (verdict, message) = run.check("prometheus/queries");
+        assert_eq!(verdict, "fail", "{message}");
+        assert!(message.contains(says), "{message}");
+    }
+}
+
+/// A gateway that answers with an empty page counts no failure, which proves nothing.
+#[test]
+fn where_nothing_counts_notifications_none_is_said_to_arrive() {
+    let config =
+        "route: {receiver: a}\nreceivers: [{name: a, pagerduty_configs: [{routing_key: x}]}]";
+    let status =
+        serde_json::json!({"config": {"original": config}, "cluster": {"status": "ready"}});
+    let server = Faults::choose(move |request, _| match request.path.as_str() {
+        "/api/v2/status" => Reply::json(&status.to_string()).into(),
+        "/api/v2/alerts" | "/api/v2/silences" => Reply::json("[]").into(),
+        "/-/ready" | "/metrics" => Reply::status(200).into(),
+        _ => Reply::status(404).into(),
+    })
+    .unwrap();
+    let mut command = program();
+    command.args(["--alertmanager-url", &server.url()]);
+    let run = JsonRun::of(command.args(["--only", "alerting/delivered"]));
+    let (verdict, message) = run.check("alerting/delivered");
+    assert_eq!(verdict, "skip", "{message}");
+    assert!(
+        message.contains("alertmanager_notifications_total"),
+        "{message}"
+    );
 }
 
 #[test]
