@@ -10,6 +10,33 @@ use seamless_core::schema::{DRILL_LABEL, FAMILIES, Kind, Phase};
 
 use crate::request::RequestedMetric;
 
+/// How many real series lack a label that the schema asks for, under the labels `metric` and `missing`; and in how
+/// many a label of the target hides it, under `metric` and `hidden`. None if no metric is of the schema.
+pub(crate) fn labels(metrics: &[RequestedMetric]) -> Option<String> {
+    let mut parts = Vec::new();
+    for metric in metrics {
+        let Some(family) = metric.family else {
+            continue;
+        };
+        for label in family.labels {
+            let mut push = |narrowed: &dyn Fn(Selector) -> Selector, what| {
+                let names = metric.tracked.iter();
+                let series = names.map(|name| narrowed(real(name)).to_string());
+                let counted = format!("count({})", series.collect::<Vec<_>>().join(" or "));
+                let counted = tagged(&counted, "metric", &metric.name);
+                parts.push(tagged(&counted, what, label));
+            };
+            // A domain may have no world, and Prometheus keeps no empty label.
+            if *label != "world_id" {
+                push(&|series| series.with(label, ""), "missing");
+            }
+            let exported = format!("exported_{label}");
+            push(&|series| series.without(&exported, ""), "hidden");
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join(" or "))
+}
+
 /// The histogram of the SLA.
 pub(crate) const SLA: &str = "seamless_sla_deadline_seconds";
 
@@ -88,6 +115,15 @@ fn any(names: &[String], part: impl Fn(&str) -> String) -> String {
     parts.join(" or ")
 }
 
+/// How many real series of a last bucket each of these histograms has, under the label `name`.
+pub(crate) fn top_buckets(families: &[&str]) -> String {
+    let names: Vec<String> = families.iter().map(|&name| name.to_owned()).collect();
+    any(&names, |name| {
+        let buckets = real(&format!("{name}_bucket")).with("le", "+Inf");
+        tagged(&format!("count({buckets})"), "name", name)
+    })
+}
+
 /// The time of the newest real sample of each of `names`, under the label `name`.
 pub(crate) fn newest<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let newest = names.map(|name| {
@@ -152,6 +188,7 @@ mod tests {
             newest(["a", "b"].into_iter()),
             jobs_an_hour_ago(&metrics).unwrap(),
             jobs_of_the_hour(&metrics).unwrap(),
+            labels(&metrics).unwrap(),
         ] {
             is_promql(&query);
         }

@@ -273,6 +273,14 @@ impl Query {
 }
 
 impl SeriesSelector {
+    /// The labels of which it asks for one value that is not empty.
+    pub fn asked_labels(&self) -> impl Iterator<Item = &str> {
+        let asked = self.matchers.iter().filter(|asked| {
+            asked.op == MatchOp::Equal && !asked.value.is_empty() && asked.name != METRIC_NAME
+        });
+        asked.map(|asked| asked.name.as_str())
+    }
+
     /// The exact name it selects; none where the name is a pattern or not given.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

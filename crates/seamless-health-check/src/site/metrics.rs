@@ -123,6 +123,13 @@ impl Site<'_> {
         Ok(())
     }
 
+    /// Of how many series of the metrics a label of the schema is missing, or hidden by one of the target.
+    pub(crate) async fn labels(&self) -> Fact<&[InstantSeries]> {
+        let metrics = &self.request.metrics;
+        let ask = async { self.instants(&about_each(metrics, queries::labels)).await };
+        self.once(&self.labels, ask).await.map(Vec::as_slice)
+    }
+
     /// The jobs whose series the metrics are, now or within the last hour.
     pub(crate) async fn jobs(&self) -> Fact<&Jobs> {
         let ask = async {

@@ -42,6 +42,7 @@ pub(crate) struct Site<'r> {
     series: Memo<Presence>,
     presence: Memo<Presence>,
     metadata: Memo<BTreeMap<String, Vec<MetricMetadata>>>,
+    labels: Memo<Vec<InstantSeries>>,
     jobs: Memo<Jobs>,
     targets: Memo<Vec<Target>>,
     loaded: Memo<Vec<LoadedGroup>>,
@@ -66,6 +67,7 @@ impl<'r> Site<'r> {
             series: Memo::new(),
             presence: Memo::new(),
             metadata: Memo::new(),
+            labels: Memo::new(),
             jobs: Memo::new(),
             targets: Memo::new(),
             loaded: Memo::new(),
@@ -139,15 +141,21 @@ impl<'r> Site<'r> {
     pub(crate) async fn clock(&self) -> Fact<f64> {
         let ask = async {
             let reply = self.prometheus()?.instant("time()", None).await?;
-            Ok(match self.data(reply) {
-                QueryValue::Scalar(sample) => sample.value,
+            let time = match self.data(reply) {
+                QueryValue::Scalar(sample) => Some(sample.value),
                 // VictoriaMetrics answers with a vector of one.
                 other => other
                     .vector()
                     .first()
                     .and_then(|series| series.value)
-                    .map_or(f64::NAN, |sample| sample.value),
-            })
+                    .map(|sample| sample.value),
+            };
+            time.filter(|time| time.is_finite())
+                .ok_or_else(|| Gap::Failed {
+                    message: "the answer to the query time() holds no time".to_owned(),
+                    hint: "something between answers in Prometheus's place: compare the URL"
+                        .to_owned(),
+                })
         };
         self.once(&self.clock, ask).await.copied()
     }

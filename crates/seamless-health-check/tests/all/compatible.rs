@@ -223,6 +223,9 @@ fn what_victoriametrics_does_not_offer_is_skipped_with_the_reason() {
         assert_eq!(verdict, "skip", "{id}: {reason}");
         assert!(reason.contains("not offered"), "{id}: {reason}");
     }
+    // Where nothing states a type, a histogram with buckets is none the less one.
+    let (verdict, message) = run.check("prometheus/types");
+    assert_ne!(verdict, "warn", "{message}");
     // vmalert refuses the rules as shipped: the cure is named.
     let (_, reason) = run.check("alerting/rules-loaded");
     assert!(reason.contains("native_histograms=false"), "{reason}");

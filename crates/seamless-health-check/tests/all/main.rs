@@ -11,6 +11,7 @@ mod compatible;
 mod deadlines;
 mod expositions;
 mod fault_matrix;
+mod first_and_last;
 mod fleets;
 mod formats;
 mod generations;

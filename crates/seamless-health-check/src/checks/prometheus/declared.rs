@@ -11,7 +11,7 @@ use crate::verdict::Next;
 
 /// What targets say of a family that has no series.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Declared {
+pub(in crate::checks) enum Declared {
     No,
     /// By a target that may be down by now: Prometheus keeps what it said.
     Perhaps,
@@ -19,19 +19,31 @@ pub(super) enum Declared {
 }
 
 /// The targets that export the metrics, as far as it is known which those are.
-pub(super) struct Exporters<'s> {
+pub(in crate::checks) struct Exporters<'s> {
     jobs: Option<&'s Jobs>,
     targets: &'s [Target],
     metadata: Option<&'s BTreeMap<String, Vec<MetricMetadata>>>,
 }
 
 impl<'s> Exporters<'s> {
-    pub(super) async fn of(site: &'s Site<'_>) -> Self {
+    pub(in crate::checks) async fn of(site: &'s Site<'_>) -> Self {
         let (jobs, targets, metadata) = tokio::join!(site.jobs(), site.targets(), site.metadata());
         Self {
             jobs: jobs.ok(),
             targets: targets.unwrap_or_default(),
             metadata: metadata.ok(),
+        }
+    }
+
+    /// No target, of which this is stated.
+    #[cfg(test)]
+    pub(in crate::checks) const fn stating(
+        metadata: &'s BTreeMap<String, Vec<MetricMetadata>>,
+    ) -> Self {
+        Self {
+            jobs: None,
+            targets: &[],
+            metadata: Some(metadata),
         }
     }
 
@@ -46,7 +58,7 @@ impl<'s> Exporters<'s> {
 
     /// Whether a target that is scraped states its type. A labelled series appears with its first event: until
     /// then the type is all that there is of the family.
-    pub(super) fn declare(&self, metric: &RequestedMetric) -> Declared {
+    pub(in crate::checks) fn declare(&self, metric: &RequestedMetric) -> Declared {
         let stated = |name: &String| {
             self.metadata
                 .is_some_and(|stated| stated.contains_key(name))

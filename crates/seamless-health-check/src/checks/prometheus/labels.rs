@@ -4,7 +4,6 @@ use seamless_core::prometheus::InstantSeries;
 
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
-use crate::queries;
 use crate::request::RequestedMetric;
 use crate::site::Site;
 use crate::verdict::{CheckOutcome, Item, Verdict};
@@ -19,13 +18,13 @@ pub(super) const CHECK: Check = Check {
     hint: "the runtime's release does not fit the schema, or relabelling drops a label",
     anchor: "check-prometheus",
     explained: Explained {
-        means: "Series lack a label that the schema asks for, so that rules and dashboards cannot tell phases, nodes or domains apart.",
-        remedy: "Use a release of the runtime that fits the schema, or take the label out of what `metric_relabel_configs` drops.",
+        means: "Series lack a label that the schema asks for, or a label of the target itself stands in its place, so that rules and dashboards cannot tell phases, nodes or domains apart.",
+        remedy: "Use a release of the runtime that fits the schema, or take the label out of what `metric_relabel_configs` drops. Where series have `exported_NAME`, take NAME out of the target's labels, or set `honor_labels: true`.",
         example: "warn  seamless_sla_deadline_seconds: 12 series lack the label phase",
         korean: Korean {
             title: "레이블이 스키마와 같다",
-            means: "스키마가 요구하는 레이블이 시계열에 없다. 규칙과 대시보드가 단계, 노드, 도메인을 구별하지 못한다.",
-            remedy: "스키마에 맞는 런타임 릴리스를 쓰거나, `metric_relabel_configs`가 그 레이블을 지우지 않게 한다.",
+            means: "스키마가 요구하는 레이블이 시계열에 없거나 타깃 자체의 레이블이 그 자리에 있다. 규칙과 대시보드가 단계, 노드, 도메인을 구별하지 못한다.",
+            remedy: "스키마에 맞는 런타임 릴리스를 쓰거나, `metric_relabel_configs`가 그 레이블을 지우지 않게 한다. 시계열에 `exported_NAME`이 있으면 타깃의 레이블에서 NAME을 빼거나 `honor_labels: true`로 설정한다.",
         },
     },
     run: |site| Box::pin(run(site)),
@@ -33,28 +32,7 @@ pub(super) const CHECK: Check = Check {
 
 async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let metrics = &site.request.metrics;
-    let missing = site.instants(&queries::about_each(metrics, query)).await?;
-    Ok(judge(&missing, metrics))
-}
-
-/// How many real series lack a label that the schema asks for, under the labels `metric` and `missing`.
-/// None if no metric is of the schema.
-fn query(metrics: &[RequestedMetric]) -> Option<String> {
-    let mut parts = Vec::new();
-    for metric in metrics {
-        let Some(family) = metric.family else {
-            continue;
-        };
-        // A domain may have no world, and Prometheus keeps no empty label.
-        for label in family.labels.iter().filter(|label| **label != "world_id") {
-            let lacking = metric.tracked.iter();
-            let lacking = lacking.map(|name| queries::real(name).with(label, "").to_string());
-            let counted = format!("count({})", lacking.collect::<Vec<_>>().join(" or "));
-            let counted = queries::tagged(&counted, "metric", &metric.name);
-            parts.push(queries::tagged(&counted, "missing", label));
-        }
-    }
-    (!parts.is_empty()).then(|| parts.join(" or "))
+    Ok(judge(site.labels().await?, metrics))
 }
 
 fn judge(missing: &[InstantSeries], metrics: &[RequestedMetric]) -> CheckOutcome {
@@ -69,8 +47,12 @@ fn judge(missing: &[InstantSeries], metrics: &[RequestedMetric]) -> CheckOutcome
         .iter()
         .map(|series| {
             let count = series.value.map_or(0.0, |sample| sample.value);
-            let label = series.metric.get("missing");
-            let message = format!("{count} series lack the label {label}");
+            let message = match (series.metric.get("missing"), series.metric.get("hidden")) {
+                ("", hidden) => format!(
+                    "{count} series have exported_{hidden}: the target's own label {hidden} stands in its place"
+                ),
+                (missing, _) => format!("{count} series lack the label {missing}"),
+            };
             Item::new(series.metric.get("metric"), Verdict::Warn, message)
         })
         .collect();
@@ -80,21 +62,21 @@ fn judge(missing: &[InstantSeries], metrics: &[RequestedMetric]) -> CheckOutcome
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::given::{is_promql, series};
+    use crate::given::series;
 
     const KNOWN: &str = "seamless_sla_deadline_seconds";
 
     #[test]
-    fn only_metrics_of_the_schema_are_asked_about() {
-        let metric = |name| RequestedMetric::parse(name).unwrap();
-        is_promql(&query(&[metric(KNOWN), metric("a")]).unwrap());
-        assert_eq!(query(&[metric("a")]), None);
-    }
-
-    #[test]
     fn each_label_that_is_missing_is_a_warning() {
         let missing = [series(&[("metric", KNOWN), ("missing", "phase")], 12.0)];
+        let hidden = [series(&[("metric", KNOWN), ("hidden", "node_id")], 3.0)];
         for (name, missing, verdict, message) in [
+            (
+                KNOWN,
+                &hidden[..],
+                Verdict::Warn,
+                "seamless_sla_deadline_seconds: 3 series have exported_node_id: the target's own label node_id stands in its place",
+            ),
             (
                 KNOWN,
                 &[][..],

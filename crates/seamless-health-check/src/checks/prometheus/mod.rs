@@ -1,7 +1,7 @@
 //! Prometheus itself, and whether the metrics are there: present, fresh, of the right type, with the
 //! right labels, from targets that are up.
 
-mod declared;
+pub(super) mod declared;
 mod fresh;
 mod labels;
 mod present;

@@ -8,6 +8,7 @@ use seamless_core::schema::Kind;
 use crate::check::{Check, Explained, Group, Korean, Need, Severity};
 use crate::gap::Fact;
 use crate::presence::Presence;
+use crate::queries;
 use crate::request::RequestedMetric;
 use crate::site::Site;
 use crate::verdict::{CheckOutcome, Item, Verdict};
@@ -40,25 +41,59 @@ pub(super) const CHECK: Check = Check {
 
 async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
     let (metadata, presence) = tokio::join!(site.metadata(), site.presence());
-    Ok(judge(&site.request.metrics, metadata?, presence.ok()))
+    let (metadata, metrics) = (metadata?, &site.request.metrics);
+    let counted = presence.map_or_else(|_| Vec::new(), |found| counted(metrics, metadata, found));
+    // Buckets are asked for only where nothing else tells a histogram: there are twenty of them to each.
+    let bucketed = if counted.is_empty() {
+        BTreeSet::new()
+    } else {
+        let found = site.instant(&queries::top_buckets(&counted)).await?;
+        let names = found
+            .iter()
+            .map(|series| series.metric.get("name").to_owned());
+        names.collect()
+    };
+    let headless: BTreeSet<&str> = counted
+        .into_iter()
+        .filter(|name| !bucketed.contains(*name))
+        .collect();
+    Ok(judge(metrics, metadata, &headless))
+}
+
+/// The types that a server states of a metric.
+fn stated<'m>(metric: &RequestedMetric, metadata: &'m Stated) -> Vec<&'m MetricMetadata> {
+    let named = metric.exposed.iter().filter_map(|name| metadata.get(name));
+    named.flatten().collect()
+}
+
+/// The histograms of which nothing states a type, and of which the classic `_count` is all that is known.
+fn counted(
+    metrics: &[RequestedMetric],
+    metadata: &Stated,
+    presence: &Presence,
+) -> Vec<&'static str> {
+    let families = metrics.iter().filter_map(|metric| {
+        let family = metric.family?;
+        let is_histogram = matches!(family.kind, Kind::Histogram(_));
+        (is_histogram && stated(metric, metadata).is_empty()).then_some(family.name)
+    });
+    let count = |name: String| presence.real(&[name]);
+    families
+        .filter(|name| count(format!("{name}_count")) > 0.0 && count((*name).to_owned()) == 0.0)
+        .collect()
 }
 
 fn judge(
     metrics: &[RequestedMetric],
     metadata: &Stated,
-    presence: Option<&Presence>,
+    headless: &BTreeSet<&str>,
 ) -> CheckOutcome {
     let mut items = Vec::new();
     for metric in metrics {
         let Some(family) = metric.family else {
             continue;
         };
-        let stated: Vec<&MetricMetadata> = metric
-            .exposed
-            .iter()
-            .filter_map(|name| metadata.get(name))
-            .flatten()
-            .collect();
+        let stated = stated(metric, metadata);
         let expected = family.kind.word();
         let wrong: BTreeSet<&str> = stated
             .iter()
@@ -71,7 +106,8 @@ fn judge(
             items.push(Item::new(&metric.name, Verdict::Warn, message));
         } else if !stated.is_empty() {
             items.push(Item::new(&metric.name, Verdict::Pass, expected));
-        } else if let Some(message) = shape(metric, presence) {
+        } else if headless.contains(family.name) {
+            let message = "has _sum and _count but no buckets: a summary?";
             items.push(Item::new(&metric.name, Verdict::Warn, message));
         }
     }
@@ -82,18 +118,6 @@ fn judge(
     }
     let count = items.len();
     CheckOutcome::of(items, format!("types of {count} metrics match the schema"))
-}
-
-/// What the names alone tell, where nothing states a type.
-fn shape(metric: &RequestedMetric, presence: Option<&Presence>) -> Option<String> {
-    let family = metric.family?;
-    let presence = presence?;
-    let Kind::Histogram(_) = family.kind else {
-        return None;
-    };
-    let count = |suffix: &str| presence.real(&[format!("{}{suffix}", family.name)]);
-    let headless = count("_bucket") == 0.0 && count("") == 0.0 && count("_count") > 0.0;
-    headless.then(|| "has _sum and _count but no buckets: a summary?".to_owned())
 }
 
 #[cfg(test)]
@@ -108,27 +132,18 @@ mod tests {
             let entry = serde_json::from_value(entry).unwrap();
             [("seamless_sla_deadline_seconds".to_owned(), vec![entry])].into()
         };
-        let counts_only = Presence {
-            now: [(
-                (
-                    "seamless_sla_deadline_seconds_count".to_owned(),
-                    String::new(),
-                ),
-                4.0,
-            )]
-            .into(),
-            ..Presence::default()
-        };
-        for (stated, presence, verdict) in [
-            (stated("histogram"), None, Verdict::Pass),
-            (stated("unknown"), None, Verdict::Pass),
-            (stated("gauge"), None, Verdict::Warn),
-            (Stated::new(), Some(&counts_only), Verdict::Warn),
+        let headless = BTreeSet::from(["seamless_sla_deadline_seconds"]);
+        let known = BTreeSet::new();
+        for (stated, headless, verdict) in [
+            (stated("histogram"), &known, Verdict::Pass),
+            (stated("unknown"), &known, Verdict::Pass),
+            (stated("gauge"), &known, Verdict::Warn),
+            (Stated::new(), &headless, Verdict::Warn),
         ] {
-            let outcome = judge(&metrics, &stated, presence);
+            let outcome = judge(&metrics, &stated, headless);
             assert_eq!(outcome.verdict, verdict, "{outcome:?}");
         }
-        let outcome = judge(&metrics, &Stated::new(), None);
+        let outcome = judge(&metrics, &Stated::new(), &known);
         assert!(matches!(outcome.verdict, Verdict::Skip(_)), "{outcome:?}");
     }
 }

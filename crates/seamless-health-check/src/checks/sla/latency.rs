@@ -91,9 +91,9 @@ impl PhaseBuckets {
                 .map_or(Some(0.0), |native| native_within(native, edge))
         };
         if self.classic() > 0.0 {
-            let everywhere = at(&self.series, f64::INFINITY).unwrap_or(f64::INFINITY);
-            let common =
-                |edge: f64| at(&self.series, edge).is_some_and(|count| count >= everywhere);
+            // Where no series is left there are no others that could lack the edge.
+            let everywhere = at(&self.series, f64::INFINITY).unwrap_or(0.0);
+            let common = |edge: f64| at(&self.series, edge).unwrap_or(0.0) >= everywhere;
             let finite = self.within.iter().filter(|(edge, _)| edge.is_finite());
             return finite
                 .filter(|(edge, _)| common(*edge))

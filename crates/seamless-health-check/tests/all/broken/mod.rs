@@ -9,5 +9,5 @@ mod expositions;
 mod paging;
 mod scraping;
 mod services;
-mod site;
+pub(crate) mod site;
 pub(crate) mod table;
