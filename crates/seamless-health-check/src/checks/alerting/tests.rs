@@ -393,6 +393,7 @@ fn what_is_sent_and_held() {
                     holds(f, &[]);
                     for rule in &mut group(f, WATCHDOG).rules {
                         rule.health = "unknown".to_owned();
+                        rule.last_evaluation = "0001-01-01T00:00:00Z".to_owned();
                         rule.alerts.clear();
                     }
                 },
