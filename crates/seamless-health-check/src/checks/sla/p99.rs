@@ -85,7 +85,11 @@ async fn history(site: &Site<'_>) -> Fact<Vec<RangeSeries>> {
     if !site.has_native_sla().await && site.records(&RECORDED).await {
         let buckets = real(SLA_BUCKETS);
         let query = format!("histogram_quantile({QUANTILE}, sum by (phase, le) ({buckets}))");
-        return range(&query, MOST_HISTORY_STEPS).await;
+        let recorded = range(&query, MOST_HISTORY_STEPS).await?;
+        // What is recorded of all has none of the labels of `--selector`.
+        if !recorded.is_empty() {
+            return Ok(recorded);
+        }
     }
     let (series, window) = tokio::join!(site.series(), site.window());
     range(&history_query(window), history_steps(series?)?).await
