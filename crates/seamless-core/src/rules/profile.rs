@@ -64,6 +64,12 @@ impl Profile {
         }
     }
 
+    /// Whether this is the phase's budget, in seconds, which its rules record and alert by.
+    #[must_use]
+    pub fn has_budget(self, phase: Phase, seconds: f64) -> bool {
+        (seconds - self.budget_seconds(phase)).abs() <= f64::EPSILON
+    }
+
     /// The profile that the loaded rules are of, by the budget of the whole request that they record.
     #[must_use]
     pub fn of_loaded(groups: &[LoadedGroup]) -> Self {

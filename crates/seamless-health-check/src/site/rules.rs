@@ -70,10 +70,7 @@ impl Site<'_> {
             return false;
         };
         let profile = self.request.profile(loaded);
-        let is_own = |phase| {
-            let budget = self.request.budget(phase, profile);
-            (budget - profile.budget_seconds(phase)).abs() > f64::EPSILON
-        };
+        let is_own = |phase| !profile.has_budget(phase, self.request.budget(phase, profile));
         let (Ok(shipped), false) = (profile.rules(), Phase::ALL.into_iter().any(is_own)) else {
             return false;
         };

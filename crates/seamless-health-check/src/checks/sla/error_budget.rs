@@ -117,7 +117,7 @@ fn query(budget: impl Fn(Phase) -> f64, profile: Profile, native: bool) -> Strin
         let without = tagged(&format!("count({without})"), "phase", phase.label());
         outside.push(tagged(&without, "what", "outside"));
         // A budget of one's own is not what the rule recorded.
-        if (budget - profile.budget_seconds(phase)).abs() <= f64::EPSILON {
+        if profile.has_budget(phase, budget) {
             recorded_phases.push(phase.label());
         }
     }

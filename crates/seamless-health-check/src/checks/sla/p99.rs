@@ -49,7 +49,9 @@ pub(super) const CHECK: Check = Check {
 };
 
 async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
-    let (samples, history) = tokio::join!(samples(site), history(site));
+    let native = site.has_native_sla().await;
+    let recorded = !native && site.records(&RECORDED).await;
+    let (samples, history) = tokio::join!(samples(site, native, recorded), history(site, recorded));
     let profile = site.profile().await;
     let budget = |phase| site.request.budget(phase, profile);
     let outcome = judge(&samples?, &history.unwrap_or_default(), budget);
@@ -62,9 +64,8 @@ async fn run(site: &Site<'_>) -> Fact<CheckOutcome> {
 }
 
 /// From what the rules record where every series has an edge at its budget: then the sums of the buckets tell all.
-async fn samples(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
-    let native = site.has_native_sla().await;
-    if !native && site.records(&RECORDED).await {
+async fn samples(site: &Site<'_>, native: bool, recorded: bool) -> Fact<Vec<InstantSeries>> {
+    if recorded {
         let samples = site.instant(&recorded_query()).await?;
         let is_without = |series: &InstantSeries| series.metric.get("what") == "without";
         if !samples.is_empty() && !samples.iter().any(is_without) {
@@ -77,12 +78,12 @@ async fn samples(site: &Site<'_>) -> Fact<Vec<InstantSeries>> {
 }
 
 /// The p99 of the last hour.
-async fn history(site: &Site<'_>) -> Fact<Vec<RangeSeries>> {
+async fn history(site: &Site<'_>, recorded: bool) -> Fact<Vec<RangeSeries>> {
     let range = async |query: &str, steps: f64| {
         let step = HOUR / steps;
         site.range(query, site.now - HOUR, site.now, step).await
     };
-    if !site.has_native_sla().await && site.records(&RECORDED).await {
+    if recorded {
         let buckets = real(SLA_BUCKETS);
         let query = format!("histogram_quantile({QUANTILE}, sum by (phase, le) ({buckets}))");
         let recorded = range(&query, MOST_HISTORY_STEPS).await?;
